@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A binary min-heap of deadlines, with the node inside the element, so that thousands of deadlines share one
+ * sd-event timer (a timer source costs 6-7 us per dispatch, research/ipc.md 6). Insert and remove are O(log n);
+ * inserting in rising order, the usual case, is O(1). */
+
+#include "basic/time-util.h"
+
+#define HEAP_UNLINKED SIZE_MAX
+
+struct heap_node {
+        uint64_t key; /* set by heap_insert() */
+        size_t index; /* HEAP_UNLINKED when in no heap: initialise to that */
+};
+
+struct heap {
+        struct heap_node **nodes;
+        size_t n_nodes, n_allocated;
+};
+
+void heap_done(struct heap *h);
+/* -ENOMEM if it cannot grow; -EBUSY if the node is in a heap already. */
+int heap_insert(struct heap *h, struct heap_node *n, uint64_t key);
+/* Idempotent. */
+void heap_remove(struct heap *h, struct heap_node *n);
+/* The node with the smallest key, or NULL. */
+struct heap_node *heap_peek(const struct heap *h);
+
+static inline bool heap_node_is_linked(const struct heap_node *n) {
+        return n->index != HEAP_UNLINKED;
+}

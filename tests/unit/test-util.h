@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* cmocka 1.1.5 wants these first, and has no asserts for return values in our convention. */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define assert_ok(expression)                                                                                       \
+        do {                                                                                                        \
+                long _r = (long) (expression);                                                                      \
+                if (_r < 0)                                                                                         \
+                        fail_msg("%s: %s", #expression, strerror((int) -_r));                                       \
+        } while (0)
+
+#define assert_errno(expression, expected)                                                                          \
+        do {                                                                                                        \
+                long _r = (long) (expression);                                                                      \
+                if (_r != -(expected))                                                                              \
+                        fail_msg("%s returned %ld, not -%s", #expression, _r, #expected);                           \
+        } while (0)
