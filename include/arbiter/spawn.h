@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef ARBITER_SPAWN_H
+#define ARBITER_SPAWN_H
+
+#include <arbiter/actor.h>
+#include <arbiter/mailbox.h>
+
+ARBITER_BEGIN_DECLARATIONS
+
+/* A spawn: the description of an actor to be, filled by setters, started any number of times. Setters copy. What is
+ * wrong in itself is refused by the setter with -EINVAL; what is wrong together by arbiter_spawn_start(). */
+
+typedef enum arbiter_concurrency {
+        ARBITER_CONCURRENCY_PROCESS = 0,
+        ARBITER_CONCURRENCY_THREAD = 1,
+        ARBITER_CONCURRENCY_INLINE = 2,
+        ARBITER_CONCURRENCY_UNIT = 3 /* -EOPNOTSUPP in this version */
+} arbiter_concurrency;
+
+typedef enum arbiter_restart { ARBITER_RESTART_PERMANENT = 0, ARBITER_RESTART_TRANSIENT, ARBITER_RESTART_TEMPORARY } arbiter_restart;
+
+/* Of a program that knows nothing of arbiter: what stands for the handshake. MAILBOX: it is linked with libarbiter. */
+typedef enum arbiter_exec_type { ARBITER_EXEC_MAILBOX = 0, ARBITER_EXEC_NOTIFY, ARBITER_EXEC_EXEC } arbiter_exec_type;
+
+const char *arbiter_concurrency_to_string(arbiter_concurrency c);
+const char *arbiter_restart_to_string(arbiter_restart r);
+
+int arbiter_spawn_new(arbiter *a, const char *name, arbiter_spawn **ret);
+arbiter_spawn *arbiter_spawn_ref(arbiter_spawn *s);
+arbiter_spawn *arbiter_spawn_unref(arbiter_spawn *s);
+ARBITER_CLEANUP_DEFINE(arbiter_spawn, unref);
+
+int arbiter_spawn_set_description(arbiter_spawn *s, const char *description);
+int arbiter_spawn_set_concurrency(arbiter_spawn *s, arbiter_concurrency concurrency);
+/* What it runs, exactly one of: a module in this program (kept by pointer); a module in a shared object, run by
+ * arbiter-host; a program (argv[0] is its path). */
+int arbiter_spawn_set_module(arbiter_spawn *s, const arbiter_module *module);
+int arbiter_spawn_set_module_file(arbiter_spawn *s, const char *path);
+int arbiter_spawn_set_exec(arbiter_spawn *s, const char *const *argv, arbiter_exec_type type);
+
+int arbiter_spawn_set_parameter(arbiter_spawn *s, const char *key, const char *value);
+/* For a monitor, and for lone actors: when it is replaced. Default: permanent in a monitor, temporary for a lone one. */
+int arbiter_spawn_set_restart(arbiter_spawn *s, arbiter_restart restart);
+/* Relative microseconds; 0 keeps the default: silence 30 s (at least 100 ms), start 90 s, stop 5 s, watchdog off. */
+int arbiter_spawn_set_timeouts(arbiter_spawn *s, uint64_t silence, uint64_t start, uint64_t stop, uint64_t watchdog);
+int arbiter_spawn_set_mailbox(arbiter_spawn *s, uint64_t messages, uint64_t bytes, arbiter_mailbox_policy policy);
+/* Whom it may connect to: names or globs, NULL-terminated; NULL: all actors of this arbiter. */
+int arbiter_spawn_set_allow(arbiter_spawn *s, const char *const *patterns);
+/* A listening socket that it inherits; duplicated. */
+int arbiter_spawn_add_listen_fd(arbiter_spawn *s, int fd, const char *name);
+
+/* Of processes. Names or numbers. A root arbiter refuses to run one as root unless the user was set. */
+int arbiter_spawn_set_user(arbiter_spawn *s, const char *user);
+int arbiter_spawn_set_group(arbiter_spawn *s, const char *group);
+int arbiter_spawn_add_supplementary_group(arbiter_spawn *s, const char *group);
+int arbiter_spawn_set_working_directory(arbiter_spawn *s, const char *path);
+int arbiter_spawn_set_environment(arbiter_spawn *s, const char *key, const char *value);
+int arbiter_spawn_set_umask(arbiter_spawn *s, unsigned mask);
+int arbiter_spawn_set_nice(arbiter_spawn *s, int nice);
+int arbiter_spawn_set_limit(arbiter_spawn *s, int resource, uint64_t soft, uint64_t hard);
+int arbiter_spawn_set_process_name(arbiter_spawn *s, const char *name);
+int arbiter_spawn_set_kill_signal(arbiter_spawn *s, int signal);
+/* fd numbers to duplicate as its stdout and stderr; -1: inherited; -2: /dev/null. */
+int arbiter_spawn_set_output(arbiter_spawn *s, int stdout_fd, int stderr_fd);
+
+/* Starts one. The future (may be NULL) resolves to a proxy when it is running, or fails with the reason; its aid is known at once.
+ * -EEXIST: the name is taken; -EINVAL: incomplete or contradictory. */
+int arbiter_spawn_start(arbiter_spawn *s, arbiter_future **ret);
+
+ARBITER_END_DECLARATIONS
+
+#endif
