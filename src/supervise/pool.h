@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The decisions of a monitor: (state, event, now) to (state, actions). No clock, no I/O, no log: the
+ * arbiter says what happened and when, pulls the actions, carries them out, and reports their outcome as
+ * later events.
+ *
+ *         r = supervise_handle(s, &event, now);
+ *         while (supervise_next_action(s, &action)) ...
+ *
+ * A *set* has numbered slots, 1 and up. Every life in a slot has a generation, unique in the set and
+ * rising, so that a late report about an earlier life is known as such. A life is over for this module
+ * when EXITED or START_FAILED says so; whoever reports it has made sure that nothing of that life is left.
+ *
+ * Intensity and backoff, judged together. Each failure that asks for a restart is counted at its time,
+ * failed starts included; those of the last `period` count, one aged exactly `period` too (OTP). With the
+ * default 5 in 10 s and a backoff of 100 ms x 2^k alone, a crash loop fails at 0, 0, .1, .3, .7, 1.5 s:
+ * the sixth within 10 s, so the worker would be given up after 1.5 s and a backoff "up to 30 s" could
+ * never happen. Hence, where the backoff may wait at least a period (backoff_max >= period, as by
+ * default), a slot whose window is full waits until its oldest failure has left it: the limit is a rate,
+ * never exceeded, and the slot is retried for ever (as with systemd's RestartSec= above
+ * StartLimitIntervalSec= / StartLimitBurst=). Where it may not (backoff off, or backoff_max < period), the
+ * limit is OTP's verdict: one more failure than `intensity` within `period` parks the slot. Intensity 0
+ * parks at the first failure in any case; with `escalate` there is only the verdict. */
+
+#include "basic/time-util.h"
+
+#define SUPERVISE_SLOTS_MAX 65536U
+#define SUPERVISE_INTENSITY_MAX 1000U
+#define SUPERVISE_INTENSITY_INFINITY UINT32_MAX
+
+typedef enum supervise_strategy {
+        SUPERVISE_POOL,        /* alike workers; a slot over the limit is parked; gives up if none is left */
+        SUPERVISE_ONE_FOR_ONE, /* different children, each with its restart type; parks, never gives up */
+} supervise_strategy;
+
+typedef enum supervise_restart {
+        SUPERVISE_PERMANENT,
+        SUPERVISE_TRANSIENT, /* only after an abnormal end, and any end before STARTED is abnormal */
+        SUPERVISE_TEMPORARY, /* never; one-for-one forgets the child at its end */
+} supervise_restart;
+
+typedef struct supervise_policy {
+        supervise_strategy strategy;
+        supervise_restart restart; /* pool: of each worker. one-for-one: see ADD_CHILD */
+        bool escalate;             /* one-for-one: OTP's one window for the set, then stop all, ESCALATE */
+        uint32_t intensity;        /* <= SUPERVISE_INTENSITY_MAX, or SUPERVISE_INTENSITY_INFINITY */
+        nsec_t period;
+        nsec_t backoff_min, backoff_max; /* min <= max; 0, 0: no backoff */
+        uint32_t backoff_factor;         /* >= 1 */
+        uint32_t backoff_jitter;         /* percent added at most, <= 100 */
+        nsec_t backoff_stable;           /* a life this long after STARTED: restart at once, k halved */
+} supervise_policy;
+
+/* DESIGN.md 4.5; the factor is Akka's and systemd's usual doubling. */
+#define SUPERVISE_POLICY_DEFAULT                                                                            \
+        ((supervise_policy){                                                                                \
+                .strategy = SUPERVISE_POOL,                                                                 \
+                .restart = SUPERVISE_PERMANENT,                                                             \
+                .intensity = 5,                                                                             \
+                .period = 10 * NSEC_PER_SEC,                                                                \
+                .backoff_min = 100 * NSEC_PER_MSEC,                                                         \
+                .backoff_max = 30 * NSEC_PER_SEC,                                                           \
+                .backoff_factor = 2,                                                                        \
+                .backoff_jitter = 20,                                                                       \
+                .backoff_stable = 10 * NSEC_PER_SEC,                                                        \
+        })
+
+typedef enum supervise_event_type {
+        SUPERVISE_START,              /* operator: the set, and in a running set all that does not run */
+        SUPERVISE_STOP,               /* pool: all at once; one-for-one: one by one, highest number first */
+        SUPERVISE_STARTED,            /* slot, generation: the handshake is done */
+        SUPERVISE_START_FAILED,       /* slot, generation, reason, status */
+        SUPERVISE_EXITED,             /* slot, generation, reason, status, normal */
+        SUPERVISE_SCALE,              /* n, by_operator; pool only */
+        SUPERVISE_ADD_CHILD,          /* restart, revision; one-for-one only. Returns the slot, > 0 */
+        SUPERVISE_REMOVE_CHILD,       /* slot; one-for-one only */
+        SUPERVISE_RESTART_CHILD,      /* slot; operator */
+        SUPERVISE_STOP_CHILD,         /* slot; operator: stays down (held) until RESTART_CHILD or START */
+        SUPERVISE_DEFINITION_CHANGED, /* revision; slot, restart (one-for-one), slot 0: the whole set */
+        SUPERVISE_TICK,               /* the armed time has come; harmless at any other time */
+        _SUPERVISE_EVENT_MAX,
+} supervise_event_type;
+
+typedef struct supervise_event {
+        supervise_event_type type;
+        uint32_t slot;
+        uint64_t generation;
+        int32_t reason, status; /* kept for the record, not understood */
+        bool normal;            /* the reason is one of normal, shutdown, exit code 0 */
+        bool by_operator;       /* SCALE: a verb, which passes over the backoff and clears `failed` */
+        uint32_t n;
+        supervise_restart restart;
+        uint64_t revision;
+} supervise_event;
+
+typedef enum supervise_action_type {
+        SUPERVISE_ACTION_SPAWN,       /* slot, generation, revision */
+        SUPERVISE_ACTION_STOP,        /* slot, generation: by its shutdown rule; its end must be reported */
+        SUPERVISE_ACTION_PARKED,      /* slot: over the limit, `failed` until an operator's verb */
+        SUPERVISE_ACTION_REMOVED,     /* slot: does not exist any more; its number may be given again */
+        SUPERVISE_ACTION_STARTED_ALL, /* once a START: every first start has had its outcome */
+        SUPERVISE_ACTION_GAVE_UP,     /* pool: every slot failed, nothing alive */
+        SUPERVISE_ACTION_ESCALATE,    /* over the limit with `escalate`, all others stopped in order */
+        SUPERVISE_ACTION_STOPPED,     /* STOP is done */
+        SUPERVISE_ACTION_ARM,         /* when: the one timer of the set; NSEC_INFINITY disarms it */
+} supervise_action_type;
+
+typedef struct supervise_action {
+        supervise_action_type type;
+        uint32_t slot;
+        uint64_t generation, revision;
+        nsec_t when;
+} supervise_action;
+
+typedef enum supervise_phase {
+        SUPERVISE_PHASE_DOWN,
+        SUPERVISE_PHASE_UP,
+        SUPERVISE_PHASE_STOPPING,
+        SUPERVISE_PHASE_GIVING_UP,
+        SUPERVISE_PHASE_FAILED, /* gave up or escalated; START, SCALE, RESTART_CHILD revive it */
+        _SUPERVISE_PHASE_MAX,
+} supervise_phase;
+
+typedef enum supervise_slot_state {
+        SUPERVISE_SLOT_UNUSED,
+        SUPERVISE_SLOT_IDLE, /* not started yet, or ended and not to be restarted by its type */
+        SUPERVISE_SLOT_STARTING,
+        SUPERVISE_SLOT_RUNNING,
+        SUPERVISE_SLOT_BACKOFF, /* SPAWN follows at `until` */
+        SUPERVISE_SLOT_STOPPING,
+        SUPERVISE_SLOT_FAILED,
+        SUPERVISE_SLOT_HELD,
+        _SUPERVISE_SLOT_STATE_MAX,
+} supervise_slot_state;
+
+typedef struct supervise_slot_info {
+        supervise_slot_state state;
+        supervise_restart restart;
+        uint64_t generation, revision, revision_wanted; /* of the last life; of the next */
+        uint64_t restarts;                              /* lives after the first */
+        nsec_t since;                                   /* of the state */
+        nsec_t until;                                   /* BACKOFF: when; else NSEC_INFINITY */
+        bool ended;                                     /* a life has ended: reason, status, ended_at hold */
+        int32_t reason, status;
+        nsec_t ended_at;
+        uint32_t n_failures; /* remembered times, see supervise_failures() */
+        bool leaving;        /* STOPPING for good: surplus, or removed */
+} supervise_slot_info;
+
+typedef struct supervise_info {
+        supervise_phase phase;
+        uint32_t n_wanted;                      /* pool: N. one-for-one: children that are not leaving */
+        uint32_t n[_SUPERVISE_SLOT_STATE_MAX];  /* slots by state */
+        uint32_t slot_max;                      /* the greatest number in use, for iteration */
+        uint32_t rolling;                       /* the slot that DEFINITION_CHANGED is replacing now, or 0 */
+        bool outdated;                          /* a replacement is under way, or halted by a failing slot */
+        uint64_t revision;
+        nsec_t due;                             /* what the timer must be armed to */
+} supervise_info;
+
+typedef struct supervise supervise;
+
+/* -EINVAL: a policy that contradicts itself. seed: of the jitter. n: workers of a pool, 0 for one-for-one. */
+int supervise_new(const supervise_policy *policy, uint32_t n, uint64_t revision, uint64_t seed,
+                  supervise **ret);
+supervise *supervise_free(supervise *s);
+DEFINE_CLEANUP(supervise *, supervise_free)
+
+/* A `now` before the last one counts as the last one. Errors change nothing: -ENOMEM (SCALE, ADD_CHILD),
+ * -EINVAL, -EOPNOTSUPP (not with this strategy), -ENOENT (no such slot, or it is leaving), -ESTALE (a
+ * report of another life), -ESHUTDOWN (the set is down or stopping), -EBUSY (too many actions left
+ * unpulled). */
+int supervise_handle(supervise *s, const supervise_event *e, nsec_t now);
+/* In the order in which they are to be carried out; more events may be handled in between. */
+bool supervise_next_action(supervise *s, supervise_action *ret);
+
+/* The strategy cannot change (-EINVAL). Times already remembered are kept as far as the new limit reaches. */
+int supervise_set_policy(supervise *s, const supervise_policy *policy);
+const supervise_policy *supervise_get_policy(const supervise *s);
+
+void supervise_get_info(const supervise *s, supervise_info *ret);
+int supervise_get_slot(const supervise *s, uint32_t slot, supervise_slot_info *ret);
+/* The newest first, at most max; returns how many. */
+size_t supervise_failures(const supervise *s, uint32_t slot, nsec_t *ret, size_t max);
+
+/* All decision state as bytes, versioned, the same on every machine; encode wants all actions pulled
+ * (-EBUSY). decode believes nothing: -EBADMSG, -EPROTONOSUPPORT (another version), -ENOMEM. Then arm the
+ * timer to info.due. */
+int supervise_encode(const supervise *s, uint8_t **ret, size_t *ret_size);
+int supervise_decode(const uint8_t *data, size_t size, supervise **ret);
