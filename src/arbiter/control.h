@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What a face (src/bus; later others) may ask of an arbiter and do to it: views of its actors and monitors, the
+ * operator's verbs, and a subscription to what changes. Faces parse, authorise, call this, answer; the work is behind it.
+ * Everything here is called on the arbiter's loop. Futures are as in include/arbiter/future.h: they resolve when the work
+ * is done; a face that loses interest just drops its reference. */
+
+#include <arbiter/arbiter.h>
+
+#include "basic/identity.h"
+#include "basic/list.h"
+#include "basic/time-util.h"
+
+/* A snapshot of one actor. Strings are borrowed and valid until control returns to the loop. */
+struct actor_view {
+        const char *aid, *name;
+        const char *monitor;     /* "" for a lone actor */
+        const char *description; /* may be "" */
+        const char *program;     /* module name or path, or argv[0] */
+        arbiter_concurrency concurrency;
+        arbiter_state state;
+        uint32_t generation;
+        pid_t pid; /* 0: none (not started, or inline: the arbiter's own) */
+        usec_t started_usec;       /* CLOCK_MONOTONIC of its running state, 0 before */
+        usec_t last_notified_usec; /* 0: never */
+        uint32_t restarts;         /* of its name */
+        uint64_t mailbox_queued;   /* as of the last notify */
+        uint64_t memory_bytes, cpu_usec; /* of its cgroup leaf, read now; UINT64_MAX: not known */
+        const char *status; /* a plain program's STATUS=, or "" */
+        arbiter_reason last_reason; /* of the previous life of this name, if restarts > 0 */
+        int last_status;
+        bool plain; /* knows nothing of arbiter: the arbiter answers for it */
+};
+
+struct monitor_view {
+        const char *aid, *name, *description;
+        const char *state; /* "running", "stopping", "failed", "stopped" */
+        uint32_t workers, running, failed, backoff; /* wanted; and of those in these states */
+        uint32_t restarts, revision;
+        usec_t next_attempt_usec; /* CLOCK_MONOTONIC of the next restart after backoff, 0: none */
+};
+
+/* By aid, or by name. Fills the view and returns 0, or -ESRCH. */
+int control_get_actor(arbiter *a, const char *aid_or_name, struct actor_view *ret);
+int control_get_monitor(arbiter *a, const char *name, struct monitor_view *ret);
+/* All, in start order: an array to free(). */
+int control_list_actors(arbiter *a, struct actor_view **ret, size_t *ret_n);
+int control_list_monitors(arbiter *a, struct monitor_view **ret, size_t *ret_n);
+/* The names of the definitions that Spawn may use, in order; array to free(), strings borrowed. */
+int control_list_definitions(arbiter *a, const char ***ret, size_t *ret_n);
+
+/* The verbs. target: an aid, an actor's name, or a monitor's. -ESRCH: no such. Stopping or killing the worker of a monitor by
+ * stop holds its slot down until it is restarted or the monitor scaled; by kill it is replaced as after any death. */
+int control_stop(arbiter *a, const char *target, arbiter_future **ret);
+int control_kill(arbiter *a, const char *target, int signal);
+int control_restart(arbiter *a, const char *target, arbiter_future **ret);
+/* ret_before: the size that was wanted until now. */
+int control_scale(arbiter *a, const char *monitor, uint32_t workers, uint32_t *ret_before, arbiter_future **ret);
+/* An instance of a definition (-ENOENT: no such definition), or, with exec given, of a program: a lone temporary actor. */
+int control_spawn(arbiter *a, const char *definition, const char *name, const char *const *parameters,
+                const char *const *exec, arbiter_future **ret);
+/* A request to an actor on behalf of a face; m is sealed. Answers for plain programs (ping, info, stop, signal) come from the
+ * arbiter itself. */
+int control_send(arbiter *a, const char *target, const char *command, arbiter_message *m, usec_t timeout,
+                arbiter_future **ret);
+/* The signatures of a command of this actor, for faces that must build its arguments. Asks the actor ("introspect") when
+ * they are not known from its hello. 0 and borrowed strings; -ENOENT: it has no such command. */
+int control_get_command(arbiter *a, const char *target, const char *command, const char **ret_arguments,
+                const char **ret_result);
+struct command_view {
+        const char *name, *arguments, *argument_names, *result, *result_names;
+        uint64_t flags;
+};
+/* The standard commands and its own: array to free(), strings borrowed. */
+int control_list_commands(arbiter *a, const char *target, struct command_view **ret, size_t *ret_n);
+
+/* What changes. Observers are called from the arbiter's loop, in order of subscription; they may unsubscribe in a call. */
+struct control_observer {
+        struct list_node observers; /* the arbiter's */
+        void *userdata;
+        void (*actor_new)(const struct actor_view *v, void *userdata);
+        void (*actor_changed)(const struct actor_view *v, void *userdata); /* state, or anything shown */
+        void (*actor_gone)(const struct actor_view *v, arbiter_reason reason, int status, void *userdata);
+        void (*monitor_new)(const struct monitor_view *v, void *userdata);
+        void (*monitor_changed)(const struct monitor_view *v, void *userdata);
+        void (*monitor_gone)(const char *name, void *userdata);
+};
+void control_subscribe(arbiter *a, struct control_observer *o);
+void control_unsubscribe(struct control_observer *o); /* idempotent */
