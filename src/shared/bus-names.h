@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The names on D-Bus, in one place for the daemon and the command line: bus name, paths, interfaces, errors. They are a
+ * contract (dbus/ has the interfaces); an incompatible change means Arbiter2 beside it. */
+
+#define BUS_NAME "io.arbiter.Arbiter1"
+
+#define BUS_PATH "/io/arbiter/Arbiter1"
+#define BUS_PATH_ACTOR BUS_PATH "/actor"     /* + "/" + the aid, by sd_bus_path_encode() */
+#define BUS_PATH_MONITOR BUS_PATH "/monitor" /* + "/" + the name, by sd_bus_path_encode() */
+
+#define BUS_INTERFACE_MANAGER "io.arbiter.Arbiter1.Manager"
+#define BUS_INTERFACE_MONITOR "io.arbiter.Arbiter1.Monitor"
+#define BUS_INTERFACE_ACTOR "io.arbiter.Arbiter1.Actor"
+
+/* The socket in the arbiter's runtime directory on which the same objects are served without a bus daemon. */
+#define BUS_PRIVATE_SOCKET "private"
+
+/* Signatures of the tables that the manager hands out. */
+#define BUS_LIST_ACTORS_SIGNATURE "a(sssssuto)" /* aid, name, monitor, concurrency, state, pid, uptime in us, path */
+#define BUS_LIST_MONITORS_SIGNATURE "a(ssuuuuo)" /* name, state, workers, running, failed, restarts, path */
+#define BUS_LIST_COMMANDS_SIGNATURE "a(sssss)" /* name, arguments and their names, result and its names */
+
+/* Errors. The outcomes of a request (DESIGN.md 4.2; the same names as outcome_to_error_name() of wire gives) ... */
+#define BUS_ERROR_PREFIX "io.arbiter.Arbiter1.Error."
+#define BUS_ERROR_APPLICATION_ERROR BUS_ERROR_PREFIX "ApplicationError"
+#define BUS_ERROR_NO_PROC BUS_ERROR_PREFIX "NoProc"
+#define BUS_ERROR_OVERLOAD BUS_ERROR_PREFIX "Overload"
+#define BUS_ERROR_EXPIRED BUS_ERROR_PREFIX "Expired"
+#define BUS_ERROR_RESTARTING BUS_ERROR_PREFIX "Restarting"
+#define BUS_ERROR_DENIED BUS_ERROR_PREFIX "Denied"
+#define BUS_ERROR_UNKNOWN_COMMAND BUS_ERROR_PREFIX "UnknownCommand"
+#define BUS_ERROR_BAD_ARGUMENTS BUS_ERROR_PREFIX "BadArguments"
+#define BUS_ERROR_DEADLOCK BUS_ERROR_PREFIX "Deadlock"
+#define BUS_ERROR_TIMEOUT BUS_ERROR_PREFIX "Timeout"
+#define BUS_ERROR_CANCELLED BUS_ERROR_PREFIX "Cancelled"
+#define BUS_ERROR_CALLEE_DIED BUS_ERROR_PREFIX "CalleeDied"
+#define BUS_ERROR_NO_CONNECTION BUS_ERROR_PREFIX "NoConnection"
+#define BUS_ERROR_BROKEN_PROMISE BUS_ERROR_PREFIX "BrokenPromise"
+/* ... and what only the operator's verbs can meet. */
+#define BUS_ERROR_NO_SUCH_DEFINITION BUS_ERROR_PREFIX "NoSuchDefinition"
+#define BUS_ERROR_NAME_TAKEN BUS_ERROR_PREFIX "NameTaken"
+#define BUS_ERROR_NOT_SUPPORTED BUS_ERROR_PREFIX "NotSupported"
+#define BUS_ERROR_RELOAD_FAILED BUS_ERROR_PREFIX "ReloadFailed"
+#define BUS_ERROR_BUSY BUS_ERROR_PREFIX "Busy"
