@@ -28,6 +28,8 @@
  * The decoder accepts exactly what the encoder makes: unknown versions, kinds, flags and outcomes, padding that is
  * not zero, embedded NULs, characters outside [A-Za-z0-9_.-] in the command, an invalid signature: -EBADMSG. */
 
+#include <sys/types.h>
+
 #include "basic/identity.h"
 #include "basic/macro.h"
 
@@ -80,6 +82,7 @@ size_t envelope_frame_size(const struct envelope *e);
  * limits. */
 uint8_t *envelope_encode(const struct envelope *e, uint8_t *buffer);
 /* Decodes the frame at the start of buffer (8-aligned). > 0: its size; 0: not whole yet; -EBADMSG: never will be.
- * With ENVELOPE_MEMFD *ret_body is NULL. trusted skips what is costly and needs no repetition: the validation of the
- * signature is cached by the caller (see signature cache in message.c); everything that memory safety needs stays. */
+ * With ENVELOPE_MEMFD *ret_body is NULL. Strings and chain in *ret point into buffer. */
 ssize_t envelope_decode(const uint8_t *buffer, size_t size, struct envelope *ret, const uint8_t **ret_body);
+/* Only characters of the alphabet above; nothing about the length. */
+bool command_is_valid(const char *s, size_t length);
