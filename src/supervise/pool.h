@@ -161,7 +161,8 @@ typedef struct supervise_info {
 
 typedef struct supervise supervise;
 
-/* -EINVAL: a policy that contradicts itself. seed: of the jitter. n: workers of a pool, 0 for one-for-one. */
+/* -EINVAL: a policy that contradicts itself. seed: of the jitter. n: workers of a pool, 0 for one-for-
+ * one. */
 int supervise_new(const supervise_policy *policy, uint32_t n, uint64_t revision, uint64_t seed,
                   supervise **ret);
 supervise *supervise_free(supervise *s);
@@ -175,7 +176,8 @@ int supervise_handle(supervise *s, const supervise_event *e, nsec_t now);
 /* In the order in which they are to be carried out; more events may be handled in between. */
 bool supervise_next_action(supervise *s, supervise_action *ret);
 
-/* The strategy cannot change (-EINVAL). Times already remembered are kept as far as the new limit reaches. */
+/* The strategy cannot change (-EINVAL). Times already remembered are kept as far as the new limit
+ * reaches. */
 int supervise_set_policy(supervise *s, const supervise_policy *policy);
 const supervise_policy *supervise_get_policy(const supervise *s);
 

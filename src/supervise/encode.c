@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* All decision state of a set as bytes and back, for the state journal. Little-endian, every field
+ * written out, one version number. Decoding assumes an enemy: sizes and enumerators are checked before
+ * use, and then the rules that the handlers of pool.c keep are checked as a whole, so that what comes out
+ * is a state they could have made. */
+
+#include "supervise/state.h"
+
+#define ENCODING_MAGIC 0x53425241U /* "ARBS" */
+#define ENCODING_VERSION 1U
+#define HEADER_SIZE 102U
+#define SLOT_SIZE 73U
+
+struct writer {
+        uint8_t *p;
+};
+
+static void put(struct writer *w, uint64_t value, unsigned n_bytes) {
+        for (unsigned i = 0; i < n_bytes; i++)
+                *w->p++ = (uint8_t) (value >> (8 * i));
+}
+
+static void put_policy(struct writer *w, const supervise_policy *p) {
+        put(w, p->strategy, 1);
+        put(w, p->restart, 1);
+        put(w, p->escalate, 1);
+        put(w, p->intensity, 4);
+        put(w, p->period, 8);
+        put(w, p->backoff_min, 8);
+        put(w, p->backoff_max, 8);
+        put(w, p->backoff_factor, 4);
+        put(w, p->backoff_jitter, 4);
+        put(w, p->backoff_stable, 8);
+}
+
+static void put_times(struct writer *w, const nsec_t *row, uint32_t n) {
+        for (uint32_t i = 0; i < n; i++)
+                put(w, row[i], 8);
+}
+
+static void put_slot(struct writer *w, const supervise *s, uint32_t number) {
+        const struct slot *slot = slot_at(s, number);
+
+        put(w, slot->state, 1);
+        if (slot->state == SUPERVISE_SLOT_UNUSED)
+                return;
+        put(w, slot->restart, 1);
+        put(w, slot->then, 1);
+        put(w, slot->first, 1);
+        put(w, slot->credit, 1);
+        put(w, slot->ended, 1);
+        put(w, slot->exponent, 1);
+        put(w, slot->n_failures, 2);
+        put(w, (uint32_t) slot->reason, 4);
+        put(w, (uint32_t) slot->status, 4);
+        put(w, slot->generation, 8);
+        put(w, slot->revision, 8);
+        put(w, slot->revision_wanted, 8);
+        put(w, slot->lives, 8);
+        put(w, slot->since, 8);
+        put(w, slot->until, 8);
+        put(w, slot->ended_at, 8);
+        put_times(w, slot_row(s, number), slot->n_failures);
+}
+
+static size_t encoded_size(const supervise *s) {
+        size_t size = HEADER_SIZE + (size_t) s->n_failures * 8;
+
+        for (uint32_t i = 1; i <= s->slot_max; i++)
+                size += slot_at(s, i)->state == SUPERVISE_SLOT_UNUSED ?
+                                1 :
+                                SLOT_SIZE + (size_t) slot_at(s, i)->n_failures * 8;
+        return size;
+}
+
+int supervise_encode(const supervise *s, uint8_t **ret, size_t *ret_size) {
+        size_t size = encoded_size(s);
+        struct writer w;
+        uint8_t *data;
+
+        if (s->ring_used > 0)
+                return -EBUSY;
+        data = malloc(size);
+        if (!data)
+                return -ENOMEM;
+
+        w.p = data;
+        put(&w, ENCODING_MAGIC, 4);
+        put(&w, ENCODING_VERSION, 4);
+        put_policy(&w, &s->policy);
+        put(&w, s->phase, 1);
+        put(&w, s->revision, 8);
+        put(&w, s->generation, 8);
+        put(&w, s->random, 8);
+        put(&w, s->clock, 8);
+        put(&w, s->rolling, 4);
+        put(&w, s->outdated, 1);
+        put(&w, s->starting, 1);
+        put(&w, s->n_failures, 4);
+        put(&w, s->slot_max, 4);
+        put_times(&w, s->failures, s->n_failures);
+        for (uint32_t i = 1; i <= s->slot_max; i++)
+                put_slot(&w, s, i);
+
+        assert((size_t) (w.p - data) == size);
+        *ret = data;
+        *ret_size = size;
+        return 0;
+}
+
+/* Reading never fails at once: past the end, or for a bool that is none, it answers 0 and remembers. */
+struct reader {
+        const uint8_t *p;
+        size_t left;
+        bool bad;
+};
+
+static uint64_t get(struct reader *r, unsigned n_bytes) {
+        uint64_t value = 0;
+
+        if (r->left < n_bytes) {
+                r->bad = true;
+                return 0;
+        }
+        for (unsigned i = 0; i < n_bytes; i++)
+                value |= (uint64_t) r->p[i] << (8 * i);
+        r->p += n_bytes;
+        r->left -= n_bytes;
+        return value;
+}
+
+static uint64_t get_below64(struct reader *r, unsigned n_bytes, uint64_t end) {
+        uint64_t value = get(r, n_bytes);
+
+        if (value >= end) {
+                r->bad = true;
+                return 0;
+        }
+        return value;
+}
+
+static uint32_t get_below(struct reader *r, unsigned n_bytes, uint32_t end) {
+        return (uint32_t) get_below64(r, n_bytes, end);
+}
+
+static bool get_bool(struct reader *r) {
+        return get_below(r, 1, 2) == 1;
+}
+
+static void get_policy(struct reader *r, supervise_policy *p) {
+        p->strategy = get_below(r, 1, SUPERVISE_ONE_FOR_ONE + 1);
+        p->restart = get_below(r, 1, SUPERVISE_TEMPORARY + 1);
+        p->escalate = get_bool(r);
+        p->intensity = (uint32_t) get(r, 4);
+        p->period = get(r, 8);
+        p->backoff_min = get(r, 8);
+        p->backoff_max = get(r, 8);
+        p->backoff_factor = (uint32_t) get(r, 4);
+        p->backoff_jitter = (uint32_t) get(r, 4);
+        p->backoff_stable = get(r, 8);
+}
+
+/* Rising, and none later than the clock. */
+static void get_times(struct reader *r, const supervise *s, nsec_t *row, uint32_t n) {
+        nsec_t last = 0;
+
+        for (uint32_t i = 0; i < n; i++) {
+                row[i] = get(r, 8);
+                if (row[i] < last || row[i] > s->clock)
+                        r->bad = true;
+                last = row[i];
+        }
+}
+
+static void get_slot(struct reader *r, supervise *s, uint32_t number) {
+        struct slot *slot = slot_at(s, number);
+
+        slot->state = get_below(r, 1, _SUPERVISE_SLOT_STATE_MAX);
+        if (slot->state == SUPERVISE_SLOT_UNUSED)
+                return;
+        slot->restart = get_below(r, 1, SUPERVISE_TEMPORARY + 1);
+        slot->then = get_below(r, 1, _THEN_MAX);
+        slot->first = get_bool(r);
+        slot->credit = get_bool(r);
+        slot->ended = get_bool(r);
+        slot->exponent = get_below(r, 1, SLOT_EXPONENT_MAX + 1);
+        slot->n_failures = get_below(r, 2, s->row_size + 1);
+        slot->reason = (int32_t) (uint32_t) get(r, 4);
+        slot->status = (int32_t) (uint32_t) get(r, 4);
+        slot->generation = get(r, 8);
+        slot->revision = get(r, 8);
+        slot->revision_wanted = get(r, 8);
+        slot->lives = get(r, 8);
+        slot->since = get(r, 8);
+        slot->until = get(r, 8);
+        slot->ended_at = get(r, 8);
+        get_times(r, s, slot_row(s, number), slot->n_failures);
+}
+
+static bool slot_is_valid(const supervise *s, const struct slot *slot) {
+        bool up = s->phase == SUPERVISE_PHASE_UP;
+
+        if (slot->since > s->clock || slot->ended_at > s->clock || slot->generation > s->generation)
+                return false;
+        if ((slot->lives == 0) != (slot->generation == 0) || (slot->ended && slot->lives == 0))
+                return false;
+        if (state_is_alive(slot->state) && slot->lives == 0)
+                return false;
+        if ((slot->state == SUPERVISE_SLOT_BACKOFF) != (slot->until != NSEC_INFINITY))
+                return false;
+        if (slot->first && (slot->state != SUPERVISE_SLOT_STARTING || !s->starting))
+                return false;
+        if (slot->state == SUPERVISE_SLOT_STOPPING)
+                return slot->then != THEN_END || !up;
+        if (slot->then != THEN_END)
+                return false;
+
+        switch (s->phase) {
+        case SUPERVISE_PHASE_DOWN:
+                return slot->state == SUPERVISE_SLOT_IDLE;
+        case SUPERVISE_PHASE_STOPPING:
+                return slot->state == SUPERVISE_SLOT_IDLE || state_is_alive(slot->state);
+        case SUPERVISE_PHASE_GIVING_UP:
+                return slot->state != SUPERVISE_SLOT_BACKOFF;
+        case SUPERVISE_PHASE_FAILED:
+                return slot->state != SUPERVISE_SLOT_BACKOFF && !state_is_alive(slot->state);
+        default:
+                return true;
+        }
+}
+
+static bool roll_is_valid(const supervise *s) {
+        const struct slot *slot;
+
+        if (s->rolling == 0)
+                return !s->outdated;
+        if (!s->outdated || s->phase != SUPERVISE_PHASE_UP || s->rolling > s->slot_max)
+                return false;
+        slot = slot_at(s, s->rolling);
+        return slot->state == SUPERVISE_SLOT_STARTING || slot->state == SUPERVISE_SLOT_BACKOFF ||
+               slot->state == SUPERVISE_SLOT_FAILED ||
+               (slot->state == SUPERVISE_SLOT_STOPPING && slot->then == THEN_RESTART);
+}
+
+/* What settle() leaves behind: nothing that is due, nothing that would never end. After
+ * supervise_derive(). */
+static bool set_is_valid(const supervise *s) {
+        bool down = s->phase == SUPERVISE_PHASE_DOWN || s->phase == SUPERVISE_PHASE_FAILED,
+             pool = s->policy.strategy == SUPERVISE_POOL;
+
+        if (!down && s->phase != SUPERVISE_PHASE_UP) {
+                if (supervise_n_alive(s) == 0 || s->n[SUPERVISE_SLOT_BACKOFF] > 0)
+                        return false;
+                if (s->n[SUPERVISE_SLOT_STOPPING] == 0)
+                        return false;
+                if (pool && s->n[SUPERVISE_SLOT_STOPPING] != supervise_n_alive(s))
+                        return false;
+        }
+        if (s->starting && (s->phase != SUPERVISE_PHASE_UP || s->n_first == 0))
+                return false;
+        if (s->phase == SUPERVISE_PHASE_UP && supervise_is_lost(s))
+                return false;
+        return true;
+}
+
+/* The fixed fields, up to the first list; room is made only for what the bytes can really hold. */
+static int get_header(struct reader *r, supervise *s) {
+        uint32_t n_failures, slot_max;
+        int k;
+
+        s->phase = get_below(r, 1, _SUPERVISE_PHASE_MAX);
+        s->revision = get(r, 8);
+        s->generation = get(r, 8);
+        s->random = get(r, 8);
+        s->clock = get_below64(r, 8, (uint64_t) INT64_MAX + 1);
+        s->rolling = get_below(r, 4, SUPERVISE_SLOTS_MAX + 1);
+        s->outdated = get_bool(r);
+        s->starting = get_bool(r);
+        n_failures = get_below(r, 4, s->row_size + 1);
+        slot_max = get_below(r, 4, SUPERVISE_SLOTS_MAX + 1);
+        if (r->bad || slot_max > r->left || (n_failures > 0 && s->policy.strategy == SUPERVISE_POOL))
+                return -EBADMSG;
+
+        k = supervise_reserve(s, slot_max);
+        if (k < 0)
+                return k;
+        s->n_failures = n_failures;
+        s->slot_max = slot_max;
+        return 0;
+}
+
+int supervise_decode(const uint8_t *data, size_t size, supervise **ret) {
+        struct reader reader = { .p = data, .left = size };
+        _cleanup_(supervise_freep) supervise *s = NULL;
+        supervise_policy policy = {};
+        uint32_t slot_max;
+        int r;
+
+        if (get(&reader, 4) != ENCODING_MAGIC)
+                return -EBADMSG;
+        if (get(&reader, 4) != ENCODING_VERSION)
+                return reader.bad ? -EBADMSG : -EPROTONOSUPPORT;
+        get_policy(&reader, &policy);
+        if (reader.bad || !policy_is_valid(&policy))
+                return -EBADMSG;
+        r = supervise_allocate(&policy, 0, &s);
+        if (r < 0)
+                return r;
+        r = get_header(&reader, s);
+        if (r < 0)
+                return r;
+
+        slot_max = s->slot_max;
+        get_times(&reader, s, s->failures, s->n_failures);
+        for (uint32_t i = 1; i <= slot_max && !reader.bad; i++) {
+                get_slot(&reader, s, i);
+                if (slot_at(s, i)->state != SUPERVISE_SLOT_UNUSED && !slot_is_valid(s, slot_at(s, i)))
+                        return -EBADMSG;
+        }
+        if (reader.bad || reader.left > 0)
+                return -EBADMSG;
+
+        supervise_derive(s);
+        if (s->slot_max != slot_max || !roll_is_valid(s) || !set_is_valid(s))
+                return -EBADMSG;
+        *ret = TAKE_PTR(s);
+        return 0;
+}

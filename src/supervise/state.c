@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Memory, counts, the heap of due restarts, the queue of actions, and the queries of a set. Called by the
+ * other files of src/supervise. Decides nothing; allocates only where pool.h says -ENOMEM. */
+
+#include "supervise/state.h"
+
+#define HEAP_NONE UINT32_MAX
+/* How many failures are remembered for people when nothing is judged by them. */
+#define ROW_SIZE_INFINITY 8U
+#define BLOCK_SLOTS_MIN 4U
+/* 73 years: a restart that is put off is never put off to the end of time, jitter and clock included. */
+#define BACKOFF_LONGEST ((nsec_t) INT64_MAX / 4)
+
+bool policy_is_valid(const supervise_policy *p) {
+        if (p->strategy != SUPERVISE_POOL && p->strategy != SUPERVISE_ONE_FOR_ONE)
+                return false;
+        if ((unsigned) p->restart > SUPERVISE_TEMPORARY)
+                return false;
+        if (p->escalate && p->strategy != SUPERVISE_ONE_FOR_ONE)
+                return false;
+        if (p->intensity > SUPERVISE_INTENSITY_MAX && p->intensity != SUPERVISE_INTENSITY_INFINITY)
+                return false;
+        if (p->period == 0 || p->backoff_min > p->backoff_max || (p->backoff_min == 0 && p->backoff_max > 0))
+                return false;
+        if (p->backoff_max > BACKOFF_LONGEST)
+                return false;
+        return p->backoff_factor >= 1 && p->backoff_jitter <= 100;
+}
+
+static uint32_t row_size_of(const supervise_policy *p) {
+        return p->intensity == SUPERVISE_INTENSITY_INFINITY ? ROW_SIZE_INFINITY : p->intensity + 1;
+}
+
+/* Points the arrays of s into a new block; the old one stays the caller's. An event queues at most two
+ * actions a slot and a few for the set, so a queue of twice that always has room for one event after
+ * another has been half pulled. */
+static int block_new(supervise *s, uint32_t n, uint32_t row_size) {
+        uint64_t slots = (uint64_t) n * sizeof(struct slot), ring_size = (uint64_t) n * 4 + 16,
+                 ring = ring_size * sizeof(supervise_action),
+                 failures = ((uint64_t) n + 1) * row_size * sizeof(nsec_t),
+                 words = (uint64_t) n * 2 * sizeof(uint32_t);
+        char *block;
+
+        if (slots + ring + failures + words > SIZE_MAX / 2)
+                return -ENOMEM;
+        block = calloc(1, (size_t) (slots + ring + failures + words));
+        if (!block)
+                return -ENOMEM;
+
+        s->block = block;
+        s->n_allocated = n;
+        s->row_size = row_size;
+        s->slots = (struct slot *) block;
+        s->ring = (supervise_action *) (block + slots);
+        s->ring_size = (size_t) ring_size;
+        s->failures = (nsec_t *) (block + slots + ring);
+        s->heap = (uint32_t *) (block + slots + ring + failures);
+        s->scratch = s->heap + n;
+        for (uint32_t i = 0; i < n; i++) {
+                s->slots[i].heap_index = HEAP_NONE;
+                s->slots[i].until = NSEC_INFINITY;
+        }
+        return 0;
+}
+
+int supervise_allocate(const supervise_policy *policy, uint32_t n, supervise **ret) {
+        _cleanup_(supervise_freep) supervise *s = NULL;
+        int r;
+
+        s = calloc(1, sizeof(*s));
+        if (!s)
+                return -ENOMEM;
+        s->policy = *policy;
+        r = block_new(s, MAX(n, BLOCK_SLOTS_MIN), row_size_of(policy));
+        if (r < 0)
+                return r;
+        supervise_derive(s);
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+supervise *supervise_free(supervise *s) {
+        if (!s)
+                return NULL;
+        free(s->block);
+        free(s);
+        return NULL;
+}
+
+/* The newest failures survive a shorter row. */
+static uint32_t row_move(supervise *to, const supervise *from, uint32_t number, uint32_t n) {
+        uint32_t keep = MIN(n, to->row_size);
+
+        memcpy(slot_row(to, number), slot_row(from, number) + (n - keep), keep * sizeof(nsec_t));
+        return keep;
+}
+
+static int supervise_move(supervise *s, uint32_t n, uint32_t row_size) {
+        supervise old = *s;
+        int r;
+
+        r = block_new(s, n, row_size);
+        if (r < 0)
+                return r;
+        memcpy(s->slots, old.slots, old.n_allocated * sizeof(struct slot));
+        memcpy(s->heap, old.heap, old.n_heap * sizeof(uint32_t));
+        s->n_failures = row_move(s, &old, 0, old.n_failures);
+        for (uint32_t i = 1; i <= old.n_allocated; i++)
+                slot_at(s, i)->n_failures = row_move(s, &old, i, slot_at(&old, i)->n_failures);
+        for (size_t i = 0; i < old.ring_used; i++)
+                s->ring[i] = old.ring[(old.ring_head + i) % old.ring_size];
+        s->ring_head = 0;
+        s->n[SUPERVISE_SLOT_UNUSED] += n - old.n_allocated;
+        free(old.block);
+        return 0;
+}
+
+int supervise_reserve(supervise *s, uint32_t n) {
+        if (n <= s->n_allocated)
+                return 0;
+        return supervise_move(s, MAX(n, MIN(s->n_allocated * 2, SUPERVISE_SLOTS_MAX)), s->row_size);
+}
+
+/* The heap: slot numbers by (until, number), a total order, so that what is due first does not depend on
+ * history. */
+static bool heap_before(const supervise *s, uint32_t a, uint32_t b) {
+        nsec_t x = slot_at(s, a)->until, y = slot_at(s, b)->until;
+
+        return x != y ? x < y : a < b;
+}
+
+static void heap_set(supervise *s, uint32_t index, uint32_t number) {
+        s->heap[index] = number;
+        slot_at(s, number)->heap_index = index;
+}
+
+static void heap_fix(supervise *s, uint32_t index, uint32_t number) {
+        uint32_t child;
+
+        for (; index > 0 && heap_before(s, number, s->heap[(index - 1) / 2]); index = (index - 1) / 2)
+                heap_set(s, index, s->heap[(index - 1) / 2]);
+        for (; (child = index * 2 + 1) < s->n_heap; index = child) {
+                if (child + 1 < s->n_heap && heap_before(s, s->heap[child + 1], s->heap[child]))
+                        child++;
+                if (!heap_before(s, s->heap[child], number))
+                        break;
+                heap_set(s, index, s->heap[child]);
+        }
+        heap_set(s, index, number);
+}
+
+static void heap_add(supervise *s, uint32_t number) {
+        heap_fix(s, s->n_heap++, number);
+}
+
+static void heap_drop(supervise *s, uint32_t number) {
+        uint32_t index = slot_at(s, number)->heap_index, last = s->heap[--s->n_heap];
+
+        slot_at(s, number)->heap_index = HEAP_NONE;
+        if (last != number)
+                heap_fix(s, index, last);
+}
+
+static nsec_t supervise_due(const supervise *s) {
+        return s->n_heap > 0 ? slot_at(s, s->heap[0])->until : NSEC_INFINITY;
+}
+
+void supervise_derive(supervise *s) {
+        memset(s->n, 0, sizeof(s->n));
+        s->n_leaving = s->n_first = s->n_heap = s->slot_max = 0;
+        for (uint32_t i = 1; i <= s->n_allocated; i++) {
+                const struct slot *slot = slot_at(s, i);
+
+                s->n[slot->state]++;
+                s->n_leaving += slot_is_leaving(slot);
+                s->n_first += slot->first;
+                if (slot->state != SUPERVISE_SLOT_UNUSED)
+                        s->slot_max = i;
+                if (slot->state == SUPERVISE_SLOT_BACKOFF)
+                        heap_add(s, i);
+        }
+        s->free_hint = 1;
+        s->stop_cursor = s->slot_max;
+        s->armed = supervise_due(s);
+}
+
+bool supervise_is_lost(const supervise *s) {
+        uint32_t n_failed = s->n[SUPERVISE_SLOT_FAILED];
+
+        return s->policy.strategy == SUPERVISE_POOL && n_failed > 0 &&
+               n_failed + s->n[SUPERVISE_SLOT_IDLE] + s->n_leaving == supervise_n_slots(s);
+}
+
+/* The lowest free number. The caller has reserved it. */
+uint32_t slot_take(supervise *s, supervise_restart restart, uint64_t revision) {
+        uint32_t number = s->free_hint;
+
+        while (slot_at(s, number)->state != SUPERVISE_SLOT_UNUSED)
+                number++;
+        s->free_hint = number + 1;
+        *slot_at(s, number) = (struct slot){
+                .restart = restart,
+                .credit = true,
+                .revision_wanted = revision,
+                .until = NSEC_INFINITY,
+                .heap_index = HEAP_NONE,
+        };
+        slot_set_state(s, number, SUPERVISE_SLOT_IDLE, NSEC_INFINITY);
+        s->slot_max = MAX(s->slot_max, number);
+        return number;
+}
+
+void slot_set_state(supervise *s, uint32_t number, supervise_slot_state state, nsec_t until) {
+        struct slot *slot = slot_at(s, number);
+
+        if (slot->heap_index != HEAP_NONE)
+                heap_drop(s, number);
+        if (state != SUPERVISE_SLOT_STOPPING)
+                slot_set_then(s, number, THEN_END);
+        if (slot->first && state != SUPERVISE_SLOT_STARTING) {
+                slot->first = false;
+                s->n_first--;
+        }
+
+        s->n[slot->state]--;
+        s->n[state]++;
+        slot->state = state;
+        slot->since = s->clock;
+        slot->until = state == SUPERVISE_SLOT_BACKOFF ? until : NSEC_INFINITY;
+        if (state == SUPERVISE_SLOT_BACKOFF)
+                heap_add(s, number);
+        if (state != SUPERVISE_SLOT_UNUSED)
+                return;
+
+        s->free_hint = MIN(s->free_hint, number);
+        while (s->slot_max > 0 && slot_at(s, s->slot_max)->state == SUPERVISE_SLOT_UNUSED)
+                s->slot_max--;
+}
+
+void slot_set_then(supervise *s, uint32_t number, enum slot_then then) {
+        struct slot *slot = slot_at(s, number);
+
+        s->n_leaving -= slot_is_leaving(slot);
+        slot->then = then;
+        s->n_leaving += slot_is_leaving(slot);
+}
+
+/* What an operator's verb or a new definition does to the past. */
+void slot_forgive(struct slot *slot) {
+        slot->n_failures = 0;
+        slot->exponent = 0;
+        slot->credit = true;
+}
+
+bool action_has_room(const supervise *s) {
+        return s->ring_size - s->ring_used >= (size_t) s->n_allocated * 2 + 8;
+}
+
+void action_push(supervise *s, supervise_action_type type, uint32_t number) {
+        supervise_action *a = s->ring + (s->ring_head + s->ring_used) % s->ring_size;
+
+        assert(s->ring_used < s->ring_size);
+        s->ring_used++;
+        *a = (supervise_action){ .type = type, .slot = number, .when = NSEC_INFINITY };
+        if (number == 0)
+                return;
+        a->generation = slot_at(s, number)->generation;
+        a->revision = slot_at(s, number)->revision;
+}
+
+bool supervise_next_action(supervise *s, supervise_action *ret) {
+        nsec_t due;
+
+        if (s->ring_used > 0) {
+                *ret = s->ring[s->ring_head];
+                s->ring_head = (s->ring_head + 1) % s->ring_size;
+                s->ring_used--;
+                return true;
+        }
+        due = supervise_due(s);
+        if (due == s->armed)
+                return false;
+        s->armed = due;
+        *ret = (supervise_action){ .type = SUPERVISE_ACTION_ARM, .when = due };
+        return true;
+}
+
+int supervise_set_policy(supervise *s, const supervise_policy *policy) {
+        int r;
+
+        if (!policy_is_valid(policy) || policy->strategy != s->policy.strategy)
+                return -EINVAL;
+        if (row_size_of(policy) != s->row_size) {
+                r = supervise_move(s, s->n_allocated, row_size_of(policy));
+                if (r < 0)
+                        return r;
+        }
+        s->policy = *policy;
+        if (policy->strategy == SUPERVISE_POOL)
+                for (uint32_t i = 1; i <= s->slot_max; i++)
+                        slot_at(s, i)->restart = policy->restart;
+        return 0;
+}
+
+const supervise_policy *supervise_get_policy(const supervise *s) {
+        return &s->policy;
+}
+
+void supervise_get_info(const supervise *s, supervise_info *ret) {
+        *ret = (supervise_info){
+                .phase = s->phase,
+                .n_wanted = supervise_n_slots(s) - s->n_leaving,
+                .slot_max = s->slot_max,
+                .rolling = s->rolling,
+                .outdated = s->outdated,
+                .revision = s->revision,
+                .due = supervise_due(s),
+        };
+        memcpy(ret->n, s->n, sizeof(ret->n));
+        ret->n[SUPERVISE_SLOT_UNUSED] = 0; /* how much memory waits is nobody's business */
+}
+
+int supervise_get_slot(const supervise *s, uint32_t number, supervise_slot_info *ret) {
+        const struct slot *slot;
+
+        if (number == 0 || number > s->slot_max || slot_at(s, number)->state == SUPERVISE_SLOT_UNUSED)
+                return -ENOENT;
+        slot = slot_at(s, number);
+        *ret = (supervise_slot_info){
+                .state = slot->state,
+                .restart = slot->restart,
+                .generation = slot->generation,
+                .revision = slot->revision,
+                .revision_wanted = slot->revision_wanted,
+                .restarts = slot->lives > 0 ? slot->lives - 1 : 0,
+                .since = slot->since,
+                .until = slot->until,
+                .ended = slot->ended,
+                .reason = slot->reason,
+                .status = slot->status,
+                .ended_at = slot->ended_at,
+                .n_failures = slot->n_failures,
+                .leaving = slot_is_leaving(slot),
+        };
+        return 0;
+}
+
+size_t supervise_failures(const supervise *s, uint32_t number, nsec_t *ret, size_t max) {
+        uint32_t n;
+
+        if (number == 0 || number > s->slot_max)
+                return 0;
+        n = slot_at(s, number)->n_failures;
+        max = MIN(max, (size_t) n);
+        for (size_t i = 0; i < max; i++)
+                ret[i] = slot_row(s, number)[n - 1 - i];
+        return max;
+}

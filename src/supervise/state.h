@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The state behind pool.h, for the files of src/supervise only. What survives (the set's first half,
+ * slots, failure times) is plain data; the rest is derived from it and made anew by supervise_derive(). */
+
+#include "supervise/pool.h"
+
+#define SLOT_EXPONENT_MAX 63U
+
+/* What becomes of a slot in STOPPING. */
+enum slot_then {
+        THEN_END, /* the set stops */
+        THEN_RESTART,
+        THEN_REMOVE,
+        THEN_HOLD,
+        _THEN_MAX,
+};
+
+struct slot {
+        supervise_slot_state state;
+        supervise_restart restart;
+        enum slot_then then;
+        bool first;      /* the start that STARTED_ALL waits for */
+        bool credit;     /* one restart at once is still free */
+        bool ended;      /* reason, status, ended_at hold */
+        uint32_t exponent; /* k */
+        uint32_t n_failures;
+        int32_t reason, status;
+        uint64_t generation, revision, revision_wanted, lives;
+        nsec_t since, until, ended_at;
+        uint32_t heap_index; /* derived; UINT32_MAX: not in the heap */
+};
+
+struct supervise {
+        supervise_policy policy;
+        supervise_phase phase;
+        uint64_t revision, generation, random;
+        nsec_t clock; /* the latest `now` */
+        uint32_t rolling;
+        bool outdated, starting; /* starting: STARTED_ALL is owed */
+        uint32_t n_failures;     /* of the set's own window, row 0 */
+
+        /* One block of memory: slots[n_allocated], (n_allocated + 1) rows of failure times, heap,
+         * scratch, ring. */
+        void *block;
+        uint32_t n_allocated, row_size;
+        struct slot *slots; /* of number i: slots[i - 1] */
+        nsec_t *failures;   /* rows, oldest first; row 0 is the set's */
+        uint32_t *heap, *scratch;
+        supervise_action *ring;
+        size_t ring_size, ring_head, ring_used;
+
+        /* derived */
+        uint32_t n[_SUPERVISE_SLOT_STATE_MAX];
+        uint32_t n_leaving, n_first, n_heap, slot_max, free_hint, stop_cursor;
+        nsec_t armed;
+};
+
+/* state.c */
+bool policy_is_valid(const supervise_policy *p);
+int supervise_allocate(const supervise_policy *policy, uint32_t n, supervise **ret);
+int supervise_reserve(supervise *s, uint32_t n);
+void supervise_derive(supervise *s);
+/* Of a pool: some slot failed and none serves, will serve, or is held by an operator. */
+bool supervise_is_lost(const supervise *s);
+
+static inline struct slot *slot_at(const supervise *s, uint32_t number) {
+        return s->slots + number - 1;
+}
+static inline nsec_t *slot_row(const supervise *s, uint32_t number) {
+        return s->failures + (size_t) number * s->row_size;
+}
+static inline bool state_is_alive(supervise_slot_state state) {
+        return state == SUPERVISE_SLOT_STARTING || state == SUPERVISE_SLOT_RUNNING ||
+               state == SUPERVISE_SLOT_STOPPING;
+}
+static inline bool slot_is_leaving(const struct slot *slot) {
+        return slot->state == SUPERVISE_SLOT_STOPPING && slot->then == THEN_REMOVE;
+}
+static inline uint32_t supervise_n_slots(const supervise *s) {
+        return s->n_allocated - s->n[SUPERVISE_SLOT_UNUSED];
+}
+static inline uint32_t supervise_n_alive(const supervise *s) {
+        return s->n[SUPERVISE_SLOT_STARTING] + s->n[SUPERVISE_SLOT_RUNNING] + s->n[SUPERVISE_SLOT_STOPPING];
+}
+
+uint32_t slot_take(supervise *s, supervise_restart restart, uint64_t revision);
+/* until: for BACKOFF; else ignored. */
+void slot_set_state(supervise *s, uint32_t number, supervise_slot_state state, nsec_t until);
+void slot_set_then(supervise *s, uint32_t number, enum slot_then then);
+void slot_forgive(struct slot *slot);
+
+void action_push(supervise *s, supervise_action_type type, uint32_t number);
+bool action_has_room(const supervise *s);
+
+/* limit.c */
+/* Counts a failure at s->clock. True: over the limit, park. Else the delay until the next start. */
+bool limit_judge(supervise *s, uint32_t number, nsec_t *ret_delay);
