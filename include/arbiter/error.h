@@ -9,7 +9,8 @@ ARBITER_BEGIN_DECLARATIONS
 /* The one outcome of a request (DESIGN.md 4.2). Values are part of the wire format. */
 typedef enum arbiter_outcome {
         ARBITER_OUTCOME_REPLY = 0,
-        ARBITER_OUTCOME_APPLICATION_ERROR = 1, /* the handler failed; the message holds its error name and text */
+        /* the handler failed; the message holds its error name and text */
+        ARBITER_OUTCOME_APPLICATION_ERROR = 1,
         /* not executed */
         ARBITER_OUTCOME_NOPROC = 2,     /* no such actor, or that life is over */
         ARBITER_OUTCOME_OVERLOAD = 3,   /* the mailbox granted no more credit, or a quota is used up */
@@ -27,19 +28,25 @@ typedef enum arbiter_outcome {
         ARBITER_OUTCOME_BROKEN_PROMISE = 14 /* it ran, and dropped its obligation to answer */
 } arbiter_outcome;
 
-typedef enum arbiter_executed { ARBITER_EXECUTED_NO, ARBITER_EXECUTED_MAYBE, ARBITER_EXECUTED_YES } arbiter_executed;
+typedef enum arbiter_executed {
+        ARBITER_EXECUTED_NO,
+        ARBITER_EXECUTED_MAYBE,
+        ARBITER_EXECUTED_YES
+} arbiter_executed;
 
-/* "noproc", "callee-died" ...: static strings; "reply" for ARBITER_OUTCOME_REPLY, NULL for an unknown value. */
+/* "noproc", "callee-died" ...: static strings; "reply" for ARBITER_OUTCOME_REPLY, NULL for an unknown
+ * value. */
 const char *arbiter_outcome_to_string(arbiter_outcome outcome);
 /* May the handler have run? EXECUTED_NO means that it is safe to send the request again. */
 arbiter_executed arbiter_outcome_executed(arbiter_outcome outcome);
 /* The negative errno by which the blocking calls report an outcome: NOPROC -ESRCH, OVERLOAD -ENOBUFS,
- * EXPIRED and TIMEOUT -ETIMEDOUT, RESTARTING -EAGAIN, DENIED -EACCES, UNKNOWN_COMMAND -ENOENT, BAD_ARGUMENTS -EINVAL,
- * DEADLOCK -EDEADLK, CANCELLED -ECANCELED, CALLEE_DIED -EOWNERDEAD, NO_CONNECTION -ECONNRESET,
- * BROKEN_PROMISE -EPIPE, APPLICATION_ERROR -EREMOTEIO. REPLY 0. */
+ * EXPIRED and TIMEOUT -ETIMEDOUT, RESTARTING -EAGAIN, DENIED -EACCES, UNKNOWN_COMMAND -ENOENT,
+ * BAD_ARGUMENTS -EINVAL, DEADLOCK -EDEADLK, CANCELLED -ECANCELED, CALLEE_DIED -EOWNERDEAD, NO_CONNECTION
+ * -ECONNRESET, BROKEN_PROMISE -EPIPE, APPLICATION_ERROR -EREMOTEIO. REPLY 0. */
 int arbiter_outcome_to_errno(arbiter_outcome outcome);
 
-/* Why an actor ended (DESIGN.md 4.4; a superset of systemd's SERVICE_RESULT). Values are part of the wire format. */
+/* Why an actor ended (DESIGN.md 4.4; a superset of systemd's SERVICE_RESULT). Values are part of the wire
+ * format. */
 typedef enum arbiter_reason {
         ARBITER_REASON_NORMAL = 0,
         ARBITER_REASON_SHUTDOWN = 1,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The frame format of envelope.h. Called by the links, for each message twice; and by the fuzzer. Must never read outside
- * what it was given, never allocate, and accept nothing that envelope_encode() does not make. */
+/* The frame format of envelope.h. Called by the links, for each message twice; and by the fuzzer. Must
+ * never read outside what it was given, never allocate, and accept nothing that envelope_encode() does
+ * not make. */
 
 #include "wire/envelope.h"
 
@@ -23,7 +24,9 @@ _Static_assert(offsetof(struct header, body_size) == 56, "offsets are those of e
 
 /* Where the body starts. */
 static size_t prologue_size(size_t command_length, size_t signature_length, size_t n_chain) {
-        return ALIGN_TO(ENVELOPE_HEADER_SIZE + command_length + 1 + signature_length + 1 + n_chain * AID_SIZE, 8);
+        return ALIGN_TO(ENVELOPE_HEADER_SIZE + command_length + 1 + signature_length + 1 +
+                                        n_chain * AID_SIZE,
+                        8);
 }
 
 static size_t inline_size(uint8_t flags, size_t body_size) {
@@ -62,7 +65,8 @@ uint8_t *envelope_encode(const struct envelope *e, uint8_t *buffer) {
         assert(size <= FRAME_SIZE_MAX);
 
         memcpy(buffer, &h, sizeof(h));
-        /* The last word of the prologue and of the frame hold all padding: zero them first, then write over it. */
+        /* The last word of the prologue and of the frame hold all padding: zero them first, then write
+         * over it. */
         memset(buffer + prologue - 8, 0, 8);
         memset(buffer + size - 8, 0, 8);
         if (e->command_length > 0)

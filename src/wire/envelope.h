@@ -16,7 +16,7 @@
  *      40      8   target aid, all zero: "whoever is at the other end"
  *      48      4   generation of the sender
  *      52      4   generation of the target, 0: any
- *      56      4   size of the body (also when it travels as a memfd, flag ENVELOPE_MEMFD, the frame's last fd)
+ *      56      4   size of the body, also when it travels as a memfd: ENVELOPE_MEMFD, the last fd
  *      60      1   length of the command (without NUL)
  *      61      1   length of the signature (without NUL)
  *      62      1   length of the call chain, in aids, at most CHAIN_MAX
@@ -24,9 +24,10 @@
  *      64          command NUL signature NUL chain, padded with zeroes to a multiple of 8;
  *                  then the body, padded with zeroes to a multiple of 8
  *
- * All little-endian. The frame starts 8-aligned in memory, so the body does, and D-Bus alignment holds in place.
- * The decoder accepts exactly what the encoder makes: unknown versions, kinds, flags and outcomes, padding that is
- * not zero, embedded NULs, characters outside [A-Za-z0-9_.-] in the command, an invalid signature: -EBADMSG. */
+ * All little-endian. The frame starts 8-aligned in memory, so the body does, and D-Bus alignment holds in
+ * place. The decoder accepts exactly what the encoder makes: unknown versions, kinds, flags and outcomes,
+ * padding that is not zero, embedded NULs, characters outside [A-Za-z0-9_.-] in the command, an invalid
+ * signature: -EBADMSG. */
 
 #include <sys/types.h>
 
@@ -77,12 +78,12 @@ struct envelope {
 
 /* The size of the frame for this envelope (with its inline body). */
 size_t envelope_frame_size(const struct envelope *e);
-/* Writes everything of the frame but the body; buffer must hold envelope_frame_size(). Returns where the body goes (the
- * caller writes body_size bytes there); the padding after it is already zeroed. Never fails: the caller has kept the
- * limits. */
+/* Writes everything of the frame but the body; buffer must hold envelope_frame_size(). Returns where the
+ * body goes (the caller writes body_size bytes there); the padding after it is already zeroed. Never
+ * fails: the caller has kept the limits. */
 uint8_t *envelope_encode(const struct envelope *e, uint8_t *buffer);
-/* Decodes the frame at the start of buffer (8-aligned). > 0: its size; 0: not whole yet; -EBADMSG: never will be.
- * With ENVELOPE_MEMFD *ret_body is NULL. Strings and chain in *ret point into buffer. */
+/* Decodes the frame at the start of buffer (8-aligned). > 0: its size; 0: not whole yet; -EBADMSG: never
+ * will be. With ENVELOPE_MEMFD *ret_body is NULL. Strings and chain in *ret point into buffer. */
 ssize_t envelope_decode(const uint8_t *buffer, size_t size, struct envelope *ret, const uint8_t **ret_body);
 /* Only characters of the alphabet above; nothing about the length. */
 bool command_is_valid(const char *s, size_t length);

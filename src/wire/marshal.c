@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The validity of D-Bus bodies: one linear pass over bytes that came from outside. message_from_frame() calls it once a
- * message, so that reading needs no more than bounds. Must never read outside the body, and never allocate. */
+/* The validity of D-Bus bodies: one linear pass over bytes that came from outside. message_from_frame()
+ * calls it once a message, so that reading needs no more than bounds. Must never read outside the body,
+ * and never allocate. */
 
 #include "wire/marshal.h"
 
@@ -9,7 +10,8 @@
 #define HIGH_BITS UINT64_C(0x8080808080808080)
 #define LOW_BITS UINT64_C(0x0101010101010101)
 
-/* The size of the UTF-8 sequence at p, which does not start with ASCII; 0 if invalid (Unicode, table 3-7). */
+/* The size of the UTF-8 sequence at p, which does not start with ASCII; 0 if invalid (Unicode, table
+ * 3-7). */
 static size_t utf8_sequence(const uint8_t *p, size_t left) {
         uint8_t low = 0x80, high = 0xBF;
         size_t n;
@@ -82,7 +84,8 @@ bool object_path_is_valid(const char *s, size_t length) {
                         slash = true;
                         continue;
                 }
-                if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '_')
+                if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
+                                c != '_')
                         return false;
                 slash = false;
         }
@@ -232,7 +235,8 @@ static inline int check_value(struct pass *p, const char *type, unsigned depth) 
         return check_container(p, type, depth);
 }
 
-int body_validate(const char *signature, size_t signature_length, const uint8_t *body, size_t size, unsigned n_fds) {
+int body_validate(const char *signature, size_t signature_length, const uint8_t *body, size_t size,
+                unsigned n_fds) {
         struct pass p = { .body = body, .end = size, .n_fds = n_fds };
         const char *s = signature, *end = signature + signature_length;
         int r;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the files that write, check and read D-Bus bodies share: limits, the type table, and the rules for single
- * values. Private to src/wire. */
+/* What the files that write, check and read D-Bus bodies share: limits, the type table, and the rules for
+ * single values. Private to src/wire. */
 
 #include "basic/macro.h"
 
@@ -10,7 +10,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "bodies are little-end
 
 enum {
         ARRAY_SIZE_MAX = 64 * 1024 * 1024, /* D-Bus Specification: maximum length of an array, 64 MiB */
-        BODY_DEPTH_MAX = 64,               /* D-Bus Specification: containers nested, also through variants */
+        /* D-Bus Specification: containers nested, also through variants */
+        BODY_DEPTH_MAX = 64,
 };
 
 struct type_info {
@@ -56,4 +57,5 @@ bool string_is_valid(const char *s, size_t length);
 bool object_path_is_valid(const char *s, size_t length);
 
 /* Checks a whole body against its (valid) signature by D-Bus's rules. -EBADMSG. */
-int body_validate(const char *signature, size_t signature_length, const uint8_t *body, size_t size, unsigned n_fds);
+int body_validate(const char *signature, size_t signature_length, const uint8_t *body, size_t size,
+                unsigned n_fds);

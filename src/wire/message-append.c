@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Filling a message: values to D-Bus bytes. Called by users' code, mostly through arbiter_message_append(). Each function
- * that fails leaves body, signature and descriptors as they were. Must never write what body_validate() would refuse. */
+/* Filling a message: values to D-Bus bytes. Called by users' code, mostly through
+ * arbiter_message_append(). Each function that fails leaves body, signature and descriptors as they were.
+ * Must never write what body_validate() would refuse. */
 
 #include "basic/fd.h"
 #include "wire/message-private.h"
@@ -71,8 +72,8 @@ static inline int reserve(arbiter_message *m, size_t alignment, size_t size, uin
         return 0;
 }
 
-/* Takes the complete type from what the innermost open container still wants; at the top, the message's signature
- * grows by it. */
+/* Takes the complete type from what the innermost open container still wants; at the top, the message's
+ * signature grows by it. */
 static inline int expect(arbiter_message *m, const char *type, size_t length) {
         struct message_frame *f = &m->p.frame;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reading a sealed message: a cursor over D-Bus bytes. Called by users' code. The body was validated when it arrived (or
- * was made by message-append.c), so only bounds are checked here. Must never change the body, and leaves the cursor where it
- * was when it fails. */
+/* Reading a sealed message: a cursor over D-Bus bytes. Called by users' code. The body was validated when
+ * it arrived (or was made by message-append.c), so only bounds are checked here. Must never change the
+ * body, and leaves the cursor where it was when it fails. */
 
 #include "wire/message-private.h"
 
@@ -42,7 +42,8 @@ static inline void advance(arbiter_message *m, size_t length) {
 }
 
 /* Aligns *position and moves it over size bytes, which start at *ret. */
-static inline int take(const arbiter_message *m, size_t *position, size_t alignment, size_t size, size_t *ret) {
+static inline int take(
+                const arbiter_message *m, size_t *position, size_t alignment, size_t size, size_t *ret) {
         size_t start = ALIGN_TO(*position, alignment), end = m->p.frame.end;
 
         if (start > end || size > end - start)
@@ -168,12 +169,13 @@ _public_ int arbiter_message_read_array(arbiter_message *m, char type, const voi
         return 1;
 }
 
-/* The frame for the container that is next, whose type code is 'a', 'v', 'r' or 'e'; its contents are still to be
- * reached: *ret_position. */
+/* The frame for the container that is next, whose type code is 'a', 'v', 'r' or 'e'; its contents are
+ * still to be reached: *ret_position. */
 static int describe_container(const arbiter_message *m, struct message_frame *ret, size_t *ret_position) {
         const struct message_frame *f = &m->p.frame;
         const char *type = next_type(m), *contents;
-        struct message_frame inner = { .in_body = f->in_body, .signature = f->signature + f->index + 1, .end = f->end };
+        struct message_frame inner = {
+                        .in_body = f->in_body, .signature = f->signature + f->index + 1, .end = f->end};
         size_t position = m->p.cursor, start, size;
         int r;
 
@@ -371,8 +373,10 @@ _public_ int arbiter_message_at_end(arbiter_message *m, bool complete) {
 
 static int read_value(arbiter_message *m, const char *type, size_t length, struct arguments *a, bool dry);
 
-/* The complete types of signature, one after the other; of none but the first may it be that there is no more. */
-static int read_values(arbiter_message *m, const char *signature, size_t length, struct arguments *a, bool dry) {
+/* The complete types of signature, one after the other; of none but the first may it be that there is no
+ * more. */
+static int read_values(
+                arbiter_message *m, const char *signature, size_t length, struct arguments *a, bool dry) {
         int r = 1;
 
         for (const char *t = signature, *next; t < signature + length; t = next) {
@@ -386,7 +390,8 @@ static int read_values(arbiter_message *m, const char *signature, size_t length,
         return r;
 }
 
-static int read_container(arbiter_message *m, const char *type, size_t length, struct arguments *a, bool dry) {
+static int read_container(
+                arbiter_message *m, const char *type, size_t length, struct arguments *a, bool dry) {
         char code = container_code(*type), contents[SIGNATURE_MAX + 1];
         unsigned n = code == 'a' ? va_arg(a->ap, unsigned) : 1;
         int r;

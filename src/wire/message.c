@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The life of a message: made empty to be filled, or from a frame to be read; sealed, owned, freed; and its accessors.
- * Called by the runtime for each message, so a small one costs one malloc(). Must never do I/O except on the memfd of a
- * large body. */
+/* The life of a message: made empty to be filled, or from a frame to be read; sealed, owned, freed; and
+ * its accessors. Called by the runtime for each message, so a small one costs one malloc(). Must never do
+ * I/O except on the memfd of a large body. */
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -159,7 +159,8 @@ static int take_body(arbiter_message *m, const uint8_t *body) {
         return 0;
 }
 
-int message_from_frame(const struct envelope *e, const uint8_t *body, const int *fds, arbiter_message **ret) {
+int message_from_frame(
+                const struct envelope *e, const uint8_t *body, const int *fds, arbiter_message **ret) {
         _cleanup_(arbiter_message_unrefp) arbiter_message *m = message_allocate();
         int r;
 
@@ -326,7 +327,8 @@ _public_ bool arbiter_message_expects_reply(arbiter_message *m) {
 }
 
 _public_ arbiter_outcome arbiter_message_get_outcome(arbiter_message *m) {
-        return m->envelope.kind == ENVELOPE_ERROR ? (arbiter_outcome) m->envelope.outcome : ARBITER_OUTCOME_REPLY;
+        return m->envelope.kind == ENVELOPE_ERROR ? (arbiter_outcome)m->envelope.outcome
+                                                  : ARBITER_OUTCOME_REPLY;
 }
 
 _public_ const char *arbiter_message_get_error_name(arbiter_message *m) {

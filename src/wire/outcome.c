@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The tables of include/arbiter/error.h: outcomes and reasons as strings, error names and errnos. Called from everywhere;
- * pure. A value from outside may be any number: unknown ones are answered, never trusted as an index. */
+/* The tables of include/arbiter/error.h: outcomes and reasons as strings, error names and errnos. Called
+ * from everywhere; pure. A value from outside may be any number: unknown ones are answered, never trusted
+ * as an index. */
 
 #include <arbiter/error.h>
 
@@ -13,27 +14,33 @@ static const struct outcome_info {
         int error;
         arbiter_executed executed;
 } outcomes[] = {
-        [ARBITER_OUTCOME_REPLY] = { "reply", NULL, 0, ARBITER_EXECUTED_YES },
-        [ARBITER_OUTCOME_APPLICATION_ERROR] = { "application-error", ERROR_PREFIX "ApplicationError", -EREMOTEIO,
-                                                ARBITER_EXECUTED_YES },
-        [ARBITER_OUTCOME_NOPROC] = { "noproc", ERROR_PREFIX "NoProc", -ESRCH, ARBITER_EXECUTED_NO },
-        [ARBITER_OUTCOME_OVERLOAD] = { "overload", ERROR_PREFIX "Overload", -ENOBUFS, ARBITER_EXECUTED_NO },
-        [ARBITER_OUTCOME_EXPIRED] = { "expired", ERROR_PREFIX "Expired", -ETIMEDOUT, ARBITER_EXECUTED_NO },
-        [ARBITER_OUTCOME_RESTARTING] = { "restarting", ERROR_PREFIX "Restarting", -EAGAIN, ARBITER_EXECUTED_NO },
-        [ARBITER_OUTCOME_DENIED] = { "denied", ERROR_PREFIX "Denied", -EACCES, ARBITER_EXECUTED_NO },
-        [ARBITER_OUTCOME_UNKNOWN_COMMAND] = { "unknown-command", ERROR_PREFIX "UnknownCommand", -ENOENT,
-                                              ARBITER_EXECUTED_NO },
-        [ARBITER_OUTCOME_BAD_ARGUMENTS] = { "bad-arguments", ERROR_PREFIX "BadArguments", -EINVAL,
-                                            ARBITER_EXECUTED_NO },
-        [ARBITER_OUTCOME_DEADLOCK] = { "deadlock", ERROR_PREFIX "Deadlock", -EDEADLK, ARBITER_EXECUTED_NO },
-        [ARBITER_OUTCOME_TIMEOUT] = { "timeout", ERROR_PREFIX "Timeout", -ETIMEDOUT, ARBITER_EXECUTED_MAYBE },
-        [ARBITER_OUTCOME_CANCELLED] = { "cancelled", ERROR_PREFIX "Cancelled", -ECANCELED, ARBITER_EXECUTED_MAYBE },
-        [ARBITER_OUTCOME_CALLEE_DIED] = { "callee-died", ERROR_PREFIX "CalleeDied", -EOWNERDEAD,
-                                          ARBITER_EXECUTED_MAYBE },
-        [ARBITER_OUTCOME_NO_CONNECTION] = { "no-connection", ERROR_PREFIX "NoConnection", -ECONNRESET,
-                                            ARBITER_EXECUTED_MAYBE },
-        [ARBITER_OUTCOME_BROKEN_PROMISE] = { "broken-promise", ERROR_PREFIX "BrokenPromise", -EPIPE,
-                                             ARBITER_EXECUTED_MAYBE },
+                [ARBITER_OUTCOME_REPLY] = {"reply", NULL, 0, ARBITER_EXECUTED_YES},
+                [ARBITER_OUTCOME_APPLICATION_ERROR] = {"application-error", ERROR_PREFIX "ApplicationError",
+                                -EREMOTEIO, ARBITER_EXECUTED_YES},
+                [ARBITER_OUTCOME_NOPROC] = {"noproc", ERROR_PREFIX "NoProc", -ESRCH, ARBITER_EXECUTED_NO},
+                [ARBITER_OUTCOME_OVERLOAD] = {"overload", ERROR_PREFIX "Overload", -ENOBUFS,
+                                ARBITER_EXECUTED_NO},
+                [ARBITER_OUTCOME_EXPIRED] = {"expired", ERROR_PREFIX "Expired", -ETIMEDOUT,
+                                ARBITER_EXECUTED_NO},
+                [ARBITER_OUTCOME_RESTARTING] = {"restarting", ERROR_PREFIX "Restarting", -EAGAIN,
+                                ARBITER_EXECUTED_NO},
+                [ARBITER_OUTCOME_DENIED] = {"denied", ERROR_PREFIX "Denied", -EACCES, ARBITER_EXECUTED_NO},
+                [ARBITER_OUTCOME_UNKNOWN_COMMAND] = {"unknown-command", ERROR_PREFIX "UnknownCommand",
+                                -ENOENT, ARBITER_EXECUTED_NO},
+                [ARBITER_OUTCOME_BAD_ARGUMENTS] = {"bad-arguments", ERROR_PREFIX "BadArguments", -EINVAL,
+                                ARBITER_EXECUTED_NO},
+                [ARBITER_OUTCOME_DEADLOCK] = {"deadlock", ERROR_PREFIX "Deadlock", -EDEADLK,
+                                ARBITER_EXECUTED_NO},
+                [ARBITER_OUTCOME_TIMEOUT] = {"timeout", ERROR_PREFIX "Timeout", -ETIMEDOUT,
+                                ARBITER_EXECUTED_MAYBE},
+                [ARBITER_OUTCOME_CANCELLED] = {"cancelled", ERROR_PREFIX "Cancelled", -ECANCELED,
+                                ARBITER_EXECUTED_MAYBE},
+                [ARBITER_OUTCOME_CALLEE_DIED] = {"callee-died", ERROR_PREFIX "CalleeDied", -EOWNERDEAD,
+                                ARBITER_EXECUTED_MAYBE},
+                [ARBITER_OUTCOME_NO_CONNECTION] = {"no-connection", ERROR_PREFIX "NoConnection", -ECONNRESET,
+                                ARBITER_EXECUTED_MAYBE},
+                [ARBITER_OUTCOME_BROKEN_PROMISE] = {"broken-promise", ERROR_PREFIX "BrokenPromise", -EPIPE,
+                                ARBITER_EXECUTED_MAYBE},
 };
 
 static const struct outcome_info *outcome_info(arbiter_outcome outcome) {

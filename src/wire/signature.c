@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* D-Bus signatures: validity and the properties of type codes. Called by the decoder of envelopes, by the marshaller and by
- * whoever checks a table of commands. Must never allocate, and never recurse deeper than the two nesting limits. */
+/* D-Bus signatures: validity and the properties of type codes. Called by the decoder of envelopes, by the
+ * marshaller and by whoever checks a table of commands. Must never allocate, and never recurse deeper
+ * than the two nesting limits. */
 
 #include "wire/signature.h"
 
@@ -17,8 +18,8 @@ const struct type_info type_table[256] = {
 
 static size_t parse_type(const char *s, size_t left, unsigned arrays, unsigned structs);
 
-/* The members of a struct or dict entry, from behind the opening bracket. Returns the size with the closing one, 0 if
- * invalid. */
+/* The members of a struct or dict entry, from behind the opening bracket. Returns the size with the
+ * closing one, 0 if invalid. */
 static size_t parse_members(const char *s, size_t left, unsigned arrays, unsigned structs, char close) {
         size_t i = 0, n = 0;
 

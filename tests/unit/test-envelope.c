@@ -33,7 +33,7 @@ static size_t encode(const struct envelope *e, uint8_t *buffer) {
         size_t size = envelope_frame_size(e);
         uint8_t *body;
 
-        memset(buffer, 0xAA, size + 8);
+        memset(buffer, 0xAA, size + 1);
         body = envelope_encode(e, buffer);
         if (!(e->flags & ENVELOPE_MEMFD))
                 memcpy(body, BODY, MIN(e->body_size, strlen(BODY)));
@@ -42,10 +42,20 @@ static size_t encode(const struct envelope *e, uint8_t *buffer) {
 }
 
 static void test_layout(void **state) {
-        static const uint8_t expected[] =
-                        "\x68\0\0\0" "\1\1\1\2" "\x88\x77\x66\x55\x44\x33\x22\x11" "\x2a\0\0\0\0\0\0\0"
-                        "\xff\xff\xff\xff\xff\xff\xff\xff" "abcdefgh" "01234567" "\3\0\0\0" "\4\0\0\0" "\5\0\0\0"
-                        "\7\5\2\0" "ping.it\0a{sv}\0aaaaaaaabbbbbbbb\0\0" "12345\0\0"; /* and the literal's NUL */
+        static const uint8_t expected[] = "\x68\0\0\0"
+                                          "\1\1\1\2"
+                                          "\x88\x77\x66\x55\x44\x33\x22\x11"
+                                          "\x2a\0\0\0\0\0\0\0"
+                                          "\xff\xff\xff\xff\xff\xff\xff\xff"
+                                          "abcdefgh"
+                                          "01234567"
+                                          "\3\0\0\0"
+                                          "\4\0\0\0"
+                                          "\5\0\0\0"
+                                          /* and the literal's NUL */
+                                          "\7\5\2\0"
+                                          "ping.it\0a{sv}\0aaaaaaaabbbbbbbb\0\0"
+                                          "12345\0\0";
         struct envelope e = sample();
         uint64_t buffer[32];
 
@@ -151,7 +161,8 @@ static void test_memfd(void **state) {
         assert_errno(envelope_decode((uint8_t *) buffer, size, &d, &body), EBADMSG);
 }
 
-/* Whatever is cut off, the decoder waits for it; the buffer is of the exact size, for the sanitizer to watch. */
+/* Whatever is cut off, the decoder waits for it; the buffer is of the exact size, for the sanitizer to
+ * watch. */
 static void test_truncated(void **state) {
         struct envelope e = sample(), d;
         const uint8_t *body;
@@ -172,12 +183,46 @@ static void test_refused(void **state) {
                 size_t offset;
                 uint8_t value;
         } bad[] = {
-                { 0, 103 }, { 0, 64 },  { 0, 96 },   { 0, 112 },  { 3, 1 },   { 4, 0 },    { 4, 2 },   { 5, 0 },
-                { 5, 7 },   { 6, 4 },   { 6, 2 },    { 7, 65 },   { 56, 9 },  { 56, 0 },   { 58, 1 },  { 59, 0x80 },
-                { 60, 6 },  { 60, 8 },  { 60, 255 }, { 61, 4 },   { 61, 6 },  { 62, 1 },   { 62, 3 },  { 62, 17 },
-                { 63, 1 },  { 64, 0 },  { 64, ' ' }, { 65, '/' }, { 66, 128 }, { 71, 'x' }, { 72, '(' }, { 73, 0 },
-                { 77, 'y' }, { 94, 1 }, { 95, 1 },   { 101, 1 },  { 103, 1 },
+                        {0, 103},
+                        {0, 64},
+                        {0, 96},
+                        {0, 112},
+                        {3, 1},
+                        {4, 0},
+                        {4, 2},
+                        {5, 0},
+                        {5, 7},
+                        {6, 4},
+                        {6, 2},
+                        {7, 65},
+                        {56, 9},
+                        {56, 0},
+                        {58, 1},
+                        {59, 0x80},
+                        {60, 6},
+                        {60, 8},
+                        {60, 255},
+                        {61, 4},
+                        {61, 6},
+                        {62, 1},
+                        {62, 3},
+                        {62, 17},
+                        {63, 1},
+                        {64, 0},
+                        {64, ' '},
+                        {65, '/'},
+                        {66, 128},
+                        {71, 'x'},
+                        {72, '('},
+                        {73, 0},
+                        {77, 'y'},
+                        {94, 1},
+                        {95, 1},
+                        {101, 1},
+                        {103, 1},
         };
+        static char too_long[(CHAIN_MAX + 1) * AID_SIZE];
+        static uint64_t large[FRAME_SIZE_MAX / 8 + 1];
         struct envelope e = sample(), d;
         const uint8_t *body;
         uint64_t buffer[32] = {};
@@ -188,6 +233,18 @@ static void test_refused(void **state) {
                 if (envelope_decode((uint8_t *) buffer, sizeof(buffer), &d, &body) != -EBADMSG)
                         fail_msg("byte %zu = %u was accepted", bad[i].offset, bad[i].value);
         }
+
+        /* whole in itself, but over a limit */
+        e.chain = (const uint8_t *) too_long;
+        e.n_chain = CHAIN_MAX + 1;
+        (void) encode(&e, (uint8_t *) buffer);
+        assert_errno(envelope_decode((uint8_t *) buffer, sizeof(buffer), &d, &body), EBADMSG);
+        e = sample();
+        e.n_chain = 0;
+        e.body_size = BODY_INLINE_MAX + 8;
+        (void) encode(&e, (uint8_t *) large);
+        assert_errno(envelope_decode((uint8_t *) large, sizeof(large), &d, &body), EBADMSG);
+        e = sample();
 
         e.kind = ENVELOPE_ERROR; /* needs an outcome, and one that exists */
         for (unsigned outcome = 0; outcome < 256; outcome++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* src/wire/message*.c and marshal.c: bodies byte for byte, the reader's cursor, and each way to be refused. */
+/* src/wire/message*.c and marshal.c: bodies byte for byte, the reader's cursor, and each way to be
+ * refused. */
 
 #include "test-util.h"
 
@@ -28,7 +29,8 @@ static void check_body(arbiter_message *m, const char *signature, const void *by
 }
 
 /* A body in memory of its exact size, so that the sanitizer sees each byte too far. */
-static int from_body(const char *signature, const void *bytes, size_t size, unsigned n_fds, arbiter_message **ret) {
+static int from_body(const char *signature, const void *bytes, size_t size, unsigned n_fds,
+                arbiter_message **ret) {
         struct envelope e = {
                 .kind = ENVELOPE_REQUEST,
                 .command = "x",
@@ -57,18 +59,31 @@ static int from_body(const char *signature, const void *bytes, size_t size, unsi
 static void test_basic_bytes(void **state) {
         _cleanup_(arbiter_message_unrefp) arbiter_message *m = new_message();
 
-        assert_ok(arbiter_message_append(m, "ybnqiuxtdsog", 0x11, 5, -2, 0x2233, -1, 7u, INT64_C(-3), UINT64_C(9), 1.5,
-                        "hi", "/a/b", "a{sv}"));
+        assert_ok(arbiter_message_append(m, "ybnqiuxtdsog", 0x11, 5, -2, 0x2233, -1, 7u, INT64_C(-3),
+                        UINT64_C(9), 1.5, "hi", "/a/b", "a{sv}"));
         check_body(m, "ybnqiuxtdsog",
-                        "\x11\0\0\0" "\1\0\0\0" "\xfe\xff" "\x33\x22" "\xff\xff\xff\xff" "\7\0\0\0" "\0\0\0\0"
-                        "\xfd\xff\xff\xff\xff\xff\xff\xff" "\x09\0\0\0\0\0\0\0" "\0\0\0\0\0\0\xf8\x3f"
-                        "\2\0\0\0hi\0\0" "\4\0\0\0/a/b\0" "\5a{sv}",
+                        "\x11\0\0\0"
+                        "\1\0\0\0"
+                        "\xfe\xff"
+                        "\x33\x22"
+                        "\xff\xff\xff\xff"
+                        "\7\0\0\0"
+                        "\0\0\0\0"
+                        "\xfd\xff\xff\xff\xff\xff\xff\xff"
+                        "\x09\0\0\0\0\0\0\0"
+                        "\0\0\0\0\0\0\xf8\x3f"
+                        "\2\0\0\0hi\0\0"
+                        "\4\0\0\0/a/b\0"
+                        "\5a{sv}",
                         72);
 }
 
 static void test_container_bytes(void **state) {
         _cleanup_(arbiter_message_unrefp) arbiter_message *m = new_message(), *n = new_message();
-        static const char expected[] = "\x10\0\0\0\0\0\0\0" "\1\0\0\0k\0\1u" "\0\0\0\0\5\0\0\0" "\0\0\0\0\0\0\0\0"
+        static const char expected[] = "\x10\0\0\0\0\0\0\0"
+                                       "\1\0\0\0k\0\1u"
+                                       "\0\0\0\0\5\0\0\0"
+                                       "\0\0\0\0\0\0\0\0"
                                        "\x07\0\0\0\0\0\0\0";
 
         assert_ok(arbiter_message_append(m, "a{sv}at(x)", 1u, "k", "u", 5u, 0u, INT64_C(7)));
@@ -99,8 +114,8 @@ static void test_read_values(void **state) {
         uint32_t u;
         int64_t x1, x2;
 
-        assert_ok(arbiter_message_append(m, "ybnd(sg)a{sv}ax", 200, 1, -5, 2.5, "été", "as", 2u, "one", "u", 1u, "two",
-                        "(u)", 2u, 2u, INT64_C(10), INT64_MIN));
+        assert_ok(arbiter_message_append(m, "ybnd(sg)a{sv}ax", 200, 1, -5, 2.5, "été", "as", 2u, "one", "u",
+                        1u, "two", "(u)", 2u, 2u, INT64_C(10), INT64_MIN));
         assert_errno(arbiter_message_read(m, "y", &y), EPERM);
         assert_ok(message_seal(m));
         assert_errno(arbiter_message_append(m, "y", 1), EPERM);
@@ -298,7 +313,8 @@ static void test_contents_are_held_to(void **state) {
 }
 
 static void test_limits(void **state) {
-        _cleanup_(arbiter_message_unrefp) arbiter_message *m = new_message(), *n = new_message(), *s = new_message();
+        _cleanup_(arbiter_message_unrefp) arbiter_message *m = new_message(), *n = new_message(),
+                                                          *s = new_message();
         _cleanup_free_ void *big = calloc(1, 64 * 1024 * 1024 + 8);
 
         assert_non_null(big);
@@ -445,7 +461,7 @@ static void test_bodies_refused(void **state) {
 
 static void test_array_too_long_refused(void **state) {
         size_t size = 64 * 1024 * 1024 + 1;
-        struct envelope e = { .kind = ENVELOPE_CAST, .signature = "ay", .signature_length = 2, .command = "" };
+        struct envelope e = {.kind = ENVELOPE_CAST, .signature = "ay", .signature_length = 2, .command = ""};
         _cleanup_free_ uint8_t *body = calloc(1, size + 4);
         uint32_t length = (uint32_t) size;
         arbiter_message *m = NULL;
@@ -512,10 +528,13 @@ static void test_fds(void **state) {
         assert_int_equal(open_fds(), before);
 }
 
+/* An array of bytes that would be valid in 70000 bytes, in size of them. */
 static int memfd(size_t size, int seals) {
+        const uint32_t length = 70000 - sizeof(uint32_t);
         int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
         assert_ok(fd);
+        assert_ok(write_all(fd, &length, sizeof(length)));
         assert_int_equal(ftruncate(fd, (off_t) size), 0);
         if (seals != 0)
                 assert_int_equal(fcntl(fd, F_ADD_SEALS, seals), 0);
@@ -570,7 +589,6 @@ static void test_memfd_refused(void **state) {
                 { 69999, seals },
                 { 70001, seals },
                 { 0, seals },
-                { 70000, seals }, /* sealed, but its body is no "s" */
         };
         struct envelope e = {
                 .kind = ENVELOPE_CAST,
@@ -578,8 +596,8 @@ static void test_memfd_refused(void **state) {
                 .n_fds = 1,
                 .body_size = 70000,
                 .command = "",
-                .signature = "s",
-                .signature_length = 1,
+                .signature = "ay",
+                .signature_length = 2,
         };
         arbiter_message *m = NULL;
         int before = open_fds(), fd;
@@ -588,6 +606,12 @@ static void test_memfd_refused(void **state) {
                 fd = memfd(bad[i].size, bad[i].seals);
                 assert_errno(message_from_frame(&e, NULL, &fd, &m), EBADMSG);
         }
+        fd = memfd(70000, seals);
+        assert_ok(message_from_frame(&e, NULL, &fd, &m));
+        m = arbiter_message_unref(m);
+        e.signature = "as"; /* sealed as it must be, but its body is another one */
+        fd = memfd(70000, seals);
+        assert_errno(message_from_frame(&e, NULL, &fd, &m), EBADMSG);
         assert_ok(fd = open("/dev/null", O_RDONLY | O_CLOEXEC));
         assert_errno(message_from_frame(&e, NULL, &fd, &m), EBADMSG);
         e.n_fds = 0; /* fewer than claimed */
@@ -642,10 +666,12 @@ static void test_own(void **state) {
 }
 
 static void test_append_message(void **state) {
-        _cleanup_(arbiter_message_unrefp) arbiter_message *a = new_message(), *b = new_message(), *c = new_message();
+        _cleanup_(arbiter_message_unrefp) arbiter_message *a = new_message(), *b = new_message(),
+                                                          *c = new_message();
         uint32_t u;
 
-        assert_ok(arbiter_message_append(a, "ua{yv}sa(yx)", 1u, 1u, 9, "(sg)", "in", "as", "text", 1u, 1, INT64_C(5)));
+        assert_ok(arbiter_message_append(
+                        a, "ua{yv}sa(yx)", 1u, 1u, 9, "(sg)", "in", "as", "text", 1u, 1, INT64_C(5)));
         assert_errno(arbiter_message_append_message(b, a), EPERM);
         assert_ok(message_seal(a));
         assert_ok(arbiter_message_append_message(b, a));
@@ -663,8 +689,8 @@ static void test_append_message(void **state) {
         {
                 _cleanup_(arbiter_message_unrefp) arbiter_message *d = new_message(), *e = new_message();
 
-                assert_ok(arbiter_message_append(d, "ya{yv}sa(yx)", 1, 1u, 9, "(sg)", "in", "as", "text", 1u, 1,
-                                INT64_C(5)));
+                assert_ok(arbiter_message_append(
+                                d, "ya{yv}sa(yx)", 1, 1u, 9, "(sg)", "in", "as", "text", 1u, 1, INT64_C(5)));
                 check_body(d, "ya{yv}sa(yx)", c->body, c->envelope.body_size);
 
                 /* into a container that wants something else: nothing happens, on neither side */
@@ -777,8 +803,9 @@ static void test_outcomes(void **state) {
                 assert_non_null(arbiter_outcome_to_string(o));
                 assert_int_equal(outcome_to_error_name(o) == NULL, o == ARBITER_OUTCOME_REPLY);
                 assert_int_equal(arbiter_outcome_to_errno(o) == 0, o == ARBITER_OUTCOME_REPLY);
-                assert_int_equal(arbiter_outcome_executed(o),
-                                i < 2 ? ARBITER_EXECUTED_YES : i < 10 ? ARBITER_EXECUTED_NO : ARBITER_EXECUTED_MAYBE);
+                assert_int_equal(arbiter_outcome_executed(o), i < 2    ? ARBITER_EXECUTED_YES
+                                                              : i < 10 ? ARBITER_EXECUTED_NO
+                                                                       : ARBITER_EXECUTED_MAYBE);
         }
         assert_string_equal(arbiter_outcome_to_string(ARBITER_OUTCOME_CALLEE_DIED), "callee-died");
         assert_int_equal(arbiter_outcome_to_errno(ARBITER_OUTCOME_CALLEE_DIED), -EOWNERDEAD);
