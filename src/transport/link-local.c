@@ -131,9 +131,9 @@ static bool run_end(struct link_local *p, unsigned i, struct link_batch *b) {
 
         if (!has_work(l) || l->dispatching)
                 return false;
-        link_ref(l);
+        link_pin(l);
         link_turn(l, b);
-        link_unref(l);
+        link_unpin(l);
         if (p->ends[!i])
                 link_room(p->ends[!i]); /* its output has been taken */
         return true;

@@ -36,7 +36,8 @@ struct link_credit {
 };
 
 struct link {
-        unsigned n_ref;
+        unsigned n_ref;  /* of users: without any it is closed */
+        unsigned n_pins; /* of our own frames on the stack: they keep the memory only */
         enum link_kind kind;
         const struct link_ops *ops;
         struct link_events events;
@@ -114,7 +115,9 @@ void link_batch_begin(struct link_batch *b, bool bounded);
 
 /* link.c */
 int link_allocate(sd_event *event, enum link_kind kind, const struct link_ops *ops, struct link **ret);
-/* Reads, dispatches, and ends the link if it is at its end. The caller holds a reference. */
+void link_pin(struct link *l);
+void link_unpin(struct link *l);
+/* Reads, dispatches, and ends the link if it is at its end. The caller has pinned it. */
 void link_turn(struct link *l, struct link_batch *b);
 /* The link will end with this error once its input has been dispatched; nothing more is read. */
 void link_fail_reading(struct link *l, int error);

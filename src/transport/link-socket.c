@@ -20,24 +20,25 @@ static void run(struct link *l) {
         struct link_batch b;
 
         link_batch_begin(&b, true);
-        link_ref(l);
+        link_pin(l);
         link_turn(l, &b);
-        link_unref(l);
+        link_unpin(l);
 }
 
 static void unblock(struct link *l) {
         l->blocked = false;
-        link_ref(l);
+        link_pin(l);
         if (link_flush(l) >= 0 && !l->blocked) {
                 (void) sd_event_source_set_io_events(l->io, IO_EVENTS);
                 link_room(l);
         }
-        link_unref(l);
+        link_unpin(l);
 }
 
 static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
-        _cleanup_(link_unrefp) struct link *l = link_ref(userdata);
+        struct link *l = userdata;
 
+        link_pin(l);
         if (revents & (EPOLLIN | IO_ENDED))
                 l->readable = !l->eof;
         if (revents & IO_ENDED)
@@ -47,6 +48,7 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
         /* A batch that was cut short goes on in its own turn. */
         if (!l->closed && l->readable && !l->scheduled)
                 run(l);
+        link_unpin(l);
         return 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The common part of a link: its life, sending, and the turn in which it reads, dispatches and ends. Called by the runtime
  * (src/actor) and the handshake (src/arbiter). Callbacks run only from link_turn() and, for credit, from the event sources
- * beneath it; each may close or drop the link, so a turn holds a reference and looks at "closed" after every one.
+ * beneath it; each may close or drop the link, so the link is pinned meanwhile, and "closed" is looked at after every one.
  *
  * States: open; broken (writing failed: reading goes on until nothing is left); eof (nothing more is read: closed comes once the
  * input is dispatched); closed. */
@@ -69,17 +69,31 @@ struct link *link_ref(struct link *l) {
         return l;
 }
 
-struct link *link_unref(struct link *l) {
-        if (!l || --l->n_ref > 0)
-                return NULL;
-        link_close(l);
+static void destroy(struct link *l) {
         if (l->kind == LINK_LOCAL)
                 link_local_release(l->local); /* and with it the page */
         else
                 link_page_unmap(l->page);
         sd_event_unref(l->event);
         free(l);
+}
+
+struct link *link_unref(struct link *l) {
+        if (!l || --l->n_ref > 0)
+                return NULL;
+        link_close(l);
+        if (l->n_pins == 0)
+                destroy(l);
         return NULL;
+}
+
+void link_pin(struct link *l) {
+        l->n_pins++;
+}
+
+void link_unpin(struct link *l) {
+        if (--l->n_pins == 0 && l->n_ref == 0)
+                destroy(l);
 }
 
 void link_close(struct link *l) {
@@ -275,11 +289,11 @@ int link_drain(struct link *l) {
         if (l->dispatching)
                 return -EDEADLK;
         link_batch_begin(&b, false);
-        link_ref(l);
+        link_pin(l);
         l->readable = !l->eof;
         l->draining = true;
         link_turn(l, &b);
         l->draining = false;
-        link_unref(l);
+        link_unpin(l);
         return 0;
 }
