@@ -54,10 +54,12 @@ static void begin_stop(supervise *s, supervise_phase phase) {
         s->rolling = 0;
         s->outdated = s->starting = false;
         s->stop_cursor = s->slot_max;
+        s->n_first = 0;
 
         for (uint32_t i = 1; i <= s->slot_max; i++) {
                 struct slot *slot = slot_at(s, i);
 
+                slot->first = false;
                 if (slot->state == SUPERVISE_SLOT_BACKOFF ||
                     (phase == SUPERVISE_PHASE_STOPPING &&
                      (slot->state == SUPERVISE_SLOT_FAILED || slot->state == SUPERVISE_SLOT_HELD)))
@@ -165,14 +167,14 @@ static void go_on_rolling(supervise *s) {
 
 static void settle(supervise *s) {
         if (s->phase == SUPERVISE_PHASE_UP) {
+                if (s->outdated && !supervise_is_lost(s))
+                        go_on_rolling(s);
                 if (s->starting && s->n_first == 0) {
                         s->starting = false;
                         action_push(s, SUPERVISE_ACTION_STARTED_ALL, 0);
                 }
                 if (supervise_is_lost(s))
                         begin_stop(s, SUPERVISE_PHASE_GIVING_UP);
-                else if (s->outdated)
-                        go_on_rolling(s);
         }
 
         if (s->phase == SUPERVISE_PHASE_STOPPING || s->phase == SUPERVISE_PHASE_GIVING_UP) {

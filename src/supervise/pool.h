@@ -47,7 +47,8 @@ typedef struct supervise_policy {
         uint32_t intensity;        /* <= SUPERVISE_INTENSITY_MAX, or SUPERVISE_INTENSITY_INFINITY */
         nsec_t period;
         nsec_t backoff_min, backoff_max; /* min <= max; 0, 0: no backoff */
-        uint32_t backoff_factor;         /* >= 1 */
+        /* >= 1: delay = min x factor^k; k stops where the delay reaches max */
+        uint32_t backoff_factor;
         uint32_t backoff_jitter;         /* percent added at most, <= 100 */
         nsec_t backoff_stable;           /* a life this long after STARTED: restart at once, k halved */
 } supervise_policy;

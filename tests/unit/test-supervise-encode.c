@@ -135,7 +135,7 @@ static void exercise(supervise *s) {
         supervise_get_info(s, &info);
         (void) supervise_handle(s, &(supervise_event){ .type = SUPERVISE_TICK }, INT64_MAX);
         pull(s);
-        (void) supervise_handle(s, &(supervise_event){ .type = SUPERVISE_SCALE, .n = 3, .by_operator = true }, 0);
+        (void) supervise_handle(s, &(supervise_event){ .type = SUPERVISE_SCALE, .n = 3 }, 0);
         pull(s);
         feed(s, 0, (supervise_event){ .type = SUPERVISE_STOP });
         for (uint32_t round = 0; round <= info.slot_max + 8; round++)

@@ -6,6 +6,25 @@
 
 #include "supervise/pool.h"
 
+/* The n-th calloc() from now fails; 0: none. malloc() by a pointer that the compiler cannot see through,
+ * or it would make a calloc() of what follows. */
+static unsigned failing_calloc;
+static void *(*volatile plain_malloc)(size_t) = malloc;
+
+void *calloc(size_t n, size_t size);
+void *calloc(size_t n, size_t size) {
+        void *p;
+
+        if (failing_calloc > 0 && --failing_calloc == 0) {
+                errno = ENOMEM;
+                return NULL;
+        }
+        if (size > 0 && n > SIZE_MAX / size)
+                return NULL;
+        p = plain_malloc(n * size);
+        return p ? memset(p, 0, n * size) : NULL;
+}
+
 #define MS NSEC_PER_MSEC
 #define SEC NSEC_PER_SEC
 
@@ -96,7 +115,11 @@ static int scale(struct fixture *f, uint32_t n) {
         return handle(f, (supervise_event){ .type = SUPERVISE_SCALE, .n = n, .by_operator = true });
 }
 static int add_child(struct fixture *f, supervise_restart restart) {
-        return handle(f, (supervise_event){ .type = SUPERVISE_ADD_CHILD, .restart = restart, .revision = 1 });
+        return handle(f, (supervise_event){
+                                 .type = SUPERVISE_ADD_CHILD,
+                                 .restart = restart,
+                                 .revision = 1,
+                         });
 }
 static int report(struct fixture *f, supervise_event_type type, uint32_t slot) {
         return handle(f, (supervise_event){
@@ -203,7 +226,8 @@ static void test_restart_types(void **state) {
                 start_all(&f);
                 assert_ok(cases[i].normal ? exited_normally(&f, 1) : crashed(&f, 1));
                 assert_int_equal(find(&f, SUPERVISE_ACTION_SPAWN, 1) != NULL, cases[i].restarts);
-                assert_int_equal(state_of(&f, 1), cases[i].restarts ? SUPERVISE_SLOT_STARTING : SUPERVISE_SLOT_IDLE);
+                assert_int_equal(state_of(&f, 1),
+                                 cases[i].restarts ? SUPERVISE_SLOT_STARTING : SUPERVISE_SLOT_IDLE);
                 assert_int_equal(info_of(&f).phase, SUPERVISE_PHASE_UP);
         }
 }
@@ -706,7 +730,9 @@ static void test_stop_children_in_reverse(void **state) {
 }
 
 static void redefine(struct fixture *f, uint64_t revision) {
-        assert_ok(handle(f, (supervise_event){ .type = SUPERVISE_DEFINITION_CHANGED, .revision = revision }));
+        supervise_event e = { .type = SUPERVISE_DEFINITION_CHANGED, .revision = revision };
+
+        assert_ok(handle(f, e));
 }
 
 static void test_roll(void **state) {
@@ -860,6 +886,43 @@ static void test_clock_and_queue(void **state) {
         assert_ok(supervise_handle(f.s, &e, f.now));
 }
 
+/* -ENOMEM comes before any change. */
+static void test_no_memory(void **state) {
+        _cleanup_(supervise_freep) supervise *s = NULL, *t = NULL;
+        _cleanup_free_ uint8_t *before = NULL, *after = NULL;
+        supervise_policy p = plain_policy();
+        size_t before_size, after_size;
+        struct fixture f;
+
+        for (unsigned n = 1; n <= 2; n++) {
+                failing_calloc = n;
+                assert_errno(supervise_new(&p, 3, 1, 1, &t), ENOMEM);
+                assert_null(t);
+        }
+        fixture_new(&f, &p, 3);
+        s = f.s;
+        start_all(&f);
+        assert_ok(supervise_encode(f.s, &before, &before_size));
+        f.now += SEC;
+        failing_calloc = 1;
+        assert_errno(scale(&f, 50), ENOMEM);
+        failing_calloc = 1;
+        p.intensity = 7;
+        assert_errno(supervise_set_policy(f.s, &p), ENOMEM);
+        assert_int_equal(f.n_actions, 0);
+        assert_ok(supervise_encode(f.s, &after, &after_size));
+        assert_int_equal(before_size, after_size);
+        assert_memory_equal(before, after, before_size);
+        for (unsigned n = 1; n <= 2; n++) {
+                failing_calloc = n;
+                assert_errno(supervise_decode(before, before_size, &t), ENOMEM);
+                assert_null(t);
+        }
+        assert_ok(supervise_decode(before, before_size, &t));
+        assert_ok(scale(&f, 50));
+        assert_int_equal(f.n_actions, 47);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_start),
@@ -888,6 +951,7 @@ int main(void) {
                 cmocka_unit_test(test_redefine_child),
                 cmocka_unit_test(test_set_policy),
                 cmocka_unit_test(test_clock_and_queue),
+                cmocka_unit_test(test_no_memory),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
