@@ -42,7 +42,7 @@ int arbiter_message_append_message(arbiter_message *m, arbiter_message *source);
 int arbiter_message_read(arbiter_message *m, const char *signature, ...);
 int arbiter_message_readv(arbiter_message *m, const char *signature, va_list ap);
 int arbiter_message_read_basic(arbiter_message *m, char type, void *ret);
-/* The elements in place, 8-aligned in the message's memory: borrowed. */
+/* The elements in place, aligned as their type wants: borrowed. */
 int arbiter_message_read_array(arbiter_message *m, char type, const void **ret, size_t *ret_size);
 /* > 0 entered, 0 no more elements, -ENXIO another type. contents may be NULL: anything. */
 int arbiter_message_enter_container(arbiter_message *m, char type, const char *contents);

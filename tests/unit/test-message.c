@@ -10,6 +10,25 @@
 #include "basic/fd.h"
 #include "wire/message.h"
 
+void *__real_malloc(size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+static unsigned fail_allocation; /* the n-th from now on, 0: none */
+
+static bool allocation_fails(void) {
+        return fail_allocation > 0 && --fail_allocation == 0;
+}
+
+void *__wrap_malloc(size_t size) {
+        return allocation_fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_realloc(void *p, size_t size) {
+        return allocation_fails() ? NULL : __real_realloc(p, size);
+}
+
 static arbiter_message *new_message(void) {
         arbiter_message *m = NULL;
 
@@ -731,6 +750,96 @@ static void test_growth(void **state) {
         assert_int_equal(arbiter_message_read(m, "(su)", &s, &u), 0);
 }
 
+/* Something of everything that allocates. */
+static int allocate_much(const char *text) {
+        _cleanup_(arbiter_message_unrefp) arbiter_message *m = NULL, *received = NULL;
+        struct envelope e;
+        int r, fds[1];
+
+        r = arbiter_message_new(&m);
+        if (r < 0)
+                return r;
+        r = arbiter_message_append(m, "ashs", 1u, "short", STDIN_FILENO, text);
+        if (r < 0) {
+                check_unchanged(m, "", 0, 0);
+                return r;
+        }
+        r = arbiter_message_open_container(m, 'v', "y");
+        if (r < 0) {
+                assert_string_equal(arbiter_message_get_signature(m), "ashs");
+                return r;
+        }
+        assert_ok(arbiter_message_append(m, "y", 1));
+        assert_ok(arbiter_message_close_container(m));
+        assert_ok(message_seal(m));
+        r = message_set_command(m, text);
+        if (r < 0) {
+                assert_string_equal(arbiter_message_get_command(m), "");
+                return r;
+        }
+
+        e = m->envelope;
+        e.n_chain = 1;
+        e.chain = (const uint8_t *) "abcdefgh";
+        assert_ok(fds[0] = fd_duplicate(STDIN_FILENO));
+        r = message_from_frame(&e, m->body, fds, &received);
+        if (r < 0)
+                return r;
+        r = arbiter_message_enter_container(received, 'a', "s");
+        if (r < 0) {
+                assert_int_equal(arbiter_message_skip(received, "ashsv"), 1); /* the cursor did not move */
+                return r;
+        }
+        r = message_own(received);
+        if (r < 0)
+                assert_ptr_equal(received->body, m->body);
+        return r;
+}
+
+static void test_no_memory(void **state) {
+        int before = open_fds(), r = -ENOMEM;
+        char text[256] = {};
+        unsigned n = 0;
+
+        memset(text, 't', 250);
+        while (r == -ENOMEM) {
+                fail_allocation = ++n;
+                r = allocate_much(text);
+                assert_int_equal(open_fds(), before);
+        }
+        fail_allocation = 0;
+        assert_ok(r);
+        assert_true(n > 8); /* so many could fail */
+}
+
+static void test_only_building_or_reading(void **state) {
+        _cleanup_(arbiter_message_unrefp) arbiter_message *m = new_message();
+        const char *contents;
+        const void *p;
+        uint32_t u = 1;
+        size_t size;
+        char type;
+
+        assert_errno(arbiter_message_read_basic(m, 'u', &u), EPERM);
+        assert_errno(arbiter_message_read_array(m, 'u', &p, &size), EPERM);
+        assert_errno(arbiter_message_enter_container(m, 'a', "u"), EPERM);
+        assert_errno(arbiter_message_exit_container(m), EPERM);
+        assert_errno(arbiter_message_peek_type(m, &type, &contents), EPERM);
+        assert_errno(arbiter_message_skip(m, NULL), EPERM);
+        assert_errno(arbiter_message_rewind(m, true), EPERM);
+        assert_errno(arbiter_message_at_end(m, true), EPERM);
+        assert_errno(arbiter_message_get_body(m, &p, &size), EPERM);
+        assert_ok(message_seal(m));
+        assert_errno(arbiter_message_read_basic(m, 'a', &u), EINVAL);
+        assert_errno(arbiter_message_read(m, "v", "uu", &u, &u), EINVAL);
+        assert_int_equal(arbiter_message_read_array(m, 'u', &p, &size), 0);
+        assert_errno(arbiter_message_append_basic(m, 'u', &u), EPERM);
+        assert_errno(arbiter_message_append_array(m, 'u', &u, 4), EPERM);
+        assert_errno(arbiter_message_open_container(m, 'a', "u"), EPERM);
+        assert_errno(arbiter_message_close_container(m), EPERM);
+        assert_errno(arbiter_message_append_message(m, m), EPERM);
+}
+
 static void count_free(arbiter_message *m) {
         (*(unsigned *) m->context)++;
 }
@@ -855,6 +964,8 @@ int main(void) {
                 cmocka_unit_test(test_own),
                 cmocka_unit_test(test_append_message),
                 cmocka_unit_test(test_growth),
+                cmocka_unit_test(test_no_memory),
+                cmocka_unit_test(test_only_building_or_reading),
                 cmocka_unit_test(test_envelope_accessors),
                 cmocka_unit_test(test_errors),
                 cmocka_unit_test(test_outcomes),
