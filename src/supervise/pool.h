@@ -71,8 +71,8 @@ typedef enum supervise_event_type {
         SUPERVISE_START,              /* operator: the set, and in a running set all that does not run */
         SUPERVISE_STOP,               /* pool: all at once; one-for-one: one by one, highest number first */
         SUPERVISE_STARTED,            /* slot, generation: the handshake is done */
-        SUPERVISE_START_FAILED,       /* slot, generation, reason, status */
-        SUPERVISE_EXITED,             /* slot, generation, reason, status, normal */
+        SUPERVISE_START_FAILED,       /* slot, generation, reason, status. Tried again by ARM */
+        SUPERVISE_EXITED,             /* slot, generation, reason, status, normal; as above before STARTED */
         SUPERVISE_SCALE,              /* n, by_operator; pool only */
         SUPERVISE_ADD_CHILD,          /* restart, revision; one-for-one only. Returns the slot, > 0 */
         SUPERVISE_REMOVE_CHILD,       /* slot; one-for-one only */

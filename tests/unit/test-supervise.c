@@ -7,11 +7,11 @@
 #include "supervise/pool.h"
 
 /* The n-th calloc() from now fails; 0: none. malloc() by a pointer that the compiler cannot see through,
- * or it would make a calloc() of what follows. */
+ * or it would make a calloc() of what follows; public, so that libcmocka and sanitizers see the same one. */
 static unsigned failing_calloc;
 static void *(*volatile plain_malloc)(size_t) = malloc;
 
-void *calloc(size_t n, size_t size);
+_public_ void *calloc(size_t n, size_t size);
 void *calloc(size_t n, size_t size) {
         void *p;
 
