@@ -892,7 +892,16 @@ static void test_no_memory(void **state) {
         _cleanup_free_ uint8_t *before = NULL, *after = NULL;
         supervise_policy p = plain_policy();
         size_t before_size, after_size;
+        void *(*volatile any_calloc)(size_t, size_t) = calloc;
         struct fixture f;
+        void *probe;
+
+        failing_calloc = 1;
+        probe = any_calloc(1, 1);
+        free(probe);
+        failing_calloc = 0;
+        if (probe)
+                skip(); /* valgrind has put its own in place of ours */
 
         for (unsigned n = 1; n <= 2; n++) {
                 failing_calloc = n;
