@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a reload has to touch. Two definitions are equal if their serialisations are: one function lists all
+ * fields, and test-config holds it to the table of keys. Pure. */
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "arbiterd/config-internal.h"
+#include "shared/strv.h"
+
+/* Lengths make the text unambiguous, whatever the values hold. */
+static void put_string(FILE *f, const char *key, const char *value) {
+        if (value)
+                (void) fprintf(f, "%s=%zu:%s\n", key, strlen(value), value);
+}
+
+static void put_number(FILE *f, const char *key, uint64_t value) {
+        (void) fprintf(f, "%s=%" PRIu64 "\n", key, value);
+}
+
+static void put_list(FILE *f, const char *key, char *const *l) {
+        STRV_FOREACH(i, l)
+                put_string(f, key, *i);
+}
+
+static void put_credentials(FILE *f, const struct actor_config *a) {
+        put_number(f, "user-set", a->user_set);
+        put_string(f, "user", a->user);
+        put_string(f, "group", a->group);
+        put_number(f, "uid", a->uid);
+        put_number(f, "gid", a->gid);
+        put_string(f, "home", a->home);
+        put_string(f, "shell", a->shell);
+        put_list(f, "group-name", a->group_names);
+        for (size_t i = 0; i < a->n_groups; i++)
+                put_number(f, "supplementary", a->groups[i]);
+}
+
+static void put_process(FILE *f, const struct actor_config *a) {
+        put_credentials(f, a);
+        put_string(f, "working-directory", a->working_directory);
+        put_number(f, "working-directory-optional", a->working_directory_optional);
+        put_list(f, "environment", a->environment);
+        put_list(f, "environment-file", a->environment_files);
+        put_number(f, "umask", a->umask);
+        put_number(f, "nice-set", a->nice_set);
+        put_number(f, "nice", (uint64_t) (int64_t) a->nice);
+        for (int i = 0; i < (int) N_LIMITS; i++)
+                if (a->limits[i].set)
+                        (void) fprintf(f, "limit-%d=%" PRIu64 ":%" PRIu64 "\n", i,
+                                       (uint64_t) a->limits[i].value.rlim_cur,
+                                       (uint64_t) a->limits[i].value.rlim_max);
+        put_string(f, "process-name", a->process_name);
+        put_number(f, "standard-output", (uint64_t) a->standard_output);
+        put_number(f, "standard-error", (uint64_t) a->standard_error);
+        put_number(f, "kill-signal", (uint64_t) a->kill_signal);
+}
+
+static void put_actor(FILE *f, const struct actor_config *a) {
+        put_string(f, "name", a->name);
+        put_string(f, "description", a->description);
+        put_number(f, "concurrency", (uint64_t) a->concurrency);
+        put_list(f, "exec", a->exec);
+        put_number(f, "type", (uint64_t) a->type);
+        put_string(f, "module", a->module);
+        put_list(f, "param", a->params);
+        put_number(f, "restart", (uint64_t) a->restart);
+        put_number(f, "timeout", a->timeout_usec);
+        put_number(f, "timeout-start", a->timeout_start_usec);
+        put_number(f, "timeout-stop", a->timeout_stop_usec);
+        put_number(f, "watchdog", a->watchdog_usec);
+        for (size_t i = 0; i < a->n_sockets; i++) {
+                put_number(f, "socket-type", (uint64_t) a->sockets[i].type);
+                put_string(f, "socket", a->sockets[i].text);
+        }
+        put_number(f, "backlog", a->backlog);
+        put_process(f, a);
+        put_number(f, "mailbox-messages", a->mailbox_messages);
+        put_number(f, "mailbox-bytes", a->mailbox_bytes);
+        put_number(f, "mailbox-policy", (uint64_t) a->mailbox_policy);
+        put_list(f, "allow", a->allow);
+        for (size_t i = 0; i < a->n_service; i++) {
+                put_string(f, "service-key", a->service[i].key);
+                put_string(f, "service-value", a->service[i].value);
+        }
+}
+
+static void put_monitor(FILE *f, const struct monitor_config *m, bool workers) {
+        put_string(f, "monitor-name", m->name);
+        put_string(f, "monitor-description", m->description);
+        put_list(f, "documentation", m->documentation);
+        if (workers)
+                put_number(f, "workers", m->workers);
+        put_number(f, "restart-intensity", m->restart_intensity);
+        put_number(f, "restart-period", m->restart_period_usec);
+        put_number(f, "backoff-min", m->backoff_min_usec);
+        put_number(f, "backoff-max", m->backoff_max_usec);
+        put_number(f, "backoff-factor", m->backoff_factor_permille);
+        put_number(f, "backoff-jitter", m->backoff_jitter_percent);
+        put_number(f, "stable", m->stable_usec);
+        put_list(f, "after", m->after);
+        put_actor(f, &m->actor);
+}
+
+/* Exactly one of m and a. */
+static int serialize(const struct monitor_config *m, bool workers, const struct actor_config *a,
+                     char **ret) {
+        char *buffer = NULL;
+        size_t size = 0;
+        FILE *f = open_memstream(&buffer, &size);
+
+        if (!f)
+                return -ENOMEM;
+        if (m)
+                put_monitor(f, m, workers);
+        else
+                put_actor(f, a);
+        if (fclose(f) != 0) {
+                free(buffer);
+                return -ENOMEM;
+        }
+        *ret = buffer;
+        return 0;
+}
+
+int monitor_config_serialize(const struct monitor_config *m, bool workers, char **ret) {
+        return serialize(m, workers, NULL, ret);
+}
+
+int actor_config_serialize(const struct actor_config *a, char **ret) {
+        return serialize(NULL, false, a, ret);
+}
+
+static int compare_monitors(const struct monitor_config *a, const struct monitor_config *b,
+                            enum config_change *ret) {
+        _cleanup_free_ char *x = NULL, *y = NULL;
+        int r;
+
+        r = serialize(a, false, NULL, &x);
+        if (r >= 0)
+                r = serialize(b, false, NULL, &y);
+        if (r < 0)
+                return r;
+        *ret = !streq(x, y) ? CONFIG_CHANGED : a->workers != b->workers ? CONFIG_SCALED : CONFIG_UNCHANGED;
+        return 0;
+}
+
+static int compare_actors(const struct actor_config *a, const struct actor_config *b,
+                          enum config_change *ret) {
+        _cleanup_free_ char *x = NULL, *y = NULL;
+        int r;
+
+        r = serialize(NULL, false, a, &x);
+        if (r >= 0)
+                r = serialize(NULL, false, b, &y);
+        if (r < 0)
+                return r;
+        *ret = streq(x, y) ? CONFIG_UNCHANGED : CONFIG_CHANGED;
+        return 0;
+}
+
+/* Did the file of this name fail to load? Then what runs goes on as it is. */
+static bool has_failed(const struct config *c, const char *name, const char *suffix) {
+        size_t n = strlen(name);
+
+        STRV_FOREACH(i, c->failed)
+                if (strncmp(*i, name, n) == 0 && streq(*i + n, suffix))
+                        return true;
+        return false;
+}
+
+/* Both lists are sorted by name: one walk over the two of them. */
+static int diff_monitors(const struct config *old, const struct config *new, struct config_difference *d,
+                         size_t *n) {
+        size_t i = 0, j = 0, n_old = old ? old->n_monitors : 0;
+        int r;
+
+        while (i < n_old || j < new->n_monitors) {
+                const struct monitor_config *a = i < n_old ? old->monitors[i] : NULL;
+                const struct monitor_config *b = j < new->n_monitors ? new->monitors[j] : NULL;
+                int order = !a ? 1 : !b ? -1 : strcmp(a->name, b->name);
+                struct config_difference x = { .old_monitor = order <= 0 ? a : NULL,
+                                               .new_monitor = order >= 0 ? b : NULL };
+
+                if (order < 0)
+                        x.change = has_failed(new, a->name, ".monitor") ? CONFIG_UNCHANGED : CONFIG_REMOVED;
+                else if (order > 0)
+                        x.change = CONFIG_ADDED;
+                else {
+                        r = compare_monitors(a, b, &x.change);
+                        if (r < 0)
+                                return r;
+                }
+                x.name = order < 0 ? a->name : b->name;
+                i += order <= 0;
+                j += order >= 0;
+                d[(*n)++] = x;
+        }
+        return 0;
+}
+
+static int diff_actors(const struct config *old, const struct config *new, struct config_difference *d,
+                       size_t *n) {
+        size_t i = 0, j = 0, n_old = old ? old->n_actors : 0;
+        int r;
+
+        while (i < n_old || j < new->n_actors) {
+                const struct actor_config *a = i < n_old ? old->actors[i] : NULL;
+                const struct actor_config *b = j < new->n_actors ? new->actors[j] : NULL;
+                int order = !a ? 1 : !b ? -1 : strcmp(a->name, b->name);
+                struct config_difference x = { .old_actor = order <= 0 ? a : NULL,
+                                               .new_actor = order >= 0 ? b : NULL };
+
+                if (order < 0)
+                        x.change = has_failed(new, a->name, ".actor") ? CONFIG_UNCHANGED : CONFIG_REMOVED;
+                else if (order > 0)
+                        x.change = CONFIG_ADDED;
+                else {
+                        r = compare_actors(a, b, &x.change);
+                        if (r < 0)
+                                return r;
+                }
+                x.name = order < 0 ? a->name : b->name;
+                i += order <= 0;
+                j += order >= 0;
+                d[(*n)++] = x;
+        }
+        return 0;
+}
+
+int config_diff(const struct config *old, const struct config *new, struct config_difference **ret,
+                size_t *ret_n) {
+        size_t max = (old ? old->n_monitors + old->n_actors : 0) + new->n_monitors + new->n_actors, n = 0;
+        _cleanup_free_ struct config_difference *d = calloc(max + 1, sizeof(*d));
+        int r;
+
+        if (!d)
+                return -ENOMEM;
+        r = diff_monitors(old, new, d, &n);
+        if (r >= 0)
+                r = diff_actors(old, new, d, &n);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(d);
+        *ret_n = n;
+        return 0;
+}

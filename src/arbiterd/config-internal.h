@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files of the configuration loader share. */
+
+#include "arbiterd/config.h"
+
+/* Where a key was last assigned, for checks that need more than one key. */
+enum place_key {
+        PLACE_CONCURRENCY,
+        PLACE_TYPE,
+        PLACE_PARAMS,
+        PLACE_WATCHDOG,
+        PLACE_BACKOFF,
+        PLACE_AFTER,
+        PLACE_SERVICE,
+        PLACE_USER,
+        N_PLACES
+};
+
+struct place {
+        const char *file; /* borrowed; NULL: not assigned */
+        unsigned line;
+};
+
+/* What the parse functions find in parser->options. */
+struct load_context {
+        const struct config_options *options;
+        const char *name;     /* "web" */
+        bool pool;            /* a .monitor */
+        struct place *places; /* N_PLACES */
+};
+
+/* Every file of workers is read into a monitor_config; of a .actor only ->actor counts. */
+extern const struct conf_item config_monitor_items[], config_actor_items[], config_daemon_items[];
+
+void config_init_daemon(struct daemon_config *d);
+void config_init_monitor(struct monitor_config *m, const struct daemon_config *d);
+void config_done_daemon(struct daemon_config *d);
+void config_done_actor(struct actor_config *a);
+struct monitor_config *config_free_monitor(struct monitor_config *m);
+struct actor_config *config_free_actor(struct actor_config *a);
+
+/* After the last drop-in: checks what depends on several keys and resolves the groups. -EBADMSG (told),
+ * -ENOMEM. */
+int config_finish_actor(struct monitor_config *m, const struct load_context *l, const char *path);
+
+/* credentials, config-user.c */
+int config_parse_user(const struct conf_context *c, const char *value, void *field);
+int config_parse_group(const struct conf_context *c, const char *value, void *field);
+int config_parse_groups(const struct conf_context *c, const char *value, void *field);
+int config_resolve_groups(struct actor_config *a, const struct load_context *l, const char *path);
+
+/* sockets, config-socket.c */
+int config_parse_listen(const struct conf_context *c, const char *value, void *field);
+void config_done_sockets(struct actor_config *a);
+
+/* Expands, or says with place which specifier is wrong. numbered: %i is the number of a worker; else it is
+ * refused. */
+int config_specifiers(const struct conf_context *c, const char *value, bool numbered, char **ret);

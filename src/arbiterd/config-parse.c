@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The tables of keys, their defaults and the parse functions of arbiterd's own. Called by config.c through
+ * conf-parser. Touches nothing but the struct being filled and, for User= and Group=, the user database. */
+
+#include <sys/stat.h>
+
+#include "arbiterd/config-internal.h"
+#include "basic/parse.h"
+#include "shared/exec-line.h"
+#include "shared/log.h"
+#include "shared/specifier.h"
+#include "shared/strv.h"
+
+#define MINIMUM_TIMEOUT (100 * USEC_PER_MSEC)
+
+static void remember(const struct conf_context *c, enum place_key key) {
+        const struct load_context *l = c->parser->options;
+
+        l->places[key] = (struct place){ c->file, c->line };
+}
+
+static struct actor_config *actor_of(const struct conf_context *c) {
+        return &((struct monitor_config *) c->parser->data)->actor;
+}
+
+int config_specifiers(const struct conf_context *c, const char *value, bool numbered, char **ret) {
+        const struct load_context *l = c->parser->options;
+        const struct specifier_values v = {
+                .name = l->name,
+                .instance = numbered ? (l->pool ? "1" : "") : (l->pool ? NULL : ""),
+                .home = l->options->home,
+                .runtime = l->options->runtime,
+        };
+        char bad = 0;
+        int r = specifier_expand(value, &v, ret, &bad);
+
+        if (r == -E2BIG)
+                return conf_bad_value(c, value, "short enough: with its specifiers it is over 64 KiB");
+        if (r != -EINVAL)
+                return r;
+        if (bad && strchr("niht", bad))
+                return conf_complain(c, CONF_ERROR, "%%%c has no value in %s=; %s.", bad, c->key,
+                                     bad == 'n' || bad == 'i'
+                                             ? "it is the same for all workers, so leave the number out"
+                                             : "write the path itself");
+        if (bad > ' ' && bad < 127)
+                return conf_complain(c, CONF_ERROR,
+                                     "%%%c in %s= is not a known specifier; known are %%n %%N %%i %%h "
+                                     "%%t, and %%%% is a percent sign.",
+                                     bad, c->key);
+        return conf_complain(c, CONF_ERROR,
+                             "%s= has a single %% that starts no specifier; write %%%% for a percent "
+                             "sign.",
+                             c->key);
+}
+
+static int check_specifiers(const struct conf_context *c, const char *value) {
+        _cleanup_free_ char *expanded = NULL;
+
+        return config_specifiers(c, value, true, &expanded);
+}
+
+/* Text that is the same for all workers: expanded here and now. */
+static int parse_shared_string(const struct conf_context *c, const char *value, void *field) {
+        _cleanup_free_ char *expanded = NULL;
+        int r = config_specifiers(c, value, false, &expanded);
+
+        return r < 0 ? r : conf_parse_string(c, expanded, field);
+}
+
+static int parse_shared_path(const struct conf_context *c, const char *value, void *field) {
+        _cleanup_free_ char *expanded = NULL;
+        int r = config_specifiers(c, value, false, &expanded);
+
+        return r < 0 ? r : conf_parse_path(c, expanded, field);
+}
+
+/* Text that differs between workers: checked here, expanded by config_expand(). */
+static int parse_numbered_string(const struct conf_context *c, const char *value, void *field) {
+        int r = check_specifiers(c, value);
+
+        return r < 0 ? r : conf_parse_string(c, value, field);
+}
+
+static int parse_exec(const struct conf_context *c, const char *value, void *field) {
+        struct actor_config *a = actor_of(c);
+        _cleanup_strv_free_ char **words = NULL;
+        const char *why;
+        int r;
+
+        if (!*value) {
+                a->exec = strv_free(a->exec);
+                return 0;
+        }
+        if (a->exec || a->module)
+                return conf_complain(c, CONF_ERROR,
+                                     a->exec ? "Exec= is set already; write an empty Exec= above this line "
+                                               "to replace it."
+                                             : "Exec= and Module= exclude each other, and Module= is set "
+                                               "already; keep one.");
+        r = exec_line_parse(value, &words, &why);
+        if (r == -EINVAL)
+                return conf_bad_value(c, value, "a command line: %s", why);
+        if (r < 0)
+                return r;
+        STRV_FOREACH(i, words) {
+                r = check_specifiers(c, *i);
+                if (r < 0)
+                        return r;
+        }
+        a->exec = TAKE_PTR(words);
+        return 0;
+}
+
+static int parse_module(const struct conf_context *c, const char *value, void *field) {
+        struct actor_config *a = actor_of(c);
+
+        if (*value && a->exec)
+                return conf_complain(c, CONF_ERROR,
+                                     "Module= and Exec= exclude each other, and Exec= is set already; "
+                                     "keep one.");
+        if (*value && ((*value != '/' && strchr(value, '/')) || value[strlen(value) - 1] == '/' ||
+                       streq(value, ".") || streq(value, "..")))
+                return conf_bad_value(c, value,
+                                      "a module; write its file name (squares.so) or its absolute path");
+        return parse_shared_string(c, value, field);
+}
+
+static bool parameter_is_valid(const char *s) {
+        size_t n = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-");
+
+        return n > 0 && s[n] == '=';
+}
+
+/* Environment= and Params=: words of KEY=VALUE, a later one replaces an earlier of the same key. */
+static int parse_assignments(const struct conf_context *c, const char *value, char ***field,
+                             bool (*is_valid)(const char *s)) {
+        _cleanup_strv_free_ char **words = NULL;
+        const char *why;
+        int r;
+
+        if (!*value) {
+                *field = strv_free(*field);
+                return 0;
+        }
+        r = split_words(value, &words, &why);
+        if (r == -EINVAL)
+                return conf_bad_value(c, value, "a list of KEY=VALUE: %s", why);
+        STRV_FOREACH(i, words) {
+                if (!is_valid(*i))
+                        return conf_bad_value(c, *i, "KEY=VALUE; write quotes around one with blanks, "
+                                              "as in %s=\"KEY=two words\"", c->key);
+                r = check_specifiers(c, *i);
+                if (r >= 0)
+                        r = strv_set_environment(field, *i);
+                if (r < 0)
+                        return r;
+        }
+        return r;
+}
+
+static int parse_environment(const struct conf_context *c, const char *value, void *field) {
+        return parse_assignments(c, value, field, environment_assignment_is_valid);
+}
+
+static int parse_params(const struct conf_context *c, const char *value, void *field) {
+        if (*value)
+                remember(c, PLACE_PARAMS);
+        return parse_assignments(c, value, field, parameter_is_valid);
+}
+
+static int parse_environment_file(const struct conf_context *c, const char *value, void *field) {
+        int r;
+
+        if (*value && value[*value == '-'] != '/')
+                return conf_bad_value(c, value,
+                                      "an absolute path, with - in front if the file may be missing");
+        r = check_specifiers(c, value);
+        return r < 0 ? r : conf_parse_strings(c, value, field);
+}
+
+static int parse_working_directory(const struct conf_context *c, const char *value, void *field) {
+        struct actor_config *a = actor_of(c);
+        bool optional = *value == '-';
+        int r;
+
+        value += optional;
+        if ((*value || optional) && *value != '/' && !streq(value, "~"))
+                return conf_bad_value(c, value,
+                                      "an absolute path, or ~ for the home directory of User=; a - in front "
+                                      "means that it may be missing");
+        r = parse_numbered_string(c, value, field);
+        if (r >= 0)
+                a->working_directory_optional = optional;
+        return r;
+}
+
+static int parse_limit(const struct conf_context *c, const char *value, void *field) {
+        size_t resource =
+                (c->item->offset - offsetof(struct monitor_config, actor.limits)) / sizeof(struct limit);
+        struct limit *l = field;
+        int r;
+
+        if (conf_reset(c, value, field, sizeof(*l)))
+                return 0;
+        r = limit_parse((int) resource, value, &l->value);
+        if (r == -ENOMEM)
+                return r;
+        if (r == -EILSEQ)
+                return conf_bad_value(c, value, "SOFT:HARD with a soft limit that is at most the hard one");
+        if (r < 0)
+                return conf_bad_value(c, value, "%s", limit_kind((int) resource));
+        l->set = true;
+        return 0;
+}
+
+static int parse_nice(const struct conf_context *c, const char *value, void *field) {
+        struct actor_config *a = actor_of(c);
+        int32_t nice = 0;
+
+        if (*value && (parse_i32(value, &nice) < 0 || nice < -20 || nice > 19))
+                return conf_bad_value(c, value, "a nice level from -20 (favoured) to 19");
+        a->nice = nice;
+        a->nice_set = *value != 0;
+        return 0;
+}
+
+static int parse_umask(const struct conf_context *c, const char *value, void *field) {
+        mode_t mode;
+        int r;
+
+        if (conf_reset(c, value, field, sizeof(mode_t)))
+                return 0;
+        r = conf_parse_mode(c, value, &mode);
+        if (r < 0)
+                return r;
+        if (mode > 0777)
+                return conf_bad_value(c, value, "a mask from 0000 to 0777");
+        *(mode_t *) field = mode;
+        return 0;
+}
+
+static int parse_concurrency(const struct conf_context *c, const char *value, void *field) {
+        remember(c, PLACE_CONCURRENCY);
+        return conf_parse_word(c, value, field);
+}
+
+static int parse_type(const struct conf_context *c, const char *value, void *field) {
+        if (*value)
+                remember(c, PLACE_TYPE);
+        return conf_parse_word(c, value, field);
+}
+
+static int parse_watchdog(const struct conf_context *c, const char *value, void *field) {
+        if (*value)
+                remember(c, PLACE_WATCHDOG);
+        return conf_parse_timeout(c, value, field);
+}
+
+static int parse_backoff(const struct conf_context *c, const char *value, void *field) {
+        remember(c, PLACE_BACKOFF);
+        return conf_parse_timespan(c, value, field);
+}
+
+static int parse_backoff_factor(const struct conf_context *c, const char *value, void *field) {
+        uint64_t x;
+
+        if (conf_reset(c, value, field, sizeof(uint64_t)))
+                return 0;
+        if (parse_permille(value, &x) < 0 || x < 1000 || x > 100000)
+                return conf_bad_value(c, value,
+                                      "a factor from 1 to 100; write for example BackoffFactor=2 or 1.5");
+        *(uint64_t *) field = x;
+        return 0;
+}
+
+static int parse_jitter(const struct conf_context *c, const char *value, void *field) {
+        if (conf_reset(c, value, field, sizeof(unsigned)))
+                return 0;
+        if (parse_percent(value, field) < 0)
+                return conf_bad_value(c, value,
+                                      "a percentage from 0 to 100; write for example BackoffJitter=20%%");
+        return 0;
+}
+
+static int parse_after(const struct conf_context *c, const char *value, void *field) {
+        _cleanup_strv_free_ char **names = NULL;
+        char ***after = field;
+        const char *why;
+        int r;
+
+        remember(c, PLACE_AFTER);
+        if (!*value) {
+                *after = strv_free(*after);
+                return 0;
+        }
+        r = split_words(value, &names, &why);
+        if (r < 0 && r != -EINVAL)
+                return r;
+        STRV_FOREACH(i, names) {
+                char *suffix = strstr(*i, ".monitor"); /* a systemd user may write the file's name */
+
+                if (suffix && streq(suffix, ".monitor"))
+                        *suffix = 0;
+                if (!name_is_valid(*i))
+                        return conf_bad_value(c, *i, "the name of a monitor");
+                if (strv_contains(*after, *i))
+                        continue;
+                r = strv_add(after, *i);
+                if (r < 0)
+                        return r;
+        }
+        return r == -EINVAL ? conf_bad_value(c, value, "a list of names: %s", why) : 0;
+}
+
+static int parse_unit(const struct conf_context *c, const char *value, void *field) {
+        return *value ? conf_complain(c, CONF_ERROR,
+                                      "Unit= is not supported by this version; use Exec= or Module= "
+                                      "with Concurrency=process.")
+                      : 0;
+}
+
+static int parse_service(const struct conf_context *c, const char *value, void *field) {
+        const struct load_context *l = c->parser->options;
+        struct actor_config *a = actor_of(c);
+        struct config_assignment *bigger, n = { .line = c->line };
+
+        if (!l->places[PLACE_SERVICE].file)
+                remember(c, PLACE_SERVICE);
+        bigger = reallocarray(a->service, a->n_service + 1, sizeof(*bigger));
+        if (!bigger)
+                return -ENOMEM;
+        a->service = bigger;
+        n.key = strdup(c->key);
+        n.value = strdup(value);
+        if (!n.key || !n.value) {
+                free(n.key);
+                free(n.value);
+                return -ENOMEM;
+        }
+        a->service[a->n_service++] = n;
+        return 0;
+}
+
+/* [Monitor] in a .actor file: one mistake, told once a key. */
+static int parse_misplaced(const struct conf_context *c, const char *value, void *field) {
+        return conf_complain(c, CONF_ERROR,
+                             "%s= in section [Monitor] has no meaning in a .actor file, which is a "
+                             "single actor; rename the file to end in .monitor, or remove the section.",
+                             c->key);
+}
+
+static int parse_log_level(const struct conf_context *c, const char *value, void *field) {
+        int level;
+
+        if (conf_reset(c, value, field, sizeof(int)))
+                return 0;
+        level = log_level_from_string(value);
+        if (level < 0)
+                return conf_bad_value(
+                        c, value, "a log level: emerg, alert, crit, err, warning, notice, info or debug");
+        *(int *) field = level;
+        return 0;
+}
+
+static const struct conf_word concurrency_words[] = {
+        { "process", CONFIG_PROCESS },
+        { "thread", CONFIG_THREAD },
+        { "unit", CONFIG_UNIT, "is not supported by this version; use process" },
+        { "inline", CONFIG_PROCESS, "is for monitors and embedded arbiters only; use process or thread" },
+        {},
+};
+static const struct conf_word type_words[] = {
+        { "exec", CONFIG_TYPE_EXEC },
+        { "notify", CONFIG_TYPE_NOTIFY },
+        { "simple", CONFIG_TYPE_EXEC, "is not known here; use exec, which also notices a failing exec" },
+        { "forking", CONFIG_TYPE_EXEC,
+          "is not known here; keep the program in the foreground and use exec" },
+        { "oneshot", CONFIG_TYPE_EXEC, "is not known here; use exec with Restart=temporary" },
+        {},
+};
+static const struct conf_word restart_words[] = {
+        { "permanent", CONFIG_PERMANENT },
+        { "transient", CONFIG_TRANSIENT },
+        { "temporary", CONFIG_TEMPORARY },
+        { "always", CONFIG_PERMANENT, "is systemd's word; write Restart=permanent" },
+        { "on-failure", CONFIG_TRANSIENT, "is systemd's word; write Restart=transient" },
+        { "no", CONFIG_TEMPORARY, "is systemd's word; write Restart=temporary" },
+        {},
+};
+static const struct conf_word policy_words[] = {
+        { "reject", CONFIG_REJECT },
+        { "drop-new", CONFIG_DROP_NEW },
+        { "drop-oldest", CONFIG_DROP_OLDEST },
+        { "block", CONFIG_BLOCK },
+        {},
+};
+static const struct conf_word output_words[] = {
+        { "inherit", CONFIG_OUTPUT_INHERIT },
+        { "null", CONFIG_OUTPUT_NULL },
+        { "journal", CONFIG_OUTPUT_INHERIT,
+          "is not supported by this version; use inherit, which is the journal when systemd runs arbiterd" },
+        {},
+};
+static const struct conf_range range_workers = { 0, CONFIG_WORKERS_MAX, "4" };
+static const struct conf_range range_intensity = { 0, 1000000, "5" };
+static const struct conf_range range_backlog = { 1, INT32_MAX, "4096" };
+static const struct conf_range range_messages = { 1, 16777216, "1000" };
+static const struct conf_range range_bytes = { 4096, (uint64_t) 1 << 40, "1M" };
+static const struct conf_range range_period = { USEC_PER_MSEC, 366 * 86400 * USEC_PER_SEC, "10s" };
+static const struct conf_range range_backoff = { USEC_PER_MSEC, 366 * 86400 * USEC_PER_SEC, "100ms" };
+static const struct conf_range range_timeout = { MINIMUM_TIMEOUT, USEC_INFINITY, "30s" };
+static const struct conf_range range_timeout_start = { MINIMUM_TIMEOUT, USEC_INFINITY, "90s" };
+static const struct conf_range range_timeout_stop = { USEC_PER_MSEC, USEC_INFINITY, "5s" };
+static const int stream = SOCK_STREAM, datagram = SOCK_DGRAM;
+
+#define MONITOR(key, parse, field, ...)                                                                     \
+        { "Monitor", key, parse, offsetof(struct monitor_config, field), __VA_ARGS__ }
+#define ACTOR(key, parse, field, ...)                                                                       \
+        { "Actor", key, parse, offsetof(struct monitor_config, actor.field), __VA_ARGS__ }
+#define LIMIT(name) ACTOR("Limit" #name, parse_limit, limits[RLIMIT_##name])
+
+/* clang-format off: a row a key */
+#define ACTOR_ITEMS                                                                                       \
+        ACTOR("Description", parse_shared_string, description),                                           \
+        ACTOR("Concurrency", parse_concurrency, concurrency, concurrency_words),                          \
+        ACTOR("Exec", parse_exec, exec),                                                                  \
+        ACTOR("Type", parse_type, type, type_words),                                                      \
+        ACTOR("Module", parse_module, module),                                                            \
+        ACTOR("Unit", parse_unit, name),                                                                  \
+        ACTOR("Params", parse_params, params),                                                            \
+        ACTOR("Restart", conf_parse_word, restart, restart_words),                                        \
+        ACTOR("TimeoutSec", conf_parse_timeout, timeout_usec, &range_timeout),                            \
+        ACTOR("TimeoutStartSec", conf_parse_timeout, timeout_start_usec, &range_timeout_start),           \
+        ACTOR("TimeoutStopSec", conf_parse_timeout, timeout_stop_usec, &range_timeout_stop),              \
+        ACTOR("WatchdogSec", parse_watchdog, watchdog_usec, &range_timeout),                              \
+        ACTOR("ListenStream", config_parse_listen, sockets, &stream),                                     \
+        ACTOR("ListenDatagram", config_parse_listen, sockets, &datagram),                                 \
+        ACTOR("Backlog", conf_parse_unsigned, backlog, &range_backlog),                                   \
+        ACTOR("User", config_parse_user, user),                                                           \
+        ACTOR("Group", config_parse_group, group),                                                        \
+        ACTOR("SupplementaryGroups", config_parse_groups, group_names),                                   \
+        ACTOR("WorkingDirectory", parse_working_directory, working_directory),                            \
+        ACTOR("Environment", parse_environment, environment),                                             \
+        ACTOR("EnvironmentFile", parse_environment_file, environment_files),                              \
+        ACTOR("UMask", parse_umask, umask),                                                               \
+        ACTOR("Nice", parse_nice, nice),                                                                  \
+        LIMIT(CPU), LIMIT(FSIZE), LIMIT(DATA), LIMIT(STACK), LIMIT(CORE), LIMIT(RSS), LIMIT(NOFILE),      \
+        LIMIT(AS), LIMIT(NPROC), LIMIT(MEMLOCK), LIMIT(LOCKS), LIMIT(SIGPENDING), LIMIT(MSGQUEUE),        \
+        LIMIT(NICE), LIMIT(RTPRIO), LIMIT(RTTIME),                                                        \
+        ACTOR("ProcessName", parse_numbered_string, process_name),                                        \
+        ACTOR("StandardOutput", conf_parse_word, standard_output, output_words),                          \
+        ACTOR("StandardError", conf_parse_word, standard_error, output_words),                            \
+        ACTOR("KillSignal", conf_parse_signal, kill_signal),                                              \
+        ACTOR("MailboxMessages", conf_parse_u64, mailbox_messages, &range_messages),                      \
+        ACTOR("MailboxBytes", conf_parse_size, mailbox_bytes, &range_bytes),                              \
+        ACTOR("MailboxPolicy", conf_parse_word, mailbox_policy, policy_words),                            \
+        ACTOR("Allow", conf_parse_words, allow),                                                          \
+        { "Service", NULL, parse_service, 0 }
+/* clang-format on */
+
+const struct conf_item config_monitor_items[] = {
+        MONITOR("Description", parse_shared_string, description),
+        MONITOR("Documentation", conf_parse_words, documentation),
+        MONITOR("Workers", conf_parse_unsigned, workers, &range_workers),
+        MONITOR("RestartIntensity", conf_parse_unsigned, restart_intensity, &range_intensity),
+        MONITOR("RestartPeriodSec", conf_parse_timespan, restart_period_usec, &range_period),
+        MONITOR("BackoffMinSec", parse_backoff, backoff_min_usec, &range_backoff),
+        MONITOR("BackoffMaxSec", parse_backoff, backoff_max_usec, &range_backoff),
+        MONITOR("BackoffFactor", parse_backoff_factor, backoff_factor_permille),
+        MONITOR("BackoffJitter", parse_jitter, backoff_jitter_percent),
+        MONITOR("StableSec", conf_parse_timespan, stable_usec, &range_period),
+        MONITOR("After", parse_after, after),
+        ACTOR_ITEMS,
+        {},
+};
+
+const struct conf_item config_actor_items[] = {
+        ACTOR_ITEMS,
+        { "Monitor", NULL, parse_misplaced, 0 },
+        {},
+};
+
+#define DAEMON(key, parse, field, ...)                                                                      \
+        { "Arbiter", key, parse, offsetof(struct daemon_config, field), __VA_ARGS__ }
+
+const struct conf_item config_daemon_items[] = {
+        DAEMON("PidFile", parse_shared_path, pid_file),
+        DAEMON("ProcessName", parse_shared_string, process_name),
+        DAEMON("LogLevel", parse_log_level, log_level),
+        DAEMON("DefaultTimeoutSec", conf_parse_timeout, default_timeout_usec, &range_timeout),
+        DAEMON("DefaultTimeoutStartSec", conf_parse_timeout, default_timeout_start_usec,
+               &range_timeout_start),
+        DAEMON("DefaultTimeoutStopSec", conf_parse_timeout, default_timeout_stop_usec, &range_timeout_stop),
+        {},
+};
+
+void config_init_daemon(struct daemon_config *d) {
+        *d = (struct daemon_config){
+                .log_level = -1,
+                .default_timeout_usec = 30 * USEC_PER_SEC,
+                .default_timeout_start_usec = 90 * USEC_PER_SEC,
+                .default_timeout_stop_usec = 5 * USEC_PER_SEC,
+        };
+}
+
+void config_init_monitor(struct monitor_config *m, const struct daemon_config *d) {
+        *m = (struct monitor_config){
+                .workers = 1,
+                .restart_intensity = 5,
+                .restart_period_usec = 10 * USEC_PER_SEC,
+                .backoff_min_usec = 100 * USEC_PER_MSEC,
+                .backoff_max_usec = 30 * USEC_PER_SEC,
+                .backoff_factor_permille = 2000,
+                .backoff_jitter_percent = 20,
+                .stable_usec = 10 * USEC_PER_SEC,
+                .actor = {
+                        .timeout_usec = d->default_timeout_usec,
+                        .timeout_start_usec = d->default_timeout_start_usec,
+                        .timeout_stop_usec = d->default_timeout_stop_usec,
+                        .watchdog_usec = USEC_INFINITY,
+                        .backlog = 4096,
+                        .uid = (uid_t) -1,
+                        .gid = (gid_t) -1,
+                        .umask = 0022,
+                        .kill_signal = SIGTERM,
+                },
+        };
+}
+
+bool config_key(unsigned i, const char **ret_section, const char **ret_key) {
+        const struct conf_item *tables[] = { config_monitor_items, config_daemon_items };
+
+        for (size_t t = 0; t < ELEMENTSOF(tables); t++)
+                for (const struct conf_item *item = tables[t]; item->section; item++) {
+                        if (!item->key || item->parse == parse_unit || i-- > 0)
+                                continue;
+                        *ret_section = item->section;
+                        *ret_key = item->key;
+                        return true;
+                }
+        return false;
+}

@@ -1,0 +1,569 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Loads the configuration: finds the files, reads each with its drop-ins, checks what needs more than one
+ * key, brings the monitors into start order. Called by arbiterd at start and reload, and by `arbiterctl
+ * verify`. Starts nothing and prints nothing; a bad file costs itself only. */
+
+#include <fnmatch.h>
+#include <stdio.h>
+
+#include "arbiterd/config-internal.h"
+#include "shared/conf-files.h"
+#include "shared/exec-line.h"
+#include "shared/strv.h"
+
+#define DAEMON_FILE "arbiterd.conf"
+
+void config_done_daemon(struct daemon_config *d) {
+        free(d->pid_file);
+        free(d->process_name);
+        *d = (struct daemon_config){};
+}
+
+void config_done_actor(struct actor_config *a) {
+        config_done_sockets(a);
+        for (size_t i = 0; i < a->n_service; i++) {
+                free(a->service[i].key);
+                free(a->service[i].value);
+        }
+        free(a->service);
+        free(a->name);
+        free(a->path);
+        free(a->description);
+        strv_free(a->exec);
+        free(a->module);
+        strv_free(a->params);
+        free(a->user);
+        free(a->group);
+        free(a->home);
+        free(a->shell);
+        strv_free(a->group_names);
+        free(a->groups);
+        free(a->working_directory);
+        strv_free(a->environment);
+        strv_free(a->environment_files);
+        free(a->process_name);
+        strv_free(a->allow);
+        *a = (struct actor_config){};
+}
+
+struct actor_config *config_free_actor(struct actor_config *a) {
+        if (a)
+                config_done_actor(a);
+        free(a);
+        return NULL;
+}
+
+static void done_monitor(struct monitor_config *m) {
+        free(m->name);
+        free(m->path);
+        free(m->description);
+        strv_free(m->documentation);
+        strv_free(m->after);
+        free(m->after_file);
+        config_done_actor(&m->actor);
+        *m = (struct monitor_config){};
+}
+
+struct monitor_config *config_free_monitor(struct monitor_config *m) {
+        if (m)
+                done_monitor(m);
+        free(m);
+        return NULL;
+}
+
+struct config *config_free(struct config *c) {
+        if (!c)
+                return NULL;
+        for (size_t i = 0; i < c->n_monitors; i++)
+                config_free_monitor(c->monitors[i]);
+        for (size_t i = 0; i < c->n_actors; i++)
+                config_free_actor(c->actors[i]);
+        free(c->monitors);
+        free(c->actors);
+        free(c->order);
+        strv_free(c->failed);
+        config_done_daemon(&c->daemon);
+        free(c);
+        return NULL;
+}
+
+static void complain_at(const struct load_context *l, enum conf_level level, enum place_key key,
+                        const char *path, const char *text) {
+        const struct place *p = &l->places[key];
+
+        conf_message(&l->options->sink, level, p->file ? p->file : path, p->file ? p->line : 0, "%s", text);
+}
+
+/* Keys that are harmless but do nothing in this combination. */
+static void warn_idle_keys(const struct actor_config *a, const struct load_context *l, const char *path) {
+        if (a->module && l->places[PLACE_TYPE].file)
+                complain_at(l, CONF_WARNING, PLACE_TYPE, path,
+                            "Type= is for Exec= and does nothing for a module, "
+                            "which always reports when it is running.");
+        if (a->module && l->places[PLACE_WATCHDOG].file)
+                complain_at(l, CONF_WARNING, PLACE_WATCHDOG, path,
+                            "WatchdogSec= is for Exec= and does nothing for a "
+                            "module; TimeoutSec= watches its silence.");
+        if (a->exec && l->places[PLACE_PARAMS].file)
+                complain_at(l, CONF_WARNING, PLACE_PARAMS, path,
+                            "Params= is for Module= and does nothing for a "
+                            "program; put arguments into Exec=.");
+}
+
+static void check_program(const struct actor_config *a, const struct load_context *l, const char *path) {
+        _cleanup_free_ char *program = NULL;
+        int r;
+
+        if (!l->options->check_programs || !a->exec || strchr(a->exec[0], '%'))
+                return;
+        r = exec_find_program(a->exec[0], &program);
+        if (r == -EACCES)
+                conf_message(&l->options->sink, CONF_WARNING, path, 0,
+                             "The program %s is not an executable file; check its mode (chmod +x).",
+                             a->exec[0]);
+        else if (r < 0)
+                conf_message(&l->options->sink, CONF_WARNING, path, 0,
+                             "The program %s is not there (%s); install it, or correct Exec=.", a->exec[0],
+                             strerror(-r));
+}
+
+int config_finish_actor(struct monitor_config *m, const struct load_context *l, const char *path) {
+        struct actor_config *a = &m->actor;
+        int r = 0;
+
+        if (!a->exec && !a->module) {
+                conf_message(&l->options->sink, CONF_ERROR, path, 0,
+                             "There is nothing to run; add Exec=PROGRAM or "
+                             "Module=FILE.so to section [Actor].");
+                r = -EBADMSG;
+        }
+        if (a->exec && a->concurrency == CONFIG_THREAD) {
+                complain_at(l, CONF_ERROR, PLACE_CONCURRENCY, path,
+                            "Concurrency=thread needs a Module=; a program "
+                            "(Exec=) runs with Concurrency=process.");
+                r = -EBADMSG;
+        }
+        if (a->n_service > 0 && a->concurrency != CONFIG_UNIT) {
+                complain_at(l, CONF_ERROR, PLACE_SERVICE, path,
+                            "Section [Service] is for Concurrency=unit; remove it, "
+                            "and use the keys of [Actor] such as LimitNOFILE= and Environment=.");
+                r = -EBADMSG;
+        }
+        if (m->backoff_min_usec > m->backoff_max_usec) {
+                complain_at(l, CONF_ERROR, PLACE_BACKOFF, path,
+                            "BackoffMinSec= is longer than BackoffMaxSec=; raise "
+                            "the maximum or lower the minimum.");
+                r = -EBADMSG;
+        }
+        if (l->options->require_user && !a->user_set) {
+                conf_message(&l->options->sink, CONF_ERROR, path, 0,
+                             "This arbiter is root and runs an actor as root "
+                             "only when told so; add User=NAME to section [Actor], or User=root.");
+                r = -EBADMSG;
+        }
+        if (r < 0)
+                return r;
+        warn_idle_keys(a, l, path);
+        check_program(a, l, path);
+        return config_resolve_groups(a, l, path);
+}
+
+/* Reads the main file and its drop-ins into one object. All are read, so that all mistakes are told. */
+static int parse_files(const struct conf_parser *p, const struct conf_files *f) {
+        int result = f->path ? conf_parse_file(p, f->path) : 0;
+
+        if (result < 0 && result != -EBADMSG)
+                return result;
+        STRV_FOREACH(i, f->dropins) {
+                int r = conf_parse_file(p, *i);
+
+                if (r < 0 && r != -EBADMSG)
+                        return r;
+                result = r < 0 ? r : result;
+        }
+        return result;
+}
+
+/* What is to be parsed: files, or (for config_check_buffer()) text under the name of a file. */
+struct source {
+        const struct conf_files *files;
+        const char *path; /* of the main file, or the name of the text */
+        const char *text;
+        size_t size;
+};
+
+static int parse_source(const struct conf_parser *p, const struct source *s) {
+        return s->files ? parse_files(p, s->files) : conf_parse_buffer(p, s->path, s->text, s->size);
+}
+
+static int load_daemon(const struct config_options *o, const struct source *s, struct daemon_config *ret) {
+        struct place places[N_PLACES] = {};
+        struct load_context l = { o, "arbiter", true, places };
+        struct daemon_config d, defaults;
+        struct conf_parser p = { config_daemon_items, &d, &defaults, &l, o->sink };
+        int r;
+
+        config_init_daemon(&d);
+        config_init_daemon(&defaults);
+        r = parse_source(&p, s);
+        if (r < 0) {
+                config_done_daemon(&d);
+                return r;
+        }
+        *ret = d;
+        return 0;
+}
+
+static bool split_name(const char *file_name, char **ret_name, bool *ret_pool) {
+        const char *dot = strrchr(file_name, '.');
+
+        if (!dot || (!streq(dot, ".monitor") && !streq(dot, ".actor")))
+                return false;
+        *ret_name = strndup(file_name, (size_t) (dot - file_name));
+        *ret_pool = streq(dot, ".monitor");
+        return true;
+}
+
+static int check_name(const struct config_options *o, const char *name, const char *path) {
+        if (!name_is_valid(name)) {
+                conf_message(&o->sink, CONF_ERROR, path, 0,
+                             "The file's name is no name for an actor; use a letter or _ "
+                             "first, then letters, digits, - and _, %d characters at most.",
+                             NAME_MAX_LENGTH);
+                return -EBADMSG;
+        }
+        if (streq(name, "arbiter")) {
+                conf_message(&o->sink, CONF_ERROR, path, 0,
+                             "The name \"arbiter\" is that of the arbiter itself; "
+                             "rename the file.");
+                return -EBADMSG;
+        }
+        return 0;
+}
+
+/* Of a .actor, the result's ->actor is what counts. */
+static int load_workers(const struct config_options *o, const struct daemon_config *d, const char *name,
+                        bool pool, const struct source *s, struct monitor_config **ret) {
+        struct place places[N_PLACES] = {};
+        struct load_context l = { o, name, pool, places };
+        struct monitor_config defaults, *m = malloc(sizeof(*m));
+        struct conf_parser p = { pool ? config_monitor_items : config_actor_items, m, &defaults, &l,
+                                 o->sink };
+        int r;
+
+        if (!m)
+                return -ENOMEM;
+        config_init_monitor(m, d);
+        config_init_monitor(&defaults, d);
+        m->name = strdup(name);
+        m->path = strdup(s->path);
+        m->actor.name = strdup(name);
+        m->actor.path = strdup(s->path);
+        r = m->name && m->path && m->actor.name && m->actor.path ? check_name(o, name, s->path) : -ENOMEM;
+        if (r >= 0)
+                r = parse_source(&p, s);
+        /* The whole is judged only when each line is good: the bad line may be what it misses. */
+        if (r >= 0)
+                r = config_finish_actor(m, &l, s->path);
+        if (r >= 0 && m->after) {
+                m->after_line = places[PLACE_AFTER].line;
+                m->after_file = strdup(places[PLACE_AFTER].file);
+                r = m->after_file ? 0 : -ENOMEM;
+        }
+        if (r < 0) {
+                config_free_monitor(m);
+                return r;
+        }
+        *ret = m;
+        return 0;
+}
+
+static int append_pointer(void *array, size_t *n, void *element) {
+        void ***a = array, **bigger = reallocarray(*a, *n + 1, sizeof(void *));
+
+        if (!bigger)
+                return -ENOMEM;
+        bigger[(*n)++] = element;
+        *a = bigger;
+        return 0;
+}
+
+/* Takes m over in any case. */
+static int add_workers(struct config *c, const struct config_options *o, struct monitor_config *m,
+                       bool pool) {
+        struct actor_config *a;
+        int r;
+
+        if (pool) {
+                r = append_pointer(&c->monitors, &c->n_monitors, m);
+                if (r < 0)
+                        config_free_monitor(m);
+                return r;
+        }
+        if (config_find_monitor(c, m->name)) {
+                conf_message(&o->sink, CONF_ERROR, m->path, 0,
+                             "The name %s is taken by %s; rename one of the two.", m->name,
+                             config_find_monitor(c, m->name)->path);
+                config_free_monitor(m);
+                return -EBADMSG;
+        }
+        a = malloc(sizeof(*a));
+        if (a) {
+                *a = m->actor;
+                m->actor = (struct actor_config){};
+        }
+        config_free_monitor(m);
+        r = a ? append_pointer(&c->actors, &c->n_actors, a) : -ENOMEM;
+        if (r < 0)
+                config_free_actor(a);
+        return r;
+}
+
+static int load_file(struct config *c, const struct config_options *o, const char *file_name) {
+        struct conf_files files = {};
+        struct monitor_config *m = NULL;
+        _cleanup_free_ char *name = NULL;
+        bool pool = false;
+        int r;
+
+        if (!split_name(file_name, &name, &pool))
+                return 0;
+        if (!name)
+                return -ENOMEM;
+        r = conf_files_find(o->directories, file_name, &files);
+        if (r < 0 && r != -ENOMEM) {
+                conf_message(&o->sink, CONF_ERROR, file_name, 0, "Its drop-ins cannot be read: %s.",
+                             strerror(-r));
+                r = -EBADMSG;
+        }
+        if (r >= 0 && files.path) {
+                struct source s = { &files, files.path, NULL, 0 };
+
+                r = load_workers(o, &c->daemon, name, pool, &s, &m);
+                if (r >= 0)
+                        r = add_workers(c, o, m, pool);
+        }
+        conf_files_done(&files);
+        return r == -EBADMSG ? strv_add(&c->failed, file_name) : r;
+}
+
+static int load_suffix(struct config *c, const struct config_options *o, const char *suffix) {
+        _cleanup_strv_free_ char **names = NULL;
+        const char *directory = NULL;
+        int r;
+
+        r = conf_files_list(o->directories, suffix, &names, &directory);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                conf_message(&o->sink, CONF_ERROR, directory, 0, "The directory cannot be read: %s.",
+                             strerror(-r));
+        STRV_FOREACH(i, names) {
+                r = load_file(c, o, *i);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int load_main_file(struct config *c, const struct config_options *o) {
+        struct conf_files files = {};
+        struct source s = { .files = &files };
+        int r;
+
+        config_init_daemon(&c->daemon);
+        r = conf_files_find(o->directories, DAEMON_FILE, &files);
+        if (r < 0 && r != -ENOMEM) {
+                conf_message(&o->sink, CONF_ERROR, DAEMON_FILE, 0, "Its drop-ins cannot be read: %s.",
+                             strerror(-r));
+                return strv_add(&c->failed, DAEMON_FILE);
+        }
+        if (r < 0)
+                return r;
+        s.path = files.path ? files.path : DAEMON_FILE;
+        r = load_daemon(o, &s, &c->daemon);
+        conf_files_done(&files);
+        return r == -EBADMSG ? strv_add(&c->failed, DAEMON_FILE) : r;
+}
+
+struct ordering {
+        struct config *config;
+        const struct config_options *options;
+        uint8_t *marks; /* by index in monitors: 0 not seen, 1 being placed, 2 placed */
+        size_t n;
+};
+
+/* Depth first, as deep as the longest chain of After=. */
+static void place_monitor(struct ordering *o, size_t i) {
+        struct config *c = o->config;
+        struct monitor_config *m = c->monitors[i];
+
+        o->marks[i] = 1;
+        STRV_FOREACH(name, m->after) {
+                size_t j = 0;
+
+                while (j < c->n_monitors && !streq(c->monitors[j]->name, *name))
+                        j++;
+                if (j == c->n_monitors)
+                        conf_message(&o->options->sink, CONF_WARNING, m->after_file, m->after_line,
+                                     "After=%s names no monitor that is "
+                                     "loaded; the ordering is ignored.",
+                                     *name);
+                else if (o->marks[j] == 1)
+                        conf_message(&o->options->sink, CONF_WARNING, m->after_file, m->after_line,
+                                     "After=%s closes a circle of After=; "
+                                     "the ordering is ignored, remove it from one of the files.",
+                                     *name);
+                else if (o->marks[j] == 0)
+                        place_monitor(o, j);
+        }
+        o->marks[i] = 2;
+        c->order[o->n++] = m;
+}
+
+static int order_monitors(struct config *c, const struct config_options *options) {
+        _cleanup_free_ uint8_t *marks = calloc(c->n_monitors + 1, 1);
+        struct ordering o = { c, options, marks, 0 };
+
+        c->order = calloc(c->n_monitors + 1, sizeof(*c->order));
+        if (!marks || !c->order)
+                return -ENOMEM;
+        for (size_t i = 0; i < c->n_monitors; i++)
+                if (marks[i] == 0)
+                        place_monitor(&o, i);
+        return 0;
+}
+
+static int compare_monitors(const void *a, const void *b) {
+        return strcmp((*(struct monitor_config *const *) a)->name,
+                      (*(struct monitor_config *const *) b)->name);
+}
+
+static int compare_actors(const void *a, const void *b) {
+        return strcmp((*(struct actor_config *const *) a)->name, (*(struct actor_config *const *) b)->name);
+}
+
+/* The files came in the order of their file names, in which "a-b.monitor" is before "a.monitor". */
+static void sort_by_name(struct config *c) {
+        if (c->n_monitors > 1)
+                qsort(c->monitors, c->n_monitors, sizeof(*c->monitors), compare_monitors);
+        if (c->n_actors > 1)
+                qsort(c->actors, c->n_actors, sizeof(*c->actors), compare_actors);
+}
+
+int config_load(const struct config_options *options, struct config **ret) {
+        struct config *c = calloc(1, sizeof(*c));
+        int r;
+
+        if (!c)
+                return -ENOMEM;
+        r = load_main_file(c, options);
+        if (r >= 0)
+                r = load_suffix(c, options, ".monitor");
+        if (r >= 0)
+                r = load_suffix(c, options, ".actor");
+        if (r >= 0) {
+                sort_by_name(c);
+                r = order_monitors(c, options);
+        }
+        if (r < 0) {
+                config_free(c);
+                return r;
+        }
+        *ret = c;
+        return 0;
+}
+
+static int check_source(const struct config_options *o, const char *file_name, const struct source *s) {
+        _cleanup_free_ char *name = NULL;
+        struct monitor_config *m = NULL;
+        struct daemon_config d;
+        bool pool = false;
+        int r;
+
+        if (streq(file_name, DAEMON_FILE)) {
+                r = load_daemon(o, s, &d);
+                if (r >= 0)
+                        config_done_daemon(&d);
+                return r;
+        }
+        if (!split_name(file_name, &name, &pool))
+                return -EINVAL;
+        if (!name)
+                return -ENOMEM;
+        config_init_daemon(&d);
+        r = load_workers(o, &d, name, pool, s, &m);
+        config_free_monitor(m);
+        return r;
+}
+
+static const char *file_name_of(const char *path) {
+        const char *slash = strrchr(path, '/');
+
+        return slash ? slash + 1 : path;
+}
+
+int config_check_buffer(const struct config_options *options, const char *file_name, const char *text,
+                        size_t size) {
+        const struct source s = { .path = file_name, .text = text, .size = size };
+
+        return check_source(options, file_name_of(file_name), &s);
+}
+
+int config_check_file(const struct config_options *options, const char *path) {
+        const char *file_name = file_name_of(path);
+        _cleanup_free_ char *directory = NULL;
+        const char *directories[] = { NULL, NULL };
+        struct conf_files files = {};
+        struct source s = { &files, path, NULL, 0 };
+        int r;
+
+        directory = file_name == path ? strdup(".") : strndup(path, (size_t) (file_name - path));
+        if (!directory)
+                return -ENOMEM;
+        directories[0] = directory;
+        r = conf_files_find(directories, file_name, &files);
+        if (r < 0 && r != -ENOMEM) {
+                conf_message(&options->sink, CONF_ERROR, path, 0, "Its drop-ins cannot be read: %s.",
+                             strerror(-r));
+                return -EBADMSG;
+        }
+        if (r < 0)
+                return r;
+        if (!files.masked) { /* messages name the path as the user wrote it; a missing file is told by the
+                                parser */
+                free(files.path);
+                files.path = strdup(path);
+                r = files.path ? check_source(options, file_name, &s) : -ENOMEM;
+        }
+        conf_files_done(&files);
+        return r;
+}
+
+struct monitor_config *config_find_monitor(const struct config *c, const char *name) {
+        for (size_t i = 0; i < c->n_monitors; i++)
+                if (streq(c->monitors[i]->name, name))
+                        return c->monitors[i];
+        return NULL;
+}
+
+struct actor_config *config_find_actor(const struct config *c, const char *name) {
+        for (size_t i = 0; i < c->n_actors; i++)
+                if (streq(c->actors[i]->name, name))
+                        return c->actors[i];
+        return NULL;
+}
+
+bool actor_config_allows(const struct actor_config *a, const char *target) {
+        char pool[QUALIFIED_NAME_SIZE] = "";
+        size_t n = strcspn(target, ".");
+
+        if (!a->allow || !a->allow[0])
+                return true;
+        if (n < sizeof(pool))
+                memcpy(pool, target, n); /* "web" in the list means its workers, too */
+        STRV_FOREACH(i, a->allow)
+                if (fnmatch(*i, target, 0) == 0 || fnmatch(*i, pool, 0) == 0)
+                        return true;
+        return false;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What arbiterd is told to run: every NAME.monitor and NAME.actor of the configuration directories, and
+ * arbiterd.conf, as plain data. Loading reads files and looks users up; it starts nothing. Two loads are
+ * compared by config_diff(), so that a reload touches only what changed. Strings are owned by the struct
+ * that holds them; a pointer that may be NULL says so. All times are microseconds, USEC_INFINITY never. */
+
+#include <signal.h>
+#include <sys/socket.h>
+
+#include "basic/identity.h"
+#include "basic/time-util.h"
+#include "shared/conf-parser.h"
+#include "shared/limits.h"
+
+enum config_concurrency { CONFIG_PROCESS, CONFIG_THREAD, CONFIG_UNIT /* refused by this version */ };
+enum config_restart { CONFIG_PERMANENT, CONFIG_TRANSIENT, CONFIG_TEMPORARY };
+enum config_type { CONFIG_TYPE_EXEC, CONFIG_TYPE_NOTIFY };
+enum config_policy { CONFIG_REJECT, CONFIG_DROP_NEW, CONFIG_DROP_OLDEST, CONFIG_BLOCK };
+enum config_output { CONFIG_OUTPUT_INHERIT, CONFIG_OUTPUT_NULL };
+
+#define CONFIG_WORKERS_MAX 10000U
+
+/* One ListenStream= or ListenDatagram=. The socket is opened once and inherited by all workers. */
+struct config_socket {
+        char *text; /* as written, specifiers expanded: for messages, and to recognise it over a reload */
+        int type;   /* SOCK_STREAM or SOCK_DGRAM */
+        bool any;   /* a bare port: [::] for IPv4 and IPv6; where there is no IPv6: 0.0.0.0 instead */
+        socklen_t address_size;
+        union {
+                struct sockaddr sa;
+                struct sockaddr_storage storage;
+        } address;
+};
+
+struct config_assignment { /* a line of [Service], as it is */
+        char *key, *value;
+        unsigned line;
+};
+
+/* [Actor]: how one actor, or each worker of a pool, is run. Fields marked (%) hold text before specifiers:
+ * use config_expand() for a worker. */
+struct actor_config {
+        char *name;        /* "clock"; of a pool: the monitor's name */
+        char *path;        /* of the main file, for messages */
+        char *description; /* Description=; NULL: none */
+
+        int concurrency; /* enum config_concurrency; default process */
+        char **exec;     /* (%) Exec= split into words; NULL if module is set */
+        int type;        /* enum config_type, of exec; default exec: running once the exec has succeeded */
+        char *module;    /* Module= file name or absolute path; NULL if exec is set */
+        char **params;   /* (%) Params= KEY=VALUE for the module */
+        int restart;     /* enum config_restart; default permanent */
+
+        usec_t timeout_usec;       /* TimeoutSec= silence, of a module; 30 s; at least 100 ms */
+        usec_t timeout_start_usec; /* TimeoutStartSec=; 90 s */
+        usec_t timeout_stop_usec;  /* TimeoutStopSec= from SIGTERM to SIGKILL; 5 s */
+        usec_t watchdog_usec;      /* WatchdogSec= of exec, between two WATCHDOG=1; USEC_INFINITY: off */
+
+        struct config_socket *sockets; /* ListenStream=, ListenDatagram= in the order written */
+        size_t n_sockets;
+        unsigned backlog; /* Backlog=; 4096 */
+
+        bool user_set;      /* User= was written: what a system arbiter wants to see */
+        char *user, *group; /* as written; NULL: not written */
+        uid_t uid;          /* (uid_t) -1: the arbiter's own */
+        gid_t gid;          /* Group=, else the primary group of User=; (gid_t) -1: the arbiter's own */
+        char *home, *shell; /* of User=; NULL if it is not set, or a number without an entry */
+        char **group_names; /* SupplementaryGroups= as written */
+        gid_t *groups;      /* all supplementary groups to set: those of User= and SupplementaryGroups= */
+        size_t n_groups;    /* (leave the arbiter's own if neither is written) */
+        char *working_directory;         /* (%) absolute, or ~ for the home of User=; NULL: / */
+        bool working_directory_optional; /* written with a - : one that is missing is no failure */
+        char **environment;              /* (%) Environment= assignments */
+        char **environment_files;        /* (%) EnvironmentFile=, with - in front: may be missing */
+        mode_t umask;                    /* 0022 */
+        bool nice_set;
+        int nice;                      /* -20 ... 19 */
+        struct limit limits[N_LIMITS]; /* by RLIMIT_*; only those that are set are applied */
+        char *process_name;            /* (%) ProcessName=; NULL: leave it */
+        int standard_output;           /* enum config_output; default inherit */
+        int standard_error;
+        int kill_signal; /* SIGTERM */
+
+        uint64_t mailbox_messages; /* 0: the library's default */
+        uint64_t mailbox_bytes;    /* 0: the library's default */
+        int mailbox_policy;        /* enum config_policy; default reject */
+        char **allow;              /* Allow= globs of actor names it may connect to; NULL: all */
+
+        struct config_assignment *service; /* [Service], for Concurrency=unit */
+        size_t n_service;
+};
+
+/* NAME.monitor: [Monitor] and the [Actor] of its workers. */
+struct monitor_config {
+        char *name;
+        char *path;
+        char *description;                /* NULL: none */
+        char **documentation;             /* URIs */
+        unsigned workers;                 /* Workers=; 1; 0 is an empty pool that waits to be scaled */
+        unsigned restart_intensity;       /* RestartIntensity= restarts in restart_period_usec; 5 */
+        usec_t restart_period_usec;       /* RestartPeriodSec=; 10 s */
+        usec_t backoff_min_usec;          /* BackoffMinSec=; 100 ms */
+        usec_t backoff_max_usec;          /* BackoffMaxSec=; 30 s */
+        uint64_t backoff_factor_permille; /* BackoffFactor= 1 ... 100 in thousandths; 2000 */
+        unsigned backoff_jitter_percent;  /* BackoffJitter= 0 ... 100; 20 */
+        usec_t stable_usec;               /* StableSec= a life as long as this forgives one failure; 10 s */
+        char **after;                     /* After= names of monitors that start first */
+        char *after_file;                 /* where the last After= stands, for messages */
+        unsigned after_line;
+        struct actor_config actor;
+};
+
+/* arbiterd.conf, section [Arbiter]. */
+struct daemon_config {
+        char *pid_file;                    /* NULL: none */
+        char *process_name;                /* NULL: leave it */
+        int log_level;                     /* LogLevel= as in syslog(3); -1: not written */
+        usec_t default_timeout_usec;       /* DefaultTimeoutSec=; 30 s */
+        usec_t default_timeout_start_usec; /* DefaultTimeoutStartSec=; 90 s */
+        usec_t default_timeout_stop_usec;  /* DefaultTimeoutStopSec=; 5 s */
+};
+
+struct config {
+        struct daemon_config daemon;
+        struct monitor_config **monitors; /* sorted by name */
+        struct actor_config **actors;     /* sorted by name; no name is used twice over both */
+        struct monitor_config **order;    /* the monitors again, in start order (After=, else by name) */
+        size_t n_monitors, n_actors;
+        char **failed; /* file names ("web.monitor") that were not loaded because of errors */
+};
+
+struct config_options {
+        const char *const *directories; /* earlier wins */
+        const char *home, *runtime;     /* %h and %t */
+        bool require_user;   /* a system arbiter running as root: User= must be written, if only User=root */
+        bool check_programs; /* verify: warn of programs that are not there (yet) */
+        struct conf_sink sink;
+};
+
+/* 0 also when single files are bad: each has been told through the sink and is in ->failed. -ENOMEM. */
+int config_load(const struct config_options *options, struct config **ret);
+struct config *config_free(struct config *c);
+DEFINE_CLEANUP(struct config *, config_free)
+
+/* One file from memory, without drop-ins: for the fuzzer, and `arbiterctl verify FILE` outside the
+ * directories. file_name says what it is: "web.monitor", "clock.actor", "arbiterd.conf", with or without a
+ * directory. 0, -EBADMSG (told), -EINVAL for a file name that is none of these, -ENOMEM. */
+int config_check_buffer(const struct config_options *options, const char *file_name, const char *text,
+                        size_t size);
+/* The same for a file, with the drop-ins beside it. */
+int config_check_file(const struct config_options *options, const char *path);
+
+struct monitor_config *config_find_monitor(const struct config *c, const char *name);
+struct actor_config *config_find_actor(const struct config *c, const char *name);
+/* May actor a connect to the actor of this name? */
+bool actor_config_allows(const struct actor_config *a, const char *target);
+
+/* What a worker is started with: specifiers, environment files and variables resolved. */
+struct config_expanded {
+        char *program;      /* absolute path of argv[0]; NULL with a module */
+        char **argv;        /* NULL with a module */
+        char **environment; /* complete */
+        char **params;
+        char *working_directory; /* never NULL */
+        char *process_name;      /* or NULL */
+};
+/* instance: the worker's number, 0 for a lone actor. home, runtime: %h and %t. base: the environment to
+ * start from (may be NULL); USER, LOGNAME, HOME and SHELL follow User=, then Environment=, then
+ * EnvironmentFile=. On failure *ret_why, if not NULL, is a sentence to be freed, or NULL for lack of memory.
+ * -ENOENT and -EACCES for the program or a file, -EBADMSG for what is in a file, -ENOMEM. Reads environment
+ * files: blocks as long as the disk does. */
+int config_expand(const struct actor_config *a, unsigned instance, const char *home, const char *runtime,
+                  char *const *base, struct config_expanded *ret, char **ret_why);
+void config_expanded_done(struct config_expanded *e);
+
+enum config_change {
+        CONFIG_UNCHANGED,
+        CONFIG_SCALED /* only Workers= */,
+        CONFIG_CHANGED,
+        CONFIG_ADDED,
+        CONFIG_REMOVED
+};
+
+struct config_difference {
+        enum config_change change;
+        const char *name;                                       /* borrowed from one of the two */
+        const struct monitor_config *old_monitor, *new_monitor; /* of a monitor: NULL where it is not */
+        const struct actor_config *old_actor, *new_actor;       /* of a lone actor */
+};
+/* Monitors first, then actors, by name. A name whose file failed to load in new is reported as unchanged: a
+ * slip in a file must not end what runs (its new pointer is NULL; keep the old data). old may be NULL. */
+int config_diff(const struct config *old, const struct config *new, struct config_difference **ret,
+                size_t *ret_n);
+
+/* All that matters of a definition as text, equal for equal definitions; workers = false leaves Workers=
+ * out. */
+int monitor_config_serialize(const struct monitor_config *m, bool workers, char **ret);
+int actor_config_serialize(const struct actor_config *a, char **ret);
+/* All keys, for completions and tests: "Monitor", "Workers"; i counts up until false. */
+bool config_key(unsigned i, const char **ret_section, const char **ret_key);

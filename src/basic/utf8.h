@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "basic/macro.h"
+
+/* The size of the UTF-8 sequence at p: 1 to 4; 0 if it is invalid (overlong, surrogate, cut off, left == 0).
+ */
+size_t utf8_sequence_size(const void *p, size_t left);
+bool utf8_is_valid(const void *p, size_t size);
+/* Writes the sequence of a code point and returns its size; 0 if there is none (surrogate, above U+10FFFF).
+ */
+size_t utf8_encode(uint32_t code_point, char ret[static 4]);

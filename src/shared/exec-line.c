@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Command lines: splitting, quoting, variables. Called by the configuration loader and, with a worker's
+ * environment, before each spawn. Never runs anything and never asks a shell. */
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "basic/utf8.h"
+#include "shared/exec-line.h"
+#include "shared/strv.h"
+
+#define BLANKS " \t\n\r"
+
+static const char *const program_directories[] = {
+        "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin",
+};
+
+static int hex_digit(char c) {
+        if (c >= '0' && c <= '9')
+                return c - '0';
+        if (c >= 'a' && c <= 'f')
+                return c - 'a' + 10;
+        if (c >= 'A' && c <= 'F')
+                return c - 'A' + 10;
+        return -EINVAL;
+}
+
+/* n digits of a number in base 8 or 16 at s, which is moved behind them. */
+static int scan_number(const char **s, size_t n, unsigned base, uint32_t *ret) {
+        uint32_t x = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                int digit = hex_digit((*s)[i]);
+
+                if (digit < 0 || (unsigned) digit >= base)
+                        return -EINVAL;
+                x = x * base + (uint32_t) digit;
+        }
+        *s += n;
+        *ret = x;
+        return 0;
+}
+
+/* One escape, *s is behind the backslash. Writes at most 4 bytes, returns how many. */
+static int unescape(const char **s, char ret[static 4]) {
+        static const char letters[] = "abfnrtvs\\\"'", values[] = "\a\b\f\n\r\t\v \\\"'";
+        const char *p = **s ? strchr(letters, **s) : NULL;
+        char kind = **s;
+        uint32_t c;
+        int r;
+
+        if (p) {
+                ret[0] = values[p - letters];
+                (*s)++;
+                return 1;
+        }
+        if (kind >= '0' && kind <= '3')
+                r = scan_number(s, 3, 8, &c);
+        else if (kind == 'x' || kind == 'u' || kind == 'U') {
+                (*s)++;
+                r = scan_number(s, kind == 'x' ? 2 : kind == 'u' ? 4 : 8, 16, &c);
+        } else
+                return -EINVAL;
+        if (r < 0 || c == 0)
+                return -EINVAL;
+        if (kind == 'u' || kind == 'U') {
+                r = (int) utf8_encode(c, ret);
+                return r > 0 ? r : -EINVAL;
+        }
+        ret[0] = (char) c;
+        return 1;
+}
+
+/* One word at *s, which is not blank. The result is never longer than the source. */
+static int scan_word(const char **s, char **ret, const char **ret_why) {
+        _cleanup_free_ char *word = malloc(strlen(*s) + 4);
+        const char *p = *s;
+        char quote = 0;
+        size_t n = 0;
+
+        if (!word)
+                return -ENOMEM;
+        while (*p && (quote || !strchr(BLANKS, *p))) {
+                if (*p == '\\') {
+                        int r;
+
+                        p++;
+                        r = unescape(&p, word + n);
+                        if (r < 0) {
+                                *ret_why = "a backslash is followed by no escape that is known; write \\\\ "
+                                           "for a "
+                                           "backslash";
+                                return r;
+                        }
+                        n += (size_t) r;
+                } else if (quote ? *p == quote : *p == '"' || *p == '\'')
+                        quote = quote ? 0 : *p, p++;
+                else
+                        word[n++] = *p++;
+        }
+        if (quote) {
+                *ret_why = "a quote is opened and not closed";
+                return -EINVAL;
+        }
+        word[n] = 0;
+        *s = p;
+        *ret = TAKE_PTR(word);
+        return 0;
+}
+
+int split_words(const char *s, char ***ret, const char **ret_why) {
+        _cleanup_strv_free_ char **words = NULL;
+        int r;
+
+        for (s += strspn(s, BLANKS); *s; s += strspn(s, BLANKS)) {
+                char *word;
+
+                r = scan_word(&s, &word, ret_why);
+                if (r < 0)
+                        return r;
+                r = strv_take(&words, word);
+                if (r < 0)
+                        return r;
+        }
+        if (!words) {
+                words = calloc(1, sizeof(char *));
+                if (!words)
+                        return -ENOMEM;
+        }
+        *ret = TAKE_PTR(words);
+        return 0;
+}
+
+int exec_line_parse(const char *s, char ***ret, const char **ret_why) {
+        _cleanup_strv_free_ char **words = NULL;
+        int r;
+
+        s += strspn(s, BLANKS);
+        if (*s && strchr("-@:+!|", *s)) {
+                *ret_why = "the prefixes - @ : + ! of systemd's ExecStart= are not known here; begin with "
+                           "the program "
+                           "(for a failure that does not count write Restart=temporary)";
+                return -EINVAL;
+        }
+        r = split_words(s, &words, ret_why);
+        if (r < 0)
+                return r;
+        if (!words[0] || !*words[0]) {
+                *ret_why = "it names no program";
+                return -EINVAL;
+        }
+        if (words[0][0] != '/' && strchr(words[0], '/')) {
+                *ret_why = "the program's path is relative; write the absolute path, or its plain name to "
+                           "have it "
+                           "looked for in /usr/local/bin, /usr/bin and the like";
+                return -EINVAL;
+        }
+        if (words[0][strlen(words[0]) - 1] == '/') {
+                *ret_why = "the program's path names a directory";
+                return -EINVAL;
+        }
+        *ret = TAKE_PTR(words);
+        return 0;
+}
+
+static size_t variable_span(const char *s) {
+        size_t n = 0;
+
+        if (*s >= '0' && *s <= '9')
+                return 0;
+        while ((s[n] >= 'a' && s[n] <= 'z') || (s[n] >= 'A' && s[n] <= 'Z') ||
+               (s[n] >= '0' && s[n] <= '9') || s[n] == '_')
+                n++;
+        return n;
+}
+
+static int expand_word(const char *s, char *const *environment, char **ret) {
+        char *buffer = NULL;
+        size_t size = 0, n;
+        FILE *f = open_memstream(&buffer, &size);
+
+        if (!f)
+                return -ENOMEM;
+        while (*s)
+                if (s[0] == '$' && s[1] == '$') {
+                        (void) fputc('$', f);
+                        s += 2;
+                } else if (s[0] == '$' && s[1] == '{' && (n = variable_span(s + 2)) > 0 && s[2 + n] == '}') {
+                        const char *value = strv_get_environment(environment, s + 2, n);
+
+                        (void) fputs(value ? value : "", f);
+                        s += 3 + n;
+                } else
+                        (void) fputc(*s++, f);
+        if (fclose(f) != 0) {
+                free(buffer);
+                return -ENOMEM;
+        }
+        *ret = buffer;
+        return 0;
+}
+
+/* Appends the words of a variable's value; one with broken quotes counts as one word. */
+static int append_variable(char ***l, const char *value) {
+        _cleanup_strv_free_ char **words = NULL;
+        const char *why;
+        int r;
+
+        if (!value)
+                return 0;
+        r = split_words(value, &words, &why);
+        if (r == -EINVAL)
+                return strv_add(l, value);
+        if (r < 0)
+                return r;
+        STRV_FOREACH(i, words) {
+                r = strv_add(l, *i);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int exec_line_expand(char *const *words, char *const *environment, char ***ret) {
+        _cleanup_strv_free_ char **result = NULL;
+        int r = 0;
+
+        STRV_FOREACH(i, words) {
+                const char *w = *i;
+                size_t n = w[0] == '$' ? variable_span(w + 1) : 0;
+
+                if (i == words)
+                        r = strv_add(&result, w);
+                else if (n > 0 && w[1 + n] == 0)
+                        r = append_variable(&result, strv_get_environment(environment, w + 1, n));
+                else {
+                        char *word = NULL;
+
+                        r = expand_word(w, environment, &word);
+                        if (r >= 0)
+                                r = strv_take(&result, word);
+                }
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(result);
+        return 0;
+}
+
+static int check_program(const char *path) {
+        struct stat st;
+
+        if (stat(path, &st) < 0)
+                return errno == ENOTDIR ? -ENOENT : negative_errno();
+        /* any x bit: the worker may run as another user, whom only the kernel can judge */
+        return S_ISREG(st.st_mode) && (st.st_mode & 0111) ? 0 : -EACCES;
+}
+
+int exec_find_program(const char *name, char **ret) {
+        int found = -ENOENT;
+
+        if (strchr(name, '/')) {
+                char *copy;
+                int r = check_program(name);
+
+                if (r < 0)
+                        return r;
+                copy = strdup(name);
+                if (!copy)
+                        return -ENOMEM;
+                *ret = copy;
+                return 0;
+        }
+        for (size_t i = 0; i < ELEMENTSOF(program_directories); i++) {
+                _cleanup_free_ char *path = NULL;
+                int r;
+
+                if (asprintf(&path, "%s/%s", program_directories[i], name) < 0) {
+                        path = NULL;
+                        return -ENOMEM;
+                }
+                r = check_program(path);
+                if (r >= 0) {
+                        *ret = TAKE_PTR(path);
+                        return 0;
+                }
+                if (r != -ENOENT)
+                        found = r;
+        }
+        return found;
+}
+
+bool environment_assignment_is_valid(const char *s) {
+        size_t n = variable_span(s);
+
+        return n > 0 && s[n] == '=';
+}
+
+/* The value of an assignment, from behind the = to the end of its (last) line. Quotes as in a shell: '...'
+ * is literal,
+ * "..." knows \" \\ \$ \`, outside a backslash takes the next character literally; backslash newline joins
+ * lines. */
+static int scan_file_value(const char **s, const char *end, unsigned *line, FILE *f) {
+        const char *p = *s;
+        size_t pending = 0; /* blanks that count only if something follows */
+        char quote = 0;
+
+        while (p < end && (*p == ' ' || *p == '\t'))
+                p++;
+        for (; p < end && (quote || *p != '\n'); p++) {
+                if (!quote && (*p == ' ' || *p == '\t' || *p == '\r')) {
+                        pending++;
+                        continue;
+                }
+                if (pending > 0) {
+                        (void) fwrite(p - pending, 1, pending, f);
+                        pending = 0;
+                }
+                if (*p == '\n')
+                        (*line)++;
+                if (quote ? *p == quote : *p == '"' || *p == '\'')
+                        quote = quote ? 0 : *p;
+                else if (*p == '\\' && quote != '\'' && p + 1 < end) {
+                        p++;
+                        if (*p == '\n')
+                                (*line)++;
+                        else {
+                                if (quote && !strchr("\"\\$`", *p))
+                                        (void) fputc('\\', f);
+                                (void) fputc(*p, f);
+                        }
+                } else
+                        (void) fputc(*p, f);
+        }
+        *s = p;
+        return quote ? -EBADMSG : 0;
+}
+
+/* One assignment at *s. */
+static int scan_file_assignment(const char **s, const char *end, unsigned *line, char **ret) {
+        char *buffer = NULL;
+        size_t size = 0, n = variable_span(*s);
+        FILE *f;
+        int r;
+
+        if (n == 0 || *s + n >= end || (*s)[n] != '=')
+                return -EBADMSG;
+        f = open_memstream(&buffer, &size);
+        if (!f)
+                return -ENOMEM;
+        (void) fwrite(*s, 1, n + 1, f);
+        *s += n + 1;
+        r = scan_file_value(s, end, line, f);
+        if (fclose(f) != 0 && r >= 0)
+                r = -ENOMEM;
+        if (r >= 0 && !utf8_is_valid(buffer, size))
+                r = -EBADMSG;
+        if (r < 0) {
+                free(buffer);
+                return r;
+        }
+        *ret = buffer;
+        return 0;
+}
+
+int environment_file_parse(const char *text, size_t size, char ***l, unsigned *ret_line) {
+        _cleanup_strv_free_ char **result = NULL;
+        _cleanup_free_ char *copy = NULL;
+        const char *s, *end;
+        unsigned line = 1;
+        int r;
+
+        if (memchr(text, 0, size)) {
+                *ret_line = 0;
+                return -EBADMSG;
+        }
+        copy = strndup(text, size); /* terminated: the scanners stop at NUL */
+        if (!copy)
+                return -ENOMEM;
+        r = strv_copy(*l, &result);
+        if (r < 0)
+                return r;
+
+        for (s = copy, end = copy + size; s < end; s++) {
+                _cleanup_free_ char *assignment = NULL;
+                unsigned start;
+
+                s += strspn(s, " \t\r");
+                start = line;
+                if (*s == '#' || *s == ';')
+                        s += strcspn(s, "\n");
+                else if (*s && *s != '\n') {
+                        r = scan_file_assignment(&s, end, &line, &assignment);
+                        if (r >= 0)
+                                r = strv_set_environment(&result, assignment);
+                        if (r < 0) {
+                                *ret_line = start;
+                                return r;
+                        }
+                }
+                line++;
+        }
+        strv_free(*l);
+        *l = TAKE_PTR(result);
+        return 0;
+}

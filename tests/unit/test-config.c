@@ -1,0 +1,786 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* arbiterd/config: loading of whole directories, every error with its place, expansion for a worker, reload
+ * diffs. */
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "test-util.h"
+
+#include "arbiterd/config.h"
+#include "basic/fd.h"
+#include "shared/strv.h"
+
+static char root[64], etc[80], usr[80];
+static const char *const directories[] = { etc, usr, NULL };
+static char messages[64 * 1024]; /* "LEVEL FILE:LINE TEXT" a line, the file without its directory */
+
+static void collect(void *userdata, enum conf_level level, const char *file, unsigned line,
+                    const char *text) {
+        const char *slash = strrchr(file, '/');
+        size_t n = strlen(messages);
+
+        assert_null(strchr(text, '\n'));
+        (void) snprintf(messages + n, sizeof(messages) - n, "%d %s:%u %s\n", (int) level,
+                        slash ? slash + 1 : file, line, text);
+}
+
+static struct config_options options = {
+        .directories = directories,
+        .home = "/home/ada",
+        .runtime = "/run/arbiter",
+        .sink = { collect, NULL },
+};
+
+static int setup(void **state) {
+        (void) snprintf(root, sizeof(root), "/tmp/arbiter-test-XXXXXX");
+        if (!mkdtemp(root))
+                return -1;
+        (void) snprintf(etc, sizeof(etc), "%s/etc", root);
+        (void) snprintf(usr, sizeof(usr), "%s/usr", root);
+        messages[0] = 0;
+        return mkdir(etc, 0755) < 0 || mkdir(usr, 0755) < 0 ? -1 : 0;
+}
+
+static int teardown(void **state) {
+        char command[128];
+
+        (void) snprintf(command, sizeof(command), "rm -rf %s", root);
+        return system(command);
+}
+
+static void put(const char *directory, const char *name, const char *text) {
+        char path[256];
+        int fd;
+
+        (void) snprintf(path, sizeof(path), "%s/%s", directory, name);
+        for (char *p = strchr(path + strlen(directory) + 1, '/'); p; p = NULL) {
+                *p = 0;
+                (void) mkdir(path, 0755);
+                *p = '/';
+        }
+        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        assert_true(fd >= 0);
+        assert_ok(write_all(fd, text, strlen(text)));
+        close_fd(fd);
+}
+
+static struct config *load(void) {
+        struct config *c = NULL;
+
+        messages[0] = 0;
+        assert_ok(config_load(&options, &c));
+        return c;
+}
+
+/* What the file called web.monitor of this text is told; "" for nothing. */
+static void expect(const char *text, int expected, const char *expected_messages) {
+        messages[0] = 0;
+        assert_int_equal(config_check_buffer(&options, "/etc/arbiter/web.monitor", text, strlen(text)),
+                         expected);
+        assert_string_equal(messages, expected_messages);
+}
+
+/* One line of [Actor], on line 3 behind a good Exec=, fails with this text. */
+static void expect_bad(const char *line, const char *text) {
+        char buffer[1024], expected[2048];
+
+        (void) snprintf(buffer, sizeof(buffer), "[Actor]\nExec=/bin/true\n%s\n", line);
+        (void) snprintf(expected, sizeof(expected), "3 web.monitor:3 %s\n", text);
+        expect(buffer, -EBADMSG, expected);
+}
+
+static void expect_bad_monitor(const char *line, const char *text) {
+        char buffer[1024], expected[2048];
+
+        (void) snprintf(buffer, sizeof(buffer), "[Actor]\nExec=/bin/true\n[Monitor]\n%s\n", line);
+        (void) snprintf(expected, sizeof(expected), "3 web.monitor:4 %s\n", text);
+        expect(buffer, -EBADMSG, expected);
+}
+
+static void test_nothing(void **state) {
+        struct config *c = load();
+
+        assert_string_equal(messages, "");
+        assert_int_equal(c->n_monitors + c->n_actors, 0);
+        assert_int_equal(strv_length(c->failed), 0);
+        assert_int_equal(c->daemon.default_timeout_stop_usec, 5 * USEC_PER_SEC);
+        assert_int_equal(c->daemon.log_level, -1);
+        config_free(c);
+}
+
+static void test_defaults(void **state) {
+        const struct monitor_config *m;
+        struct config *c;
+
+        put(etc, "web.monitor", "[Actor]\nExec=/bin/true\n");
+        c = load();
+        assert_string_equal(messages, "");
+        m = config_find_monitor(c, "web");
+        assert_non_null(m);
+        assert_string_equal(m->actor.name, "web");
+        assert_int_equal(m->workers, 1);
+        assert_int_equal(m->restart_intensity, 5);
+        assert_int_equal(m->restart_period_usec, 10 * USEC_PER_SEC);
+        assert_int_equal(m->backoff_min_usec, 100 * USEC_PER_MSEC);
+        assert_int_equal(m->backoff_max_usec, 30 * USEC_PER_SEC);
+        assert_int_equal(m->backoff_factor_permille, 2000);
+        assert_int_equal(m->backoff_jitter_percent, 20);
+        assert_int_equal(m->stable_usec, 10 * USEC_PER_SEC);
+        assert_int_equal(m->actor.concurrency, CONFIG_PROCESS);
+        assert_int_equal(m->actor.type, CONFIG_TYPE_EXEC);
+        assert_int_equal(m->actor.restart, CONFIG_PERMANENT);
+        assert_int_equal(m->actor.timeout_usec, 30 * USEC_PER_SEC);
+        assert_int_equal(m->actor.timeout_start_usec, 90 * USEC_PER_SEC);
+        assert_int_equal(m->actor.timeout_stop_usec, 5 * USEC_PER_SEC);
+        assert_true(m->actor.watchdog_usec == USEC_INFINITY);
+        assert_int_equal(m->actor.umask, 022);
+        assert_int_equal(m->actor.kill_signal, SIGTERM);
+        assert_int_equal(m->actor.backlog, 4096);
+        assert_false(m->actor.user_set);
+        assert_true(m->actor.uid == (uid_t) -1 && m->actor.gid == (gid_t) -1);
+        assert_int_equal(m->actor.mailbox_messages, 0);
+        config_free(c);
+}
+
+static void test_everything(void **state) {
+        const struct monitor_config *m;
+        const struct actor_config *a;
+        struct config *c;
+
+        put(etc, "web.monitor",
+            "[Monitor]\nDescription=Web of %N\nDocumentation=man:web(8) https://example.com\nWorkers=4\n"
+            "RestartIntensity=3\nRestartPeriodSec=1min\nBackoffMinSec=50ms\nBackoffMaxSec=2s\nBackoffFactor="
+            "1.5\n"
+            "BackoffJitter=0%\nStableSec=3s\n"
+            "[Actor]\nDescription=worker\nConcurrency=process\nExec=/usr/bin/env \"a b\" %i "
+            "%n\nType=notify\n"
+            "Restart=transient\nTimeoutSec=100ms\nTimeoutStartSec=infinity\nTimeoutStopSec=0\nWatchdogSec="
+            "2s\n"
+            "ListenStream=8080\nListenStream=127.0.0.1:81\nListenStream=[::1]:82\nListenStream=%t/web.sock\n"
+            "ListenDatagram=@web\nBacklog=7\nUser=root\nGroup=0\nSupplementaryGroups=root "
+            "7\nWorkingDirectory=-/srv/%i\n"
+            "Environment=A=1 \"B=two "
+            "words\"\nEnvironment=A=2\nEnvironmentFile=-/etc/default/web\nUMask=0077\nNice=-5\n"
+            "LimitNOFILE=1024:4096\nLimitCORE=infinity\nLimitAS=2G\nLimitCPU=1min\nProcessName=web-%i\n"
+            "StandardOutput=null\nKillSignal=SIGINT\nMailboxMessages=10\nMailboxBytes=1M\nMailboxPolicy="
+            "drop-oldest\n"
+            "Allow=store cache-*\n");
+        c = load();
+        assert_string_equal(messages, "");
+        m = config_find_monitor(c, "web");
+        assert_non_null(m);
+        a = &m->actor;
+        assert_string_equal(m->description, "Web of web");
+        assert_int_equal(strv_length(m->documentation), 2);
+        assert_int_equal(m->workers, 4);
+        assert_int_equal(m->backoff_factor_permille, 1500);
+        assert_int_equal(m->backoff_jitter_percent, 0);
+        assert_string_equal(a->exec[1], "a b");
+        assert_string_equal(a->exec[2], "%i");
+        assert_int_equal(a->type, CONFIG_TYPE_NOTIFY);
+        assert_int_equal(a->restart, CONFIG_TRANSIENT);
+        assert_int_equal(a->timeout_usec, 100 * USEC_PER_MSEC);
+        assert_true(a->timeout_start_usec == USEC_INFINITY && a->timeout_stop_usec == USEC_INFINITY);
+        assert_true(a->user_set && a->uid == 0 && a->gid == 0);
+        assert_int_equal(a->groups[a->n_groups - 1], 7);
+        assert_true(a->working_directory_optional);
+        assert_int_equal(strv_length(a->environment), 2);
+        assert_string_equal(a->environment[0], "A=2");
+        assert_true(a->nice_set && a->nice == -5);
+        assert_true(a->limits[RLIMIT_NOFILE].set && !a->limits[RLIMIT_DATA].set);
+        assert_int_equal(a->limits[RLIMIT_NOFILE].value.rlim_cur, 1024);
+        assert_int_equal(a->limits[RLIMIT_CPU].value.rlim_max, 60);
+        assert_int_equal(a->standard_output, CONFIG_OUTPUT_NULL);
+        assert_int_equal(a->standard_error, CONFIG_OUTPUT_INHERIT);
+        assert_int_equal(a->mailbox_policy, CONFIG_DROP_OLDEST);
+        assert_true(actor_config_allows(a, "store") && actor_config_allows(a, "cache-7.1"));
+        assert_true(actor_config_allows(a, "store.3"));
+        assert_false(actor_config_allows(a, "stores"));
+        config_free(c);
+}
+
+static void test_sockets(void **state) {
+        const struct config_socket *s;
+        struct config *c;
+
+        put(etc, "s.actor",
+            "[Actor]\nExec=/bin/true\nListenStream=1\nListenStream=\nListenStream=8080\n"
+            "ListenStream=127.0.0.1:81\nListenStream=[::1]:82\nListenStream=%t/"
+            "%N.sock\nListenDatagram=@web\n");
+        c = load();
+        assert_string_equal(messages, "");
+        assert_int_equal(c->actors[0]->n_sockets, 5);
+        s = c->actors[0]->sockets;
+        assert_true(s[0].any && s[0].type == SOCK_STREAM && s[0].address.sa.sa_family == AF_INET6);
+        assert_int_equal(((const struct sockaddr_in6 *) &s[0].address)->sin6_port, htons(8080));
+        assert_int_equal(((const struct sockaddr_in *) &s[1].address)->sin_addr.s_addr,
+                         htonl(INADDR_LOOPBACK));
+        assert_false(s[1].any);
+        assert_int_equal(((const struct sockaddr_in6 *) &s[2].address)->sin6_port, htons(82));
+        assert_string_equal(((const struct sockaddr_un *) &s[3].address)->sun_path, "/run/arbiter/s.sock");
+        assert_string_equal(s[3].text, "/run/arbiter/s.sock");
+        assert_int_equal(s[4].type, SOCK_DGRAM);
+        assert_int_equal(s[4].address_size, offsetof(struct sockaddr_un, sun_path) + 4);
+        assert_memory_equal(((const struct sockaddr_un *) &s[4].address)->sun_path, "\0web", 4);
+        config_free(c);
+}
+
+static void test_dropins_and_masks(void **state) {
+        struct config *c;
+
+        put(usr, "web.monitor", "[Monitor]\nWorkers=1\n[Actor]\nExec=/bin/vendor\nEnvironment=A=1\n");
+        put(etc, "web.monitor.d/10.conf", "[Monitor]\nWorkers=9\n[Actor]\nExec=\nExec=/bin/admin\n");
+        put(usr, "web.monitor.d/20.conf", "[Actor]\nEnvironment=B=2\n");
+        put(usr, "web.monitor.d/30.conf", "[Actor]\nEnvironment=C=3\n");
+        put(etc, "web.monitor.d/30.conf", "");
+        put(usr, "off.actor", "[Actor]\nExec=/bin/true\n");
+        put(etc, "off.actor", "");
+        put(etc, "orphan.monitor.d/10.conf", "[Monitor]\nWorkers=9\n");
+        c = load();
+        assert_string_equal(messages, "");
+        assert_int_equal(c->n_monitors, 1);
+        assert_int_equal(c->n_actors, 0);
+        assert_int_equal(c->monitors[0]->workers, 9);
+        assert_string_equal(c->monitors[0]->actor.exec[0], "/bin/admin");
+        assert_int_equal(strv_length(c->monitors[0]->actor.environment), 2);
+        config_free(c);
+
+        put(etc, "web.monitor.d/15.conf", "[Monitor]\nWorkers=many\n");
+        c = load(); /* a mistake in a drop-in stops the whole, at the drop-in's place */
+        assert_string_equal(messages, "3 15.conf:2 Workers=many is not a whole number from 0 to 10000; "
+                                      "write for example Workers=4.\n");
+        assert_int_equal(c->n_monitors, 0);
+        assert_string_equal(c->failed[0], "web.monitor");
+        config_free(c);
+}
+
+static void test_bad_file_beside_good_ones(void **state) {
+        struct config *c;
+
+        put(etc, "a.monitor", "[Actor]\nExec=/bin/true\n");
+        put(etc, "b.monitor", "[Monitor]\nWorkers=-1\n[Actor]\nExec=/bin/true\nNice=99\n");
+        put(etc, "c.monitor", "[Actor]\nExec=/bin/true\nNiec=3\n");
+        put(etc, "a.actor", "[Actor]\nExec=/bin/true\n");
+        put(etc, "d.actor", "[Actor]\nExec=/bin/true\n[Monitor]\nWorkers=3\n");
+        put(etc, "9x.actor", "[Actor]\nExec=/bin/true\n");
+        put(etc, "arbiter.actor", "[Actor]\nExec=/bin/true\n");
+        put(etc, "z.actor", "[Actor]\nModule=z.so\n");
+        c = load();
+        assert_non_null(strstr(messages,
+                               "3 b.monitor:2 Workers=-1 is not a whole number from 0 to 10000; write for "
+                               "example Workers=4.\n"
+                               "3 b.monitor:5 Nice=99 is not a nice level from -20 (favoured) to 19.\n"));
+        assert_non_null(strstr(messages, "4 c.monitor:3 Unknown key Niec= in section [Actor], ignored; did "
+                                         "you mean "
+                                         "Nice=?\n"));
+        assert_non_null(strstr(messages, "3 a.actor:0 The name a is taken by "));
+        assert_non_null(strstr(messages, "3 d.actor:4 Workers= in section [Monitor] has no meaning in a "
+                                         ".actor file"));
+        assert_non_null(strstr(messages, "3 9x.actor:0 The file's name is no name for an actor"));
+        assert_non_null(strstr(messages, "3 arbiter.actor:0 The name \"arbiter\" is that of the arbiter "
+                                         "itself"));
+        assert_int_equal(c->n_monitors, 2);
+        assert_int_equal(c->n_actors, 1);
+        assert_non_null(config_find_monitor(c, "a"));
+        assert_non_null(config_find_monitor(c, "c"));
+        assert_non_null(config_find_actor(c, "z"));
+        assert_int_equal(strv_length(c->failed), 5);
+        config_free(c);
+}
+
+static void test_bad_lines(void **state) {
+        expect_bad("Concurrency=unit", "Concurrency=unit is not supported by this version; use process.");
+        expect_bad("Concurrency=fibre", "Concurrency=fibre is not process or thread.");
+        expect_bad("Exec=/bin/other", "Exec= is set already; write an empty Exec= above this line to "
+                                      "replace it.");
+        expect_bad("Module=x.so", "Module= and Exec= exclude each other, and Exec= is set already; keep "
+                                  "one.");
+}
+
+static void test_bad_exec(void **state) {
+        expect("[Actor]\nExec=-/bin/true\n", -EBADMSG,
+               "3 web.monitor:2 Exec=-/bin/true is not a command line: the prefixes - @ : + ! of systemd's "
+               "ExecStart= are not "
+               "known here; begin with the program (for a failure that does not count write "
+               "Restart=temporary).\n");
+        expect("[Actor]\nExec=bin/true\n", -EBADMSG,
+               "3 web.monitor:2 Exec=bin/true is not a command line: the program's path is relative; write "
+               "the absolute "
+               "path, or its plain name to have it looked for in /usr/local/bin, /usr/bin and the like.\n");
+        expect("[Actor]\nExec=/bin/echo %q\n", -EBADMSG,
+               "3 web.monitor:2 %q in Exec= is not a known specifier; known are %n %N %i %h %t, and %% is a "
+               "percent "
+               "sign.\n");
+        expect("[Actor]\nExec=/bin/echo 100%\n", -EBADMSG,
+               "3 web.monitor:2 Exec= has a single % that starts no specifier; write %% for a percent "
+               "sign.\n");
+        expect("[Actor]\nExec=/bin/echo 'a\n", -EBADMSG,
+               "3 web.monitor:2 Exec=/bin/echo 'a is not a command line: a quote is opened and not "
+               "closed.\n");
+        expect("[Actor]\nModule=x.so\nExec=/bin/true\n", -EBADMSG,
+               "3 web.monitor:3 Exec= and Module= exclude each other, and Module= is set already; keep "
+               "one.\n");
+        expect("[Actor]\nModule=sub/x.so\n", -EBADMSG,
+               "3 web.monitor:2 Module=sub/x.so is not a module; write its file "
+               "name (squares.so) or its absolute path.\n");
+        expect("[Monitor]\nWorkers=1\n", -EBADMSG,
+               "3 web.monitor:0 There is nothing to run; add Exec=PROGRAM or "
+               "Module=FILE.so to section [Actor].\n");
+}
+
+static void test_bad_values(void **state) {
+        expect_bad("Type=simple", "Type=simple is not known here; use exec, which also notices a failing "
+                                  "exec.");
+        expect_bad("Restart=always", "Restart=always is systemd's word; write Restart=permanent.");
+        expect_bad("TimeoutSec=99ms", "TimeoutSec=99ms is not within 100ms to infinity; write for example "
+                                      "TimeoutSec=30s.");
+        expect_bad("User=nobody-here",
+                   "User=nobody-here is not a user of this machine; create it (useradd --system NAME), "
+                   "or name another.");
+        expect_bad("User=4294967295", "User=4294967295 is not the number of a user.");
+        expect_bad("User=3999999999",
+                   "User=3999999999 has no entry in the user database, so its group is unknown; add "
+                   "Group=.");
+        expect_bad("Group=nobody-here",
+                   "Group=nobody-here is not a group of this machine; create it (groupadd --system "
+                   "NAME), or name another.");
+        expect_bad("WorkingDirectory=here",
+                   "WorkingDirectory=here is not an absolute path, or ~ for the home directory of "
+                   "User=; a - in front means that it may be missing.");
+        expect_bad("Environment=A=1 2B=x",
+                   "Environment=2B=x is not KEY=VALUE; write quotes around one with blanks, as in "
+                   "Environment=\"KEY=two words\".");
+        expect_bad("EnvironmentFile=etc/x",
+                   "EnvironmentFile=etc/x is not an absolute path, with - in front if the file may "
+                   "be missing.");
+        expect_bad("UMask=1777", "UMask=1777 is not a mask from 0000 to 0777.");
+        expect_bad("LimitNOFILE=lots", "LimitNOFILE=lots is not a number, infinity, or SOFT:HARD.");
+        expect_bad("LimitAS=2G:1G", "LimitAS=2G:1G is not SOFT:HARD with a soft limit that is at most the "
+                                    "hard one.");
+        expect_bad("KillSignal=TREM", "KillSignal=TREM is not a signal; write its name, for example "
+                                      "KillSignal=SIGTERM.");
+        expect_bad("StandardOutput=journal",
+                   "StandardOutput=journal is not supported by this version; use inherit, which is "
+                   "the journal when systemd runs arbiterd.");
+        expect_bad("MailboxMessages=0",
+                   "MailboxMessages=0 is not a whole number from 1 to 16777216; write for example "
+                   "MailboxMessages=1000.");
+        expect_bad("MailboxPolicy=wait", "MailboxPolicy=wait is not reject, drop-new, drop-oldest or "
+                                         "block.");
+        expect_bad("Unit=x@.service", "Unit= is not supported by this version; use Exec= or Module= with "
+                                      "Concurrency=process.");
+        expect_bad("Concurrency=thread", "Concurrency=thread needs a Module=; a program (Exec=) runs with "
+                                         "Concurrency=process.");
+        expect_bad("ListenStream=/run/%i.sock",
+                   "%i has no value in ListenStream=; it is the same for all workers, so leave "
+                   "the number out.");
+        expect_bad_monitor("BackoffFactor=0.5",
+                           "BackoffFactor=0.5 is not a factor from 1 to 100; write for example "
+                           "BackoffFactor=2 or 1.5.");
+        expect_bad_monitor("BackoffJitter=101%",
+                           "BackoffJitter=101% is not a percentage from 0 to 100; write for example "
+                           "BackoffJitter=20%.");
+        expect_bad_monitor("BackoffMinSec=1min",
+                           "BackoffMinSec= is longer than BackoffMaxSec=; raise the maximum or lower "
+                           "the minimum.");
+        expect_bad_monitor("After=a/b", "After=a/b is not the name of a monitor.");
+        expect("[Actor]\nExec=/bin/true\n[Service]\nMemoryMax=1G\nCPUWeight=5\n", -EBADMSG,
+               "3 web.monitor:4 Section [Service] is for Concurrency=unit; remove it, and use the keys of "
+               "[Actor] such as "
+               "LimitNOFILE= and Environment=.\n");
+        expect("[Actor]\nExec=/bin/true\nConcurrency=unit\n[Service]\nMemoryMax=1G\n", -EBADMSG,
+               "3 web.monitor:3 Concurrency=unit is not supported by this version; use process.\n");
+}
+
+static void test_bad_addresses(void **state) {
+        static const char *const bad[] = {
+                "0",   "65536", "::1:80", "[::1]",        "[127.0.0.1]:80", "localhost:80", "1.2.3.4:",
+                ":80", "/",     "@",      "1.2.3.4:http", "[::1]:",         "[]:80"
+        };
+        char path[256], line[300], expected[600];
+
+        memset(path, 'x', sizeof(path));
+        path[0] = '/';
+        path[108] = 0; /* one more than fits with its NUL */
+        for (size_t i = 0; i <= ELEMENTSOF(bad); i++) {
+                const char *value = i < ELEMENTSOF(bad) ? bad[i] : path;
+
+                (void) snprintf(line, sizeof(line), "[Actor]\nExec=/bin/true\nListenStream=%s\n", value);
+                (void) snprintf(expected, sizeof(expected), "3 web.monitor:3 ListenStream=%.20s", value);
+                messages[0] = 0;
+                assert_errno(config_check_buffer(&options, "web.monitor", line, strlen(line)), EBADMSG);
+                assert_memory_equal(messages, expected, strlen(expected));
+                assert_non_null(strstr(messages, "is not an address to listen on; write a port (8080)"));
+        }
+        path[107] = 0;
+        (void) snprintf(line, sizeof(line), "[Actor]\nExec=/bin/true\nListenStream=%s\n", path);
+        expect(line, 0, "");
+        expect("[Actor]\nExec=/bin/true\nListenStream=80\nListenStream=[::]:80\n", -EBADMSG,
+               "3 web.monitor:4 ListenStream=[::]:80 is there already; remove one of the two.\n");
+}
+
+static void test_warnings(void **state) {
+        expect("[Actor]\nModule=x.so\nType=notify\nWatchdogSec=1s\n", 0,
+               "4 web.monitor:3 Type= is for Exec= and does nothing for a module, which always reports when "
+               "it is "
+               "running.\n"
+               "4 web.monitor:4 WatchdogSec= is for Exec= and does nothing for a module; TimeoutSec= "
+               "watches its "
+               "silence.\n");
+        expect("[Actor]\nExec=/bin/true\nParams=A=1\n", 0,
+               "4 web.monitor:3 Params= is for Module= and does nothing for a program; put arguments into "
+               "Exec=.\n");
+        expect("[Actor]\nExec=/bin/true\nWorkers=3\n", 0,
+               "4 web.monitor:3 Workers= belongs in section [Monitor], not in [Actor], and is ignored "
+               "here.\n");
+        options.check_programs = true;
+        expect("[Actor]\nExec=/nonexistent/x\n", 0,
+               "4 web.monitor:0 The program /nonexistent/x is not there (No such file or directory); "
+               "install it, or "
+               "correct Exec=.\n");
+        expect("[Actor]\nExec=/etc/passwd\n", 0,
+               "4 web.monitor:0 The program /etc/passwd is not an executable file; check "
+               "its mode (chmod +x).\n");
+        expect("[Actor]\nExec=sh -c true\n", 0, "");
+        options.check_programs = false;
+}
+
+static void test_require_user(void **state) {
+        options.require_user = true;
+        expect("[Actor]\nExec=/bin/true\n", -EBADMSG,
+               "3 web.monitor:0 This arbiter is root and runs an actor as root only when told so; add "
+               "User=NAME to section "
+               "[Actor], or User=root.\n");
+        expect("[Actor]\nExec=/bin/true\nUser=root\n", 0, "");
+        expect("[Actor]\nExec=/bin/true\nUser=root\nUser=\n", -EBADMSG,
+               "3 web.monitor:0 This arbiter is root and runs an actor as root only when told so; add "
+               "User=NAME to section "
+               "[Actor], or User=root.\n");
+        options.require_user = false;
+}
+
+static void test_order(void **state) {
+        static const char *const expected[] = { "z", "a", "a-b", "m", "x", "y" };
+        struct config *c;
+
+        put(etc, "a.monitor", "[Monitor]\nAfter=z.monitor\n[Actor]\nExec=/bin/true\n");
+        put(etc, "a-b.monitor", "[Actor]\nExec=/bin/true\n");
+        put(etc, "m.monitor", "[Monitor]\nAfter=nothing\n[Actor]\nExec=/bin/true\n");
+        put(etc, "x.monitor", "[Monitor]\nAfter=\n[Actor]\nExec=/bin/true\n");
+        put(etc, "y.monitor", "[Monitor]\nAfter=x\n[Actor]\nExec=/bin/true\n");
+        put(etc, "z.monitor", "[Monitor]\nAfter=a\n[Actor]\nExec=/bin/true\n");
+        c = load();
+        assert_string_equal(messages, "4 z.monitor:2 After=a closes a circle of After=; the ordering is "
+                                      "ignored, remove it from one "
+                                      "of the files.\n"
+                                      "4 m.monitor:2 After=nothing names no monitor that is loaded; the "
+                                      "ordering is ignored.\n");
+        assert_int_equal(c->n_monitors, 6);
+        for (size_t i = 0; i < 6; i++)
+                assert_string_equal(c->order[i]->name, expected[i]);
+        assert_string_equal(c->monitors[0]->name, "a"); /* by name, not by file name */
+        assert_string_equal(c->monitors[1]->name, "a-b");
+        config_free(c);
+}
+
+static void test_daemon(void **state) {
+        struct config *c;
+
+        put(etc, "arbiterd.conf",
+            "[Arbiter]\nPidFile=%t/pid\nProcessName=arb\nLogLevel=debug\nDefaultTimeoutStopSec=9s\n");
+        put(etc, "arbiterd.conf.d/x.conf", "[Arbiter]\nDefaultTimeoutSec=1s\n");
+        put(etc, "a.actor", "[Actor]\nExec=/bin/true\nTimeoutStopSec=1\nTimeoutStopSec=\n");
+        c = load();
+        assert_string_equal(messages, "");
+        assert_string_equal(c->daemon.pid_file, "/run/arbiter/pid");
+        assert_string_equal(c->daemon.process_name, "arb");
+        assert_int_equal(c->daemon.log_level, 7);
+        assert_int_equal(c->actors[0]->timeout_stop_usec, 9 * USEC_PER_SEC);
+        assert_int_equal(c->actors[0]->timeout_usec, USEC_PER_SEC);
+        config_free(c);
+
+        put(etc, "arbiterd.conf", "[Arbiter]\nLogLevel=loud\n");
+        c = load();
+        assert_string_equal(messages, "3 arbiterd.conf:2 LogLevel=loud is not a log level: emerg, alert, "
+                                      "crit, err, warning, "
+                                      "notice, info or debug.\n");
+        assert_string_equal(c->failed[0], "arbiterd.conf");
+        assert_int_equal(c->daemon.default_timeout_stop_usec, 5 * USEC_PER_SEC);
+        assert_int_equal(c->n_actors, 1);
+        config_free(c);
+}
+
+static void test_expand(void **state) {
+        char *base[] = { (char *) "PATH=/bin", (char *) "A=base", NULL };
+        struct config_expanded e = {};
+        char text[512], *why = NULL;
+        struct config *c;
+
+        put(root, "env", "# comment\nC=from file\nexport_me=\"a \\\"quoted\\\" one\"\n  D='x y' \nA=file\n");
+        (void) snprintf(text, sizeof(text),
+                        "[Actor]\nExec=sh -c '%%n %%N %%i %%h %%t 100%%%%' ${C} $LIST $$x ${UNSET} "
+                        "$UNSET\nUser=root\n"
+                        "Environment=A=env WHO=%%n \"LIST=one 'two three'\"\nEnvironmentFile=%s/env\n"
+                        "EnvironmentFile=-/nonexistent\nProcessName=w-%%i\nWorkingDirectory=~\n",
+                        root);
+        put(etc, "web.monitor", text);
+        c = load();
+        assert_string_equal(messages, "");
+        assert_ok(config_expand(&c->monitors[0]->actor, 3, "/home/ada", "/run/arbiter", base, &e, &why));
+        assert_null(why);
+        assert_non_null(strstr(e.program, "/sh"));
+        assert_string_equal(e.argv[0], "sh");
+        assert_string_equal(e.argv[2], "web.3 web 3 /home/ada /run/arbiter 100%");
+        assert_string_equal(e.argv[3], "from file");
+        assert_string_equal(e.argv[4], "one");
+        assert_string_equal(e.argv[5], "two three");
+        assert_string_equal(e.argv[6], "$x");
+        assert_string_equal(e.argv[7], "");
+        assert_null(e.argv[8]);
+        assert_string_equal(strv_get_environment(e.environment, "PATH", 4), "/bin");
+        assert_string_equal(strv_get_environment(e.environment, "A", 1), "file");
+        assert_string_equal(strv_get_environment(e.environment, "D", 1), "x y");
+        assert_string_equal(strv_get_environment(e.environment, "export_me", 9), "a \"quoted\" one");
+        assert_string_equal(strv_get_environment(e.environment, "WHO", 3), "web.3");
+        assert_string_equal(strv_get_environment(e.environment, "USER", 4), "root");
+        assert_string_equal(strv_get_environment(e.environment, "HOME", 4), "/root");
+        assert_string_equal(e.process_name, "w-3");
+        assert_string_equal(e.working_directory, "/root");
+        config_expanded_done(&e);
+        config_free(c);
+}
+
+static void expect_expand_failure(const char *text, int expected, const char *expected_why) {
+        struct config_expanded e = {};
+        struct config *c;
+        char *why = NULL;
+
+        put(etc, "a.actor", text);
+        c = load();
+        assert_int_equal(c->n_actors, 1);
+        assert_int_equal(config_expand(c->actors[0], 0, "/home/ada", "/run", NULL, &e, &why), expected);
+        assert_string_equal(why, expected_why);
+        assert_null(e.argv);
+        free(why);
+        config_free(c);
+}
+
+static void test_expand_failures(void **state) {
+        char text[256], expected[256];
+
+        expect_expand_failure("[Actor]\nExec=/nonexistent/x\n", -ENOENT,
+                              "/nonexistent/x cannot be run: No such file or directory; install it, or "
+                              "correct Exec=.");
+        expect_expand_failure("[Actor]\nExec=/etc/passwd\n", -EACCES,
+                              "/etc/passwd is not an executable file; check its mode (chmod +x).");
+        expect_expand_failure("[Actor]\nExec=no-such-program-here\n", -ENOENT,
+                              "no-such-program-here cannot be run: No such file or directory; install it, "
+                              "or correct "
+                              "Exec=.");
+        expect_expand_failure("[Actor]\nExec=/bin/sh\nEnvironmentFile=/nonexistent\n", -ENOENT,
+                              "EnvironmentFile=/nonexistent cannot be read: No such file or directory.");
+        put(root, "env", "A=1\n\nnothing here\n");
+        (void) snprintf(text, sizeof(text), "[Actor]\nExec=/bin/sh\nEnvironmentFile=%s/env\n", root);
+        (void) snprintf(expected, sizeof(expected),
+                        "EnvironmentFile=%s/env, line 3, is no assignment of the form NAME=VALUE.", root);
+        expect_expand_failure(text, -EBADMSG, expected);
+}
+
+static enum config_change change_of(const struct config_difference *d, size_t n, const char *name) {
+        for (size_t i = 0; i < n; i++)
+                if (streq(d[i].name, name))
+                        return d[i].change;
+        fail_msg("%s is not in the diff", name);
+        return CONFIG_UNCHANGED;
+}
+
+static void test_diff(void **state) {
+        struct config_difference *d;
+        struct config *old, *new;
+        size_t n;
+
+        put(etc, "same.monitor", "[Actor]\nExec=/bin/true a\n");
+        put(etc, "scaled.monitor", "[Monitor]\nWorkers=1\n[Actor]\nExec=/bin/true\n");
+        put(etc, "changed.monitor", "[Actor]\nExec=/bin/true a b\n");
+        put(etc, "gone.monitor", "[Actor]\nExec=/bin/true\n");
+        put(etc, "broken.monitor", "[Actor]\nExec=/bin/true\n");
+        put(etc, "lone.actor", "[Actor]\nExec=/bin/true\n");
+        put(etc, "kind.actor", "[Actor]\nExec=/bin/true\n");
+        old = load();
+        assert_ok(config_diff(NULL, old, &d, &n));
+        assert_int_equal(n, 7);
+        assert_int_equal(change_of(d, n, "same"), CONFIG_ADDED);
+        free(d);
+
+        put(etc, "same.monitor",
+            "# a comment\n[Monitor]\nWorkers = 1\n[Actor]\nExec=\"/bin/true\"   a\nTimeoutSec=30s\n");
+        put(etc, "scaled.monitor", "[Monitor]\nWorkers=2\n[Actor]\nExec=/bin/true\n");
+        put(etc, "changed.monitor", "[Monitor]\nWorkers=2\n[Actor]\nExec=/bin/true 'a b'\n");
+        put(etc, "gone.monitor", "");
+        put(etc, "broken.monitor", "[Actor]\nExec=/bin/true\nNice=x\n");
+        put(etc, "lone.actor", "[Actor]\nExec=/bin/true\nNice=1\n");
+        put(etc, "new.monitor", "[Actor]\nExec=/bin/true\n");
+        new = load();
+        assert_ok(config_diff(old, new, &d, &n));
+        assert_int_equal(n, 8);
+        assert_int_equal(change_of(d, n, "same"), CONFIG_UNCHANGED);
+        assert_int_equal(change_of(d, n, "scaled"), CONFIG_SCALED);
+        assert_int_equal(change_of(d, n, "changed"), CONFIG_CHANGED);
+        assert_int_equal(change_of(d, n, "gone"), CONFIG_REMOVED);
+        assert_int_equal(change_of(d, n, "broken"), CONFIG_UNCHANGED);
+        assert_int_equal(change_of(d, n, "lone"), CONFIG_CHANGED);
+        assert_int_equal(change_of(d, n, "kind"), CONFIG_UNCHANGED);
+        assert_int_equal(change_of(d, n, "new"), CONFIG_ADDED);
+        assert_string_equal(d[0].name, "broken");
+        assert_null(d[0].new_monitor);
+        assert_ptr_equal(d[0].old_monitor, old->monitors[0]);
+        free(d);
+        config_free(old);
+        config_free(new);
+}
+
+/* A value that is not the default, for each key. */
+static const char *sample(const char *key) {
+        static const char *const samples[][2] = {
+                { "Description", "other" },
+                { "Documentation", "man:x(1)" },
+                { "Workers", "7" },
+                { "RestartIntensity", "7" },
+                { "RestartPeriodSec", "7s" },
+                { "BackoffMinSec", "7ms" },
+                { "BackoffMaxSec", "7s" },
+                { "BackoffFactor", "7" },
+                { "BackoffJitter", "7" },
+                { "StableSec", "7s" },
+                { "After", "a" },
+                { "Concurrency", "thread" },
+                { "Exec", "/bin/sh" },
+                { "Type", "notify" },
+                { "Module", "other.so" },
+                { "Params", "A=1" },
+                { "Restart", "temporary" },
+                { "TimeoutSec", "7s" },
+                { "TimeoutStartSec", "7s" },
+                { "TimeoutStopSec", "7s" },
+                { "WatchdogSec", "7s" },
+                { "ListenStream", "7" },
+                { "ListenDatagram", "7" },
+                { "Backlog", "7" },
+                { "User", "root" },
+                { "Group", "root" },
+                { "SupplementaryGroups", "root" },
+                { "WorkingDirectory", "/x" },
+                { "Environment", "A=1" },
+                { "EnvironmentFile", "/x" },
+                { "UMask", "0077" },
+                { "Nice", "7" },
+                { "ProcessName", "x" },
+                { "StandardOutput", "null" },
+                { "StandardError", "null" },
+                { "KillSignal", "INT" },
+                { "MailboxMessages", "7" },
+                { "MailboxBytes", "7M" },
+                { "MailboxPolicy", "block" },
+                { "Allow", "a" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(samples); i++)
+                if (streq(samples[i][0], key))
+                        return samples[i][1];
+        if (startswith(key, "Limit"))
+                return "7";
+        fail_msg("%s= has no sample value in this test: add one", key);
+        return NULL;
+}
+
+/* No key may be forgotten by config_diff(): each is changed alone, and must be seen. */
+static void test_diff_sees_every_key(void **state) {
+        const char *section, *key;
+        unsigned n_keys = 0;
+
+        for (unsigned i = 0; config_key(i, &section, &key); i++) {
+                struct config_difference *d;
+                const char *run = "Module=x.so\n";
+                struct config *old, *new;
+                char text[256];
+                size_t n;
+
+                if (streq(section, "Arbiter"))
+                        continue;
+                if (streq(key, "Exec") || streq(key, "Module"))
+                        run = "";
+                put(etc, "web.monitor", "[Actor]\nModule=x.so\n");
+                old = load();
+                (void) snprintf(text, sizeof(text), "[Actor]\n%s[%s]\n%s=%s\n", run, section, key,
+                                sample(key));
+                put(etc, "web.monitor", text);
+                new = load();
+                if (new->n_monitors != 1)
+                        fail_msg("%s", messages);
+                assert_ok(config_diff(old, new, &d, &n));
+                assert_int_equal(n, 1);
+                if (d[0].change != (streq(key, "Workers") ? CONFIG_SCALED : CONFIG_CHANGED))
+                        fail_msg("a change of %s= is not seen", key);
+                free(d);
+                config_free(old);
+                config_free(new);
+                n_keys++;
+        }
+        assert_true(n_keys > 50);
+}
+
+static void test_check_file(void **state) {
+        char path[128];
+
+        put(etc, "web.monitor", "[Actor]\nExec=/bin/true\n");
+        put(etc, "web.monitor.d/x.conf", "[Actor]\nNice=x\n");
+        (void) snprintf(path, sizeof(path), "%s/web.monitor", etc);
+        messages[0] = 0;
+        assert_errno(config_check_file(&options, path), EBADMSG);
+        assert_string_equal(messages, "3 x.conf:2 Nice=x is not a nice level from -20 (favoured) to 19.\n");
+        put(etc, "web.monitor.d/x.conf", "");
+        messages[0] = 0;
+        assert_ok(config_check_file(&options, path));
+        assert_string_equal(messages, "");
+        (void) snprintf(path, sizeof(path), "%s/missing.actor", etc);
+        assert_errno(config_check_file(&options, path), EBADMSG);
+        assert_non_null(strstr(messages, "3 missing.actor:0 The file cannot be read: No such file or "
+                                         "directory."));
+        assert_errno(config_check_file(&options, "/etc/passwd"), EINVAL);
+        assert_errno(config_check_buffer(&options, "x.service", "", 0), EINVAL);
+        assert_ok(config_check_buffer(&options, "arbiterd.conf", "", 0));
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                TEST(test_nothing),
+                TEST(test_defaults),
+                TEST(test_everything),
+                TEST(test_sockets),
+                TEST(test_dropins_and_masks),
+                TEST(test_bad_file_beside_good_ones),
+                TEST(test_bad_lines),
+                TEST(test_bad_exec),
+                TEST(test_bad_values),
+                TEST(test_bad_addresses),
+                TEST(test_warnings),
+                TEST(test_require_user),
+                TEST(test_order),
+                TEST(test_daemon),
+                TEST(test_expand),
+                TEST(test_expand_failures),
+                TEST(test_diff),
+                TEST(test_diff_sees_every_key),
+                TEST(test_check_file),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
