@@ -5,41 +5,11 @@
 
 #include "wire/marshal.h"
 
+#include "basic/utf8.h"
 #include "wire/signature.h"
 
 #define HIGH_BITS UINT64_C(0x8080808080808080)
 #define LOW_BITS UINT64_C(0x0101010101010101)
-
-/* The size of the UTF-8 sequence at p, which does not start with ASCII; 0 if invalid (Unicode, table
- * 3-7). */
-static size_t utf8_sequence(const uint8_t *p, size_t left) {
-        uint8_t low = 0x80, high = 0xBF;
-        size_t n;
-
-        if (p[0] >= 0xC2 && p[0] <= 0xDF)
-                n = 2;
-        else if ((p[0] & 0xF0) == 0xE0) {
-                n = 3;
-                if (p[0] == 0xE0)
-                        low = 0xA0; /* overlong */
-                else if (p[0] == 0xED)
-                        high = 0x9F; /* surrogates */
-        } else if (p[0] >= 0xF0 && p[0] <= 0xF4) {
-                n = 4;
-                if (p[0] == 0xF0)
-                        low = 0x90; /* overlong */
-                else if (p[0] == 0xF4)
-                        high = 0x8F; /* beyond U+10FFFF */
-        } else
-                return 0;
-
-        if (n > left || p[1] < low || p[1] > high)
-                return 0;
-        for (size_t i = 2; i < n; i++)
-                if ((p[i] & 0xC0) != 0x80)
-                        return 0;
-        return n;
-}
 
 bool string_is_valid(const char *s, size_t length) {
         const uint8_t *p = (const uint8_t *) s;
@@ -59,7 +29,7 @@ bool string_is_valid(const char *s, size_t length) {
                 }
                 if (p[i] == 0)
                         return false;
-                n = p[i] < 0x80 ? 1 : utf8_sequence(p + i, length - i);
+                n = utf8_sequence_size(p + i, length - i);
                 if (n == 0)
                         return false;
                 i += n;
