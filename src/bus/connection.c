@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One connection: the vtables on one sd_bus, its drive from the arbiter's loop, and the calls that wait for futures. Called by
+ * the private socket for each peer, and by the loop.
+ *
+ * The drive is ours, not sd_bus_attach_event(), for one reason: a peer that sends requests and does not read the answers
+ * must not make us keep them all. Such a peer is not read from until it reads. Signals do not wait for it: past their bound it is
+ * disconnected. Nothing here may block, or free a connection while sd-bus is inside it. */
+
+#include <sys/epoll.h>
+
+#include "bus/error.h"
+#include "bus/face.h"
+#include "bus/vtables.h"
+
+int bus_authorize(struct bus_connection *c, sd_bus_message *m, enum bus_action action, sd_bus_error *error) {
+        return 1; /* all that connect by the private socket are our own user or root: see private-socket.c */
+}
+
+static int register_objects(struct bus_connection *c) {
+        int r;
+
+        r = sd_bus_add_object_manager(c->bus, NULL, BUS_PATH);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_object_vtable(c->bus, NULL, BUS_PATH, BUS_INTERFACE_MANAGER, bus_manager_vtable, c);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_fallback_vtable(c->bus, NULL, BUS_PATH_ACTOR, BUS_INTERFACE_ACTOR, bus_actor_vtable, bus_actor_find,
+                        c);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_fallback_vtable(c->bus, NULL, BUS_PATH_MONITOR, BUS_INTERFACE_MONITOR, bus_monitor_vtable,
+                        bus_monitor_find, c);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_node_enumerator(c->bus, NULL, BUS_PATH_ACTOR, bus_actor_enumerate, c);
+        if (r < 0)
+                return r;
+        return sd_bus_add_node_enumerator(c->bus, NULL, BUS_PATH_MONITOR, bus_monitor_enumerate, c);
+}
+
+/* One message per turn, so that a busy peer leaves the others theirs. */
+static void drive(struct bus_connection *c) {
+        int r = -ENOTCONN;
+
+        if (!c->doomed)
+                r = sd_bus_process(c->bus, NULL);
+        if (r < 0 || c->doomed || sd_bus_is_open(c->bus) <= 0)
+                (void) bus_connection_free(c);
+}
+
+static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
+        drive(userdata);
+        return 0;
+}
+
+static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
+        drive(userdata);
+        return 0;
+}
+
+static int set_timer(struct bus_connection *c, uint64_t usec) {
+        int r;
+
+        r = sd_event_source_set_time(c->timer, usec);
+        if (r < 0)
+                return r;
+        return sd_event_source_set_enabled(c->timer, usec == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+}
+
+static int prepare(struct bus_connection *c) {
+        uint64_t until = UINT64_MAX, queued = 0;
+        int events, r;
+
+        if (c->doomed)
+                return -ENOTCONN;
+        events = sd_bus_get_events(c->bus);
+        if (events < 0)
+                return events;
+        r = sd_bus_get_n_queued_write(c->bus, &queued);
+        if (r < 0)
+                return r;
+        if (queued >= QUEUE_PAUSE)
+                events &= ~EPOLLIN;
+        r = sd_event_source_set_io_events(c->io, (uint32_t) events);
+        if (r < 0)
+                return r;
+        r = sd_bus_get_timeout(c->bus, &until);
+        if (r < 0)
+                return r;
+        return set_timer(c, until);
+}
+
+/* Before each poll: what to wait for. A connection that is over is freed by its timer, at once. */
+static int on_prepare(sd_event_source *s, void *userdata) {
+        struct bus_connection *c = userdata;
+
+        if (prepare(c) < 0) {
+                bus_connection_doom(c);
+                (void) set_timer(c, 0);
+        }
+        return 0;
+}
+
+void bus_connection_doom(struct bus_connection *c) {
+        c->doomed = true;
+}
+
+static int add_sources(struct bus_connection *c) {
+        sd_event *event = arbiter_get_event(c->face->arbiter);
+        int fd, r;
+
+        fd = sd_bus_get_fd(c->bus);
+        if (fd < 0)
+                return fd;
+        r = sd_event_add_io(event, &c->io, fd, EPOLLIN, on_io, c);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_description(c->io, "arbiter-bus-connection");
+        r = sd_event_source_set_prepare(c->io, on_prepare);
+        if (r < 0)
+                return r;
+        r = sd_event_add_time(event, &c->timer, CLOCK_MONOTONIC, 0, 1, on_timer, c);
+        if (r < 0)
+                return r;
+        return set_timer(c, UINT64_MAX);
+}
+
+int bus_connection_new(struct bus_face *f, sd_bus *bus, struct bus_connection **ret) {
+        _cleanup_(bus_connection_freep) struct bus_connection *c = NULL;
+        int r;
+
+        c = calloc(1, sizeof(*c));
+        if (!c)
+                return -ENOMEM;
+        c->face = f;
+        c->bus = sd_bus_ref(bus);
+        list_init(&c->calls);
+        list_append(&f->connections, &c->connections);
+        f->n_connections++;
+
+        r = register_objects(c);
+        if (r < 0)
+                return r;
+        r = add_sources(c);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+/* The work that its calls began goes on; their answers have nowhere to go. */
+static void abandon_call(struct bus_call *call) {
+        list_remove(&call->calls);
+        call->message = sd_bus_message_unref(call->message);
+        call->connection = NULL;
+}
+
+struct bus_connection *bus_connection_free(struct bus_connection *c) {
+        if (!c)
+                return NULL;
+        LIST_FOREACH(call, &c->calls, struct bus_call, calls)
+                abandon_call(call);
+        sd_event_source_disable_unref(c->io);
+        sd_event_source_disable_unref(c->timer);
+        list_remove(&c->connections);
+        c->face->n_connections--;
+        sd_bus_close(c->bus);
+        sd_bus_unref(c->bus);
+        free(c);
+        return NULL;
+}
+
+int bus_call_new(struct bus_connection *c, sd_bus_message *m, int (*answer)(struct bus_call *c, arbiter_future *f),
+                sd_bus_error *error, struct bus_call **ret) {
+        struct bus_call *call;
+
+        if (c->n_calls >= CALLS_MAX)
+                return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                "%u calls of this connection wait for their answers, more are not accepted. Nothing was "
+                                "done: try again when some are answered.", c->n_calls);
+        call = calloc(1, sizeof(*call));
+        if (!call)
+                return -ENOMEM;
+        call->connection = c;
+        call->message = sd_bus_message_ref(m);
+        call->answer = answer;
+        call->started_usec = now_usec();
+        list_append(&c->calls, &call->calls);
+        c->n_calls++;
+        *ret = call;
+        return 0;
+}
+
+struct bus_call *bus_call_free(struct bus_call *call) {
+        if (!call)
+                return NULL;
+        if (call->connection)
+                call->connection->n_calls--;
+        abandon_call(call);
+        free(call);
+        return NULL;
+}
+
+static void on_resolved(arbiter_future *f, void *userdata) {
+        _cleanup_(bus_call_freep) struct bus_call *call = userdata;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        if (!call->connection || call->connection->doomed)
+                return;
+        if (arbiter_future_get_outcome(f) != ARBITER_OUTCOME_REPLY)
+                r = bus_error_set_future(&error, f);
+        else
+                r = call->answer(call, f);
+        if (r >= 0)
+                return;
+        /* A failure to send this one too is a connection that is over, which the loop notices. */
+        if (sd_bus_error_is_set(&error))
+                (void) sd_bus_reply_method_error(call->message, &error);
+        else
+                (void) sd_bus_reply_method_errnof(call->message, r, "The work was done, but its answer cannot be sent: %s.",
+                                strerror(-r));
+}
+
+int bus_call_wait(struct bus_call *call, arbiter_future *f) {
+        int r;
+
+        r = arbiter_future_then(f, on_resolved, call);
+        if (r < 0) {
+                (void) bus_call_free(call);
+                return r;
+        }
+        return 1;
+}
+
+int bus_call_answer_empty(struct bus_call *call, arbiter_future *f) {
+        return sd_bus_reply_method_return(call->message, NULL);
+}

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Interface io.arbiter.Arbiter1.Manager: the arbiter as an object. Called by sd-bus. Methods parse, look up, and hand the verbs
+ * over to verbs.c and spawn.c. */
+
+#include "bus/error.h"
+#include "bus/vtables.h"
+
+static usec_t uptime(const struct actor_view *v, usec_t now) {
+        return v->started_usec == 0 || v->started_usec > now ? 0 : now - v->started_usec;
+}
+
+static int append_actor(sd_bus_message *reply, const struct actor_view *v, usec_t now) {
+        char path[ACTOR_PATH_SIZE];
+
+        bus_actor_path(v->aid, path);
+        return sd_bus_message_append(reply, "(sssssuto)", v->aid, v->name, v->monitor,
+                        arbiter_concurrency_to_string(v->concurrency), arbiter_state_to_string(v->state),
+                        (uint32_t) v->pid, (uint64_t) uptime(v, now), path);
+}
+
+static int method_list_actors(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_free_ struct actor_view *views = NULL;
+        struct bus_connection *c = userdata;
+        usec_t now = now_usec();
+        size_t n;
+        int r;
+
+        r = control_list_actors(c->face->arbiter, &views, &n);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(reply, 'a', "(sssssuto)");
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n; i++) {
+                r = append_actor(reply, &views[i], now);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_message_close_container(reply);
+        if (r < 0)
+                return r;
+        return sd_bus_send(NULL, reply, NULL);
+}
+
+static int append_monitor(sd_bus_message *reply, const struct monitor_view *v) {
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        r = sd_bus_path_encode(BUS_PATH_MONITOR, v->name, &path);
+        if (r < 0)
+                return r;
+        return sd_bus_message_append(reply, "(ssuuuuo)", v->name, v->state, v->workers, v->running, v->failed,
+                        v->restarts, path);
+}
+
+static int method_list_monitors(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_free_ struct monitor_view *views = NULL;
+        struct bus_connection *c = userdata;
+        size_t n;
+        int r;
+
+        r = control_list_monitors(c->face->arbiter, &views, &n);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(reply, 'a', "(ssuuuuo)");
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n; i++) {
+                r = append_monitor(reply, &views[i]);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_message_close_container(reply);
+        if (r < 0)
+                return r;
+        return sd_bus_send(NULL, reply, NULL);
+}
+
+static int method_get_actor(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        struct bus_connection *c = userdata;
+        char path[ACTOR_PATH_SIZE];
+        struct actor_view v;
+        const char *target;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &target);
+        if (r < 0)
+                return r;
+        r = control_get_actor(c->face->arbiter, target, &v);
+        if (r < 0)
+                return bus_error_set_verb(error, r, "get", target);
+        bus_actor_path(v.aid, path);
+        return sd_bus_reply_method_return(m, "o", path);
+}
+
+static int method_get_monitor(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        struct bus_connection *c = userdata;
+        _cleanup_free_ char *path = NULL;
+        struct monitor_view v;
+        const char *name;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &name);
+        if (r < 0)
+                return r;
+        r = control_get_monitor(c->face->arbiter, name, &v);
+        if (r < 0)
+                return bus_error_set_verb(error, r, "get", name);
+        r = sd_bus_path_encode(BUS_PATH_MONITOR, v.name, &path);
+        if (r < 0)
+                return r;
+        return sd_bus_reply_method_return(m, "o", path);
+}
+
+static int method_spawn(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return bus_verb_spawn(userdata, m, error);
+}
+
+static int method_send(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *target, *command;
+        int r;
+
+        r = sd_bus_message_read(m, "ss", &target, &command);
+        if (r < 0)
+                return r;
+        return bus_verb_send(userdata, m, target, command, error);
+}
+
+static int method_ping(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *target;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &target);
+        if (r < 0)
+                return r;
+        return bus_verb_ping(userdata, m, target, error);
+}
+
+static int method_list_commands(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_free_ struct command_view *views = NULL;
+        struct bus_connection *c = userdata;
+        const char *target;
+        size_t n;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &target);
+        if (r < 0)
+                return r;
+        r = control_list_commands(c->face->arbiter, target, &views, &n);
+        if (r < 0)
+                return bus_error_set_verb(error, r, "introspect", target);
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(reply, 'a', "(sssss)");
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n; i++) {
+                r = sd_bus_message_append(reply, "(sssss)", views[i].name, views[i].arguments, views[i].argument_names,
+                                views[i].result, views[i].result_names);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_message_close_container(reply);
+        if (r < 0)
+                return r;
+        return sd_bus_send(NULL, reply, NULL);
+}
+
+static int method_stop(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *target;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &target);
+        if (r < 0)
+                return r;
+        return bus_verb_stop(userdata, m, target, error);
+}
+
+static int method_kill(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *target;
+        int32_t signo;
+        int r;
+
+        r = sd_bus_message_read(m, "si", &target, &signo);
+        if (r < 0)
+                return r;
+        return bus_verb_kill(userdata, m, target, signo, error);
+}
+
+static int method_restart(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *target;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &target);
+        if (r < 0)
+                return r;
+        return bus_verb_restart(userdata, m, target, error);
+}
+
+static int method_scale(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *monitor;
+        uint32_t workers;
+        int r;
+
+        r = sd_bus_message_read(m, "su", &monitor, &workers);
+        if (r < 0)
+                return r;
+        return bus_verb_scale(userdata, m, monitor, workers, error);
+}
+
+static int method_reload(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        struct bus_connection *c = userdata;
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = bus_authorize(c, m, BUS_ACTION_RELOAD, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = arbiter_reload(c->face->arbiter, &text);
+        if (r < 0)
+                return sd_bus_error_setf(error, BUS_ERROR_RELOAD_FAILED,
+                                "%s What could not be read is as it was; the rest is loaded.",
+                                text && bus_utf8_is_valid(text) ? text : strerror(-r));
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int get_version(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "s", arbiter_version());
+}
+
+static int get_started(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                void *userdata, sd_bus_error *error) {
+        struct bus_connection *c = userdata;
+
+        return sd_bus_message_append(reply, "t", (uint64_t) c->face->started_usec);
+}
+
+static int get_n_actors(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                void *userdata, sd_bus_error *error) {
+        struct bus_connection *c = userdata;
+
+        return sd_bus_message_append(reply, "u", (uint32_t) map_size(c->face->actors));
+}
+
+static int get_n_monitors(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        struct bus_connection *c = userdata;
+
+        return sd_bus_message_append(reply, "u", (uint32_t) map_size(c->face->monitors));
+}
+
+static int get_definitions(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        struct bus_connection *c = userdata;
+        _cleanup_free_ const char **names = NULL;
+        size_t n;
+        int r;
+
+        r = control_list_definitions(c->face->arbiter, &names, &n);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(reply, 'a', "s");
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n; i++) {
+                r = sd_bus_message_append_basic(reply, 's', names[i]);
+                if (r < 0)
+                        return r;
+        }
+        return sd_bus_message_close_container(reply);
+}
+
+const sd_bus_vtable bus_manager_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("StartedUsec", "t", get_started, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("NActors", "u", get_n_actors, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("NMonitors", "u", get_n_monitors, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("Definitions", "as", get_definitions, 0, 0),
+        SD_BUS_METHOD_WITH_ARGS("ListActors", SD_BUS_NO_ARGS,
+                        SD_BUS_RESULT("a(sssssuto)", actors), method_list_actors, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListMonitors", SD_BUS_NO_ARGS,
+                        SD_BUS_RESULT("a(ssuuuuo)", monitors), method_list_monitors, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetActor", SD_BUS_ARGS("s", target),
+                        SD_BUS_RESULT("o", path), method_get_actor, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetMonitor", SD_BUS_ARGS("s", name),
+                        SD_BUS_RESULT("o", path), method_get_monitor, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Spawn", SD_BUS_ARGS("a{sv}", properties),
+                        SD_BUS_RESULT("s", aid, "o", path), method_spawn, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Send", SD_BUS_ARGS("s", target, "s", command, "av", arguments, "a{sv}", options),
+                        SD_BUS_RESULT("v", result), method_send, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Ping", SD_BUS_ARGS("s", target),
+                        SD_BUS_RESULT("t", roundtrip_usec), method_ping, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListCommands", SD_BUS_ARGS("s", target),
+                        SD_BUS_RESULT("a(sssss)", commands), method_list_commands, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Stop", SD_BUS_ARGS("s", target),
+                        SD_BUS_NO_RESULT, method_stop, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Kill", SD_BUS_ARGS("s", target, "i", signal),
+                        SD_BUS_NO_RESULT, method_kill, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Restart", SD_BUS_ARGS("s", target),
+                        SD_BUS_NO_RESULT, method_restart, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Scale", SD_BUS_ARGS("s", monitor, "u", workers),
+                        SD_BUS_RESULT("u", before), method_scale, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS,
+                        SD_BUS_NO_RESULT, method_reload, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_SIGNAL_WITH_ARGS("ActorNew", SD_BUS_ARGS("s", aid, "s", name, "o", path), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("ActorGone",
+                        SD_BUS_ARGS("s", aid, "s", name, "o", path, "s", reason, "i", status), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("ActorStateChanged", SD_BUS_ARGS("s", aid, "s", name, "s", state), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("MonitorNew", SD_BUS_ARGS("s", name, "o", path), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("MonitorGone", SD_BUS_ARGS("s", name, "o", path), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("MonitorChanged",
+                        SD_BUS_ARGS("s", name, "s", state, "u", workers, "u", running, "u", failed), 0),
+        SD_BUS_VTABLE_END
+};

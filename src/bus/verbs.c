@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The operator's verbs on a target, as method calls: authorise, begin the work, answer when its future resolves. Called by the
+ * methods of all three interfaces. Whether a target exists, and what a verb means for it, is the arbiter's to say. */
+
+#include <signal.h>
+
+#include "bus/convert.h"
+#include "bus/error.h"
+#include "bus/vtables.h"
+#include "wire/message.h"
+
+/* Authorised, and room for the answer: 1. 0: the message comes again. */
+static int begin(struct bus_connection *c, sd_bus_message *m, enum bus_action action,
+                int (*answer)(struct bus_call *c, arbiter_future *f), sd_bus_error *error, struct bus_call **ret) {
+        int r;
+
+        r = bus_authorize(c, m, action, error);
+        if (r <= 0)
+                return r;
+        r = bus_call_new(c, m, answer, error, ret);
+        return r < 0 ? r : 1;
+}
+
+static int answer_ping(struct bus_call *call, arbiter_future *f) {
+        return sd_bus_reply_method_return(call->message, "t", now_usec() - call->started_usec);
+}
+
+int bus_verb_ping(struct bus_connection *c, sd_bus_message *m, const char *target, sd_bus_error *error) {
+        _cleanup_(arbiter_message_unrefp) arbiter_message *request = NULL;
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        _cleanup_(bus_call_freep) struct bus_call *call = NULL;
+        int r;
+
+        r = begin(c, m, BUS_ACTION_SEND_MESSAGES, answer_ping, error, &call);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = arbiter_message_new(&request);
+        if (r < 0)
+                return r;
+        r = message_seal(request);
+        if (r < 0)
+                return r;
+        r = control_send(c->face->arbiter, target, "ping", request, 0, &f);
+        if (r < 0)
+                return bus_error_set_verb(error, r, "ping", target);
+        return bus_call_wait(TAKE_PTR(call), f);
+}
+
+int bus_verb_stop(struct bus_connection *c, sd_bus_message *m, const char *target, sd_bus_error *error) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        _cleanup_(bus_call_freep) struct bus_call *call = NULL;
+        int r;
+
+        r = begin(c, m, BUS_ACTION_MANAGE_ACTORS, bus_call_answer_empty, error, &call);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = control_stop(c->face->arbiter, target, &f);
+        if (r < 0)
+                return bus_error_set_verb(error, r, "stop", target);
+        return bus_call_wait(TAKE_PTR(call), f);
+}
+
+int bus_verb_restart(struct bus_connection *c, sd_bus_message *m, const char *target, sd_bus_error *error) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        _cleanup_(bus_call_freep) struct bus_call *call = NULL;
+        int r;
+
+        r = begin(c, m, BUS_ACTION_MANAGE_ACTORS, bus_call_answer_empty, error, &call);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = control_restart(c->face->arbiter, target, &f);
+        if (r < 0)
+                return bus_error_set_verb(error, r, "restart", target);
+        return bus_call_wait(TAKE_PTR(call), f);
+}
+
+int bus_verb_kill(struct bus_connection *c, sd_bus_message *m, const char *target, int signo, sd_bus_error *error) {
+        int r;
+
+        r = bus_authorize(c, m, BUS_ACTION_MANAGE_ACTORS, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        if (signo <= 0 || signo > SIGRTMAX)
+                return bus_error_bad_arguments(error, "A signal's number is 1 to %d, and %d came.", SIGRTMAX, signo);
+        r = control_kill(c->face->arbiter, target, signo);
+        if (r < 0)
+                return bus_error_set_verb(error, r, "kill", target);
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int answer_scale(struct bus_call *call, arbiter_future *f) {
+        return sd_bus_reply_method_return(call->message, "u", call->before);
+}
+
+int bus_verb_scale(struct bus_connection *c, sd_bus_message *m, const char *monitor, uint32_t workers,
+                sd_bus_error *error) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        _cleanup_(bus_call_freep) struct bus_call *call = NULL;
+        int r;
+
+        r = begin(c, m, BUS_ACTION_MANAGE_ACTORS, answer_scale, error, &call);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = control_scale(c->face->arbiter, monitor, workers, &call->before, &f);
+        if (r < 0)
+                return bus_error_set_verb(error, r, "scale", monitor);
+        return bus_call_wait(TAKE_PTR(call), f);
+}
+
+static int read_option(sd_bus_message *m, uint64_t *timeout, sd_bus_error *error) {
+        const char *key, *contents;
+        int r;
+
+        r = sd_bus_message_read_basic(m, 's', &key);
+        if (r < 0)
+                return r;
+        if (!streq(key, "Timeout"))
+                return bus_error_bad_arguments(error, "There is no option \"%s\": the only one is \"Timeout\".",
+                                bus_quote(key).s);
+        r = sd_bus_message_peek_type(m, NULL, &contents);
+        if (r < 0)
+                return r;
+        if (!streq(contents, "t"))
+                return bus_error_bad_arguments(error,
+                                "Option \"Timeout\" must be of type \"t\" (microseconds), and \"%s\" came.", contents);
+        return sd_bus_message_read(m, "v", "t", timeout);
+}
+
+static int read_options(sd_bus_message *m, uint64_t *ret_timeout, sd_bus_error *error) {
+        uint64_t timeout = 0;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "{sv}");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+                r = read_option(m, &timeout, error);
+                if (r < 0)
+                        return r;
+                r = sd_bus_message_exit_container(m);
+                if (r < 0)
+                        return r;
+        }
+        if (r < 0)
+                return r;
+        *ret_timeout = timeout;
+        return sd_bus_message_exit_container(m);
+}
+
+static int answer_send(struct bus_call *call, arbiter_future *f) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        arbiter_message *result = NULL;
+        int r;
+
+        r = arbiter_future_get_reply(f, &result);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_new_method_return(call->message, &reply);
+        if (r < 0)
+                return r;
+        r = convert_result(result, reply);
+        if (r < 0)
+                return r;
+        return sd_bus_send(NULL, reply, NULL);
+}
+
+static int read_request(struct bus_connection *c, sd_bus_message *m, const char *target, const char *command,
+                arbiter_message **ret, uint64_t *ret_timeout, sd_bus_error *error) {
+        _cleanup_(arbiter_message_unrefp) arbiter_message *request = NULL;
+        const char *arguments, *result;
+        int r;
+
+        r = control_get_command(c->face->arbiter, target, command, &arguments, &result);
+        if (r == -ENOENT)
+                return sd_bus_error_setf(error, BUS_ERROR_UNKNOWN_COMMAND,
+                                "\"%s\" has no command \"%s\". \"arbiterctl introspect\" shows those that it has.",
+                                bus_quote(target).s, bus_quote(command).s);
+        if (r < 0)
+                return bus_error_set_verb(error, r, "send to", target);
+        r = arbiter_message_new(&request);
+        if (r < 0)
+                return r;
+        r = convert_arguments(m, command, arguments ?: "", request, error);
+        if (r < 0)
+                return r;
+        r = read_options(m, ret_timeout, error);
+        if (r < 0)
+                return r;
+        r = message_seal(request);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(request);
+        return 0;
+}
+
+int bus_verb_send(struct bus_connection *c, sd_bus_message *m, const char *target, const char *command,
+                sd_bus_error *error) {
+        _cleanup_(arbiter_message_unrefp) arbiter_message *request = NULL;
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        _cleanup_(bus_call_freep) struct bus_call *call = NULL;
+        uint64_t timeout = 0;
+        int r;
+
+        r = begin(c, m, BUS_ACTION_SEND_MESSAGES, answer_send, error, &call);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = read_request(c, m, target, command, &request, &timeout, error);
+        if (r < 0)
+                return r;
+        r = control_send(c->face->arbiter, target, command, request, timeout, &f);
+        if (r < 0)
+                return bus_error_set_verb(error, r, "send to", target);
+        return bus_call_wait(TAKE_PTR(call), f);
+}
