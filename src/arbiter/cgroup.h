@@ -59,9 +59,10 @@ static inline bool cgroup_leaf_exists(const struct cgroup_leaf *leaf) {
 int cgroup_leaf_open(const struct cgroup_leaf *leaf);
 int cgroup_leaf_open_procs(const struct cgroup_leaf *leaf);
 
-/* SIGKILLs every process in it, forks in flight included. Does not wait. Without cgroup.kill (kernel < 5.14): by
- * pidfds, in rounds until no new process shows up; -EAGAIN after 64 rounds. */
+/* SIGKILLs every process in it, forks in flight included. Does not wait. Without cgroup.kill (kernel < 5.14) it
+ * does as cgroup_leaf_kill_by_pidfds(): rounds over cgroup.procs until no new process shows up, -EAGAIN after 64. */
 int cgroup_leaf_kill(const struct cgroup_leaf *leaf);
+int cgroup_leaf_kill_by_pidfds(const struct cgroup_leaf *leaf);
 /* 1: there are live processes in it (zombies do not count); 0: none. */
 int cgroup_leaf_is_populated(const struct cgroup_leaf *leaf);
 /* A descriptor on cgroup.events which reports EPOLLPRI when "populated" changes: await it when _remove() is busy. Read

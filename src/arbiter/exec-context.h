@@ -88,7 +88,7 @@ int exec_context_set_env(struct exec_context *c, const char *name, const char *v
 /* The value or NULL; borrowed. */
 const char *exec_context_get_env(const struct exec_context *c, const char *name);
 
-/* "setgid to 'nogroup' failed: Operation not permitted". Truncates; returns buffer. */
+/* "setgid to 'nogroup' failed: Operation not permitted", "exec '/bin/x' failed: …". Truncates; returns buffer. */
 char *exec_failure_format(const struct exec_failure *f, const struct exec_context *c, char *buffer, size_t size);
 #define EXEC_FAILURE_STRING_MAX 512
 /* The exit status with which a child of process_fork() reports a failed step (200 + step, systemd's range), and back:

@@ -25,7 +25,7 @@ struct listen_address {
 /* "8080", "127.0.0.1:8080", "[::1]:8080", "[fe80::1%eth0]:8080", "/run/x.sock", "@abstract". Addresses are literal:
  * no name is looked up. -EINVAL, -ENAMETOOLONG, -ENODEV (no such interface), -ESOCKTNOSUPPORT. */
 int listen_address_parse(const char *s, int type, struct listen_address *ret);
-/* Binds (and listens). A unix socket in the way is removed only if it is a socket and nobody listens there; else
+/* Binds (and listens); blocking, as programs of LISTEN_FDS expect (systemd's NonBlocking=no). A unix socket in the way is removed only if it is a socket and nobody listens there; else
  * -EADDRINUSE. backlog <= 0: SOMAXCONN. */
 int listen_address_bind(const struct listen_address *a, int backlog, int *ret_fd);
 

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* pidfds by raw system calls (glibc has wrappers from 2.36 on only). Used by whoever watches a process. Must never turn a
+ * stored pid into a pidfd on its own account: see the header. */
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "basic/fd.h"
+#include "basic/pidfd.h"
+
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
+
+#define FDINFO_MAX 4096
+
+int pidfd_open_pid(pid_t pid) {
+        int fd = (int) syscall(SYS_pidfd_open, pid, 0U); /* always close-on-exec */
+
+        return fd < 0 ? negative_errno() : fd;
+}
+
+int pidfd_signal(int pidfd, int signal) {
+        if (syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0U) < 0)
+                return negative_errno();
+        return 0;
+}
+
+int pidfd_wait(int pidfd, int options, siginfo_t *ret) {
+        siginfo_t info = {};
+        int r;
+
+        do
+                r = waitid((idtype_t) P_PIDFD, (id_t) pidfd, &info, WEXITED | options);
+        while (r < 0 && errno == EINTR);
+        if (r < 0)
+                return negative_errno();
+        if (info.si_pid == 0)
+                return -EAGAIN;
+        *ret = info;
+        return 0;
+}
+
+int pidfd_get_pid(int pidfd, pid_t *ret) {
+        _cleanup_free_ char *text = NULL;
+        char path[64];
+        const char *line;
+        long pid;
+        int r;
+
+        (void) snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+        r = read_file_full(AT_FDCWD, path, FDINFO_MAX, &text, NULL);
+        if (r < 0)
+                return r == -ENOENT ? -EBADF : r;
+        line = strstr(text, "\nPid:");
+        if (!line)
+                return -ENOTTY; /* a descriptor, but no pidfd */
+        pid = strtol(line + strlen("\nPid:"), NULL, 10);
+        if (pid <= 0)
+                return -ESRCH;
+        *ret = (pid_t) pid;
+        return 0;
+}
