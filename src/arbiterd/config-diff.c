@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "arbiterd/config-internal.h"
+#include "shared/memstream.h"
 #include "shared/strv.h"
 
 /* Lengths make the text unambiguous, whatever the values hold. */
@@ -115,10 +116,8 @@ static int serialize(const struct monitor_config *m, bool workers, const struct 
                 put_monitor(f, m, workers);
         else
                 put_actor(f, a);
-        if (fclose(f) != 0) {
-                free(buffer);
+        if (memstream_finish(f, &buffer) < 0)
                 return -ENOMEM;
-        }
         *ret = buffer;
         return 0;
 }

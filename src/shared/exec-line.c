@@ -7,6 +7,7 @@
 
 #include "basic/utf8.h"
 #include "shared/exec-line.h"
+#include "shared/memstream.h"
 #include "shared/strv.h"
 
 #define BLANKS " \t\n\r"
@@ -192,10 +193,8 @@ static int expand_word(const char *s, char *const *environment, char **ret) {
                         s += 3 + n;
                 } else
                         (void) fputc(*s++, f);
-        if (fclose(f) != 0) {
-                free(buffer);
+        if (memstream_finish(f, &buffer) < 0)
                 return -ENOMEM;
-        }
         *ret = buffer;
         return 0;
 }
@@ -351,7 +350,7 @@ static int scan_file_assignment(const char **s, const char *end, unsigned *line,
         (void) fwrite(*s, 1, n + 1, f);
         *s += n + 1;
         r = scan_file_value(s, end, line, f);
-        if (fclose(f) != 0 && r >= 0)
+        if (memstream_finish(f, &buffer) < 0 && r >= 0)
                 r = -ENOMEM;
         if (r >= 0 && !utf8_is_valid(buffer, size))
                 r = -EBADMSG;

@@ -10,6 +10,7 @@
 #include "basic/fd.h"
 #include "basic/parse.h"
 #include "shared/log.h"
+#include "shared/memstream.h"
 
 static const char *const levels[] = {
         "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"
@@ -88,7 +89,7 @@ static void write_message(int level, const char *text) {
                 else
                         (void) fputc(' ', f);
         (void) fputc('\n', f);
-        if (fclose(f) == 0)
+        if (memstream_finish(f, &buffer) >= 0)
                 (void) write_all(STDERR_FILENO, buffer, size);
 }
 

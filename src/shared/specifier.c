@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "shared/memstream.h"
 #include "shared/specifier.h"
 
 enum { RESULT_MAX = 64 * 1024 };
@@ -83,7 +84,7 @@ int specifier_expand(const char *s, const struct specifier_values *v, char **ret
         if (!f)
                 return -ENOMEM;
         r = expand(f, s, v, &bad);
-        if (fclose(f) != 0 && r >= 0)
+        if (memstream_finish(f, &buffer) < 0 && r >= 0)
                 r = -ENOMEM;
         if (r < 0) {
                 free(buffer);
