@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* arbiterctl: the command line of a running arbiter. This file reads the options and picks the verb; verbs
+ * are in verb-<family>.c. Results go to stdout, everything else to stderr. */
+
+#include <getopt.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <arbiter/version.h>
+
+#include "arbiterctl/ctl.h"
+#include "basic/parse.h"
+#include "shared/log.h"
+#include "shared/strv.h"
+#include "shared/suggest.h"
+#include "shared/verbs.h"
+
+#define PROGRAM "arbiterctl"
+
+static const struct verb verbs[] = {
+        { NULL, .help = "Look:" },
+        { "status", 0, VERB_ANY, VERB_DEFAULT, "[NAME...]", "The arbiter, its monitors and actors as a tree",
+          verb_status },
+        { "list-actors", 0, VERB_ANY, 0, "[NAME...]", "List actors", verb_list_actors },
+        { "list-monitors", 0, VERB_ANY, 0, "[NAME...]", "List monitors", verb_list_monitors },
+        { "show", 0, VERB_ANY, 0, "[NAME...]", "Properties as KEY=VALUE; without NAME, of the arbiter",
+          verb_show },
+        { "info", 1, VERB_ANY, 0, "NAME...", "What actors say of themselves", verb_info },
+        { "introspect", 1, VERB_ANY, 0, "NAME...", "Commands of actors, with their signatures",
+          verb_introspect },
+        { "events", 0, VERB_ANY, 0, "[NAME...]", "Follow what happens, a line an event", verb_events },
+        { "verify", 0, VERB_ANY, 0, "[FILE...]", "Check configuration files; needs no running arbiter",
+          verb_verify },
+        { NULL, .help = "Talk:" },
+        { "ping", 1, VERB_ANY, 0, "NAME...", "Measure round trips to actors", verb_ping },
+        { "send", 2, VERB_ANY, 0, "NAME COMMAND [SIGNATURE ARG...]",
+          "Send a command and print the reply; arguments as in busctl(1)", verb_send },
+        { NULL, .help = "Change:" },
+        { "spawn", 1, VERB_ANY, 0, "DEFINITION [NAME] [KEY=VALUE...]",
+          "Start an actor from a definition; prints name, aid and pid. Or a program: spawn NAME -- PROGRAM "
+          "ARG...",
+          verb_spawn },
+        { "stop", 1, VERB_ANY, 0, "NAME...", "Stop actors or monitors, in order", verb_stop },
+        { "kill", 1, VERB_ANY, 0, "NAME...", "Send a signal to actors", verb_kill },
+        { "restart", 1, VERB_ANY, 0, "NAME...", "Replace actors, or all workers of monitors", verb_restart },
+        { "scale", 2, 2, 0, "MONITOR N|+N|-N", "Change the number of workers", verb_scale },
+        { "reload", 0, 0, 0, NULL, "Have the configuration read again", verb_reload },
+        {},
+};
+
+enum {
+        OPTION_VERSION = 0x100,
+        OPTION_RUNTIME_DIR,
+        OPTION_CONFIG_DIR,
+        OPTION_JSON,
+        OPTION_NO_PAGER,
+        OPTION_NO_LEGEND,
+        OPTION_NO_BLOCK,
+        OPTION_TIMEOUT,
+};
+
+static const struct option long_options[] = {
+        { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, OPTION_VERSION },
+        { "runtime-dir", required_argument, NULL, OPTION_RUNTIME_DIR },
+        { "config-dir", required_argument, NULL, OPTION_CONFIG_DIR },
+        { "json", required_argument, NULL, OPTION_JSON },
+        { "no-pager", no_argument, NULL, OPTION_NO_PAGER },
+        { "no-legend", no_argument, NULL, OPTION_NO_LEGEND },
+        { "no-block", no_argument, NULL, OPTION_NO_BLOCK },
+        { "quiet", no_argument, NULL, 'q' },
+        { "timeout", required_argument, NULL, OPTION_TIMEOUT },
+        { "property", required_argument, NULL, 'p' },
+        { "signal", required_argument, NULL, 's' },
+        { "count", required_argument, NULL, 'c' },
+        { "interval", required_argument, NULL, 'i' },
+        {},
+};
+
+static void print_help(void) {
+        static const char *const options[][2] = {
+                { "-h, --help", "Show this help" },
+                { "    --version", "Show the version" },
+                { "    --runtime-dir=DIR",
+                  "Directory of the arbiter; by default $ARBITER_RUNTIME_DIR, else /run/arbiter "
+                  "for root, else $XDG_RUNTIME_DIR/arbiter" },
+                { "    --json=MODE", "pretty, short or off" },
+                { "    --no-legend", "No column titles, no totals" },
+                { "    --no-pager", "Accepted; there is no pager" },
+                { "-q, --quiet", "Results only" },
+                { "    --no-block", "Do not wait until the work is done" },
+                { "    --timeout=SEC",
+                  "How long to wait for an answer (25s; work is awaited until it is done)" },
+                { "-p, --property=NAME", "show: only these properties" },
+                { "-s, --signal=SIGNAL", "kill: which one (TERM)" },
+                { "-c, --count=N", "ping: how many rounds (3); 0: until interrupted" },
+                { "-i, --interval=SEC", "ping: time between rounds (1s)" },
+                { "    --config-dir=DIR", "verify: read this directory; may be given several times" },
+        };
+
+        (void) printf(PROGRAM " [OPTIONS...] VERB\n\nTalk to a running arbiter.\n\n");
+        verbs_print_help(stdout, verbs);
+        (void) printf("\nOptions:\n");
+        for (size_t i = 0; i < ELEMENTSOF(options); i++)
+                help_print_line(stdout, options[i][0], options[i][1]);
+        (void) printf("\nNAME is an actor's name, its aid, a monitor's name, or a glob over them.\n"
+                      "Exit status: 0 done, 1 failed, 2 usage, 3 not running, 4 no such actor.\n");
+}
+
+static int usage(const char *format, const char *value) {
+        return complain(EXIT_USAGE, format, value);
+}
+
+static int parse_time_option(const char *value, const char *option, usec_t *ret) {
+        usec_t t;
+
+        if (parse_timespan(value, &t) < 0 || t == 0)
+                return complain(EXIT_USAGE,
+                                "%s=%s is no span of time above 0. Write for example 5, 500ms or 1min.",
+                                option, value);
+        *ret = t;
+        return 0;
+}
+
+static int replace_string(char **field, const char *value) {
+        char *copy = strdup(value);
+
+        if (!copy)
+                return out_of_memory();
+        free(*field);
+        *field = copy;
+        return 0;
+}
+
+static int add_properties(struct context *c, const char *value) {
+        _cleanup_free_ char *copy = strdup(value);
+        char *state = NULL;
+
+        if (!copy)
+                return out_of_memory();
+        for (char *word = strtok_r(copy, ",", &state); word; word = strtok_r(NULL, ",", &state))
+                if (strv_add(&c->properties, word) < 0)
+                        return out_of_memory();
+        return 0;
+}
+
+static int parse_verb_option(struct context *c, int option, const char *value) {
+        switch (option) {
+        case 'p':
+                return add_properties(c, value);
+        case 's':
+                if (parse_signal(value, &c->signal) < 0)
+                        return usage("'%s' is no signal. Write for example KILL, SIGHUP or 15.", value);
+                return 0;
+        case 'c':
+                if (parse_u64(value, &c->ping_count) < 0)
+                        return usage("-c %s is no number of rounds. Write a whole number; 0 is until "
+                                     "interrupted.",
+                                     value);
+                return 0;
+        case 'i':
+                return parse_time_option(value, "--interval", &c->ping_interval);
+        default:
+                return strv_add(&c->config_dirs, value) < 0 ? out_of_memory() : 0;
+        }
+}
+
+/* Returns 0, or an exit status; -1: all is said and done. */
+static int parse_option(struct context *c, int option, const char *value) {
+        switch (option) {
+        case 'h':
+                print_help();
+                return -1;
+        case OPTION_VERSION:
+                (void) puts(PROGRAM " " ARBITER_VERSION_STRING);
+                return -1;
+        case OPTION_RUNTIME_DIR:
+                return replace_string(&c->runtime_dir, value);
+        case OPTION_JSON:
+                if (json_mode_from_string(value, &c->json) < 0)
+                        return usage("--json=%s: expected pretty, short or off.", value);
+                return 0;
+        case OPTION_NO_PAGER:
+                return 0;
+        case OPTION_NO_LEGEND:
+                c->legend = false;
+                return 0;
+        case OPTION_NO_BLOCK:
+                c->block = false;
+                return 0;
+        case OPTION_TIMEOUT:
+                return parse_time_option(value, "--timeout", &c->timeout);
+        case 'q':
+                c->quiet = true;
+                return 0;
+        default:
+                return parse_verb_option(c, option, value);
+        }
+}
+
+static int complain_option(char *argv[], int option, int at) {
+        char letter[] = { '-', (char) optopt, 0 };
+        bool is_long = startswith(argv[at], "--");
+        const char *name = is_long ? argv[at] : letter;
+        struct suggestion s = {};
+
+        if (option == ':')
+                return usage("Option %s needs a value. '" PROGRAM " --help' lists all options.", name);
+        if (is_long && optopt != 0)
+                return usage("Option %s: it takes no value. '" PROGRAM " --help' lists all options.", name);
+        for (const struct option *o = long_options; o->name && is_long; o++)
+                suggest(&s, name + 2, o->name);
+        if (s.word)
+                return complain(EXIT_USAGE, "Unknown option %s: did you mean --%s?", name, s.word);
+        return usage("Unknown option %s. '" PROGRAM " --help' lists all options.", name);
+}
+
+/* A negative number is an argument wherever it stands ("scale web -1", "send web.1 add i -5"). */
+static bool is_negative_number(const char *s) {
+        return s && s[0] == '-' && s[1] >= '0' && s[1] <= '9';
+}
+
+/* Moves the arguments that are no options to the front of argv, from 1, and their number to *ret_n. */
+static int parse_arguments(struct context *c, int argc, char *argv[], int *ret_n) {
+        int n = 0, option, r;
+
+        for (;;) {
+                int at = optind;
+
+                if (is_negative_number(argv[optind])) {
+                        argv[++n] = argv[optind++];
+                        continue;
+                }
+                option = getopt_long(argc, argv, "-:hqp:s:c:i:", long_options, NULL);
+                if (option == -1)
+                        break;
+                if (option == 1) {
+                        argv[++n] = optarg;
+                        continue;
+                }
+                if (option == '?' || option == ':')
+                        return complain_option(argv, option, at);
+                r = parse_option(c, option, optarg);
+                if (r != 0)
+                        return r;
+        }
+        if (optind < argc || (optind > 1 && optind == argc && streq(argv[argc - 1], "--") && n < argc - 1))
+                c->n_before_dashes = n;
+        while (optind < argc)
+                argv[++n] = argv[optind++];
+        argv[++n] = NULL;
+        *ret_n = n - 1;
+        return 0;
+}
+
+int main(int argc, char *argv[]) {
+        _cleanup_(context_done) struct context c = {
+                .legend = true,
+                .block = true,
+                .signal = SIGTERM,
+                .ping_count = 3,
+                .ping_interval = USEC_PER_SEC,
+                .n_before_dashes = -1,
+        };
+        int n = 0, r;
+
+        log_open(PROGRAM);
+        output_init();
+        r = parse_arguments(&c, argc, argv, &n);
+        if (r == 0)
+                r = verbs_dispatch(n, argv + 1, verbs, PROGRAM, &c);
+        if (r < 0)
+                r = EXIT_SUCCESS;
+        if (fflush(stdout) != 0 && r == EXIT_SUCCESS) {
+                (void) log_error_errno(errno, "Cannot write the answer: %m");
+                r = EXIT_FAILURE;
+        }
+        return r;
+}

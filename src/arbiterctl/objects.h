@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* All properties of all monitors and actors, from one call of GetManagedObjects(). Strings are borrowed from
+ * the reply. */
+
+#include "arbiterctl/ctl.h"
+
+struct actor_object {
+        const char *path, *aid, *name, *monitor, *description, *program, *concurrency, *state, *last_reason,
+                        *status;
+        uint32_t pid, generation, restarts;
+        int32_t last_status;
+        bool plain;
+        uint64_t started_usec, uptime_usec, last_notified_usec, mailbox_queued, memory_bytes, cpu_usec;
+};
+
+struct monitor_object {
+        const char *path, *aid, *name, *description, *state;
+        uint32_t workers, running, failed, backoff, restarts, revision;
+        uint64_t next_attempt_usec;
+};
+
+struct objects {
+        sd_bus_message *reply;
+        struct actor_object *actors;
+        struct monitor_object *monitors;
+        size_t n_actors, n_monitors;
+};
+
+/* In an order for people: by name, numbers in names by value ("web.2" before "web.10"). */
+int objects_take(struct context *c, struct objects *ret);
+void objects_done(struct objects *o);
+
+/* The same as rows, for snapshot_resolve(): row i is object i. Borrows from o. */
+int objects_to_snapshot(const struct objects *o, struct snapshot *ret);
+
+/* As an object, which starts with "kind" if that is not NULL. */
+void actor_to_json(const struct actor_object *a, const char *kind, struct json *j);
+void monitor_to_json(const struct monitor_object *m, const char *kind, struct json *j);

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* stop, kill, restart, scale, reload: what changes a running arbiter. Each answers before -> after; where
+ * several targets are meant, the work is asked for at once and awaited together. */
+
+#include <inttypes.h>
+
+#include "arbiterctl/verb-util.h"
+#include "basic/parse.h"
+#include "shared/bus-names.h"
+
+/* One thing that was done, for a line and for JSON. */
+struct change {
+        const struct context *c;
+        struct json j;
+};
+
+static void change_begin(struct change *h, const struct context *c) {
+        *h = (struct change){ .c = c };
+        json_init(&h->j, stdout, c->json);
+        if (c->json != JSON_OFF)
+                json_open(&h->j, '[');
+}
+
+static void change_end(struct change *h) {
+        if (h->c->json == JSON_OFF)
+                return;
+        json_close(&h->j, ']');
+        json_end(&h->j);
+}
+
+static bool change_is_told(const struct change *h) {
+        return h->c->json == JSON_OFF && !h->c->quiet;
+}
+
+static int make_works(struct context *c, const char *method, const struct target *targets, size_t n,
+                      struct work **ret) {
+        struct work *works = calloc(n + 1, sizeof(*works));
+        int r = 0;
+
+        if (!works)
+                return out_of_memory();
+        for (size_t i = 0; i < n && r == 0; i++) {
+                works[i].what = targets[i].name;
+                r = new_manager_call(c, method, &works[i].message);
+                if (r == 0 && sd_bus_message_append(works[i].message, "s", targets[i].name) < 0)
+                        r = out_of_memory();
+        }
+        if (r != 0) {
+                work_free(works, n);
+                return r;
+        }
+        *ret = works;
+        return 0;
+}
+
+static const char *state_of(const struct target *t) {
+        return t->actor ? t->actor->state : t->monitor ? t->monitor->state : "-";
+}
+
+static void tell_stopped(struct change *h, const struct target *t) {
+        const char *after = h->c->block ? "stopped" : "stopping";
+
+        if (change_is_told(h))
+                (void) printf("%s: %s %s %s\n", t->name, state_of(t), glyph(GLYPH_ARROW), after);
+        if (h->c->json == JSON_OFF)
+                return;
+        json_open(&h->j, '{');
+        json_key_string(&h->j, "name", t->name);
+        json_key_string(&h->j, "aid", t->actor ? t->actor->aid : NULL);
+        json_key_string(&h->j, "before", state_of(t));
+        json_key_string(&h->j, "after", after);
+        json_close(&h->j, '}');
+}
+
+int verb_stop(int argc, char *argv[], void *userdata) {
+        _cleanup_(snapshot_done) struct snapshot s = {};
+        _cleanup_free_ struct target *targets = NULL;
+        struct context *c = userdata;
+        struct work *works = NULL;
+        struct change h;
+        int r, status;
+        size_t n;
+
+        r = snapshot_take(c, &s);
+        if (r != 0)
+                return r;
+        status = snapshot_resolve(&s, argv + 1, TARGET_MONITORS | TARGET_ACTORS, &targets, &n);
+        r = make_works(c, "Stop", targets, n, &works);
+        if (r != 0)
+                return r;
+        r = work_run(c, works, n);
+        change_begin(&h, c);
+        for (size_t i = 0; i < n; i++)
+                if (works[i].status == 0 && (works[i].reply || !c->block))
+                        tell_stopped(&h, targets + i);
+        change_end(&h);
+        work_free(works, n);
+        return status != 0 ? status : r;
+}
+
+static void tell_killed(struct change *h, const struct target *t) {
+        char buffer[SIGNAL_STRING_MAX];
+        const char *name = format_signal(h->c->signal, buffer);
+
+        if (change_is_told(h))
+                (void) printf("%s: sent %s%s to pid %" PRIu32 "\n", t->name,
+                              *name >= '0' && *name <= '9' ? "signal " : "SIG", name, t->actor->pid);
+        if (h->c->json == JSON_OFF)
+                return;
+        json_open(&h->j, '{');
+        json_key_string(&h->j, "name", t->name);
+        json_key_string(&h->j, "aid", t->actor->aid);
+        json_key_u64(&h->j, "pid", t->actor->pid);
+        json_key(&h->j, "signal");
+        json_i64(&h->j, h->c->signal);
+        json_close(&h->j, '}');
+}
+
+/* By aid: never the successor of the one that the user saw. */
+static int kill_one(struct context *c, const struct target *t, struct change *h) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        int r;
+
+        r = new_manager_call(c, "Kill", &m);
+        if (r != 0)
+                return r;
+        if (sd_bus_message_append(m, "si", t->actor->aid, (int32_t) c->signal) < 0)
+                return out_of_memory();
+        r = call_for_work(c, m, t->name, &reply);
+        if (r == 0)
+                tell_killed(h, t);
+        return r;
+}
+
+int verb_kill(int argc, char *argv[], void *userdata) {
+        _cleanup_(snapshot_done) struct snapshot s = {};
+        _cleanup_free_ struct target *targets = NULL;
+        struct context *c = userdata;
+        struct change h;
+        int r, status;
+        size_t n;
+
+        r = snapshot_take(c, &s);
+        if (r != 0)
+                return r;
+        status = snapshot_resolve(&s, argv + 1, TARGET_ACTORS | TARGET_WORKERS, &targets, &n);
+        change_begin(&h, c);
+        for (size_t i = 0; i < n; i++) {
+                r = kill_one(c, targets + i, &h);
+                status = status != 0 ? status : r;
+        }
+        change_end(&h);
+        return status;
+}
+
+static void json_life(struct json *j, const char *key, const struct actor_row *a) {
+        json_key(j, key);
+        if (!a) {
+                json_null(j);
+                return;
+        }
+        json_open(j, '{');
+        json_key_string(j, "aid", a->aid);
+        json_key_u64(j, "pid", a->pid);
+        json_close(j, '}');
+}
+
+static void print_life(const struct actor_row *a) {
+        if (!a)
+                (void) printf("-");
+        else if (a->pid > 0)
+                (void) printf("%s (pid %" PRIu32 ")", a->aid, a->pid);
+        else
+                (void) printf("%s", a->aid);
+}
+
+/* Either may be NULL: there was, or is, no such life. */
+static void tell_restarted(struct change *h, const char *name, const struct actor_row *before,
+                           const struct actor_row *after) {
+        if (change_is_told(h)) {
+                (void) printf("%s: ", name);
+                print_life(before);
+                (void) printf(" %s ", glyph(GLYPH_ARROW));
+                print_life(after);
+                (void) putchar('\n');
+        }
+        if (h->c->json == JSON_OFF)
+                return;
+        json_open(&h->j, '{');
+        json_key_string(&h->j, "name", name);
+        json_life(&h->j, "before", before);
+        json_life(&h->j, "after", after);
+        json_close(&h->j, '}');
+}
+
+static void tell_target_restarted(struct change *h, const struct target *t, const struct snapshot *before,
+                                  const struct snapshot *after) {
+        if (!t->monitor) {
+                tell_restarted(h, t->name, t->actor, snapshot_find_actor(after, t->name));
+                return;
+        }
+        for (size_t i = 0; i < after->n_actors; i++)
+                if (streq(after->actors[i].monitor, t->name))
+                        tell_restarted(h, after->actors[i].name,
+                                       snapshot_find_actor(before, after->actors[i].name),
+                                       after->actors + i);
+}
+
+static int tell_restarts(struct context *c, const struct snapshot *before, const struct target *targets,
+                         const struct work *works, size_t n) {
+        _cleanup_(snapshot_done) struct snapshot after = {};
+        struct change h;
+        int r;
+
+        if (!c->block) {
+                for (size_t i = 0; i < n && !c->quiet && c->json == JSON_OFF; i++)
+                        if (works[i].status == 0)
+                                (void) printf("%s: restart asked for\n", works[i].what);
+                return 0;
+        }
+        r = snapshot_take_actors(c, &after);
+        if (r != 0)
+                return r;
+        change_begin(&h, c);
+        for (size_t i = 0; i < n; i++)
+                if (works[i].reply)
+                        tell_target_restarted(&h, targets + i, before, &after);
+        change_end(&h);
+        return 0;
+}
+
+int verb_restart(int argc, char *argv[], void *userdata) {
+        _cleanup_(snapshot_done) struct snapshot s = {};
+        _cleanup_free_ struct target *targets = NULL;
+        struct context *c = userdata;
+        struct work *works = NULL;
+        int r, status;
+        size_t n;
+
+        r = snapshot_take(c, &s);
+        if (r != 0)
+                return r;
+        status = snapshot_resolve(&s, argv + 1, TARGET_MONITORS | TARGET_ACTORS | TARGET_UNKNOWN, &targets,
+                                  &n);
+        r = make_works(c, "Restart", targets, n, &works);
+        if (r != 0)
+                return r;
+        r = work_run(c, works, n);
+        status = status != 0 ? status : r;
+        r = tell_restarts(c, &s, targets, works, n);
+        work_free(works, n);
+        return status != 0 ? status : r;
+}
+
+static int parse_size_argument(const char *s, uint32_t before, uint32_t *ret) {
+        bool relative = *s == '+' || *s == '-';
+        uint64_t n;
+
+        if (parse_u64_range(s + relative, 0, UINT32_MAX, &n) < 0)
+                return complain(EXIT_USAGE,
+                                "'%s' is no number of workers. Write a whole number, or +N or -N to change "
+                                "it.",
+                                s);
+        if (!relative)
+                *ret = (uint32_t) n;
+        else if (*s == '+')
+                *ret = (uint32_t) MIN(before + n, (uint64_t) UINT32_MAX);
+        else
+                *ret = (uint32_t) (n > before ? 0 : before - n);
+        return 0;
+}
+
+static void tell_workers(struct change *h, const char *name, uint32_t before, uint32_t after) {
+        if (change_is_told(h))
+                (void) printf("%s: %" PRIu32 " %s %" PRIu32 " workers%s\n", name, before, glyph(GLYPH_ARROW),
+                              after, h->c->block ? "" : " asked for");
+        if (h->c->json == JSON_OFF)
+                return;
+        json_open(&h->j, '{');
+        json_key_string(&h->j, "name", name);
+        json_key_u64(&h->j, "before", before);
+        json_key_u64(&h->j, "after", after);
+        json_close(&h->j, '}');
+}
+
+static int scale_one(struct context *c, const struct monitor_row *monitor, const char *size,
+                     struct change *h) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        uint32_t before = monitor->workers, after;
+        int r;
+
+        r = parse_size_argument(size, before, &after);
+        if (r == 0)
+                r = new_manager_call(c, "Scale", &m);
+        if (r != 0)
+                return r;
+        if (sd_bus_message_append(m, "su", monitor->name, after) < 0)
+                return out_of_memory();
+        r = call_for_work(c, m, monitor->name, &reply);
+        if (r != 0)
+                return r;
+        if (reply) {
+                r = sd_bus_message_read(reply, "u", &before);
+                if (r < 0)
+                        return complain_reply(r);
+        }
+        tell_workers(h, monitor->name, before, after);
+        return 0;
+}
+
+int verb_scale(int argc, char *argv[], void *userdata) {
+        _cleanup_(snapshot_done) struct snapshot s = {};
+        _cleanup_free_ struct target *targets = NULL;
+        char *patterns[] = { argv[1], NULL };
+        struct context *c = userdata;
+        uint32_t ignored;
+        struct change h;
+        int r, status;
+        size_t n;
+
+        r = parse_size_argument(argv[2], 0, &ignored); /* a slip is told before anything is looked for */
+        if (r == 0)
+                r = snapshot_take(c, &s);
+        if (r != 0)
+                return r;
+        status = snapshot_resolve(&s, patterns, TARGET_MONITORS, &targets, &n);
+        change_begin(&h, c);
+        for (size_t i = 0; i < n; i++) {
+                r = scale_one(c, targets[i].monitor, argv[2], &h);
+                status = status != 0 ? status : r;
+        }
+        change_end(&h);
+        return status;
+}
+
+static const struct monitor_row *find_monitor(const struct snapshot *s, const char *name) {
+        for (size_t i = 0; i < s->n_monitors; i++)
+                if (streq(s->monitors[i].name, name))
+                        return s->monitors + i;
+        return NULL;
+}
+
+static void tell_reloaded(struct change *h, const struct snapshot *before, const struct snapshot *after) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < after->n_monitors; i++) {
+                const struct monitor_row *m = after->monitors + i, *old = find_monitor(before, m->name);
+
+                if (old && old->workers == m->workers)
+                        continue;
+                tell_workers(h, m->name, old ? old->workers : 0, m->workers);
+                n++;
+        }
+        for (size_t i = 0; i < before->n_monitors; i++)
+                if (!find_monitor(after, before->monitors[i].name)) {
+                        tell_workers(h, before->monitors[i].name, before->monitors[i].workers, 0);
+                        n++;
+                }
+        if (change_is_told(h))
+                (void) printf("Configuration reloaded%s.\n", n == 0 ? ", no pool changed its size" : "");
+}
+
+int verb_reload(int argc, char *argv[], void *userdata) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_(snapshot_done) struct snapshot before = {}, after = {};
+        struct context *c = userdata;
+        struct change h;
+        int r;
+
+        r = snapshot_take_monitors(c, &before);
+        if (r == 0)
+                r = new_manager_call(c, "Reload", &m);
+        if (r == 0)
+                r = call_for_work(c, m, NULL, &reply);
+        if (r != 0)
+                return r;
+        if (!c->block) {
+                if (!c->quiet)
+                        (void) printf("Reload asked for.\n");
+                return 0;
+        }
+        r = snapshot_take_monitors(c, &after);
+        if (r != 0)
+                return r;
+        change_begin(&h, c);
+        tell_reloaded(&h, &before, &after);
+        change_end(&h);
+        return 0;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Small things that several families of verbs need. */
+
+#include <systemd/sd-event.h>
+
+#include "arbiterctl/ctl.h"
+
+/* "exit-code 3", "signal KILL", "watchdog". */
+#define REASON_STRING_MAX 64
+const char *format_reason(char buffer[static REASON_STRING_MAX], const char *reason, int status);
+
+/* Properties.GetAll(); 0 or an exit status after complaining. */
+int get_all_properties(struct context *c, const char *path, const char *interface, sd_bus_message **ret);
+
+/* Work for several targets at once: all messages are sent, then all answers awaited, so that it takes as
+ * long as the slowest. Complaints come as failures come. */
+struct work {
+        const char *what; /* for messages */
+        sd_bus_message *message, *reply;
+        int status; /* of this one: 0 or an exit status */
+        bool done;
+};
+/* Returns the first status that is not 0, in the order of the array. */
+int work_run(struct context *c, struct work *works, size_t n);
+void work_free(struct work *works, size_t n);
+
+/* A loop that SIGINT and SIGTERM end (with 0), with the connection attached. 0 or an exit status after
+ * complaining. */
+int event_loop_new(struct context *c, sd_event **ret);

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Where configuration is looked for when nobody says: the system's directories, or the user's. */
+
+#include "basic/macro.h"
+
+/* In the order of precedence. system: /etc/arbiter, /run/arbiter, /usr/local/lib/arbiter, /usr/lib/arbiter;
+ * else the same below $XDG_CONFIG_HOME, /etc/arbiter/user and so on. To be freed as a strv. -ENOMEM. */
+int config_directories(bool system, char ***ret);

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* fake-arbiterd DIR [N]: the D-Bus face of an arbiter with N actors in one monitor that exist in a table
+ * only, on DIR/private. For test-arbiterctl: what arbiterctl says to exact answers, and how long it takes
+ * for a thousand actors. Does at once what it is asked to. Says "ready" on stdout; ends by SIGTERM, or when
+ * stdin closes. */
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+
+#include "bus/bus.h"
+#include "fake-control.h"
+
+static struct fake_actor *find(arbiter *a, const char *target) {
+        for (size_t i = 0; i < a->n_actors; i++)
+                if (streq(a->actors[i].id, target) || streq(a->actors[i].name, target))
+                        return a->actors + i;
+        return NULL;
+}
+
+/* The next life of an actor: its aid begins with another letter, its pid is another. */
+static void restart(arbiter *a, struct fake_actor *f) {
+        size_t i = (size_t) (f - a->actors);
+
+        fake_actor_gone(a, i, ARBITER_REASON_SIGNAL, SIGTERM);
+        f->id[0] = (char) (f->id[0] == 'z' ? 'b' : 'z');
+        f->view.pid += 5000;
+        f->view.restarts++;
+        fake_actor_new(a, i);
+        fake_actor_changed(a, i);
+}
+
+static void serve(arbiter *a) {
+        struct fake_request *q = a->requests;
+        struct fake_actor *f = find(a, q->target);
+
+        if (streq(q->verb, "restart"))
+                for (size_t i = 0; i < a->n_actors; i++)
+                        if (!f || f == a->actors + i)
+                                restart(a, a->actors + i);
+        if (streq(q->verb, "scale"))
+                fake_monitor_changed(a);
+        if (streq(q->verb, "send") && streq(q->command, "byte"))
+                fake_fail(a, ARBITER_OUTCOME_CALLEE_DIED, NULL,
+                          "web.1 died of signal KILL before it answered.");
+        else if (q->message)
+                fake_echo(a);
+        else
+                fake_reply(a, NULL);
+}
+
+static int on_turn(sd_event_source *s, void *userdata) {
+        arbiter *a = userdata;
+
+        while (a->requests)
+                serve(a);
+        return 0;
+}
+
+static int on_stdin(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
+        return sd_event_exit(sd_event_source_get_event(s), 0);
+}
+
+int main(int argc, char *argv[]) {
+        struct bus_face *face = NULL;
+        char path[4096];
+        arbiter *a;
+        int r;
+
+        if (argc < 2)
+                return EXIT_FAILURE;
+        a = fake_new(argc > 2 ? strtoul(argv[2], NULL, 10) : 4);
+        a->monitor.name = "web";
+        a->monitor.workers = (uint32_t) a->n_actors;
+        if (a->n_actors > 0)
+                a->actors[0].view.status = "serving";
+        (void) snprintf(path, sizeof(path), "%s/private", argv[1]);
+        r = bus_face_new(a, &face);
+        if (r >= 0)
+                r = bus_face_listen(face, path);
+        if (r >= 0)
+                r = sd_event_add_post(a->event, NULL, on_turn, a);
+        if (r >= 0)
+                r = sd_event_add_io(a->event, NULL, STDIN_FILENO, EPOLLIN | EPOLLHUP, on_stdin, NULL);
+        if (r >= 0) {
+                (void) puts("ready");
+                (void) fflush(stdout);
+                r = sd_event_loop(a->event);
+        }
+        bus_face_free(face);
+        fake_free(a);
+        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

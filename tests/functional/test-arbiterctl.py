@@ -1,0 +1,316 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""arbiterctl against the D-Bus face of an arbiter whose four actors exist in a table only (fake-arbiterd): what each verb
+prints, as text and as JSON, where it goes, and the exit status.
+
+test-arbiterctl.py ARBITERCTL FAKE_ARBITERD
+"""
+
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ARBITERCTL, FAKE = sys.argv[1:3]
+ENVIRONMENT = {'PATH': '/usr/bin:/bin', 'LC_ALL': 'C.UTF-8', 'HOME': '/nonexistent'}
+ENVIRONMENT.update({k: v for k, v in os.environ.items() if k.endswith('SAN_OPTIONS')})
+
+
+def ctl(*arguments, env=None):
+    p = subprocess.run([ARBITERCTL, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                       stdin=subprocess.DEVNULL, env={**ENVIRONMENT, **(env or {})}, timeout=60)
+    return p.returncode, p.stdout, p.stderr
+
+
+class Case(unittest.TestCase):
+    actors = 4
+
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory(prefix='arbiterctl-')
+        self.addCleanup(temporary.cleanup)
+        self.directory = os.path.join(temporary.name, 'run')
+        os.mkdir(self.directory, 0o700)
+        self.environment = {'ARBITER_RUNTIME_DIR': self.directory}
+
+    def start(self):
+        self.fake = subprocess.Popen([FAKE, self.directory, str(self.actors)], stdin=subprocess.PIPE,
+                                     stdout=subprocess.PIPE, text=True)
+        self.addCleanup(self.stop)
+        self.assertEqual(self.fake.stdout.readline(), 'ready\n')
+
+    def stop(self):
+        if not self.fake.stdin.closed:
+            self.fake.stdin.close()
+        self.assertEqual(self.fake.wait(timeout=60), 0)
+        self.fake.stdout.close()
+
+    def ok(self, *arguments, env=None):
+        status, out, err = ctl(*arguments, env={**self.environment, **(env or {})})
+        self.assertEqual((status, err), (0, ''), arguments)
+        return out
+
+    def json(self, *arguments):
+        return json.loads(self.ok(*arguments, '--json=short'))
+
+    def fails(self, status, pattern, *arguments):
+        got, out, err = ctl(*arguments, env=self.environment)
+        self.assertEqual(got, status, (arguments, out, err))
+        self.assertTrue(err.startswith('arbiterctl: '), err)
+        self.assertRegex(err, pattern)
+        return out
+
+
+class WithArbiter(Case):
+    def setUp(self):
+        super().setUp()
+        self.start()
+
+
+class Look(WithArbiter):
+    def test_list_actors(self):
+        lines = self.ok('list-actors').splitlines()
+        self.assertEqual(lines[0].split(), ['NAME', 'AID', 'MONITOR', 'CONCURRENCY', 'STATE', 'PID', 'UPTIME'])
+        self.assertEqual(lines[1].split()[:6], ['web.1', 'a0000000', 'web', 'process', 'running', '1000'])
+        self.assertEqual(lines[-1], '4 actors listed.')
+        self.assertEqual(len(self.ok('list-actors', '--no-legend').splitlines()), 4)
+        self.assertEqual(len(self.ok('list-actors', '--no-legend', 'web.[12]', '7*').splitlines()), 3)
+        self.assertEqual(self.ok('list-actors', '--no-legend', 'nothing'), '')
+
+    def test_list_actors_json(self):
+        rows = self.json('list-actors')
+        self.assertEqual([r['name'] for r in rows], ['web.1', 'web.2', 'web.3', 'web.4'])
+        self.assertEqual(list(rows[0])[:9], ['aid', 'name', 'monitor', 'concurrency', 'state', 'pid', 'uptime_usec',
+                                             'restarts', 'path'])
+        self.assertEqual(rows[1]['path'], '/io/arbiter/Arbiter1/actor/_370000001')
+        self.assertIsNone(rows[0]['memory_bytes'])
+        self.assertGreater(rows[0]['uptime_usec'], 0)
+        self.assertEqual(json.loads(self.ok('list-actors', '--json=pretty'))[0]['aid'], rows[0]['aid'])
+        self.assertEqual(self.json('list-actors', 'nothing'), [])
+
+    def test_list_monitors(self):
+        self.assertEqual(self.ok('list-monitors', '--no-legend').split(), ['web', 'running', '4', '3', '1', '12'])
+        self.assertEqual(self.json('list-monitors'),
+                         [{'name': 'web', 'state': 'running', 'workers': 4, 'running': 3, 'failed': 1, 'restarts': 12,
+                           'path': '/io/arbiter/Arbiter1/monitor/web'}])
+
+    def test_status(self):
+        out = self.ok('status')
+        self.assertIn('├─web.1', self.ok())
+        self.assertRegex(out, r'● └─web +- +running')
+        self.assertRegex(out, r'●   ├─web\.1 +a0000000 +running +1000 .* serving')
+        self.assertRegex(out, r'web\.2 .*last life: signal KILL')
+        self.assertNotIn('\x1b', out)
+        ascii_out = self.ok('status', env={'LC_ALL': 'C'})
+        self.assertTrue(ascii_out.isascii())
+        self.assertRegex(ascii_out, r'(?m)^\* +`-web')
+        kinds = [o['kind'] for o in self.json('status')]
+        self.assertEqual(kinds, ['arbiter', 'monitor'] + 4 * ['actor'])
+        self.assertEqual([o['name'] for o in self.json('status', 'web.3')], ['web.3'])
+        self.assertEqual(len(self.json('status', 'web')), 5)
+        self.fails(4, r"No actor 'wbe': did you mean 'web'\? See 'arbiterctl list-actors'\.", 'status', 'wbe')
+
+    def test_colours(self):
+        def run(**env):
+            command = '%s --runtime-dir=%s status' % (ARBITERCTL, self.directory)
+            return subprocess.run(['script', '-qec', command, '/dev/null'], stdout=subprocess.PIPE,
+                                  stdin=subprocess.DEVNULL, text=True, env={**ENVIRONMENT, 'TERM': 'xterm', **env}).stdout
+        if subprocess.run(['sh', '-c', 'command -v script'], stdout=subprocess.DEVNULL).returncode != 0:
+            self.skipTest('no script(1)')
+        self.assertIn('\x1b[32m●', run())
+        self.assertNotIn('\x1b[32m', run(NO_COLOR='1'))
+        self.assertNotIn('\x1b[32m', run(TERM='dumb'))
+
+    def test_show(self):
+        lines = dict(line.split('=', 1) for line in self.ok('show', 'web.1').splitlines())
+        self.assertEqual((lines['AID'], lines['PID'], lines['MemoryBytes']), ('a0000000', '1000', '[not set]'))
+        self.assertEqual(self.ok('show', '-p', 'PID,name', 'web.1'), 'Name=web.1\nPID=1000\n')
+        self.assertEqual(self.ok('show', '-p', 'Name', 'web.*').split(), ['Name=web.%d' % i for i in (1, 2, 3, 4)])
+        self.assertIn('Definitions=clock web\n', self.ok('show'))
+        o = self.json('show', 'web.1')[0]
+        for key in ['aid', 'name', 'monitor', 'concurrency', 'state', 'pid', 'uptime_usec', 'restarts', 'path']:
+            self.assertIn(key, o)
+        self.fails(1, r"No property 'Stat': did you mean 'State'\?", 'show', '-p', 'Stat', 'web.1')
+
+    def test_introspect(self):
+        self.assertIn(['square', 'x', 'n', 'x', 'result'], [x.split() for x in self.ok('introspect', 'web.1').splitlines()])
+        rows = {r['name']: r for r in self.json('introspect', 'web')}
+        self.assertEqual(rows['pair'], {'actor': 'web.1', 'name': 'pair', 'arguments': 'yq', 'argument_names': ['a', 'b'],
+                                        'result': 'yq', 'result_names': ['a', 'b']})
+
+
+class Talk(WithArbiter):
+    def test_ping(self):
+        out = self.ok('ping', 'web.1', '-c', '2', '-i', '1ms')
+        self.assertRegex(out, r'(?m)^pong from web\.1 \(a0000000\): seq=2 time=\d+ µs$')
+        self.assertRegex(out, r'2 sent, 2 received, 0% loss\nround trip min/avg/max = \d+/\d+/\d+ µs\n$')
+        rows = self.json('ping', 'web', '-c', '1')
+        self.assertEqual([(r['name'], r['sent'], r['received']) for r in rows], [('web.%d' % i, 1, 1) for i in (1, 2, 3, 4)])
+        self.fails(4, "No actor 'nope'", 'ping', 'nope')
+
+    def test_ping_interrupted(self):
+        p = subprocess.Popen([ARBITERCTL, 'ping', 'web.1', '-c', '0', '-i', '1ms'], stdout=subprocess.PIPE, text=True,
+                             env={**ENVIRONMENT, **self.environment})
+        self.assertIn('seq=1 ', p.stdout.readline())
+        p.send_signal(signal.SIGINT)
+        self.assertIn('round trip min/avg/max', p.stdout.read())
+        self.assertEqual(p.wait(timeout=60), 0)
+        p.stdout.close()
+
+    def test_send(self):
+        self.assertEqual(self.ok('send', 'web.1', 'echo', 's', 'hal"lo'), 's "hal\\"lo"\n')
+        self.assertEqual(self.ok('send', 'web.1', 'echo', 'v', 'as', '2', 'a', 'b'), 'as 2 "a" "b"\n')
+        self.assertEqual(self.ok('send', 'web.1', 'square', 'x', '-7'), 'x -7\n')
+        self.assertEqual(self.ok('send', 'web.1', 'square', 'y', '7', '--json=short'), '{"type":"x","data":7}\n')
+        self.assertEqual(self.json('send', 'web.1', 'pair', 'yq', '1', '2'), {'type': '(yq)', 'data': [1, 2]})
+        self.assertEqual([r['data'] for r in self.json('send', 'web.*', 'square', 'x', '3')], 4 * [3])
+        self.assertEqual(self.ok('send', 'web.1', 'note', 's', '--', '--quiet'), 's "--quiet"\n')
+
+    def test_send_failures(self):
+        self.fails(2, r"'x' does not fit signature 'u': expected u: a whole number", 'send', 'web.1', 'square', 'u', 'x')
+        self.fails(2, r"Too few arguments for signature 'x'", 'send', 'web.1', 'square', 'x')
+        self.fails(2, r"Too many arguments for signature 'x': '2'", 'send', 'web.1', 'square', 'x', '1', '2')
+        self.fails(2, r"'7' does not fit signature '7'", 'send', 'web.1', 'square', '7')
+        self.fails(1, r'has no command "nope"', 'send', 'web.1', 'nope')
+        self.fails(1, r'Argument 1 of "square" must be', 'send', 'web.1', 'square', 's', 'x')
+        self.fails(1, r'web\.1 died of signal KILL', 'send', 'web.1', 'byte', 'y', '1')
+        self.fails(4, r"No actor 'web\.9'", 'send', 'web.9', 'ping')
+        self.assertEqual(self.fails(4, r"No actor matches 'x\*'", 'send', 'x*', 'ping', '--json=short'), '[]\n')
+
+
+class Change(WithArbiter):
+    def test_stop(self):
+        self.assertEqual(self.ok('stop', 'web.1', 'web.2'), 'web.1: running → stopped\nweb.2: running → stopped\n')
+        self.assertEqual(self.ok('stop', 'w*', '--no-block'), 'web: running → stopping\n')
+        self.assertEqual(self.ok('stop', 'web.1', '-q'), '')
+        out = self.fails(4, "No actor 'zzz'", 'stop', 'zzz', 'web.3')
+        self.assertEqual(out, 'web.3: running → stopped\n')
+
+    def test_kill(self):
+        self.assertEqual(self.ok('kill', 'web.2'), 'web.2: sent SIGTERM to pid 1001\n')
+        self.assertEqual(self.ok('kill', '-s', '9', 'a0000002'), 'web.3: sent SIGKILL to pid 1002\n')
+        self.assertEqual([r['pid'] for r in self.json('kill', '--signal=HUP', 'web')], [1000, 1001, 1002, 1003])
+        self.fails(2, "'FOO' is no signal", 'kill', '-s', 'FOO', 'web.1')
+
+    def test_restart(self):
+        self.assertEqual(self.ok('restart', 'web.1'), 'web.1: a0000000 (pid 1000) → z0000000 (pid 6000)\n')
+        rows = self.json('restart', 'web')
+        self.assertEqual(rows[0], {'name': 'web.1', 'before': {'aid': 'z0000000', 'pid': 6000},
+                                   'after': {'aid': 'b0000000', 'pid': 11000}})
+        self.assertEqual(len(rows), 4)
+        self.assertEqual(self.ok('restart', '--no-block', 'web.1'), 'web.1: restart asked for\n')
+        self.fails(4, 'arbiterctl list-actors', 'restart', 'nope')
+
+    def test_scale(self):
+        self.assertEqual(self.ok('scale', 'web', '6'), 'web: 4 → 6 workers\n')
+        self.assertEqual(self.ok('scale', 'web', '-1'), 'web: 6 → 5 workers\n')
+        self.assertEqual(self.json('scale', 'web', '+2'), [{'name': 'web', 'before': 5, 'after': 7}])
+        self.assertEqual(self.ok('scale', 'web', '2', env={'LC_ALL': 'C'}), 'web: 7 -> 2 workers\n')
+        self.fails(2, "'many' is no number of workers", 'scale', 'web', 'many')
+        self.fails(4, "'web.1' is an actor, not a monitor", 'scale', 'web.1', '3')
+        self.fails(4, "No monitor 'wbe': did you mean 'web'", 'scale', 'wbe', '3')
+
+    def test_spawn(self):
+        self.assertEqual(self.ok('spawn', 'clock'), 'clock 9spawned -\n')
+        self.assertEqual(self.ok('spawn', 'clock', 'c2', 'a=b', 'c=d=e'), 'c2 9spawned -\n')
+        self.assertEqual(json.loads(self.ok('--json=short', 'spawn', 'job', '--', 'sleep', '--help')),
+                         [{'name': 'job', 'aid': '9spawned', 'pid': 0, 'path': '/io/arbiter/Arbiter1/actor/_39spawned'}])
+        self.fails(1, 'no definition "foo"', 'spawn', 'foo')
+        self.fails(2, "'a.b' cannot be the name", 'spawn', 'a.b', '--', 'true')
+        self.fails(2, "no program after '--'", 'spawn', 'job', '--')
+        self.fails(2, "'x' is no KEY=VALUE", 'spawn', 'clock', 'c2', 'x')
+        self.fails(1, "No program 'no-such-program'", 'spawn', 'job', '--', 'no-such-program')
+
+    def test_reload(self):
+        self.assertEqual(self.ok('reload'), 'Configuration reloaded, no pool changed its size.\n')
+        self.assertEqual(self.json('reload'), [])
+
+    def test_events(self):
+        p = subprocess.Popen([ARBITERCTL, 'events', 'web.1', '--json=short'], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             text=True, env={**ENVIRONMENT, **self.environment})
+        # Nothing says that it is listening: restart until it has heard one.
+        while not select.select([p.stdout], [], [], 0)[0]:
+            self.ok('restart', 'web')
+        event = json.loads(p.stdout.readline())
+        self.assertEqual((event['event'], event['name'], event['reason'], event['status']),
+                         ('ActorGone', 'web.1', 'signal', signal.SIGTERM))
+        self.stop()
+        out, err = p.communicate(timeout=60)
+        self.assertEqual(p.returncode, 3)
+        self.assertIn('The arbiter is gone.', err)
+        self.assertLessEqual({json.loads(x)['name'] for x in out.splitlines()}, {'web.1'})
+
+
+class WithoutArbiter(Case):
+    def test_not_running(self):
+        self.fails(3, r'No arbiter runs in .*arbiterd --runtime-dir=', 'status')
+        self.fails(3, r'No arbiter runs in /nonexistent', '--runtime-dir=/nonexistent', 'list-actors')
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(os.path.join(self.directory, 'private'))
+        self.fails(3, 'left its socket behind', 'ping', 'web')
+
+    def test_silent_arbiter(self):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(os.path.join(self.directory, 'private'))
+            s.listen(1)
+            self.fails(1, 'does not answer', 'list-actors', '--timeout=50ms')
+
+    def test_long_path(self):
+        self.directory = os.path.join(self.directory, 100 * 'x')
+        os.mkdir(self.directory)
+        self.environment = {'ARBITER_RUNTIME_DIR': self.directory}
+        self.fails(3, 'No arbiter runs in', 'status')
+
+    def test_usage(self):
+        self.fails(2, r'did you mean --json\?', '--jsno')
+        self.fails(2, r'--json needs a value', '--json')
+        self.fails(2, r'expected pretty, short or off', '--json=nice')
+        self.fails(2, r'takes no value', '--quiet=3')
+        self.fails(2, r'Unknown option -z', '-z')
+        self.fails(2, r'Did you mean "status"\?', 'statsu')
+        self.fails(2, r'Too few arguments\. Usage: arbiterctl send NAME', 'send', 'web.1')
+        self.fails(2, r'no span of time', '--timeout=soon', 'status')
+        status, out, err = ctl('list-actors', env={'XDG_RUNTIME_DIR': ''} if os.geteuid() else self.environment)
+        self.assertIn(status, (2, 3))
+        self.assertTrue(re.match(r'arbiterctl \d+\.\d+\.\d+\n$', self.ok('--version')))
+
+    def test_full_disk(self):
+        with open('/dev/full', 'w', encoding='utf-8') as full:
+            p = subprocess.run([ARBITERCTL, '--help'], stdout=full, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+        self.assertEqual(p.returncode, 1)
+        self.assertIn('Cannot write the answer', p.stderr)
+
+    def write(self, name, text):
+        with open(os.path.join(self.directory, name), 'w', encoding='utf-8') as f:
+            f.write(text)
+
+    def test_verify(self):
+        self.write('good.monitor', '[Monitor]\nWorkers=2\n[Actor]\nExec=/bin/sleep 1000\n')
+        self.assertEqual(self.ok('verify', '--config-dir', self.directory), '1 file, 0 errors, 0 warnings\n')
+        self.write('bad.monitor', '[Monitor]\nWorkers=many\n[Actor]\nExec=/bin/true\nColour=red\n')
+        status, out, err = ctl('verify', '--config-dir=' + self.directory)
+        self.assertEqual((status, out), (1, '2 files, 1 error, 1 warning\n'))
+        self.assertIn('bad.monitor:2: error: ', err)
+        self.assertIn('bad.monitor:5: warning: ', err)
+        status, out, err = ctl('verify', os.path.join(self.directory, 'bad.monitor'), '--json=short')
+        self.assertEqual((status, err), (1, ''))
+        self.assertEqual([(r['line'], r['level']) for r in json.loads(out)], [(2, 'error'), (5, 'warning')])
+        self.fails(2, 'is no configuration file', 'verify', '/etc/passwd')
+
+
+class Many(WithArbiter):
+    actors = 1000
+
+    def test_all_are_listed(self):
+        self.assertEqual(len(self.ok('list-actors', '--no-legend').splitlines()), 1000)
+        rows = self.json('list-actors')
+        self.assertEqual([r['name'] for r in rows], ['web.%d' % i for i in range(1, 1001)])
+
+
+if __name__ == '__main__':
+    unittest.main(argv=sys.argv[:1], verbosity=1)
