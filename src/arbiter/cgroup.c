@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Leaf cgroups of process actors: find the delegated subtree, make, kill, read and remove leaves. Called by the
- * process spawner and by status. Must never touch a cgroup outside the subtree that it was given, nor wait. */
+/* Leaf cgroups of process actors: find the delegated subtree, make, kill, read and remove leaves. Called by
+ * the process spawner and by status. Must never touch a cgroup outside the subtree that it was given, nor
+ * wait. */
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -163,7 +164,8 @@ static int find_own_subtree(char **ret_dir, char **ret_path) {
 }
 
 static bool subtree_is_writable(int fd) {
-        return faccessat(fd, ".", W_OK, AT_EACCESS) == 0 && faccessat(fd, "cgroup.procs", W_OK, AT_EACCESS) == 0;
+        return faccessat(fd, ".", W_OK, AT_EACCESS) == 0 &&
+                faccessat(fd, "cgroup.procs", W_OK, AT_EACCESS) == 0;
 }
 
 int cgroup_root_open(const char *dir, struct cgroup_root *ret) {
@@ -361,8 +363,8 @@ static int leaf_read_pids(const struct cgroup_leaf *leaf, pid_t **ret, size_t *r
         return 0;
 }
 
-/* Holds the process by a pidfd first and then looks again whether it is in the leaf: the pid may be somebody else's by
- * now. */
+/* Holds the process by a pidfd first and then looks again whether it is in the leaf: the pid may be somebody
+ * else's by now. */
 static void leaf_kill_pid(const struct cgroup_leaf *leaf, pid_t pid) {
         _cleanup_close_ int pidfd = pidfd_open_pid(pid);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a program runs as, and the words for what failed on the way there. Filled by configuration, used by the process
- * spawner. Must never look anything up while a process is being spawned: NSS may block. */
+/* What a program runs as, and the words for what failed on the way there. Filled by configuration, used by
+ * the process spawner. Must never look anything up while a process is being spawned: NSS may block. */
 
 #include <ctype.h>
 #include <grp.h>
@@ -86,7 +86,8 @@ int exec_context_set_env(struct exec_context *c, const char *name, const char *v
         return 0;
 }
 
-/* A number that may stand for a user or group; (uid_t) -1 and its 16-bit twin are "no change" to the kernel. */
+/* A number that may stand for a user or group; (uid_t) -1 and its 16-bit twin are "no change" to the kernel.
+ * */
 static bool parse_id(const char *s, uint32_t *ret) {
         unsigned long id;
         char *end;
@@ -388,7 +389,12 @@ static const char *failure_object(const struct exec_failure *f, const struct exe
         }
 }
 
-char *exec_failure_format(const struct exec_failure *f, const struct exec_context *c, char *buffer, size_t size) {
+char *exec_failure_format(
+                const struct exec_failure *f,
+                const struct exec_context *c,
+                char *buffer,
+                size_t size) {
+
         char number[16];
         const char *object = failure_object(f, c, number), *text = strerrordesc_np(f->error);
         bool to = f->step == EXEC_STEP_SETUID || f->step == EXEC_STEP_SETGID || f->step == EXEC_STEP_CHDIR;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What a program runs as: command line, environment, credentials, limits (DESIGN.md 4.1 point 6). Plain data, filled by
- * the configuration, resolved once, then used read-only by each spawn. */
+/* What a program runs as: command line, environment, credentials, limits (DESIGN.md 4.1 point 6). Plain
+ * data, filled by the configuration, resolved once, then used read-only by each spawn. */
 
 #include <sys/resource.h>
 #include <sys/types.h>
@@ -28,7 +28,7 @@ struct exec_context {
         mode_t umask;
         int nice;
         struct exec_limit limits[RLIM_NLIMITS];
-        rlim_t soft_nofile;        /* what the arbiter found at its own start, restored unless limits[] says else; 0: leave */
+        rlim_t soft_nofile;        /* what the arbiter found at its start, unless limits[] says else; 0: leave */
         bool keep_process_group;   /* default is a session (and so process group) of its own */
         int parent_death_signal;   /* PR_SET_PDEATHSIG, sent when the *thread* that spawned it ends; 0: none */
 
@@ -77,10 +77,10 @@ void exec_context_init(struct exec_context *c);
 /* Frees what it owns and initialises it again. Takes one half filled. */
 void exec_context_free(struct exec_context *c);
 
-/* Looks up user and groups (may block in NSS: call it when configuration is loaded, not at each spawn) and adds USER,
- * LOGNAME, HOME and SHELL to the environment when `user` is set and they are not. Without privileges the own user and
- * group resolve to "no change". -ESRCH: no such user, -ENOENT: no such group, ret_failure says which step. May be
- * repeated. */
+/* Looks up user and groups (may block in NSS: call it when configuration is loaded, not at each spawn) and
+ * adds USER, LOGNAME, HOME and SHELL to the environment when `user` is set and they are not. Without
+ * privileges the own user and group resolve to "no change". -ESRCH: no such user, -ENOENT: no such group,
+ * ret_failure says which step. May be repeated. */
 int exec_context_resolve(struct exec_context *c, struct exec_failure *ret_failure);
 
 /* Adds or replaces one variable. -EINVAL for a bad name. */
@@ -88,11 +88,16 @@ int exec_context_set_env(struct exec_context *c, const char *name, const char *v
 /* The value or NULL; borrowed. */
 const char *exec_context_get_env(const struct exec_context *c, const char *name);
 
-/* "setgid to 'nogroup' failed: Operation not permitted", "exec '/bin/x' failed: …". Truncates; returns buffer. */
-char *exec_failure_format(const struct exec_failure *f, const struct exec_context *c, char *buffer, size_t size);
+/* "setgid to 'nogroup' failed: Operation not permitted", "exec '/bin/x' failed: …". Truncates; returns
+ * buffer. */
+char *exec_failure_format(
+                const struct exec_failure *f,
+                const struct exec_context *c,
+                char *buffer,
+                size_t size);
 #define EXEC_FAILURE_STRING_MAX 512
-/* The exit status with which a child of process_fork() reports a failed step (200 + step, systemd's range), and back:
- * EXEC_STEP_NONE for any other status. */
+/* The exit status with which a child of process_fork() reports a failed step (200 + step, systemd's range),
+ * and back: EXEC_STEP_NONE for any other status. */
 int exec_step_to_exit_status(enum exec_step step);
 enum exec_step exec_step_from_exit_status(int status);
 const char *exec_step_to_string(enum exec_step step);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Sockets of ListenStream= and ListenDatagram=. Called when a monitor or actor that has them starts, and on reload. Must
- * never look a name up, nor take a unix socket away from somebody who listens on it. */
+/* Sockets of ListenStream= and ListenDatagram=. Called when a monitor or actor that has them starts, and on
+ * reload. Must never look a name up, nor take a unix socket away from somebody who listens on it. */
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -219,7 +219,13 @@ static int grow(struct listen_sockets *s, const char *name, char **ret_names) {
         return 0;
 }
 
-int listen_sockets_add(struct listen_sockets *s, const char *address, int type, const char *name, int backlog) {
+int listen_sockets_add(
+                struct listen_sockets *s,
+                const char *address,
+                int type,
+                const char *name,
+                int backlog) {
+
         struct listen_address a;
         char *names;
         int r, fd;

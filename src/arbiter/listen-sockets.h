@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Sockets of ListenStream= and ListenDatagram=: parsed from systemd.socket(5)'s forms, bound once by the arbiter, passed
- * to each worker as LISTEN_FDS. */
+/* Sockets of ListenStream= and ListenDatagram=: parsed from systemd.socket(5)'s forms, bound once by the
+ * arbiter, passed to each worker as LISTEN_FDS. */
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -22,11 +22,12 @@ struct listen_address {
         } u;
 };
 
-/* "8080", "127.0.0.1:8080", "[::1]:8080", "[fe80::1%eth0]:8080", "/run/x.sock", "@abstract". Addresses are literal:
- * no name is looked up. -EINVAL, -ENAMETOOLONG, -ENODEV (no such interface), -ESOCKTNOSUPPORT. */
+/* "8080", "127.0.0.1:8080", "[::1]:8080", "[fe80::1%eth0]:8080", "/run/x.sock", "@abstract". Addresses are
+ * literal: no name is looked up. -EINVAL, -ENAMETOOLONG, -ENODEV (no such interface), -ESOCKTNOSUPPORT. */
 int listen_address_parse(const char *s, int type, struct listen_address *ret);
-/* Binds (and listens); blocking, as programs of LISTEN_FDS expect (systemd's NonBlocking=no). A unix socket in the way is removed only if it is a socket and nobody listens there; else
- * -EADDRINUSE. backlog <= 0: SOMAXCONN. */
+/* Binds (and listens); blocking, as programs of LISTEN_FDS expect (systemd's NonBlocking=no). A unix socket
+ * in the way is removed only if it is a socket and nobody listens there; else -EADDRINUSE. backlog <= 0:
+ * SOMAXCONN. */
 int listen_address_bind(const struct listen_address *a, int backlog, int *ret_fd);
 
 struct listen_sockets {
@@ -37,10 +38,15 @@ struct listen_sockets {
 };
 #define LISTEN_SOCKETS_INIT ((struct listen_sockets){})
 
-/* Parses, binds, appends. name: as FileDescriptorName=, at most 255 printable ASCII characters without ':'; NULL:
- * "unknown", as systemd. -EINVAL, -E2BIG beyond PROCESS_LISTEN_FDS_MAX, or an error of the above; the set is then
- * unchanged. */
-int listen_sockets_add(struct listen_sockets *s, const char *address, int type, const char *name, int backlog);
+/* Parses, binds, appends. name: as FileDescriptorName=, at most 255 printable ASCII characters without ':';
+ * NULL: "unknown", as systemd. -EINVAL, -E2BIG beyond PROCESS_LISTEN_FDS_MAX, or an error of the above; the
+ * set is then unchanged. */
+int listen_sockets_add(
+                struct listen_sockets *s,
+                const char *address,
+                int type,
+                const char *name,
+                int backlog);
 /* Points fds->listen, n_listen and listen_names at the set. */
 void listen_sockets_pass(const struct listen_sockets *s, struct process_fds *fds);
 /* Closes all and unlinks the unix sockets that it bound. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Receives sd_notify(3) messages of plain programs. Called by the process spawner's loop sources. Must never believe a
- * message without its sender's kernel credentials, nor let a sender put descriptors into our table. */
+/* Receives sd_notify(3) messages of plain programs. Called by the process spawner's loop sources. Must never
+ * believe a message without its sender's kernel credentials, nor let a sender put descriptors into our
+ * table. */
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -110,8 +111,8 @@ static bool is_of_process(const struct process *p, pid_t pid) {
         return p->own_group && getpgid(pid) == p->pid;
 }
 
-/* The uid bars a stranger who sends and dies, so that the program may get his pid before we look; the pid bars other
- * programs of the same user. */
+/* The uid bars a stranger who sends and dies, so that the program may get his pid before we look; the pid
+ * bars other programs of the same user. */
 static bool sender_is_allowed(const struct notify_socket *s, const struct process *p, const struct ucred *u) {
         return (u->uid == s->uid || u->uid == 0) && is_of_process(p, u->pid);
 }
@@ -191,7 +192,11 @@ static const struct ucred *find_credentials(struct msghdr *mh) {
         return NULL;
 }
 
-int notify_socket_receive(const struct notify_socket *s, const struct process *p, struct notify_message *ret) {
+int notify_socket_receive(
+                const struct notify_socket *s,
+                const struct process *p,
+                struct notify_message *ret) {
+
         /* Room for the credentials only, which come first: the kernel then drops descriptors unseen. */
         union {
                 struct cmsghdr header;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The receiving end of the sd_notify(3) protocol for programs that know nothing of arbiter (DESIGN.md 4.1 point 5).
+/* The receiving end of the sd_notify(3) protocol for programs that know nothing of arbiter (DESIGN.md 4.1
+ * point 5).
  *
- * One socket per program, not one for all: the queue of an AF_UNIX datagram socket holds few messages (10 by default)
- * and a full one blocks its senders, so on a shared socket one program that floods would keep the others' READY=1 and
- * WATCHDOG=1 from us. It costs one descriptor (a plain program has no control link, so pidfd + this = 2 of the budget
- * of 3), 8 us at the start and nothing while idle. The socket says *whose* message it claims to be; the kernel's
- * credentials say whether it is: the sender must be the process itself, in its leaf cgroup, or without one in its
- * process group, and of the program's own uid or root. */
+ * One socket per program, not one for all: the queue of an AF_UNIX datagram socket holds few messages (10 by
+ * default) and a full one blocks its senders, so on a shared socket one program that floods would keep the
+ * others' READY=1 and WATCHDOG=1 from us. It costs one descriptor (a plain program has no control link, so
+ * pidfd + this = 2 of the budget of 3) and nothing while idle. The socket says *whose*
+ * message it claims to be; the kernel's credentials say whether it is: the sender must be the process
+ * itself, in its leaf cgroup, or without one in its process group, and of the program's own uid or root. */
 
 #include "arbiter/process.h"
 
@@ -29,7 +30,7 @@ enum notify_flags {
         NOTIFY_RELOADING = 1 << 2,
         NOTIFY_WATCHDOG = 1 << 3,         /* WATCHDOG=1 */
         NOTIFY_WATCHDOG_TRIGGER = 1 << 4, /* WATCHDOG=trigger: treat as if the watchdog had expired */
-        NOTIFY_BARRIER = 1 << 5,          /* the descriptor was closed already: all earlier messages came before this */
+        NOTIFY_BARRIER = 1 << 5,          /* its descriptor is closed already */
         NOTIFY_STATUS = 1 << 6,
         NOTIFY_ERRNO = 1 << 7,
         NOTIFY_WATCHDOG_USEC = 1 << 8,
@@ -48,13 +49,16 @@ struct notify_message {
         char text[NOTIFY_DATAGRAM_MAX + 1];
 };
 
-/* Binds DIR/NAME (mode 0600, owned by uid), or without a directory an abstract name that the kernel picks. A socket left
- * over at the path is replaced. -ENAMETOOLONG: use dir NULL. */
+/* Binds DIR/NAME (mode 0600, owned by uid), or without a directory an abstract name that the kernel picks. A
+ * socket left over at the path is replaced. -ENAMETOOLONG: use dir NULL. */
 int notify_socket_open(const char *dir, const char *name, uid_t uid, struct notify_socket *ret);
 /* Closes and unlinks. */
 void notify_socket_done(struct notify_socket *s);
 
-/* One datagram. 1: *ret is a message of p. 0: one was thrown away (malformed, too long, foreign sender). -EAGAIN: no
- * more. Descriptors that come along never enter our table: the kernel drops them. p must not be reaped yet: drain the
- * socket between process_peek() and process_reap(). */
-int notify_socket_receive(const struct notify_socket *s, const struct process *p, struct notify_message *ret);
+/* One datagram. 1: *ret is a message of p. 0: one was thrown away (malformed, too long, foreign sender).
+ * -EAGAIN: no more. Descriptors that come along never enter our table: the kernel drops them. p must not be
+ * reaped yet: drain the socket between process_peek() and process_reap(). */
+int notify_socket_receive(
+                const struct notify_socket *s,
+                const struct process *p,
+                struct notify_message *ret);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The child's side of process_spawn() and process_fork(). In the first case it runs in the parent's memory, beside the
- * parent's other threads, with the calling thread's TLS: so nothing here may call libc (errno, locks, set*id() that
- * signals the parent's threads), allocate, or be instrumented by a sanitizer. System calls are made by hand. */
+/* The child's side of process_spawn() and process_fork(). In the first case it runs in the parent's memory,
+ * beside the parent's other threads, with the calling thread's TLS: so nothing here may call libc (errno,
+ * locks, set*id() that signals the parent's threads), allocate, or be instrumented by a sanitizer. System
+ * calls are made by hand. */
 
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -79,8 +80,8 @@ _noinline_ long child_clone(struct clone_args *args, struct child_plan *plan) {
 #if defined(__x86_64__) && defined(__LP64__)
         long ret;
 
-        /* The child comes back on its own stack and must not return from here: it calls child_main(), whose frame is
-         * the first one there. */
+        /* The child comes back on its own stack and must not return from here: it calls child_main(), whose
+         * frame is the first one there. */
         __asm__ volatile("syscall\n\t"
                          "testq %%rax, %%rax\n\t"
                          "jnz 1f\n\t"

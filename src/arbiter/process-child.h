@@ -5,7 +5,8 @@
 
 #include "arbiter/process.h"
 
-/* All of it made by the parent beforehand. The child may write to it: it shares the parent's memory, or has a copy. */
+/* All of it made by the parent beforehand. The child may write to it: it shares the parent's memory, or has
+ * a copy. */
 struct child_plan {
         const struct exec_context *context; /* NULL: only for process_fork() */
         char **argv, **envp;
@@ -23,11 +24,12 @@ struct child_plan {
 
 /* All but the exec. 0, or a negative errno with plan->failure filled. */
 int child_setup(struct child_plan *plan);
-/* child_setup(), exec; a failure goes to plan->failure or the pipe. Its type is the entry of a cloned child. */
+/* child_setup(), exec; a failure goes to plan->failure or the pipe. Its type is the entry of a cloned child.
+ * */
 _noreturn_ void child_main(void *plan);
 
-/* clone3() of a child that runs child_main(plan) on the given stack, in our memory. The pid, or a negative errno, which
- * is -ENOSYS where the architecture has no code for it. */
+/* clone3() of a child that runs child_main(plan) on the given stack, in our memory. The pid, or a negative
+ * errno, which is -ENOSYS where the architecture has no code for it. */
 struct clone_args;
 long child_clone(struct clone_args *args, struct child_plan *plan);
 /* Sets the signal mask, the two signals that glibc keeps for itself included, and says what it was. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The parent's side of starting a process, and its end. Called by the spawners and by arbiterd. Must never decide
- * anything: no retry, timer, restart or log.
+/* The parent's side of starting a process, and its end. Called by the spawners and by arbiterd. Must never
+ * decide anything: no retry, timer, restart or log.
  *
- * process_spawn() uses CLONE_VM, which costs the same whatever the size of the parent (research/ipc.md 6), but neither
- * vfork() nor CLONE_VFORK: from its setuid() to its exec the child may be stopped by any process of its new user, and a
- * vfork()ing parent would then hang until somebody continued it. So the child has a stack of its own, and the parent
- * waits with a time limit on the futex that the kernel clears and wakes when the child leaves the shared memory
- * (CLONE_CHILD_CLEARTID: at exec or exit). */
+ * process_spawn() uses CLONE_VM, which costs the same whatever the size of the parent (research/ipc.md 6),
+ * but neither vfork() nor CLONE_VFORK: from its setuid() to its exec the child may be stopped by any process
+ * of its new user, and a vfork()ing parent would then hang until somebody continued it. So the child has a
+ * stack of its own, and the parent waits with a time limit on the futex that the kernel clears and wakes
+ * when the child leaves the shared memory (CLONE_CHILD_CLEARTID: at exec or exit). */
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -31,9 +31,9 @@
 #define EXEC_TIMEOUT (5 * USEC_PER_SEC)
 #define ORPHANS_PER_CALL 1000
 
-/* While the child of a spawn has dropped its privileges and still shares our memory, only the cleared "dumpable" flag of
- * that memory keeps its user from reading and writing it (ptrace, /proc/PID/mem). Whoever sets the flag again must
- * know that no such child is left: one spawn with credentials at a time. */
+/* While the child of a spawn has dropped its privileges and still shares our memory, only the cleared
+ * "dumpable" flag of that memory keeps its user from reading and writing it (ptrace, /proc/PID/mem). Whoever
+ * sets the flag again must know that no such child is left: one spawn with credentials at a time. */
 static pthread_mutex_t credentials_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static int failed(struct exec_failure *ret_failure, enum exec_step step, int r) {
@@ -223,7 +223,8 @@ static int finish_spawn(
         return 0;
 }
 
-/* Setting credentials clears "dumpable", in shared memory for us too; without it there is no core dump of us. */
+/* Setting credentials clears "dumpable", in shared memory for us too; without it there is no core dump of
+ * us. */
 static void restore_dumpable(int dumpable) {
         if (dumpable == 1 && prctl(PR_GET_DUMPABLE) != 1)
                 (void) prctl(PR_SET_DUMPABLE, 1);

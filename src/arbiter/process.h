@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Starting, signalling and reaping one process: effects only. No retries, no timers, no restart decisions, no logging.
- * Signals go to the pidfd, or to the process group while the unreaped child holds its number; never to a pid that was
- * reaped. */
+/* Starting, signalling and reaping one process: effects only. No retries, no timers, no restart decisions,
+ * no logging. Signals go to the pidfd, or to the process group while the unreaped child holds its number;
+ * never to a pid that was reaped. */
 
 #include "arbiter/cgroup.h"
 #include "arbiter/exec-context.h"
@@ -15,7 +15,8 @@ enum {
 };
 #define PROCESS_LISTEN_FDS_MAX 1024
 
-/* What the child has besides its context. All borrowed; the descriptors stay the caller's and stay O_CLOEXEC. */
+/* What the child has besides its context. All borrowed; the descriptors stay the caller's and stay
+ * O_CLOEXEC. */
 struct process_fds {
         int standard[3];          /* a descriptor or PROCESS_FD_* */
         const int *listen;        /* become 3 … 3+n-1: LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES */
@@ -50,10 +51,10 @@ struct process_exit {
         bool oom_kill; /* its leaf counts an OOM kill, and it died by SIGKILL */
 };
 
-/* Runs c->path. When it returns 0 the program has been executed: a failing exec, or any step before, is the return
- * value, with the step in *ret_failure, and nothing is left behind. leaf may be NULL. Blocks until the exec (about
- * 0.1 ms); a child that is kept from it (SIGSTOP by another process of its user, a hung file system) is continued, and
- * killed after 5 s: -ETIMEDOUT. Any thread may call it. */
+/* Runs c->path. When it returns 0 the program has been executed: a failing exec, or any step before, is the
+ * return value, with the step in *ret_failure, and nothing is left behind. leaf may be NULL. Blocks until
+ * the exec (about 0.1 ms); a child that is kept from it (SIGSTOP by another process of its user, a hung file
+ * system) is continued, and killed after 5 s: -ETIMEDOUT. Any thread may call it. */
 int process_spawn(
                 const struct exec_context *c,
                 const struct process_fds *fds,
@@ -61,11 +62,11 @@ int process_spawn(
                 struct process *ret,
                 struct exec_failure *ret_failure);
 
-/* fork() of the program itself. 1 in the parent; 0 in the child, which is then in its leaf, session and credentials (c
- * may be NULL: unchanged), with default signal dispositions, an empty mask, no descriptors but 0-2, fds->listen and the
- * mailbox (*ret_mailbox in the child; untouched in the parent). The environment is the parent's. A child in which a
- * step fails leaves by _exit(exec_step_to_exit_status()). The child must not return into code that owns the parent's
- * descriptors or loops. */
+/* fork() of the program itself. 1 in the parent; 0 in the child, which is then in its leaf, session and
+ * credentials (c may be NULL: unchanged), with default signal dispositions, an empty mask, no descriptors
+ * but 0-2, fds->listen and the mailbox (*ret_mailbox in the child; untouched in the parent). The environment
+ * is the parent's. A child in which a step fails leaves by _exit(exec_step_to_exit_status()). The child must
+ * not return into code that owns the parent's descriptors or loops. */
 int process_fork(
                 const struct exec_context *c,
                 const struct process_fds *fds,
@@ -74,23 +75,24 @@ int process_fork(
                 int *ret_mailbox,
                 struct exec_failure *ret_failure);
 
-/* How it ended, without reaping: the pid and the process group stay reserved, so that process_kill_all() may end what
- * is left. -EAGAIN while it lives. */
+/* How it ended, without reaping: the pid and the process group stay reserved, so that process_kill_all() may
+ * end what is left. -EAGAIN while it lives. */
 int process_peek(const struct process *p, struct process_exit *ret);
 /* The same, and reaps: pidfd closed, pid 0. -EAGAIN while it lives. */
 int process_reap(struct process *p, struct process_exit *ret);
-/* Closes the pidfd of a process that is not to be reaped (in a forked child, or after adoption by somebody else). */
+/* Closes the pidfd of a process that is not to be reaped (in a forked child, or after adoption by somebody
+ * else). */
 void process_done(struct process *p);
 
 /* By pidfd; SIGCONT follows SIGTERM and SIGABRT. -ESRCH once reaped; 0 for a zombie. */
 int process_signal(const struct process *p, int signal);
-/* SIGKILL for all: the leaf if there is one (also after the reaping), else process group and process (before it only:
- * then -ESRCH). A descendant that left both is out of reach. */
+/* SIGKILL for all: the leaf if there is one (also after the reaping), else process group and process (before
+ * it only: then -ESRCH). A descendant that left both is out of reach. */
 int process_kill_all(const struct process *p);
 
 /* arbiterd only: descendants whose parents died become our children. */
 int process_become_subreaper(void);
-/* Reaps dead children that are nobody's: known(pid) true means that process_reap() will come for it. Stops at the first
- * known one (waitid() shows one zombie at a time), so call it on SIGCHLD *and* after each process_reap(). At most 1000
- * a call. Returns how many were reaped. */
+/* Reaps dead children that are nobody's: known(pid) true means that process_reap() will come for it. Stops
+ * at the first known one (waitid() shows one zombie at a time), so call it on SIGCHLD *and* after each
+ * process_reap(). At most 1000 a call. Returns how many were reaped. */
 int process_reap_orphans(bool (*known)(pid_t pid, void *userdata), void *userdata);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* pidfds by raw system calls (glibc has wrappers from 2.36 on only). Used by whoever watches a process. Must never turn a
- * stored pid into a pidfd on its own account: see the header. */
+/* pidfds by raw system calls (glibc has wrappers from 2.36 on only). Used by whoever watches a process. Must
+ * never turn a stored pid into a pidfd on its own account: see the header. */
 
 #include <fcntl.h>
 #include <stdio.h>

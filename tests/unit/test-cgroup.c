@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Leaf cgroups in a subtree of the machine's cgroup2 mount; skipped where there is none that we may write. */
+/* Leaf cgroups in a subtree of the machine's cgroup2 mount; skipped where there is none that we may write.
+ * */
 
 #include <fcntl.h>
 #include <poll.h>
@@ -258,7 +259,8 @@ static void test_fork_into_leaf(void **state) {
         cgroup_root_done(&root);
 }
 
-/* In a process of its own: enters a leaf, and must find the subtree by systemd's mark, there and from below. */
+/* In a process of its own: enters a leaf, and must find the subtree by systemd's mark, there and from below.
+ * */
 static int find_own(const struct cgroup_root *root) {
         struct cgroup_root found;
 

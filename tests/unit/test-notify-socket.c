@@ -135,7 +135,8 @@ static void test_malformed(void **state) {
         notify_socket_done(&s);
 }
 
-/* sd_notify_barrier() waits until the descriptor that it sent is closed. Many descriptors must not stay with us. */
+/* sd_notify_barrier() waits until the descriptor that it sent is closed. Many descriptors must not stay with
+ * us. */
 static void test_descriptors_are_dropped(void **state) {
         struct notify_socket s;
         struct notify_message m;

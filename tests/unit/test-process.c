@@ -171,8 +171,8 @@ static void assert_no_children(void) {
         assert_int_equal(errno, ECHILD);
 }
 
-/* process_spawn() returns when the child has left our memory; the kernel then still closes what is O_CLOEXEC and lays
- * out the new stack, and /proc shows that. */
+/* process_spawn() returns when the child has left our memory; the kernel then still closes what is O_CLOEXEC
+ * and lays out the new stack, and /proc shows that. */
 static void await_settled(pid_t pid, const char *expected_fds) {
         char dir[64], have[1024];
 
