@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Interface io.arbiter.Arbiter1.Actor: actors as objects. Called by sd-bus. Methods parse and hand over to verbs.c; nothing is
- * kept for an actor here. */
+/* Interface io.arbiter.Arbiter1.Actor: actors as objects. Called by sd-bus. Methods parse and hand over to
+ * verbs.c; nothing is kept for an actor here. */
 
 #include "bus/vtables.h"
 
@@ -33,7 +33,8 @@ static int fill_object(struct bus_connection *c, const char *id, struct actor_ob
         return 1;
 }
 
-int bus_actor_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret, sd_bus_error *error) {
+int bus_actor_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
+                sd_bus_error *error) {
         _cleanup_free_ char *id = NULL;
         struct actor_object *o;
         int r;
@@ -146,7 +147,8 @@ const sd_bus_vtable bus_actor_vtable[] = {
                         SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Send", SD_BUS_ARGS("s", command, "av", arguments, "a{sv}", options),
                         SD_BUS_RESULT("v", result), method_send, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Stop", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_stop, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                        "Stop", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_stop, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Kill", SD_BUS_ARGS("i", signal), SD_BUS_NO_RESULT, method_kill,
                         SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Restart", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_restart,

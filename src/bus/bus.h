@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* An arbiter's face on D-Bus (DESIGN.md 5.3): what the arbiter keeps and calls. The arbiter owns one face, made when it first
- * listens, and frees it before it goes. */
+/* An arbiter's face on D-Bus (DESIGN.md 5.3): what the arbiter keeps and calls. The arbiter owns one face,
+ * made when it first listens, and frees it before it goes. */
 
 #include <arbiter/_common.h>
 
@@ -12,11 +12,12 @@ struct bus_face;
 
 /* Subscribes to the arbiter and serves nothing yet. The arbiter must outlive it. */
 int bus_face_new(arbiter *a, struct bus_face **ret);
-/* Closes all connections and the socket, without answering what is pending. Never inside a call from this face. */
+/* Closes all connections and the socket, without answering what is pending. Never inside a call from this
+ * face. */
 struct bus_face *bus_face_free(struct bus_face *f);
 DEFINE_CLEANUP(struct bus_face *, bus_face_free);
 
-/* Serves peer to peer on an AF_UNIX socket of mode 0600, in a directory that is made with mode 0700 if it is missing.
- * -EADDRINUSE: another one listens there; -EEXIST: the path is no socket; -EPERM: others may write to the directory;
- * -EALREADY: the face listens already. */
+/* Serves peer to peer on an AF_UNIX socket of mode 0600, in a directory that is made with mode 0700 if it is
+ * missing. -EADDRINUSE: another one listens there; -EEXIST: the path is no socket; -EPERM: others may write
+ * to the directory; -EALREADY: the face listens already. */
 int bus_face_listen(struct bus_face *f, const char *path);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One connection: the vtables on one sd_bus, its drive from the arbiter's loop, and the calls that wait for futures. Called by
- * the private socket for each peer, and by the loop.
+/* One connection: the vtables on one sd_bus, its drive from the arbiter's loop, and the calls that wait for
+ * futures. Called by the private socket for each peer, and by the loop.
  *
- * The drive is ours, not sd_bus_attach_event(), for one reason: a peer that sends requests and does not read the answers
- * must not make us keep them all. Such a peer is not read from until it reads. Signals do not wait for it: past their bound it is
- * disconnected. Nothing here may block, or free a connection while sd-bus is inside it. */
+ * The drive is ours, not sd_bus_attach_event(), for one reason: a peer that sends requests and does not read
+ * the answers must not make us keep them all. Such a peer is not read from until it reads. Signals do not
+ * wait for it: past their bound it is disconnected. Nothing here may block, or free a connection while
+ * sd-bus is inside it. */
 
 #include <sys/epoll.h>
 
@@ -25,12 +26,12 @@ static int register_objects(struct bus_connection *c) {
         r = sd_bus_add_object_vtable(c->bus, NULL, BUS_PATH, BUS_INTERFACE_MANAGER, bus_manager_vtable, c);
         if (r < 0)
                 return r;
-        r = sd_bus_add_fallback_vtable(c->bus, NULL, BUS_PATH_ACTOR, BUS_INTERFACE_ACTOR, bus_actor_vtable, bus_actor_find,
-                        c);
+        r = sd_bus_add_fallback_vtable(c->bus, NULL, BUS_PATH_ACTOR, BUS_INTERFACE_ACTOR, bus_actor_vtable,
+                        bus_actor_find, c);
         if (r < 0)
                 return r;
-        r = sd_bus_add_fallback_vtable(c->bus, NULL, BUS_PATH_MONITOR, BUS_INTERFACE_MONITOR, bus_monitor_vtable,
-                        bus_monitor_find, c);
+        r = sd_bus_add_fallback_vtable(c->bus, NULL, BUS_PATH_MONITOR, BUS_INTERFACE_MONITOR,
+                        bus_monitor_vtable, bus_monitor_find, c);
         if (r < 0)
                 return r;
         r = sd_bus_add_node_enumerator(c->bus, NULL, BUS_PATH_ACTOR, bus_actor_enumerate, c);
@@ -171,14 +172,16 @@ struct bus_connection *bus_connection_free(struct bus_connection *c) {
         return NULL;
 }
 
-int bus_call_new(struct bus_connection *c, sd_bus_message *m, int (*answer)(struct bus_call *c, arbiter_future *f),
-                sd_bus_error *error, struct bus_call **ret) {
+int bus_call_new(struct bus_connection *c, sd_bus_message *m,
+                int (*answer)(struct bus_call *c, arbiter_future *f), sd_bus_error *error,
+                struct bus_call **ret) {
         struct bus_call *call;
 
         if (c->n_calls >= CALLS_MAX)
                 return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
-                                "%u calls of this connection wait for their answers, more are not accepted. Nothing was "
-                                "done: try again when some are answered.", c->n_calls);
+                                "%u calls of this connection wait for their answers, more are not accepted. "
+                                "Nothing was done: try again when some are answered.",
+                                c->n_calls);
         call = calloc(1, sizeof(*call));
         if (!call)
                 return -ENOMEM;
@@ -219,8 +222,8 @@ static void on_resolved(arbiter_future *f, void *userdata) {
         if (sd_bus_error_is_set(&error))
                 (void) sd_bus_reply_method_error(call->message, &error);
         else
-                (void) sd_bus_reply_method_errnof(call->message, r, "The work was done, but its answer cannot be sent: %s.",
-                                strerror(-r));
+                (void) sd_bus_reply_method_errnof(call->message, r,
+                                "The work was done, but its answer cannot be sent: %s.", strerror(-r));
 }
 
 int bus_call_wait(struct bus_call *call, arbiter_future *f) {

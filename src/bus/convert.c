@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Values between D-Bus messages and arbiter messages, by type. Called by the Send methods of the face.
- * Both sides check what they are given (types, nesting, sizes), so nothing is checked twice here; a value that one side
- * refuses ends the copy with that side's error. Nothing here may look at what the values mean. */
+ * Both sides check what they are given (types, nesting, sizes), so nothing is checked twice here; a value
+ * that one side refuses ends the copy with that side's error. Nothing here may look at what the values mean.
+ */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -237,8 +238,8 @@ struct argument {
         const char *expected;
 };
 
-static int append_integer(sd_bus_message *from, const struct argument *a, const struct integer *type, char came,
-                arbiter_message *to, sd_bus_error *error) {
+static int append_integer(sd_bus_message *from, const struct argument *a, const struct integer *type,
+                char came, arbiter_message *to, sd_bus_error *error) {
         union basic v = {};
         struct number n;
         int r;
@@ -255,8 +256,8 @@ static int append_integer(sd_bus_message *from, const struct argument *a, const 
                 else
                         (void) snprintf(text, sizeof(text), "%" PRIu64, n.value);
                 return bus_error_bad_arguments(error,
-                                "Argument %u of \"%s\" must fit its type \"%c\" (%s), and %s came.", a->index,
-                                bus_quote(a->command).s, type->type, type->description, text);
+                                "Argument %u of \"%s\" must fit its type \"%c\" (%s), and %s came.",
+                                a->index, bus_quote(a->command).s, type->type, type->description, text);
         }
         v = number_store(type->type, n);
         return arbiter_message_append_basic(to, type->type, &v);
@@ -275,8 +276,8 @@ static int append_in_variant(sd_bus_message *from, const char *came, arbiter_mes
 }
 
 /* Inside the variant that holds the argument, whose contents have the signature came. */
-static int append_argument(sd_bus_message *from, const struct argument *a, const char *came, arbiter_message *to,
-                sd_bus_error *error) {
+static int append_argument(sd_bus_message *from, const struct argument *a, const char *came,
+                arbiter_message *to, sd_bus_error *error) {
         const struct integer *wanted = find_integer(a->expected);
 
         if (streq(a->expected, came))
@@ -287,11 +288,12 @@ static int append_argument(sd_bus_message *from, const struct argument *a, const
                 return append_integer(from, a, wanted, came[0], to, error);
         return bus_error_bad_arguments(error,
                         "Argument %u of \"%s\" must be of type \"%s\"%s%s%s, and \"%s\" came.", a->index,
-                        bus_quote(a->command).s, a->expected, wanted ? " (" : "", wanted ? wanted->description : "",
-                        wanted ? ")" : "", came);
+                        bus_quote(a->command).s, a->expected, wanted ? " (" : "",
+                        wanted ? wanted->description : "", wanted ? ")" : "", came);
 }
 
-static int convert_argument(sd_bus_message *from, const struct argument *a, arbiter_message *to, sd_bus_error *error) {
+static int convert_argument(
+                sd_bus_message *from, const struct argument *a, arbiter_message *to, sd_bus_error *error) {
         const char *contents;
         char came[SIGNATURE_MAX + 1], type;
         int r;
@@ -323,12 +325,13 @@ static unsigned count_types(const char *signature) {
         return n;
 }
 
-static int wrong_number(const char *command, const char *signature, bool more, unsigned came, sd_bus_error *error) {
+static int wrong_number(
+                const char *command, const char *signature, bool more, unsigned came, sd_bus_error *error) {
         unsigned wanted = count_types(signature);
 
         return bus_error_bad_arguments(error, "\"%s\" takes %u argument%s (\"%s\"), and %s%u came.",
-                        bus_quote(command).s, wanted, wanted == 1 ? "" : "s", signature, more ? "more than " : "",
-                        came);
+                        bus_quote(command).s, wanted, wanted == 1 ? "" : "s", signature,
+                        more ? "more than " : "", came);
 }
 
 int convert_arguments(sd_bus_message *from, const char *command, const char *signature, arbiter_message *to,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Failures as D-Bus errors: from errnos of the operator's verbs, and from the outcomes of futures. Called by the methods of the
- * face. What comes from outside (names, texts of actors) is made fit for a bus here: an invalid string would make the
- * client's library drop the whole connection. */
+/* Failures as D-Bus errors: from errnos of the operator's verbs, and from the outcomes of futures. Called by
+ * the methods of the face. What comes from outside (names, texts of actors) is made fit for a bus here: an
+ * invalid string would make the client's library drop the whole connection. */
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,15 +19,21 @@ static const struct errno_info {
           "There is no actor or monitor \"%s\". \"arbiterctl status\" shows those that there are." },
         { ENOENT, BUS_ERROR_UNKNOWN_COMMAND,
           "\"%s\" has no such command. \"arbiterctl introspect\" shows those that it has." },
-        { EEXIST, BUS_ERROR_NAME_TAKEN, "The name \"%s\" is taken. Stop that one first, or choose another name." },
-        { EINVAL, BUS_ERROR_BAD_ARGUMENTS, "What was asked of \"%s\" is not possible: the values contradict it." },
-        { ERANGE, BUS_ERROR_BAD_ARGUMENTS, "What was asked of \"%s\" is not possible: a value is out of range." },
+        { EEXIST, BUS_ERROR_NAME_TAKEN,
+          "The name \"%s\" is taken. Stop that one first, or choose another name." },
+        { EINVAL, BUS_ERROR_BAD_ARGUMENTS,
+          "What was asked of \"%s\" is not possible: the values contradict it." },
+        { ERANGE, BUS_ERROR_BAD_ARGUMENTS,
+          "What was asked of \"%s\" is not possible: a value is out of range." },
         { ENOBUFS, BUS_ERROR_OVERLOAD, "\"%s\" takes no more for now. Nothing was done: try again later." },
-        { EAGAIN, BUS_ERROR_RESTARTING, "\"%s\" is being restarted. Nothing was done: try again when it is running." },
+        { EAGAIN, BUS_ERROR_RESTARTING,
+          "\"%s\" is being restarted. Nothing was done: try again when it is running." },
         { EACCES, BUS_ERROR_DENIED, "This is not allowed on \"%s\"." },
         { EPERM, BUS_ERROR_DENIED, "This is not allowed on \"%s\"." },
-        { EOPNOTSUPP, BUS_ERROR_NOT_SUPPORTED, "This cannot be done with \"%s\": its kind does not support it." },
-        { EBUSY, BUS_ERROR_BUSY, "\"%s\" is busy with an earlier request of this kind. Try again when that is done." },
+        { EOPNOTSUPP, BUS_ERROR_NOT_SUPPORTED,
+          "This cannot be done with \"%s\": its kind does not support it." },
+        { EBUSY, BUS_ERROR_BUSY,
+          "\"%s\" is busy with an earlier request of this kind. Try again when that is done." },
         { EALREADY, BUS_ERROR_BUSY, "This is being done with \"%s\" already." },
         { ESHUTDOWN, BUS_ERROR_DENIED, "The arbiter is stopping, nothing new is begun on \"%s\"." },
         { ECANCELED, BUS_ERROR_CANCELLED, "The request to \"%s\" was cancelled." },
@@ -41,7 +47,8 @@ int bus_error_set_verb(sd_bus_error *e, int error, const char *verb, const char 
         error = error < 0 ? -error : error;
         if (error == ENOENT && streq(verb, "spawn"))
                 return sd_bus_error_setf(e, BUS_ERROR_NO_SUCH_DEFINITION,
-                                "There is no definition \"%s\". The property Definitions lists those that there are.",
+                                "There is no definition \"%s\". The property Definitions lists "
+                                "those that there are.",
                                 t.s);
         for (size_t i = 0; i < ELEMENTSOF(errnos); i++)
                 if (errnos[i].error == error)
@@ -54,19 +61,25 @@ static const char *const outcome_texts[] = {
         [ARBITER_OUTCOME_NOPROC] = "There is no such actor, or that life of it is over. It was not run.",
         [ARBITER_OUTCOME_OVERLOAD] = "The actor's mailbox is full. It was not run: try again later.",
         [ARBITER_OUTCOME_EXPIRED] =
-                "The deadline passed before the actor began. It was not run: try again, or give a longer Timeout.",
-        [ARBITER_OUTCOME_RESTARTING] = "The actor is being restarted. It was not run: try again when it is running.",
+                        "The deadline passed before the actor began. It was not run: try again, or give a "
+                        "longer Timeout.",
+        [ARBITER_OUTCOME_RESTARTING] =
+                        "The actor is being restarted. It was not run: try again when it is running.",
         [ARBITER_OUTCOME_DENIED] = "The actor may not be asked this. It was not run.",
         [ARBITER_OUTCOME_UNKNOWN_COMMAND] =
-                "The actor has no such command. \"arbiterctl introspect\" shows those that it has.",
+                        "The actor has no such command. \"arbiterctl introspect\" shows those that it has.",
         [ARBITER_OUTCOME_BAD_ARGUMENTS] =
-                "The arguments do not match the command's signature. \"arbiterctl introspect\" shows it.",
+                        "The arguments do not match the command's signature. \"arbiterctl introspect\" "
+                        "shows it.",
         [ARBITER_OUTCOME_DEADLOCK] = "The call would wait for itself. It was not run.",
-        [ARBITER_OUTCOME_TIMEOUT] = "The actor had begun when the deadline passed. Whether it finished is not known.",
+        [ARBITER_OUTCOME_TIMEOUT] =
+                        "The actor had begun when the deadline passed. Whether it finished is not known.",
         [ARBITER_OUTCOME_CANCELLED] = "The request was cancelled. Whether it was run is not known.",
         [ARBITER_OUTCOME_CALLEE_DIED] = "The actor died at work on it. How far it came is not known.",
-        [ARBITER_OUTCOME_NO_CONNECTION] = "The connection to the actor was lost. Whether it was run is not known.",
-        [ARBITER_OUTCOME_BROKEN_PROMISE] = "The actor took the request and dropped it unanswered: a bug in it.",
+        [ARBITER_OUTCOME_NO_CONNECTION] =
+                        "The connection to the actor was lost. Whether it was run is not known.",
+        [ARBITER_OUTCOME_BROKEN_PROMISE] =
+                        "The actor took the request and dropped it unanswered: a bug in it.",
 };
 
 static bool error_name_is_valid(const char *s) {
@@ -99,7 +112,8 @@ int bus_error_set_future(sd_bus_error *e, arbiter_future *f) {
                 name = BUS_ERROR_APPLICATION_ERROR;
         if (!text || !*text || !bus_utf8_is_valid(text))
                 text = (size_t) outcome < ELEMENTSOF(outcome_texts) ? outcome_texts[outcome] : NULL;
-        return sd_bus_error_setf(e, name, "%s", text ?: "The outcome is of a kind that this version does not know.");
+        return sd_bus_error_setf(
+                        e, name, "%s", text ?: "The outcome is of a kind that this version does not know.");
 }
 
 int bus_error_bad_arguments(sd_bus_error *e, const char *format, ...) {
@@ -124,7 +138,8 @@ struct quoted bus_quote(const char *s) {
         return q;
 }
 
-/* The length of the valid sequence at s, or 0. RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. */
+/* The length of the valid sequence at s, or 0. RFC 3629: no overlong forms, no surrogates, nothing above
+ * U+10FFFF. */
 static size_t utf8_sequence(const uint8_t *s) {
         static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
         uint32_t c;

@@ -9,7 +9,8 @@
 
 #include "basic/macro.h"
 
-/* Sets the error for a negative errno of a verb on a target, and returns a negative errno to hand to sd-bus. */
+/* Sets the error for a negative errno of a verb on a target, and returns a negative errno to hand to sd-bus.
+ */
 int bus_error_set_verb(sd_bus_error *e, int error, const char *verb, const char *target);
 /* The error of a future that is no reply. */
 int bus_error_set_future(sd_bus_error *e, arbiter_future *f);

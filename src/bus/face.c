@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The face as a whole: made and freed by the arbiter (bus.h), and the little that all its parts share: paths, and strings
- * that are fit for a bus. It may use the arbiter only through arbiter/control.h and the public headers. */
+/* The face as a whole: made and freed by the arbiter (bus.h), and the little that all its parts share:
+ * paths, and strings that are fit for a bus. It may use the arbiter only through arbiter/control.h and the
+ * public headers. */
 
 #include "bus/error.h"
 #include "bus/face.h"

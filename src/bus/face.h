@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The inside of the face: the face, its connections, the calls that wait for a future, and the objects that vtables are
- * called with. One struct bus_connection per sd_bus, whatever is at the other end: the private socket's peers, later the
- * system or session bus. */
+/* The inside of the face: the face, its connections, the calls that wait for a future, and the objects that
+ * vtables are called with. One struct bus_connection per sd_bus, whatever is at the other end: the private
+ * socket's peers, later the system or session bus. */
 
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
@@ -15,15 +15,15 @@
 
 enum {
         CONNECTIONS_MAX = 64,
-        CALLS_MAX = 1024,     /* that wait for a future, per connection; more are refused */
-        QUEUE_PAUSE = 32,     /* messages not taken by the peer: from here on we read no more requests of it ... */
-        QUEUE_DROP = 4096,    /* ... and here it is disconnected: it does not read its signals */
+        CALLS_MAX = 1024,  /* that wait for a future, per connection; more are refused */
+        QUEUE_PAUSE = 32,  /* messages not taken by the peer: from here on we read no more requests ... */
+        QUEUE_DROP = 4096, /* ... and here it is disconnected: it does not read its signals */
         ACTOR_PATH_SIZE = sizeof(BUS_PATH_ACTOR) + 1 + 3 * AID_SIZE,
         TEXT_SIZE = 256,
 };
 
-/* What vtables get as userdata: the properties are read at their offsets. Filled when a path is looked up, valid for that
- * dispatch only. */
+/* What vtables get as userdata: the properties are read at their offsets. Filled when a path is looked up,
+ * valid for that dispatch only. */
 struct actor_object {
         struct bus_connection *connection;
         struct actor_view view;
@@ -68,33 +68,36 @@ struct bus_face {
         struct private_socket *socket;
 };
 
-/* Takes its own reference to the bus, registers all vtables on it and drives it from the arbiter's loop. The connection frees
- * itself when the other end is gone. */
+/* Takes its own reference to the bus, registers all vtables on it and drives it from the arbiter's loop. The
+ * connection frees itself when the other end is gone. */
 int bus_connection_new(struct bus_face *f, sd_bus *bus, struct bus_connection **ret);
 struct bus_connection *bus_connection_free(struct bus_connection *c);
 DEFINE_CLEANUP(struct bus_connection *, bus_connection_free);
 /* To be freed from the loop: safe wherever we are. */
 void bus_connection_doom(struct bus_connection *c);
 
-/* May the sender of this message do it? > 0: yes; < 0: no, with the error set; 0: not known yet, the message comes again when
- * it is: the handler returns 1 and has changed nothing. Peers of the private socket were authorised when they were
- * accepted. */
+/* May the sender of this message do it? > 0: yes; < 0: no, with the error set; 0: not known yet, the message
+ * comes again when it is: the handler returns 1 and has changed nothing. Peers of the private socket were
+ * authorised when they were accepted. */
 enum bus_action { BUS_ACTION_MANAGE_ACTORS, BUS_ACTION_SEND_MESSAGES, BUS_ACTION_RELOAD };
 int bus_authorize(struct bus_connection *c, sd_bus_message *m, enum bus_action action, sd_bus_error *error);
 
-/* A method call that is answered when a future resolves. It outlives its connection: then nobody is answered. */
+/* A method call that is answered when a future resolves. It outlives its connection: then nobody is
+ * answered. */
 struct bus_call {
         struct list_node calls;
         struct bus_connection *connection; /* NULL, and no message: the client has vanished */
         sd_bus_message *message;
-        int (*answer)(struct bus_call *c, arbiter_future *f); /* called for a reply only; < 0 becomes the error */
+        /* Called for a reply only; < 0 becomes the error. */
+        int (*answer)(struct bus_call *c, arbiter_future *f);
         usec_t started_usec;
         uint32_t before;
 };
 
 /* Before the work begins: refuses when too many are waiting. */
-int bus_call_new(struct bus_connection *c, sd_bus_message *m, int (*answer)(struct bus_call *c, arbiter_future *f),
-                sd_bus_error *error, struct bus_call **ret);
+int bus_call_new(struct bus_connection *c, sd_bus_message *m,
+                int (*answer)(struct bus_call *c, arbiter_future *f), sd_bus_error *error,
+                struct bus_call **ret);
 struct bus_call *bus_call_free(struct bus_call *c);
 DEFINE_CLEANUP(struct bus_call *, bus_call_free);
 /* Hands the call over to the future. Returns 1 for the handler to return. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Interface io.arbiter.Arbiter1.Manager: the arbiter as an object. Called by sd-bus. Methods parse, look up, and hand the verbs
- * over to verbs.c and spawn.c. */
+/* Interface io.arbiter.Arbiter1.Manager: the arbiter as an object. Called by sd-bus. Methods parse, look up,
+ * and hand the verbs over to verbs.c and spawn.c. */
 
 #include "bus/error.h"
 #include "bus/vtables.h"
@@ -53,8 +53,8 @@ static int append_monitor(sd_bus_message *reply, const struct monitor_view *v) {
         r = sd_bus_path_encode(BUS_PATH_MONITOR, v->name, &path);
         if (r < 0)
                 return r;
-        return sd_bus_message_append(reply, "(ssuuuuo)", v->name, v->state, v->workers, v->running, v->failed,
-                        v->restarts, path);
+        return sd_bus_message_append(reply, "(ssuuuuo)", v->name, v->state, v->workers, v->running,
+                        v->failed, v->restarts, path);
 }
 
 static int method_list_monitors(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -165,8 +165,8 @@ static int method_list_commands(sd_bus_message *m, void *userdata, sd_bus_error 
         if (r < 0)
                 return r;
         for (size_t i = 0; i < n; i++) {
-                r = sd_bus_message_append(reply, "(sssss)", views[i].name, views[i].arguments, views[i].argument_names,
-                                views[i].result, views[i].result_names);
+                r = sd_bus_message_append(reply, "(sssss)", views[i].name, views[i].arguments,
+                                views[i].argument_names, views[i].result, views[i].result_names);
                 if (r < 0)
                         return r;
         }
@@ -234,20 +234,20 @@ static int method_reload(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return sd_bus_reply_method_return(m, NULL);
 }
 
-static int get_version(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                void *userdata, sd_bus_error *error) {
+static int get_version(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         return sd_bus_message_append(reply, "s", arbiter_version());
 }
 
-static int get_started(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                void *userdata, sd_bus_error *error) {
+static int get_started(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         struct bus_connection *c = userdata;
 
         return sd_bus_message_append(reply, "t", (uint64_t) c->face->started_usec);
 }
 
-static int get_n_actors(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                void *userdata, sd_bus_error *error) {
+static int get_n_actors(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         struct bus_connection *c = userdata;
 
         return sd_bus_message_append(reply, "u", (uint32_t) map_size(c->face->actors));
@@ -288,32 +288,34 @@ const sd_bus_vtable bus_manager_vtable[] = {
         SD_BUS_PROPERTY("NActors", "u", get_n_actors, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("NMonitors", "u", get_n_monitors, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Definitions", "as", get_definitions, 0, 0),
-        SD_BUS_METHOD_WITH_ARGS("ListActors", SD_BUS_NO_ARGS,
-                        SD_BUS_RESULT("a(sssssuto)", actors), method_list_actors, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("ListMonitors", SD_BUS_NO_ARGS,
-                        SD_BUS_RESULT("a(ssuuuuo)", monitors), method_list_monitors, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("GetActor", SD_BUS_ARGS("s", target),
-                        SD_BUS_RESULT("o", path), method_get_actor, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("GetMonitor", SD_BUS_ARGS("s", name),
-                        SD_BUS_RESULT("o", path), method_get_monitor, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListActors", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sssssuto)", actors),
+                        method_list_actors, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListMonitors", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ssuuuuo)", monitors),
+                        method_list_monitors, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetActor", SD_BUS_ARGS("s", target), SD_BUS_RESULT("o", path),
+                        method_get_actor, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetMonitor", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", path),
+                        method_get_monitor, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Spawn", SD_BUS_ARGS("a{sv}", properties),
                         SD_BUS_RESULT("s", aid, "o", path), method_spawn, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Send", SD_BUS_ARGS("s", target, "s", command, "av", arguments, "a{sv}", options),
+        SD_BUS_METHOD_WITH_ARGS("Send",
+                        SD_BUS_ARGS("s", target, "s", command, "av", arguments, "a{sv}", options),
                         SD_BUS_RESULT("v", result), method_send, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Ping", SD_BUS_ARGS("s", target),
-                        SD_BUS_RESULT("t", roundtrip_usec), method_ping, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Ping", SD_BUS_ARGS("s", target), SD_BUS_RESULT("t", roundtrip_usec),
+                        method_ping, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListCommands", SD_BUS_ARGS("s", target),
-                        SD_BUS_RESULT("a(sssss)", commands), method_list_commands, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Stop", SD_BUS_ARGS("s", target),
-                        SD_BUS_NO_RESULT, method_stop, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Kill", SD_BUS_ARGS("s", target, "i", signal),
-                        SD_BUS_NO_RESULT, method_kill, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Restart", SD_BUS_ARGS("s", target),
-                        SD_BUS_NO_RESULT, method_restart, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Scale", SD_BUS_ARGS("s", monitor, "u", workers),
-                        SD_BUS_RESULT("u", before), method_scale, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS,
-                        SD_BUS_NO_RESULT, method_reload, SD_BUS_VTABLE_UNPRIVILEGED),
+                        SD_BUS_RESULT("a(sssss)", commands), method_list_commands,
+                        SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Stop", SD_BUS_ARGS("s", target), SD_BUS_NO_RESULT, method_stop,
+                        SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Kill", SD_BUS_ARGS("s", target, "i", signal), SD_BUS_NO_RESULT, method_kill,
+                        SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Restart", SD_BUS_ARGS("s", target), SD_BUS_NO_RESULT, method_restart,
+                        SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Scale", SD_BUS_ARGS("s", monitor, "u", workers), SD_BUS_RESULT("u", before),
+                        method_scale, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload,
+                        SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("ActorNew", SD_BUS_ARGS("s", aid, "s", name, "o", path), 0),
         SD_BUS_SIGNAL_WITH_ARGS("ActorGone",
                         SD_BUS_ARGS("s", aid, "s", name, "o", path, "s", reason, "i", status), 0),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Interface io.arbiter.Arbiter1.Monitor: monitors as objects. Called by sd-bus. Methods parse and hand over to verbs.c; nothing is
- * kept for a monitor here. */
+/* Interface io.arbiter.Arbiter1.Monitor: monitors as objects. Called by sd-bus. Methods parse and hand over
+ * to verbs.c; nothing is kept for a monitor here. */
 
 #include "bus/vtables.h"
 
@@ -37,7 +37,8 @@ int bus_monitor_find(sd_bus *bus, const char *path, const char *interface, void 
         return r;
 }
 
-int bus_monitor_enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret, sd_bus_error *error) {
+int bus_monitor_enumerate(
+                sd_bus *bus, const char *prefix, void *userdata, char ***ret, sd_bus_error *error) {
         struct bus_connection *c = userdata;
         _cleanup_free_ struct monitor_view *views = NULL;
         char **paths;
@@ -108,6 +109,7 @@ const sd_bus_vtable bus_monitor_vtable[] = {
                         SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Restart", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_restart,
                         SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Stop", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_stop, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                        "Stop", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_stop, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END
 };

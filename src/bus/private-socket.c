@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The private socket: D-Bus without a bus. Made for the arbiter by bus_face_listen(); accepts from the loop. Only our own
- * user and root get in, by the kernel's word; whoever is in may do everything. It must not spin when descriptors run
- * out, nor take a socket away from another arbiter that is alive. */
+/* The private socket: D-Bus without a bus. Made for the arbiter by bus_face_listen(); accepts from the loop.
+ * Only our own user and root get in, by the kernel's word; whoever is in may do everything. It must not spin
+ * when descriptors run out, nor take a socket away from another arbiter that is alive. */
 
 #include <fcntl.h>
 #include <sys/epoll.h>
@@ -38,8 +38,8 @@ static int set_address(struct sockaddr_un *ret, const char *path) {
         return 0;
 }
 
-/* The directory of the socket, made if missing. In one where others may rename and remove, they could put theirs in place of
- * ours. */
+/* The directory of the socket, made if missing. In one where others may rename and remove, they could put
+ * theirs in place of ours. */
 static int open_directory(const char *path) {
         char directory[sizeof(((struct sockaddr_un *) NULL)->sun_path)];
         _cleanup_close_ int fd = -EBADF;
@@ -94,7 +94,8 @@ static int bind_and_listen(struct private_socket *s) {
         r = remove_stale(&s->address);
         if (r < 0)
                 return r;
-        /* The mode of the socket's inode is that of its name, less the umask: never open to others, not even at first. */
+        /* The mode of the socket's inode is that of its name, less the umask: never open to others, not even
+         * at first. */
         if (fchmod(s->fd, 0600) < 0)
                 return negative_errno();
         if (bind(s->fd, (const struct sockaddr *) &s->address, sizeof(s->address)) < 0)
@@ -156,7 +157,8 @@ static void welcome(struct private_socket *s, int fd_given) {
         (void) bus_connection_new(s->face, bus, &c);
 }
 
-/* Without a free descriptor a waiting peer would keep the listening socket readable, and us awake, for ever. */
+/* Without a free descriptor a waiting peer would keep the listening socket readable, and us awake, for ever.
+ */
 static void refuse_one(struct private_socket *s) {
         s->reserve = close_fd(s->reserve);
         (void) close_fd(accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
@@ -216,7 +218,8 @@ struct private_socket *private_socket_free(struct private_socket *s) {
         if (!s)
                 return NULL;
         sd_event_source_disable_unref(s->io);
-        if (s->inode != 0 && lstat(s->address.sun_path, &st) >= 0 && st.st_dev == s->device && st.st_ino == s->inode)
+        if (s->inode != 0 && lstat(s->address.sun_path, &st) >= 0 && st.st_dev == s->device &&
+                        st.st_ino == s->inode)
                 (void) unlink(s->address.sun_path);
         (void) close_fd(s->fd);
         (void) close_fd(s->reserve);

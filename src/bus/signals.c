@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What changes in the arbiter, told to all connections: the manager's signals, InterfacesAdded and InterfacesRemoved, and
- * PropertiesChanged with just what changed. Called by the arbiter through its observer. For that it remembers what it told
- * last of each actor and monitor. It must not wait for a reader: one that does not take its signals is disconnected. */
+/* What changes in the arbiter, told to all connections: the manager's signals, InterfacesAdded and
+ * InterfacesRemoved, and PropertiesChanged with just what changed. Called by the arbiter through its
+ * observer. For that it remembers what it told last of each actor and monitor. It must not wait for a
+ * reader: one that does not take its signals is disconnected. */
 
 #include <stdio.h>
 
@@ -18,7 +19,7 @@ struct actor_record {
 
 struct monitor_record {
         char state[16];
-        char *description; /* NULL: "" */
+        char *description;        /* NULL: "" */
         struct monitor_view view; /* its strings are not ours and not looked at */
 };
 
@@ -46,7 +47,8 @@ static bool takes_signals(struct bus_connection *c) {
         return false;
 }
 
-/* A signal that cannot be sent (memory, a connection that just broke) would leave the client with a wrong picture for ever. */
+/* A signal that cannot be sent (memory, a connection that just broke) would leave the client with a wrong
+ * picture for ever. */
 static void check_sent(struct bus_connection *c, int r) {
         if (r < 0)
                 bus_connection_doom(c);
@@ -60,7 +62,8 @@ static void emit_manager(struct bus_face *f, const char *member, const char *typ
                 if (!takes_signals(c))
                         continue;
                 va_copy(copy, ap);
-                check_sent(c, sd_bus_emit_signalv(c->bus, BUS_PATH, BUS_INTERFACE_MANAGER, member, types, copy));
+                check_sent(c, sd_bus_emit_signalv(
+                                              c->bus, BUS_PATH, BUS_INTERFACE_MANAGER, member, types, copy));
                 va_end(copy);
         }
         va_end(ap);
@@ -83,13 +86,15 @@ static void emit_removed(struct bus_face *f, const char *path, const char *inter
         }
 }
 
-static void emit_changes(struct bus_face *f, const char *path, const char *interface, struct changes *changes) {
+static void emit_changes(
+                struct bus_face *f, const char *path, const char *interface, struct changes *changes) {
         if (changes->n == 0)
                 return;
         LIST_FOREACH(c, &f->connections, struct bus_connection, connections) {
                 if (!takes_signals(c))
                         continue;
-                check_sent(c, sd_bus_emit_properties_changed_strv(c->bus, path, interface, (char **) changes->names));
+                check_sent(c, sd_bus_emit_properties_changed_strv(
+                                              c->bus, path, interface, (char **) changes->names));
         }
 }
 
@@ -128,8 +133,8 @@ static void actor_record_free(void *p) {
         free(record);
 }
 
-/* Takes the view as the last told, and gives what is different from what was. Without memory for the record everything
- * counts as changed. */
+/* Takes the view as the last told, and gives what is different from what was. Without memory for the record
+ * everything counts as changed. */
 static void update_actor(struct bus_face *f, const struct actor_view *v, struct changes *ret) {
         struct actor_record *record = map_get_string(f->actors, v->aid);
         bool first = !record;
@@ -182,7 +187,8 @@ static void on_actor_changed(const struct actor_view *v, void *userdata) {
         emit_changes(f, path, BUS_INTERFACE_ACTOR, &changes);
         f->current_actor = NULL;
         if (streq(changes.names[0], "State"))
-                emit_manager(f, "ActorStateChanged", "sss", v->aid, v->name, arbiter_state_to_string(v->state));
+                emit_manager(f, "ActorStateChanged", "sss", v->aid, v->name,
+                                arbiter_state_to_string(v->state));
 }
 
 static void on_actor_gone(const struct actor_view *v, arbiter_reason reason, int status, void *userdata) {
@@ -193,7 +199,8 @@ static void on_actor_gone(const struct actor_view *v, arbiter_reason reason, int
         counts_changed(f);
         bus_actor_path(v->aid, path);
         emit_removed(f, path, BUS_INTERFACE_ACTOR);
-        emit_manager(f, "ActorGone", "ssosi", v->aid, v->name, path, arbiter_reason_to_string(reason), status);
+        emit_manager(f, "ActorGone", "ssosi", v->aid, v->name, path, arbiter_reason_to_string(reason),
+                        status);
 }
 
 static void monitor_record_free(void *p) {
@@ -205,7 +212,8 @@ static void monitor_record_free(void *p) {
         free(record);
 }
 
-static void compare_monitors(const struct monitor_record *record, const struct monitor_view *v, struct changes *ret) {
+static void compare_monitors(
+                const struct monitor_record *record, const struct monitor_view *v, struct changes *ret) {
         const struct monitor_view *old = record ? &record->view : NULL;
 
         add_change(ret, !old || !streq(record->state, v->state), "State");

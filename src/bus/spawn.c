@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Manager.Spawn: a dictionary of properties to a new lone actor. Called by the manager's vtable. A key that is not known is
- * refused, never ignored: it may be what makes the actor safe to run. */
+/* Manager.Spawn: a dictionary of properties to a new lone actor. Called by the manager's vtable. A key that
+ * is not known is refused, never ignored: it may be what makes the actor safe to run. */
 
 #include <stdio.h>
 
@@ -50,7 +50,8 @@ static int read_name(sd_bus_message *m, struct spawn_request *q, sd_bus_error *e
                 return r;
         if (!name_is_valid(q->name))
                 return bus_error_bad_arguments(error,
-                                "\"%s\" is no name of an actor: a letter or _ and then up to 63 letters, digits, _ and -.",
+                                "\"%s\" is no name of an actor: a letter or _ and then up to 63 letters, "
+                                "digits, _ and -.",
                                 bus_quote(q->name).s);
         return 0;
 }
@@ -62,7 +63,8 @@ static int read_exec(sd_bus_message *m, struct spawn_request *q, sd_bus_error *e
         if (r < 0)
                 return r;
         if (!q->exec || !q->exec[0] || !q->exec[0][0])
-                return bus_error_bad_arguments(error, "Exec is empty: its first string is the path of the program.");
+                return bus_error_bad_arguments(
+                                error, "Exec is empty: its first string is the path of the program.");
         return 0;
 }
 
@@ -70,7 +72,8 @@ static int add_parameter(struct spawn_request *q, const char *key, const char *v
         char **grown, *parameter;
 
         if (!*key || strchr(key, '='))
-                return bus_error_bad_arguments(error, "\"%s\" is no name of a parameter: it is empty or has a \"=\".",
+                return bus_error_bad_arguments(error,
+                                "\"%s\" is no name of a parameter: it is empty or has a \"=\".",
                                 bus_quote(key).s);
         /* Doubled at powers of two: a client may send a great many. */
         if ((q->n_parameters & (q->n_parameters + 1)) == 0) {
@@ -112,7 +115,8 @@ static const struct spawn_key {
         { "Exec", "as", read_exec },
 };
 
-static int read_value(sd_bus_message *m, const struct spawn_key *key, struct spawn_request *q, sd_bus_error *error) {
+static int read_value(sd_bus_message *m, const struct spawn_key *key, struct spawn_request *q,
+                sd_bus_error *error) {
         const char *contents;
         int r;
 
@@ -120,7 +124,8 @@ static int read_value(sd_bus_message *m, const struct spawn_key *key, struct spa
         if (r < 0)
                 return r;
         if (!streq(contents, key->type))
-                return bus_error_bad_arguments(error, "Property \"%s\" must be of type \"%s\", and \"%s\" came.", key->name,
+                return bus_error_bad_arguments(error,
+                                "Property \"%s\" must be of type \"%s\", and \"%s\" came.", key->name,
                                 key->type, contents);
         r = sd_bus_message_enter_container(m, 'v', key->type);
         if (r < 0)
@@ -148,15 +153,17 @@ static int read_entry(sd_bus_message *m, unsigned *seen, struct spawn_request *q
                 return read_value(m, &keys[i], q, error);
         }
         return bus_error_bad_arguments(error,
-                        "There is no property \"%s\": what can be given is Definition, Name, Parameters, Exec.",
+                        "There is no property \"%s\": what can be given is Definition, Name, Parameters, "
+                        "Exec.",
                         bus_quote(name).s);
 }
 
 static int check_request(const struct spawn_request *q, sd_bus_error *error) {
         if (!q->definition == !q->exec)
                 return bus_error_bad_arguments(error,
-                                "Give either Definition (one of the property Definitions) or Exec (a program), and %s "
-                                "came.", q->exec ? "both" : "neither");
+                                "Give either Definition (one of the property Definitions) or Exec (a "
+                                "program), and %s came.",
+                                q->exec ? "both" : "neither");
         if (q->exec && !q->name)
                 return bus_error_bad_arguments(error, "With Exec the actor needs a Name.");
         return 0;

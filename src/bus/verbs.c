@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The operator's verbs on a target, as method calls: authorise, begin the work, answer when its future resolves. Called by the
- * methods of all three interfaces. Whether a target exists, and what a verb means for it, is the arbiter's to say. */
+/* The operator's verbs on a target, as method calls: authorise, begin the work, answer when its future
+ * resolves. Called by the methods of all three interfaces. Whether a target exists, and what a verb means
+ * for it, is the arbiter's to say. */
 
 #include <signal.h>
 
@@ -11,7 +12,8 @@
 
 /* Authorised, and room for the answer: 1. 0: the message comes again. */
 static int begin(struct bus_connection *c, sd_bus_message *m, enum bus_action action,
-                int (*answer)(struct bus_call *c, arbiter_future *f), sd_bus_error *error, struct bus_call **ret) {
+                int (*answer)(struct bus_call *c, arbiter_future *f), sd_bus_error *error,
+                struct bus_call **ret) {
         int r;
 
         r = bus_authorize(c, m, action, error);
@@ -74,14 +76,16 @@ int bus_verb_restart(struct bus_connection *c, sd_bus_message *m, const char *ta
         return bus_call_wait(TAKE_PTR(call), f);
 }
 
-int bus_verb_kill(struct bus_connection *c, sd_bus_message *m, const char *target, int signo, sd_bus_error *error) {
+int bus_verb_kill(struct bus_connection *c, sd_bus_message *m, const char *target, int signo,
+                sd_bus_error *error) {
         int r;
 
         r = bus_authorize(c, m, BUS_ACTION_MANAGE_ACTORS, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
         if (signo <= 0 || signo > SIGRTMAX)
-                return bus_error_bad_arguments(error, "A signal's number is 1 to %d, and %d came.", SIGRTMAX, signo);
+                return bus_error_bad_arguments(
+                                error, "A signal's number is 1 to %d, and %d came.", SIGRTMAX, signo);
         r = control_kill(c->face->arbiter, target, signo);
         if (r < 0)
                 return bus_error_set_verb(error, r, "kill", target);
@@ -115,14 +119,15 @@ static int read_option(sd_bus_message *m, uint64_t *timeout, sd_bus_error *error
         if (r < 0)
                 return r;
         if (!streq(key, "Timeout"))
-                return bus_error_bad_arguments(error, "There is no option \"%s\": the only one is \"Timeout\".",
-                                bus_quote(key).s);
+                return bus_error_bad_arguments(error,
+                                "There is no option \"%s\": the only one is \"Timeout\".", bus_quote(key).s);
         r = sd_bus_message_peek_type(m, NULL, &contents);
         if (r < 0)
                 return r;
         if (!streq(contents, "t"))
                 return bus_error_bad_arguments(error,
-                                "Option \"Timeout\" must be of type \"t\" (microseconds), and \"%s\" came.", contents);
+                                "Option \"Timeout\" must be of type \"t\" (microseconds), and \"%s\" came.",
+                                contents);
         return sd_bus_message_read(m, "v", "t", timeout);
 }
 
@@ -173,7 +178,8 @@ static int read_request(struct bus_connection *c, sd_bus_message *m, const char 
         r = control_get_command(c->face->arbiter, target, command, &arguments, &result);
         if (r == -ENOENT)
                 return sd_bus_error_setf(error, BUS_ERROR_UNKNOWN_COMMAND,
-                                "\"%s\" has no command \"%s\". \"arbiterctl introspect\" shows those that it has.",
+                                "\"%s\" has no command \"%s\". \"arbiterctl introspect\" shows those that "
+                                "it has.",
                                 bus_quote(target).s, bus_quote(command).s);
         if (r < 0)
                 return bus_error_set_verb(error, r, "send to", target);

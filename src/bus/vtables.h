@@ -8,18 +8,22 @@
 extern const sd_bus_vtable bus_manager_vtable[], bus_monitor_vtable[], bus_actor_vtable[];
 
 /* Fallbacks and enumerators: objects exist because the arbiter has them, nothing is registered for each. */
-int bus_actor_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret, sd_bus_error *error);
-int bus_monitor_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret, sd_bus_error *error);
+int bus_actor_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
+                sd_bus_error *error);
+int bus_monitor_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
+                sd_bus_error *error);
 int bus_actor_enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret, sd_bus_error *error);
 int bus_monitor_enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret, sd_bus_error *error);
 
-/* Method calls with their target known; they return what the handler returns. target is used before anything is called that
- * could make it stale. */
+/* Method calls with their target known; they return what the handler returns. target is used before anything
+ * is called that could make it stale. */
 int bus_verb_ping(struct bus_connection *c, sd_bus_message *m, const char *target, sd_bus_error *error);
 int bus_verb_stop(struct bus_connection *c, sd_bus_message *m, const char *target, sd_bus_error *error);
-int bus_verb_kill(struct bus_connection *c, sd_bus_message *m, const char *target, int signo, sd_bus_error *error);
+int bus_verb_kill(struct bus_connection *c, sd_bus_message *m, const char *target, int signo,
+                sd_bus_error *error);
 int bus_verb_restart(struct bus_connection *c, sd_bus_message *m, const char *target, sd_bus_error *error);
-int bus_verb_scale(struct bus_connection *c, sd_bus_message *m, const char *monitor, uint32_t workers, sd_bus_error *error);
+int bus_verb_scale(struct bus_connection *c, sd_bus_message *m, const char *monitor, uint32_t workers,
+                sd_bus_error *error);
 /* The message's cursor is at the arguments: av, a{sv}. */
 int bus_verb_send(struct bus_connection *c, sd_bus_message *m, const char *target, const char *command,
                 sd_bus_error *error);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The names on D-Bus, in one place for the daemon and the command line: bus name, paths, interfaces, errors. They are a
- * contract (dbus/ has the interfaces); an incompatible change means Arbiter2 beside it. */
+/* The names on D-Bus, in one place for the daemon and the command line: bus name, paths, interfaces, errors.
+ * They are a contract (dbus/ has the interfaces); an incompatible change means Arbiter2 beside it. */
 
 #define BUS_NAME "io.arbiter.Arbiter1"
 
@@ -14,15 +14,19 @@
 #define BUS_INTERFACE_MONITOR "io.arbiter.Arbiter1.Monitor"
 #define BUS_INTERFACE_ACTOR "io.arbiter.Arbiter1.Actor"
 
-/* The socket in the arbiter's runtime directory on which the same objects are served without a bus daemon. */
+/* The socket in the arbiter's runtime directory on which the same objects are served without a bus daemon.
+ */
 #define BUS_PRIVATE_SOCKET "private"
 
 /* Signatures of the tables that the manager hands out. */
-#define BUS_LIST_ACTORS_SIGNATURE "a(sssssuto)" /* aid, name, monitor, concurrency, state, pid, uptime in us, path */
-#define BUS_LIST_MONITORS_SIGNATURE "a(ssuuuuo)" /* name, state, workers, running, failed, restarts, path */
-#define BUS_LIST_COMMANDS_SIGNATURE "a(sssss)" /* name, arguments and their names, result and its names */
+#define BUS_LIST_ACTORS_SIGNATURE \
+        "a(sssssuto)" /* aid, name, monitor, concurrency, state, pid, uptime in us, path */
+#define BUS_LIST_MONITORS_SIGNATURE "a(ssuuuuo)" /* name, state, workers, running, failed, restarts, path \
+                                                  */
+#define BUS_LIST_COMMANDS_SIGNATURE "a(sssss)"   /* name, arguments and their names, result and its names */
 
-/* Errors. The outcomes of a request (DESIGN.md 4.2; the same names as outcome_to_error_name() of wire gives) ... */
+/* Errors. The outcomes of a request (DESIGN.md 4.2; the same names as outcome_to_error_name() of wire gives)
+ * ... */
 #define BUS_ERROR_PREFIX "io.arbiter.Arbiter1.Error."
 #define BUS_ERROR_APPLICATION_ERROR BUS_ERROR_PREFIX "ApplicationError"
 #define BUS_ERROR_NO_PROC BUS_ERROR_PREFIX "NoProc"

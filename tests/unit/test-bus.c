@@ -1,0 +1,659 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* src/bus: the face over its private socket, with real sd-bus clients on the same loop and an arbiter that
+ * is made up (fake-control.h). No bus daemon. */
+
+#include "bus-fixture.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "basic/fd.h"
+#include "bus-xml.h"
+#include "bus/error.h"
+#include "wire/message.h"
+
+static void test_lists(void **state) {
+        struct fixture *x = *state;
+        const char *id, *name, *monitor, *concurrency, *actor_state, *path;
+        uint32_t pid, workers, running, failed, restarts;
+        uint64_t uptime;
+        struct call c = {};
+
+        manager_call(x, &c, "ListActors", "");
+        expect_reply(x, &c, BUS_LIST_ACTORS_SIGNATURE);
+        assert_ok(sd_bus_message_enter_container(c.reply, 'a', "(sssssuto)"));
+        for (size_t i = 0; i < N_ACTORS; i++) {
+                _cleanup_free_ char *expected = NULL;
+
+                assert_int_equal(sd_bus_message_read(c.reply, "(sssssuto)", &id, &name, &monitor,
+                                                 &concurrency, &actor_state, &pid, &uptime, &path),
+                                1);
+                assert_string_equal(id, x->arbiter->actors[i].id);
+                assert_string_equal(name, x->arbiter->actors[i].name);
+                assert_string_equal(monitor, "web");
+                assert_string_equal(concurrency, "process");
+                assert_string_equal(actor_state, "running");
+                assert_int_equal(pid, 1000 + i);
+                assert_true(uptime < 100 * USEC_PER_SEC);
+                assert_ok(sd_bus_path_encode(BUS_PATH_ACTOR, id, &expected));
+                assert_string_equal(path, expected);
+        }
+        assert_int_equal(sd_bus_message_at_end(c.reply, false), 1);
+        free_call(&c);
+
+        manager_call(x, &c, "ListMonitors", "");
+        expect_reply(x, &c, BUS_LIST_MONITORS_SIGNATURE);
+        assert_ok(sd_bus_message_enter_container(c.reply, 'a', "(ssuuuuo)"));
+        assert_int_equal(sd_bus_message_read(c.reply, "(ssuuuuo)", &name, &actor_state, &workers, &running,
+                                         &failed, &restarts, &path),
+                        1);
+        assert_string_equal(name, "my-web");
+        assert_int_equal(workers + 100 * running + 10000 * failed + 1000000 * restarts, 12010304);
+        assert_string_equal(path, BUS_PATH_MONITOR "/my_2dweb");
+        free_call(&c);
+
+        manager_call(x, &c, "ListCommands", "s", "web.1");
+        expect_reply(x, &c, BUS_LIST_COMMANDS_SIGNATURE);
+        free_call(&c);
+}
+
+static void test_get(void **state) {
+        struct fixture *x = *state;
+        struct call c = {};
+        const char *path;
+
+        manager_call(x, &c, "GetActor", "s", "web.2");
+        expect_reply(x, &c, "o");
+        assert_ok(sd_bus_message_read(c.reply, "o", &path));
+        assert_string_equal(path, BUS_PATH_ACTOR "/_370000001");
+        free_call(&c);
+
+        manager_call(x, &c, "GetMonitor", "s", "my-web");
+        expect_reply(x, &c, "o");
+        free_call(&c);
+
+        manager_call(x, &c, "GetActor", "s", "web.99");
+        expect_error(x, &c, BUS_ERROR_NO_PROC, "\"web.99\"");
+        manager_call(x, &c, "GetMonitor", "s", "\xc3\xa4\n");
+        expect_error(x, &c, BUS_ERROR_NO_PROC, "\"???\"");
+}
+
+static void test_verbs(void **state) {
+        static const char *const verbs[] = { "Stop", "Restart" };
+        struct fixture *x = *state;
+        struct call c = {};
+        uint32_t before;
+
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
+                manager_call(x, &c, verbs[i], "s", "web.1");
+                wait_request(x, &c);
+                settle(x);
+                assert_false(c.done); /* not before the work is done */
+                assert_string_equal(x->arbiter->requests->target, "web.1");
+                fake_reply(x->arbiter, NULL);
+                expect_empty(x, &c);
+
+                manager_call(x, &c, verbs[i], "s", "nobody");
+                expect_error(x, &c, BUS_ERROR_NO_PROC, "nobody");
+
+                send_call(x->client, &c, BUS_PATH_ACTOR "/_370000001", BUS_INTERFACE_ACTOR, verbs[i], "");
+                wait_request(x, &c);
+                assert_string_equal(x->arbiter->requests->target, "70000001");
+                fake_fail(x->arbiter, ARBITER_OUTCOME_CALLEE_DIED, NULL, NULL);
+                expect_error(x, &c, BUS_ERROR_CALLEE_DIED, "died");
+
+                send_call(x->client, &c, BUS_PATH_MONITOR "/my_2dweb", BUS_INTERFACE_MONITOR, verbs[i], "");
+                wait_request(x, &c);
+                assert_string_equal(x->arbiter->requests->target, "my-web");
+                fake_reply(x->arbiter, NULL);
+                expect_empty(x, &c);
+        }
+
+        manager_call(x, &c, "Kill", "si", "web.1", SIGUSR1);
+        expect_empty(x, &c);
+        assert_int_equal(x->arbiter->kill_signal, SIGUSR1);
+        manager_call(x, &c, "Kill", "si", "web.1", 0);
+        expect_error(x, &c, BUS_ERROR_BAD_ARGUMENTS, "0 came");
+        manager_call(x, &c, "Kill", "si", "web.1", 1000);
+        expect_error(x, &c, BUS_ERROR_BAD_ARGUMENTS, "1000 came");
+        manager_call(x, &c, "Kill", "si", "nobody", SIGUSR1);
+        expect_error(x, &c, BUS_ERROR_NO_PROC, NULL);
+        send_call(x->client, &c, BUS_PATH_ACTOR "/a0000000", BUS_INTERFACE_ACTOR, "Kill", "i", SIGUSR2);
+        expect_empty(x, &c);
+        assert_int_equal(x->arbiter->kill_signal, SIGUSR2);
+
+        manager_call(x, &c, "Scale", "su", "my-web", 9);
+        wait_request(x, &c);
+        assert_int_equal(x->arbiter->monitor.workers, 9);
+        fake_reply(x->arbiter, NULL);
+        expect_reply(x, &c, "u");
+        assert_ok(sd_bus_message_read(c.reply, "u", &before));
+        assert_int_equal(before, 4);
+        free_call(&c);
+        manager_call(x, &c, "Scale", "su", "web.1", 9);
+        expect_error(x, &c, BUS_ERROR_NO_PROC, NULL);
+
+        manager_call(x, &c, "Reload", "");
+        expect_empty(x, &c);
+        assert_int_equal(x->arbiter->n_reloads, 1);
+        x->arbiter->reload_result = -EINVAL;
+        manager_call(x, &c, "Reload", "");
+        expect_error(x, &c, BUS_ERROR_RELOAD_FAILED, "Wrokers");
+}
+
+static void test_ping(void **state) {
+        struct fixture *x = *state;
+        struct call c = {};
+        uint64_t usec;
+
+        manager_call(x, &c, "Ping", "s", "web.1");
+        wait_request(x, &c);
+        assert_string_equal(x->arbiter->requests->command, "ping");
+        fake_reply(x->arbiter, NULL);
+        expect_reply(x, &c, "t");
+        assert_ok(sd_bus_message_read(c.reply, "t", &usec));
+        assert_true(usec < 100 * USEC_PER_SEC);
+        free_call(&c);
+
+        send_call(x->client, &c, BUS_PATH_ACTOR "/a0000000", BUS_INTERFACE_ACTOR, "Ping", "");
+        wait_request(x, &c);
+        fake_fail(x->arbiter, ARBITER_OUTCOME_TIMEOUT, NULL, "It had begun 5s ago.");
+        expect_error(x, &c, BUS_ERROR_TIMEOUT, "It had begun 5s ago.");
+}
+
+/* Each outcome has its name and a text, and what an actor says goes through as far as a bus can carry it. */
+static void test_outcomes(void **state) {
+        struct fixture *x = *state;
+        struct call c = {};
+
+        for (arbiter_outcome o = ARBITER_OUTCOME_NOPROC; o <= ARBITER_OUTCOME_BROKEN_PROMISE; o++) {
+                manager_call(x, &c, "Ping", "s", "web.1");
+                wait_request(x, &c);
+                fake_fail(x->arbiter, o, NULL, NULL);
+                expect_error(x, &c, outcome_to_error_name(o), NULL);
+        }
+
+        manager_call(x, &c, "Ping", "s", "web.1");
+        wait_request(x, &c);
+        fake_fail(x->arbiter, ARBITER_OUTCOME_APPLICATION_ERROR, "com.example.Error.NoSuchWord",
+                        "No such word.");
+        expect_error(x, &c, "com.example.Error.NoSuchWord", "No such word.");
+
+        static const char *const bad_names[] = { "", "word", "a..b", ".a.b", "a.b.", "a.9b", "a.b c",
+                "a.\xc3\xa4" };
+        for (size_t i = 0; i < ELEMENTSOF(bad_names); i++) {
+                manager_call(x, &c, "Ping", "s", "web.1");
+                wait_request(x, &c);
+                fake_fail(x->arbiter, ARBITER_OUTCOME_APPLICATION_ERROR, bad_names[i], "bad \xff\xfe bytes");
+                expect_error(x, &c, BUS_ERROR_APPLICATION_ERROR, "no text");
+        }
+}
+
+static void test_spawn(void **state) {
+        struct fixture *x = *state;
+        const char *id, *path;
+        struct call c = {};
+
+        manager_call(x, &c, "Spawn", "a{sv}", 3, "Definition", "s", "clock", "Name", "s", "clock-2",
+                        "Parameters", "a{ss}", 3, "a", "1", "b", "=x=", "c", "");
+        wait_request(x, &c);
+        assert_string_equal(x->arbiter->requests->text, "clock|a=1;b==x=;c=;");
+        assert_string_equal(x->arbiter->requests->target, "clock-2");
+        fake_reply(x->arbiter, NULL);
+        expect_reply(x, &c, "so");
+        assert_ok(sd_bus_message_read(c.reply, "so", &id, &path));
+        assert_string_equal(id, "9spawned");
+        assert_string_equal(path, BUS_PATH_ACTOR "/_39spawned");
+        free_call(&c);
+
+        manager_call(x, &c, "Spawn", "a{sv}", 2, "Exec", "as", 2, "/bin/sleep", "9", "Name", "s", "nap");
+        wait_request(x, &c);
+        assert_string_equal(x->arbiter->requests->text, "|</bin/sleep><9>");
+        fake_fail(x->arbiter, ARBITER_OUTCOME_APPLICATION_ERROR, BUS_ERROR_APPLICATION_ERROR,
+                        "It exited at once.");
+        expect_error(x, &c, BUS_ERROR_APPLICATION_ERROR, "It exited at once.");
+
+        manager_call(x, &c, "Spawn", "a{sv}", 1, "Definition", "s", "clokc");
+        expect_error(x, &c, BUS_ERROR_NO_SUCH_DEFINITION, "\"clokc\"");
+        manager_call(x, &c, "Spawn", "a{sv}", 2, "Definition", "s", "clock", "Usr", "s", "root");
+        expect_error(x, &c, BUS_ERROR_BAD_ARGUMENTS, "\"Usr\"");
+        manager_call(x, &c, "Spawn", "a{sv}", 1, "Definition", "u", 7);
+        expect_error(x, &c, BUS_ERROR_BAD_ARGUMENTS, "must be of type \"s\", and \"u\" came");
+        manager_call(x, &c, "Spawn", "a{sv}", 2, "Definition", "s", "clock", "Definition", "s", "clock");
+        expect_error(x, &c, BUS_ERROR_BAD_ARGUMENTS, "twice");
+        manager_call(x, &c, "Spawn", "a{sv}", 0);
+        expect_error(x, &c, BUS_ERROR_BAD_ARGUMENTS, "neither");
+        manager_call(x, &c, "Spawn", "a{sv}", 3, "Definition", "s", "clock", "Exec", "as", 1, "/bin/x",
+                        "Name", "s", "n");
+        expect_error(x, &c, BUS_ERROR_BAD_ARGUMENTS, "both");
+        manager_call(x, &c, "Spawn", "a{sv}", 1, "Exec", "as", 1, "/bin/x");
+        expect_error(x, &c, BUS_ERROR_BAD_ARGUMENTS, "Name");
+        manager_call(x, &c, "Spawn", "a{sv}", 2, "Exec", "as", 0, "Name", "s", "n");
+        expect_error(x, &c, BUS_ERROR_BAD_ARGUMENTS, "empty");
+        manager_call(x, &c, "Spawn", "a{sv}", 2, "Definition", "s", "clock", "Name", "s", "a.b");
+        expect_error(x, &c, BUS_ERROR_BAD_ARGUMENTS, "\"a.b\"");
+        manager_call(x, &c, "Spawn", "a{sv}", 2, "Definition", "s", "clock", "Parameters", "a{ss}", 1, "a=b",
+                        "c");
+        expect_error(x, &c, BUS_ERROR_BAD_ARGUMENTS, "\"a=b\"");
+        assert_int_equal(x->arbiter->n_requests, 0);
+}
+
+#define send_command(x, c, command, types, ...) \
+        manager_call(x, c, "Send", "ss" types "a{sv}", "web.1", command, __VA_ARGS__, 0)
+
+static void test_send_results(void **state) {
+        struct fixture *x = *state;
+        struct call c = {};
+        const char *s;
+        int64_t n;
+        uint8_t y;
+        uint16_t q;
+        int b;
+
+        /* One result as it is; an integer of another type that fits. */
+        send_command(x, &c, "square", "av", 1, "y", 12);
+        wait_request(x, &c);
+        assert_string_equal(arbiter_message_get_signature(x->arbiter->requests->message), "x");
+        fake_echo(x->arbiter);
+        expect_reply(x, &c, "v");
+        assert_ok(sd_bus_message_read(c.reply, "v", "x", &n));
+        assert_int_equal(n, 12);
+        free_call(&c);
+
+        /* Several as a struct. */
+        send_command(x, &c, "pair", "av", 2, "t", (uint64_t) 255, "n", 65);
+        wait_request(x, &c);
+        fake_echo(x->arbiter);
+        expect_reply(x, &c, "v");
+        assert_ok(sd_bus_message_read(c.reply, "v", "(yq)", &y, &q));
+        assert_int_equal(y * 1000 + q, 255065);
+        free_call(&c);
+
+        /* None as true. */
+        send_command(x, &c, "none", "av", 0);
+        wait_request(x, &c);
+        fake_echo(x->arbiter);
+        expect_reply(x, &c, "v");
+        assert_ok(sd_bus_message_read(c.reply, "v", "b", &b));
+        assert_int_equal(b, 1);
+        free_call(&c);
+
+        /* A variant is neither wrapped nor unwrapped. */
+        send_command(x, &c, "echo", "av", 1, "s", "hello");
+        wait_request(x, &c);
+        assert_string_equal(arbiter_message_get_signature(x->arbiter->requests->message), "v");
+        fake_echo(x->arbiter);
+        expect_reply(x, &c, "v");
+        assert_ok(sd_bus_message_read(c.reply, "v", "s", &s));
+        assert_string_equal(s, "hello");
+        free_call(&c);
+        send_command(x, &c, "echo", "av", 1, "v", "x", (int64_t) -5);
+        wait_request(x, &c);
+        fake_echo(x->arbiter);
+        expect_reply(x, &c, "v");
+        assert_ok(sd_bus_message_read(c.reply, "v", "x", &n));
+        assert_int_equal(n, -5);
+        free_call(&c);
+}
+
+static void test_send_integers(void **state) {
+        struct fixture *x = *state;
+        struct call c = {};
+        static const struct {
+                const char *command, *type;
+                uint64_t value;
+                bool fits;
+        } cases[] = {
+                { "byte", "t", 255, true },
+                { "byte", "t", 256, false },
+                { "byte", "x", (uint64_t) -1, false },
+                { "short", "x", (uint64_t) -32768, true },
+                { "short", "x", (uint64_t) -32769, false },
+                { "short", "t", 32767, true },
+                { "short", "t", 32768, false },
+                { "square", "t", INT64_MAX, true },
+                { "square", "t", (uint64_t) INT64_MAX + 1, false },
+                { "square", "x", (uint64_t) INT64_MIN, true },
+                { "big", "x", (uint64_t) -1, false },
+                { "big", "x", INT64_MAX, true },
+                { "big", "t", UINT64_MAX, true },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                send_call(x->client, &c, BUS_PATH_ACTOR "/a0000000", BUS_INTERFACE_ACTOR, "Send", "sava{sv}",
+                                cases[i].command, 1, cases[i].type, cases[i].value, 0);
+                if (!cases[i].fits) {
+                        expect_error(x, &c, BUS_ERROR_BAD_ARGUMENTS, "came");
+                        continue;
+                }
+                wait_request(x, &c);
+                fake_echo(x->arbiter);
+                expect_reply(x, &c, "v");
+                free_call(&c);
+        }
+        assert_int_equal(x->arbiter->n_requests, 0);
+}
+
+static void test_send_all_types(void **state) {
+        struct fixture *x = *state;
+        sd_bus_message *m;
+        struct call c = {};
+
+#define ALL "ybnqiuxtdsoga(nv)a{sv}ayab(u(s))aax"
+        assert_ok(sd_bus_message_new_method_call(
+                        x->client, &m, NULL, BUS_PATH, BUS_INTERFACE_MANAGER, "Send"));
+        assert_ok(sd_bus_message_append(m, "ssav", "web.1", "all", 18, "y", 1, "b", 1, "n", -2, "q", 3, "i",
+                        -4, "u", 5, "x", (int64_t) -6, "t", (uint64_t) 7, "d", 8.5, "s", "nine", "o", "/ten",
+                        "g", "a{sv}", "a(nv)", 2, 1, "s", "a", 2, "v", "u", 3, "a{sv}", 1, "k", "as", 2, "x",
+                        "y", "ay", 3, 1, 2, 3, "ab", 2, 1, 0, "(u(s))", 4, "deep", "aax", 2, 0, 2,
+                        (int64_t) 1, (int64_t) 2));
+        assert_ok(sd_bus_message_append(m, "a{sv}", 1, "Timeout", "t", (uint64_t) 1234567));
+        assert_ok(sd_bus_call_async(x->client, NULL, m, on_reply, &c, 0));
+        sd_bus_message_unref(m);
+        wait_request(x, &c);
+        assert_string_equal(arbiter_message_get_signature(x->arbiter->requests->message), ALL);
+        assert_int_equal(x->arbiter->requests->timeout, 1234567);
+        fake_echo(x->arbiter);
+        expect_reply(x, &c, "v");
+
+        uint8_t y;
+        int b;
+        int16_t n;
+        uint16_t q;
+        int32_t i;
+        uint32_t u, u2;
+        int64_t x1, x2, x3;
+        uint64_t t;
+        double d;
+        const char *s, *o, *g, *k, *k1, *k2, *deep;
+        const void *bytes;
+        size_t size;
+        assert_ok(sd_bus_message_enter_container(c.reply, 'v', "(" ALL ")"));
+        assert_ok(sd_bus_message_enter_container(c.reply, 'r', ALL));
+        assert_ok(sd_bus_message_read(
+                        c.reply, "ybnqiuxtdsog", &y, &b, &n, &q, &i, &u, &x1, &t, &d, &s, &o, &g));
+        assert_int_equal(y + b + n + q + i + u + x1 + (int64_t) t, 1 + 1 - 2 + 3 - 4 + 5 - 6 + 7);
+        assert_true(d > 8.4 && d < 8.6);
+        assert_string_equal(s, "nine");
+        assert_string_equal(o, "/ten");
+        assert_string_equal(g, "a{sv}");
+        assert_ok(sd_bus_message_read(c.reply, "a(nv)", 2, &n, "s", &s, &n, "v", "u", &u2));
+        assert_string_equal(s, "a");
+        assert_int_equal(u2, 3);
+        assert_ok(sd_bus_message_read(c.reply, "a{sv}", 1, &k, "as", 2, &k1, &k2));
+        assert_string_equal(k2, "y");
+        assert_ok(sd_bus_message_read_array(c.reply, 'y', &bytes, &size));
+        assert_int_equal(size, 3);
+        assert_memory_equal(bytes, "\1\2\3", 3);
+        assert_ok(sd_bus_message_read(c.reply, "ab(u(s))aax", 2, &b, &b, &u, &deep, 2, 0, 2, &x2, &x3));
+        assert_string_equal(deep, "deep");
+        assert_int_equal(x2 * 10 + x3, 12);
+        free_call(&c);
+}
+
+static void test_send_fd(void **state) {
+        struct fixture *x = *state;
+        struct call c = {};
+        char buffer[4] = {};
+        int fds[2], fd;
+
+        assert_ok(pipe2(fds, O_CLOEXEC));
+        send_command(x, &c, "file", "av", 1, "h", fds[0]);
+        close(fds[0]);
+        wait_request(x, &c);
+        fake_echo(x->arbiter);
+        expect_reply(x, &c, "v");
+        assert_ok(sd_bus_message_read(c.reply, "v", "h", &fd));
+        assert_int_equal(write(fds[1], "abc", 3), 3);
+        assert_int_equal(read(fd, buffer, sizeof(buffer)), 3);
+        assert_string_equal(buffer, "abc");
+        close(fds[1]);
+        free_call(&c);
+}
+
+static void test_send_refused(void **state) {
+        struct fixture *x = *state;
+        struct call c = {};
+
+        send_command(x, &c, "squere", "av", 0);
+        expect_error(x, &c, BUS_ERROR_UNKNOWN_COMMAND, "\"squere\"");
+        send_command(x, &c, "square", "av", 0);
+        expect_error(x, &c, BUS_ERROR_BAD_ARGUMENTS, "takes 1 argument (\"x\"), and 0 came");
+        send_command(x, &c, "pair", "av", 3, "y", 1, "q", 2, "q", 3);
+        expect_error(x, &c, BUS_ERROR_BAD_ARGUMENTS, "takes 2 arguments (\"yq\"), and more than 2 came");
+        send_command(x, &c, "square", "av", 1, "s", "12");
+        expect_error(x, &c, BUS_ERROR_BAD_ARGUMENTS, "Argument 1 of \"square\" must be of type \"x\"");
+        send_command(x, &c, "pair", "av", 2, "y", 1, "i", 65536);
+        expect_error(x, &c, BUS_ERROR_BAD_ARGUMENTS,
+                        "Argument 2 of \"pair\" must fit its type \"q\" (0 to 65535)");
+        send_command(x, &c, "note", "av", 1, "o", "/x");
+        expect_error(x, &c, BUS_ERROR_BAD_ARGUMENTS, "must be of type \"s\", and \"o\" came");
+        manager_call(x, &c, "Send", "ssava{sv}", "web.1", "none", 0, 1, "Timout", "t", (uint64_t) 1);
+        expect_error(x, &c, BUS_ERROR_BAD_ARGUMENTS, "\"Timout\"");
+        manager_call(x, &c, "Send", "ssava{sv}", "web.1", "none", 0, 1, "Timeout", "u", 1);
+        expect_error(x, &c, BUS_ERROR_BAD_ARGUMENTS, "must be of type \"t\"");
+        manager_call(x, &c, "Send", "ssava{sv}", "nobody", "none", 0, 0);
+        expect_error(x, &c, BUS_ERROR_NO_PROC, "\"nobody\"");
+        assert_int_equal(x->arbiter->n_requests, 0);
+}
+
+/* Deeper than we go: refused, or carried, but never followed for ever. */
+static void test_send_deep(void **state) {
+        struct fixture *x = *state;
+        sd_bus_message *m;
+        struct call c = {};
+
+        assert_ok(sd_bus_message_new_method_call(
+                        x->client, &m, NULL, BUS_PATH, BUS_INTERFACE_MANAGER, "Send"));
+        assert_ok(sd_bus_message_append(m, "ss", "web.1", "echo"));
+        assert_ok(sd_bus_message_open_container(m, 'a', "v"));
+        for (unsigned i = 0; i < 100; i++)
+                assert_ok(sd_bus_message_open_container(m, 'v', "v"));
+        assert_ok(sd_bus_message_append(m, "v", "s", "x"));
+        for (unsigned i = 0; i < 101; i++)
+                assert_ok(sd_bus_message_close_container(m));
+        assert_ok(sd_bus_message_append(m, "a{sv}", 0));
+        assert_ok(sd_bus_call_async(x->client, NULL, m, on_reply, &c, 0));
+        sd_bus_message_unref(m);
+        wait_done(x, &c);
+        assert_true(sd_bus_message_is_method_error(c.reply, NULL));
+        free_call(&c);
+        assert_int_equal(x->arbiter->n_requests, 0);
+}
+
+static void test_send_huge(void **state) {
+        struct fixture *x = *state;
+        enum { SIZE = 8 * 1024 * 1024 };
+        struct call c = {};
+        const char *s;
+        char *text = malloc(SIZE + 1);
+
+        assert_non_null(text);
+        memset(text, 'x', SIZE);
+        text[SIZE] = 0;
+        send_command(x, &c, "echo", "av", 1, "s", text);
+        wait_request(x, &c);
+        fake_echo(x->arbiter);
+        expect_reply(x, &c, "v");
+        assert_ok(sd_bus_message_read(c.reply, "v", "s", &s));
+        assert_string_equal(s, text);
+        free_call(&c);
+        free(text);
+}
+
+static void check_introspection(struct fixture *x, const char *path, const char *interface) {
+        _cleanup_free_ char *contract = NULL, *expected = NULL, *live = NULL;
+        struct call c = {};
+        char file[512];
+        const char *xml;
+        size_t size;
+
+        send_call(x->client, &c, path, "org.freedesktop.DBus.Introspectable", "Introspect", "");
+        expect_reply(x, &c, "s");
+        assert_ok(sd_bus_message_read(c.reply, "s", &xml));
+        live = bus_xml_normalise(xml, interface);
+        (void) snprintf(file, sizeof(file), "%s/%s.xml", DBUS_XML_DIR, interface);
+        assert_ok(read_file_full(AT_FDCWD, file, 1024 * 1024, &contract, &size));
+        expected = bus_xml_normalise(contract, interface);
+        assert_true(strlen(expected) > 500);
+        assert_string_equal(live, expected);
+        free_call(&c);
+}
+
+static void test_introspection(void **state) {
+        struct fixture *x = *state;
+
+        check_introspection(x, BUS_PATH, BUS_INTERFACE_MANAGER);
+        check_introspection(x, BUS_PATH_ACTOR "/a0000000", BUS_INTERFACE_ACTOR);
+        check_introspection(x, BUS_PATH_MONITOR "/my_2dweb", BUS_INTERFACE_MONITOR);
+}
+
+/* The comparison sees what it must see. */
+static void test_normalise(void **state) {
+        static const char *const different[] = {
+                "<interface name=\"i\"><method name=\"M\"><arg name=\"a\" type=\"u\" "
+                "direction=\"in\"/></method></interface>",
+                "<interface name=\"i\"><method name=\"M\"><arg name=\"b\" type=\"s\" "
+                "direction=\"in\"/></method></interface>",
+                "<interface name=\"i\"><method name=\"M\"><arg name=\"a\" type=\"s\" "
+                "direction=\"out\"/></method></interface>",
+                "<interface name=\"i\"><method name=\"N\"><arg name=\"a\" type=\"s\" "
+                "direction=\"in\"/></method></interface>",
+                "<interface name=\"i\"><signal name=\"M\"><arg name=\"a\" "
+                "type=\"s\"/></signal></interface>",
+                "<interface name=\"i\"></interface>",
+        };
+        _cleanup_free_ char *one = bus_xml_normalise(
+                        "<?xml?><!-- <method name=\"X\"> --><interface name=\"i\"><method "
+                        "name=\"M\"><arg direction=\"in\" type=\"s\" name=\"a\"/></method>"
+                        "</interface><interface name=\"j\"><method name=\"O\"/></interface>",
+                        "i");
+
+        assert_string_equal(one, "method M  \nmethod M argument 0 a s in\n");
+        for (size_t i = 0; i < ELEMENTSOF(different); i++) {
+                _cleanup_free_ char *other = bus_xml_normalise(different[i], "i");
+
+                assert_string_not_equal(other, one);
+        }
+}
+
+static void get_property(struct fixture *x, struct call *c, const char *path, const char *interface,
+                const char *name) {
+        send_call(x->client, c, path, "org.freedesktop.DBus.Properties", "Get", "ss", interface, name);
+        expect_reply(x, c, "v");
+}
+
+#define assert_string_property(x, path, interface, name, expected)       \
+        do {                                                             \
+                struct call _c = {};                                     \
+                const char *_s;                                          \
+                get_property(x, &_c, path, interface, name);             \
+                assert_ok(sd_bus_message_read(_c.reply, "v", "s", &_s)); \
+                assert_string_equal(_s, expected);                       \
+                free_call(&_c);                                          \
+        } while (0)
+
+#define assert_number_property(x, path, interface, name, signature, type, expected) \
+        do {                                                                        \
+                struct call _c = {};                                                \
+                type _n;                                                            \
+                get_property(x, &_c, path, interface, name);                        \
+                assert_ok(sd_bus_message_read(_c.reply, "v", signature, &_n));      \
+                assert_true(_n == (type) (expected));                               \
+                free_call(&_c);                                                     \
+        } while (0)
+
+static void test_properties(void **state) {
+        struct fixture *x = *state;
+        const char *actor = BUS_PATH_ACTOR "/_370000003", *monitor = BUS_PATH_MONITOR "/my_2dweb";
+        struct call c = {};
+
+        assert_string_property(x, BUS_PATH, BUS_INTERFACE_MANAGER, "Version", "1.2.3");
+        assert_number_property(x, BUS_PATH, BUS_INTERFACE_MANAGER, "NActors", "u", uint32_t, N_ACTORS);
+        assert_number_property(x, BUS_PATH, BUS_INTERFACE_MANAGER, "NMonitors", "u", uint32_t, 1);
+        get_property(x, &c, BUS_PATH, BUS_INTERFACE_MANAGER, "Definitions");
+        const char *first, *second;
+        assert_ok(sd_bus_message_read(c.reply, "v", "as", 2, &first, &second));
+        assert_string_equal(first, "clock");
+        assert_string_equal(second, "web");
+        free_call(&c);
+
+        x->arbiter->actors[3].view.status = "bad \xff";
+        assert_string_property(x, actor, BUS_INTERFACE_ACTOR, "AID", "70000003");
+        assert_string_property(x, actor, BUS_INTERFACE_ACTOR, "Name", "web.4");
+        assert_string_property(x, actor, BUS_INTERFACE_ACTOR, "Monitor", "web");
+        assert_string_property(x, actor, BUS_INTERFACE_ACTOR, "Description", "Web worker");
+        assert_string_property(x, actor, BUS_INTERFACE_ACTOR, "Program", "/bin/web");
+        assert_string_property(x, actor, BUS_INTERFACE_ACTOR, "Concurrency", "process");
+        assert_string_property(x, actor, BUS_INTERFACE_ACTOR, "State", "running");
+        assert_string_property(x, actor, BUS_INTERFACE_ACTOR, "Status", "bad ?");
+        assert_string_property(x, actor, BUS_INTERFACE_ACTOR, "LastReason", "signal");
+        assert_number_property(x, actor, BUS_INTERFACE_ACTOR, "LastStatus", "i", int32_t, 9);
+        assert_number_property(x, actor, BUS_INTERFACE_ACTOR, "PID", "u", uint32_t, 1003);
+        assert_number_property(x, actor, BUS_INTERFACE_ACTOR, "Generation", "u", uint32_t, 2);
+        assert_number_property(x, actor, BUS_INTERFACE_ACTOR, "Restarts", "u", uint32_t, 1);
+        assert_number_property(x, actor, BUS_INTERFACE_ACTOR, "Plain", "b", int, 1);
+        assert_number_property(x, actor, BUS_INTERFACE_ACTOR, "MemoryBytes", "t", uint64_t, UINT64_MAX);
+        assert_number_property(x, actor, BUS_INTERFACE_ACTOR, "CPUUsec", "t", uint64_t, 5);
+        assert_number_property(x, actor, BUS_INTERFACE_ACTOR, "MailboxQueued", "t", uint64_t, 3);
+        assert_number_property(x, actor, BUS_INTERFACE_ACTOR, "LastNotifiedUsec", "t", uint64_t, 7);
+        assert_number_property(x, actor, BUS_INTERFACE_ACTOR, "StartedUsec", "t", uint64_t,
+                        x->arbiter->actors[3].view.started_usec);
+
+        assert_string_property(x, monitor, BUS_INTERFACE_MONITOR, "Name", "my-web");
+        assert_string_property(x, monitor, BUS_INTERFACE_MONITOR, "State", "running");
+        assert_number_property(x, monitor, BUS_INTERFACE_MONITOR, "Workers", "u", uint32_t, 4);
+        assert_number_property(x, monitor, BUS_INTERFACE_MONITOR, "Running", "u", uint32_t, 3);
+        assert_number_property(x, monitor, BUS_INTERFACE_MONITOR, "Failed", "u", uint32_t, 1);
+        assert_number_property(x, monitor, BUS_INTERFACE_MONITOR, "Restarts", "u", uint32_t, 12);
+        assert_number_property(x, monitor, BUS_INTERFACE_MONITOR, "NextAttemptUsec", "t", uint64_t, 99);
+
+        /* One dump, one look at the actor. */
+        x->arbiter->n_lookups = 0;
+        send_call(x->client, &c, actor, "org.freedesktop.DBus.Properties", "GetAll", "s",
+                        BUS_INTERFACE_ACTOR);
+        expect_reply(x, &c, "a{sv}");
+        assert_int_equal(x->arbiter->n_lookups, 1);
+        free_call(&c);
+}
+
+static void test_managed_objects(void **state) {
+        struct fixture *x = *state;
+        struct call c = {};
+        unsigned n = 0;
+        int r;
+
+        send_call(x->client, &c, BUS_PATH, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", "");
+        expect_reply(x, &c, "a{oa{sa{sv}}}");
+        assert_ok(sd_bus_message_enter_container(c.reply, 'a', "{oa{sa{sv}}}"));
+        while ((r = sd_bus_message_skip(c.reply, "{oa{sa{sv}}}")) > 0)
+                n++;
+        assert_int_equal(n, N_ACTORS + 1);
+        free_call(&c);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, bus_setup, bus_teardown)
+        const struct CMUnitTest tests[] = {
+                TEST(lists),
+                TEST(get),
+                TEST(verbs),
+                TEST(ping),
+                TEST(outcomes),
+                TEST(spawn),
+                TEST(send_results),
+                TEST(send_integers),
+                TEST(send_all_types),
+                TEST(send_fd),
+                TEST(send_refused),
+                TEST(send_deep),
+                TEST(send_huge),
+                TEST(introspection),
+                cmocka_unit_test(test_normalise),
+                TEST(properties),
+                TEST(managed_objects),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
