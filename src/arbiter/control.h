@@ -57,7 +57,8 @@ int control_kill(arbiter *a, const char *target, int signal);
 int control_restart(arbiter *a, const char *target, arbiter_future **ret);
 /* ret_before: the size that was wanted until now. */
 int control_scale(arbiter *a, const char *monitor, uint32_t workers, uint32_t *ret_before, arbiter_future **ret);
-/* An instance of a definition (-ENOENT: no such definition), or, with exec given, of a program: a lone temporary actor. */
+/* An instance of a definition (-ENOENT: no such definition), or, with exec given, of a program: a lone temporary actor.
+ * name may be NULL with a definition: its own. parameters: "KEY=VALUE"; both lists end in NULL and may be NULL. */
 int control_spawn(arbiter *a, const char *definition, const char *name, const char *const *parameters,
                 const char *const *exec, arbiter_future **ret);
 /* A request to an actor on behalf of a face; m is sealed. Answers for plain programs (ping, info, stop, signal) come from the
