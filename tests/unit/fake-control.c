@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "fake-control.h"
+#include "wire/message.h"
 
 struct callback {
         struct callback *next;
@@ -250,6 +251,8 @@ arbiter *fake_free(arbiter *a) {
 }
 
 void fake_reply(arbiter *a, arbiter_message *reply) {
+        if (reply && message_seal(reply) < 0) /* what has arrived is sealed */
+                abort();
         resolve(a, ARBITER_OUTCOME_REPLY, NULL, NULL, reply);
 }
 
@@ -391,6 +394,7 @@ static const struct command_view commands[] = {
         { "pair", "yq", "a b", "yq", "a b", 0 },
         { "note", "s", "text", "", "", 0 },
         { "none", "", "", "", "", 0 },
+        { "info", "", "", "a{sv}", "info", 0 },
         { "file", "h", "file", "h", "file", 0 },
         { "all", "ybnqiuxtdsoga(nv)a{sv}ayab(u(s))aax", NULL, "ybnqiuxtdsoga(nv)a{sv}ayab(u(s))aax", NULL,
                         0 },
