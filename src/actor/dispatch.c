@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What arrives: frames from links become messages, messages find their command, handlers run. Order is FIFO for each sender
+ * and lane. User messages wait in the actor's queue only while they may not run: before the actor is running, behind an
+ * exclusive command, or behind others that wait. System commands never wait. */
+
+#include <stdio.h>
+
+#include "actor/call.h"
+#include "actor/peer.h"
+#include "basic/fd.h"
+
+/* A user message that waits; or, with reached, a barrier: called when all that was queued before has been dispatched. */
+struct queued {
+        struct list_node queue;
+        struct incoming *incoming; /* owns its message by one reference */
+        uint64_t frame_size, sequence;
+        void (*reached)(arbiter_actor *a, void *userdata);
+        void *userdata;
+};
+
+static bool may_dispatch(const arbiter_actor *a) {
+        return !a->exclusive && (a->state == ARBITER_STATE_RUNNING || a->state == ARBITER_STATE_STOPPING);
+}
+
+static const arbiter_command *find_command(arbiter_actor *a, struct peer *p, const struct envelope *e) {
+        const arbiter_command *c;
+
+        if (p->last_command && streq(p->last_command_name, e->command))
+                return p->last_command;
+        c = map_get(a->commands, e->command, e->command_length);
+        if (c && e->command_length < sizeof(p->last_command_name)) {
+                memcpy(p->last_command_name, e->command, e->command_length + 1U);
+                p->last_command = c;
+        }
+        return c;
+}
+
+static bool chain_contains(const struct envelope *e, const aid *id) {
+        for (unsigned i = 0; i < e->n_chain; i++)
+                if (memcmp(e->chain + i * AID_SIZE, id->c, AID_SIZE) == 0)
+                        return true;
+        return false;
+}
+
+/* Everything that is decided before user code runs. True: run it. */
+static bool admit(arbiter_actor *a, struct incoming *i) {
+        const struct envelope *e = &i->message->envelope;
+        const arbiter_command *c = i->command;
+
+        if (!c) {
+                incoming_refuse(i, ARBITER_OUTCOME_UNKNOWN_COMMAND,
+                                "'%s' has no command '%s'; 'introspect' lists what it has", a->name, e->command);
+                return false;
+        }
+        if (c->arguments && !streq(c->arguments, e->signature)) {
+                incoming_refuse(i, ARBITER_OUTCOME_BAD_ARGUMENTS, "'%s' takes arguments of signature '%s', not '%s'", c->name,
+                                c->arguments, e->signature);
+                return false;
+        }
+        if ((c->flags & ARBITER_COMMAND_ARBITER_ONLY) && !(i->peer && i->peer->control && !a->arbiter_ops)) {
+                incoming_refuse(i, ARBITER_OUTCOME_DENIED, "'%s' is for the arbiter only", c->name);
+                return false;
+        }
+        if ((c->flags & ARBITER_COMMAND_EXCLUSIVE) && chain_contains(e, &a->aid)) {
+                incoming_refuse(i, ARBITER_OUTCOME_DEADLOCK, "'%s' is exclusive, and '%s' waits for itself", c->name, a->name);
+                return false;
+        }
+        return true;
+}
+
+static void handler_returned(arbiter_actor *a, struct incoming *i, int r) {
+        arbiter_message *m = i->message;
+
+        if (r < 0 && !i->answered) {
+                if (r == -ENXIO || r == -EBADMSG)
+                        incoming_refuse(i, ARBITER_OUTCOME_BAD_ARGUMENTS, "the arguments of '%s' cannot be read", i->command->name);
+                else if (i->wants_reply)
+                        (void) arbiter_message_reply_errno(m, r);
+                return;
+        }
+        if (i->answered || m->n_ref > 1)
+                return;
+        if (i->wants_reply && i->command->result && *i->command->result == 0)
+                (void) arbiter_message_reply(m, "");
+}
+
+static void run_handler(arbiter_actor *a, struct incoming *i) {
+        arbiter_message *m = i->message;
+        struct incoming *outer = a->current;
+        int r;
+
+        if (i->command->flags & ARBITER_COMMAND_NO_REPLY)
+                (void) arbiter_message_reply(m, "");
+        if ((i->command->flags & ARBITER_COMMAND_EXCLUSIVE) && i->wants_reply) {
+                i->exclusive = true;
+                a->exclusive = i;
+        }
+
+        a->current = i;
+        a->callback_depth++;
+        r = i->command->handler(a, m, a->userdata);
+        a->callback_depth--;
+        a->current = outer;
+
+        handler_returned(a, i, r);
+        if (m->n_ref > 1 && message_own(m) < 0 && !i->answered)
+                incoming_refuse(i, ARBITER_OUTCOME_OVERLOAD, "out of memory");
+}
+
+/* Begins a message: publish, then read the clock, then run, in this order (DESIGN.md 4.2). */
+static void begin(arbiter_actor *a, struct incoming *i, enum link_lane lane, uint64_t sequence, uint64_t frame_size) {
+        uint64_t deadline = i->message->envelope.deadline;
+        struct link *l = i->peer ? i->peer->link : NULL;
+
+        if (l && lane == LANE_USER)
+                link_consumed(l, 1, frame_size);
+        if (i->wants_reply && l)
+                link_publish_begun(l, lane, sequence);
+        if (_unlikely_(i->cancelled && i->wants_reply)) {
+                i->answered = true; /* cancelled, or its caller is gone: never started */
+                return;
+        }
+        if (deadline != UINT64_MAX && now_usec() > deadline) {
+                a->statistics.expired++;
+                i->answered = true; /* the caller knows by itself, exactly */
+                actor_dead_letter(a, i->peer ? i->peer->name : "", a->name, i->message->envelope.command, i->id,
+                                ARBITER_OUTCOME_EXPIRED);
+                return;
+        }
+        a->statistics.begun++;
+        if (admit(a, i))
+                run_handler(a, i);
+}
+
+static void queued_free(arbiter_actor *a, struct queued *q) {
+        list_remove(&q->queue);
+        if (q->incoming) {
+                a->n_queued--;
+                a->queued_bytes -= q->frame_size;
+        }
+        free(q);
+}
+
+static int enqueue(arbiter_actor *a, struct incoming *i, uint64_t sequence, uint64_t frame_size) {
+        struct queued *q;
+        int r;
+
+        r = message_own(i->message);
+        if (r < 0)
+                return r;
+        q = calloc(1, sizeof(*q));
+        if (!q)
+                return -ENOMEM;
+        q->incoming = i;
+        q->sequence = sequence;
+        q->frame_size = frame_size;
+        arbiter_message_ref(i->message);
+        list_append(&a->queue, &q->queue);
+        a->n_queued++;
+        a->queued_bytes += frame_size;
+        if (may_dispatch(a))
+                dispatch_wake(a);
+        return 0;
+}
+
+int dispatch_barrier(arbiter_actor *a, void (*reached)(arbiter_actor *a, void *userdata), void *userdata) {
+        struct queued *q;
+
+        if (list_is_empty(&a->queue)) {
+                reached(a, userdata);
+                return 0;
+        }
+        q = calloc(1, sizeof(*q));
+        if (!q)
+                return -ENOMEM;
+        q->reached = reached;
+        q->userdata = userdata;
+        list_append(&a->queue, &q->queue);
+        return 0;
+}
+
+void dispatch_wake(arbiter_actor *a) {
+        if (a->queue_source && !list_is_empty(&a->queue) && may_dispatch(a))
+                (void) sd_event_source_set_enabled(a->queue_source, SD_EVENT_ON);
+}
+
+static void dispatch_queued(arbiter_actor *a, struct queued *q) {
+        struct incoming *i = q->incoming;
+        uint64_t sequence = q->sequence, size = q->frame_size;
+        void (*reached)(arbiter_actor *, void *) = q->reached;
+        void *userdata = q->userdata;
+        arbiter_message *m;
+
+        queued_free(a, q);
+        if (reached) {
+                reached(a, userdata);
+                return;
+        }
+        m = i->message;
+        begin(a, i, LANE_USER, sequence, size);
+        arbiter_message_unref(m);
+}
+
+static int on_queue(sd_event_source *s, void *userdata) {
+        arbiter_actor *a = actor_ref(userdata), *previous;
+        struct queued *q;
+
+        actor_enter(a, &previous);
+        a->batch_depth++;
+        for (unsigned n = 0; n < LINK_BATCH_MESSAGES && may_dispatch(a); n++) {
+                q = LIST_FIRST(&a->queue, struct queued, queue);
+                if (!q)
+                        break;
+                dispatch_queued(a, q);
+        }
+        a->batch_depth--;
+        actor_leave(a, previous);
+        actor_flush(a);
+        if (a->queue_source && (list_is_empty(&a->queue) || !may_dispatch(a)))
+                (void) sd_event_source_set_enabled(a->queue_source, SD_EVENT_OFF);
+        actor_unref(a);
+        return 0;
+}
+
+void dispatch_refuse_all(arbiter_actor *a, arbiter_outcome outcome) {
+        struct queued *q;
+
+        while ((q = LIST_FIRST(&a->queue, struct queued, queue))) {
+                struct incoming *i = q->incoming;
+                void (*reached)(arbiter_actor *, void *) = q->reached;
+                void *userdata = q->userdata;
+
+                queued_free(a, q);
+                if (reached) {
+                        reached(a, userdata);
+                        continue;
+                }
+                incoming_refuse(i, outcome, "'%s' is %s", a->name, arbiter_state_to_string(a->state));
+                if (!i->wants_reply)
+                        actor_dead_letter(a, i->peer ? i->peer->name : "", a->name, i->message->envelope.command, i->id, outcome);
+                arbiter_message_unref(i->message);
+        }
+}
+
+/* Frames. */
+
+static int on_call(arbiter_actor *a, struct peer *p, arbiter_message *m, const struct envelope *e) {
+        struct incoming *i;
+        int r;
+
+        r = incoming_new(a, p, m, &i);
+        if (r < 0)
+                return r;
+        i->command = find_command(a, p, e);
+
+        if ((e->flags & ENVELOPE_SYSTEM) || (i->command && (i->command->flags & ARBITER_COMMAND_SYSTEM))) {
+                bool user = !(e->flags & ENVELOPE_SYSTEM);
+
+                begin(a, i, user ? LANE_USER : LANE_SYSTEM, e->sequence, user ? envelope_frame_size(e) : 0);
+                return 0;
+        }
+        if (_likely_(may_dispatch(a) && list_is_empty(&a->queue))) {
+                begin(a, i, LANE_USER, e->sequence, envelope_frame_size(e));
+                return 0;
+        }
+        if (a->state >= ARBITER_STATE_CLOSED) {
+                incoming_refuse(i, ARBITER_OUTCOME_NOPROC, "'%s' has ended", a->name);
+                return 0;
+        }
+        if (a->exclusive && chain_contains(e, &a->aid)) {
+                incoming_refuse(i, ARBITER_OUTCOME_DEADLOCK, "'%s' waits for itself behind an exclusive command", a->name);
+                return 0;
+        }
+        return enqueue(a, i, e->sequence, envelope_frame_size(e));
+}
+
+static void on_cancel(arbiter_actor *a, struct peer *p, uint64_t id) {
+        LIST_FOREACH(i, &p->incoming, struct incoming, incoming)
+                if (i->id == id && i->wants_reply) {
+                        i->cancelled = true;
+                        if (a->exclusive == i) {
+                                a->exclusive = NULL;
+                                dispatch_wake(a);
+                        }
+                        return;
+                }
+}
+
+static int on_signal(arbiter_actor *a, struct peer *p, arbiter_message *m) {
+        const char *s = m->envelope.command;
+
+        /* From the other end of a direct link. */
+        if (streq(s, "fin"))
+                peer_handle_fin(p);
+        else if (streq(s, "fin-ack"))
+                peer_handle_fin_ack(p);
+        else if (streq(s, "fin-refused"))
+                peer_handle_fin_refused(p);
+        else if (streq(s, "delegated"))
+                call_handle_delegated(a, p, m);
+        else if (p != a->control)
+                return -EBADMSG; /* the rest is the arbiter's to say */
+        else if (streq(s, "peer"))
+                return peer_handle_peer(a, m) == -EBADMSG ? -EBADMSG : 0;
+        else if (streq(s, "down"))
+                watch_handle_down(a, m);
+        else if (streq(s, "exit"))
+                watch_handle_exit(a, m);
+        return 0;
+}
+
+static int handle_message(arbiter_actor *a, struct peer *p, arbiter_message *m, const struct envelope *e) {
+        switch (e->kind) {
+        case ENVELOPE_REQUEST:
+        case ENVELOPE_CAST:
+                return on_call(a, p, m, e);
+        case ENVELOPE_REPLY:
+        case ENVELOPE_ERROR:
+                call_handle_answer(a, p, m);
+                return 0;
+        case ENVELOPE_CANCEL:
+                on_cancel(a, p, e->id);
+                return 0;
+        case ENVELOPE_SIGNAL:
+                return on_signal(a, p, m);
+        default:
+                return -EBADMSG;
+        }
+}
+
+static int on_frame(struct link *l, const struct envelope *e, const uint8_t *body, const int *fds, void *userdata) {
+        struct peer *p = userdata;
+        arbiter_actor *a = p->actor, *previous;
+        arbiter_message *m;
+        int r;
+
+        if (a->arbiter_ops && !a->arbiter_ops->admits(a, p, e)) {
+                close_many(fds, e->n_fds);
+                return -EACCES;
+        }
+        r = message_from_frame(e, body, fds, &m);
+        if (r == -EBADMSG)
+                return r; /* a body that is not what its signature says costs the link */
+        if (r < 0)
+                return 0; /* no memory: a lost message is what at-most-once allows; its caller has a deadline */
+
+        actor_ref(a);
+        a->batch_depth++;
+        actor_enter(a, &previous);
+        r = handle_message(a, p, m, e);
+        actor_leave(a, previous);
+        a->batch_depth--;
+        if (m->n_ref > 1 && message_own(m) < 0)
+                r = -ENOMEM; /* somebody keeps what we cannot keep: the link's buffer must not be reused under them */
+        arbiter_message_unref(m);
+        actor_unref(a);
+        return r == -ENOMEM || r == -EBADMSG || r == -EACCES ? r : 0;
+}
+
+static void on_batch_end(struct link *l, void *userdata) {
+        struct peer *p = userdata;
+
+        if (p)
+                actor_flush(p->actor);
+}
+
+static void on_credit(struct link *l, void *userdata) {
+        struct peer *p = userdata;
+
+        peer_handle_credit(p);
+}
+
+static void on_closed(struct link *l, int error, void *userdata) {
+        struct peer *p = userdata;
+        arbiter_actor *a = actor_ref(p->actor), *previous;
+
+        actor_enter(a, &previous);
+        peer_handle_closed(p, error);
+        actor_leave(a, previous);
+        actor_flush(a);
+        actor_unref(a);
+}
+
+const struct link_events actor_link_events = {
+        .frame = on_frame,
+        .batch_end = on_batch_end,
+        .credit = on_credit,
+        .closed = on_closed,
+};
+
+static int on_flush(sd_event_source *s, void *userdata) {
+        actor_flush(userdata);
+        return 0;
+}
+
+int dispatch_init(arbiter_actor *a) {
+        int r;
+
+        list_init(&a->queue);
+        list_init(&a->free_incoming);
+        r = sd_event_add_defer(a->event, &a->queue_source, on_queue, a);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(a->queue_source, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        r = sd_event_add_defer(a->event, &a->flush_source, on_flush, a);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(a->flush_source, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        /* At the end of the turn: after everything else that is ready. */
+        return sd_event_source_set_priority(a->flush_source, SD_EVENT_PRIORITY_NORMAL + 10);
+}
+
+void dispatch_done(arbiter_actor *a) {
+        dispatch_refuse_all(a, ARBITER_OUTCOME_NOPROC);
+        a->queue_source = sd_event_source_disable_unref(a->queue_source);
+        a->flush_source = sd_event_source_disable_unref(a->flush_source);
+}

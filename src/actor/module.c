@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Modules: checking them, loading them from shared objects, and the main() of a program that is an actor. */
+
+#include <dlfcn.h>
+#include <stdio.h>
+
+#include "actor/actor.h"
+#include "basic/fd.h"
+#include "basic/parse.h"
+#include "wire/signature.h"
+
+static bool table_is_valid(const arbiter_command *c) {
+        for (; c && c->name; c++)
+                if (!c->handler || (c->arguments && !signature_string_is_valid(c->arguments)) ||
+                    (c->result && !signature_string_is_valid(c->result)))
+                        return false;
+        return true;
+}
+
+int module_check(const arbiter_module *m) {
+        if (m->size < sizeof(*m) || m->abi != ARBITER_MODULE_ABI)
+                return -EPROTONOSUPPORT;
+        if (!m->name || !name_is_valid(m->name) || !table_is_valid(m->commands) || !table_is_valid(m->functions))
+                return -EINVAL;
+        return 0;
+}
+
+static int load_failed(void *handle, int error, char **ret_text, const char *format, const char *path, const char *detail) {
+        if (ret_text && asprintf(ret_text, format, path, detail) < 0)
+                *ret_text = NULL;
+        if (handle)
+                dlclose(handle);
+        return error;
+}
+
+_public_ int arbiter_module_load(const char *path, const arbiter_module **ret, char **ret_text) {
+        const arbiter_module *m;
+        void *handle;
+        int r;
+
+        if (access(path, R_OK) < 0)
+                return load_failed(NULL, negative_errno(), ret_text, "cannot read module %s: %s", path, strerror(errno));
+        handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+        if (!handle)
+                return load_failed(NULL, -ENOEXEC, ret_text, "%s is no loadable module: %s", path, dlerror());
+        m = dlsym(handle, ARBITER_MODULE_SYMBOL);
+        if (!m)
+                return load_failed(handle, -ENOEXEC, ret_text,
+                                "%s has no symbol %s: define the module with ARBITER_MODULE()", path, ARBITER_MODULE_SYMBOL);
+        r = module_check(m);
+        if (r == -EPROTONOSUPPORT)
+                return load_failed(handle, r, ret_text, "%s was built for another version of libarbiter than %s: build it anew",
+                                path, ARBITER_VERSION_STRING);
+        if (r < 0)
+                return load_failed(handle, r, ret_text, "%s: a name or signature in its tables is not valid%s", path, "");
+        *ret = m;
+        return 0; /* stays loaded for the life of the process */
+}
+
+/* LISTEN_FDS as in sd_listen_fds(3), but of the arbiter: the names come along. */
+static int take_listen_fds(int *fds, size_t max, char **names_storage, const char **names) {
+        const char *n_string = getenv("LISTEN_FDS"), *all = getenv("LISTEN_FDNAMES");
+        uint64_t n;
+        char *rest;
+
+        if (!n_string || parse_u64(n_string, &n) < 0 || n > max)
+                return 0;
+        *names_storage = strdup(all ? all : "");
+        rest = *names_storage;
+        for (size_t i = 0; i < n; i++) {
+                fds[i] = 3 + (int) i;
+                (void) fd_set_cloexec(fds[i], true);
+                names[i] = rest ? strsep(&rest, ":") : "";
+        }
+        return (int) n;
+}
+
+_public_ int arbiter_actor_main(const arbiter_module *module) {
+        _cleanup_free_ char *storage = NULL;
+        const char *names[64], *mailbox = getenv("ARBITER_MAILBOX");
+        int fds[64], n, r;
+        uint64_t fd;
+
+        if (!module)
+                return -EINVAL;
+        r = module_check(module);
+        if (r < 0)
+                return r;
+        if (!mailbox)
+                return -ENOTCONN;
+        if (parse_u64(mailbox, &fd) < 0 || fd < 3 || fd > INT32_MAX)
+                return -EINVAL;
+        n = take_listen_fds(fds, ELEMENTSOF(fds), &storage, names);
+        r = fd_set_cloexec((int) fd, true);
+        if (r < 0)
+                return r;
+        /* Its own children must not believe that they are this actor. */
+        unsetenv("ARBITER_MAILBOX");
+        unsetenv("LISTEN_FDS");
+        unsetenv("LISTEN_FDNAMES");
+        unsetenv("LISTEN_PID");
+        return actor_run(module, (int) fd, ARBITER_CONCURRENCY_PROCESS, names, fds, (size_t) n);
+}
+
+_public_ const char *arbiter_version(void) {
+        return ARBITER_VERSION_STRING;
+}

@@ -1,0 +1,836 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Peers and routes: how a message finds its link. Called by call.c and answer.c to send, by dispatch.c for what arrives. Never calls user
+ * code; outcomes go through futures. */
+
+#include <poll.h>
+#include <stdio.h>
+
+#include "actor/call.h"
+#include "actor/peer.h"
+#include "basic/fd.h"
+
+static void connect_route(struct route *r);
+
+void peer_init(arbiter_actor *a) {
+        list_init(&a->peers);
+        list_init(&a->lru);
+        list_init(&a->dirty);
+}
+
+static void room_init(struct waiting_room *w) {
+        list_init(&w->messages);
+        w->n = w->bytes = 0;
+}
+
+void outgoing_free(struct outgoing *o) {
+        if (!o)
+                return;
+        if (o->room) {
+                list_remove(&o->waiting);
+                o->room->n--;
+                o->room->bytes -= o->envelope.body_size;
+        }
+        if (o->future) {
+                o->future->outgoing = NULL;
+                arbiter_future_unref(o->future);
+        }
+        arbiter_message_unref(o->message);
+        free(o->target);
+        free(o->command);
+        free(o);
+}
+
+static int outgoing_new(const struct envelope *e, arbiter_message *m, arbiter_future *f, const char *target,
+                struct outgoing **ret) {
+        struct outgoing *o = calloc(1, sizeof(*o));
+
+        if (!o)
+                return -ENOMEM;
+        o->envelope = *e;
+        o->command = strdup(e->command);
+        if (target)
+                o->target = strdup(target);
+        if (!o->command || (target && !o->target)) {
+                free(o->command);
+                free(o->target);
+                free(o);
+                return -ENOMEM;
+        }
+        o->envelope.command = o->command;
+        if (e->n_chain > 0)
+                memcpy(o->chain, e->chain, e->n_chain * AID_SIZE);
+        o->envelope.chain = o->chain;
+        o->message = arbiter_message_ref(m);
+        o->future = arbiter_future_ref(f);
+        *ret = o;
+        return 0;
+}
+
+static void room_add(struct waiting_room *w, struct outgoing *o) {
+        list_append(&w->messages, &o->waiting);
+        o->room = w;
+        w->n++;
+        w->bytes += o->envelope.body_size;
+        if (o->future)
+                o->future->outgoing = o;
+}
+
+static bool room_is_full(const struct waiting_room *w, const struct envelope *e) {
+        return w->n >= WAITING_MESSAGES_MAX || w->bytes + e->body_size > WAITING_BYTES_MAX + BODY_SIZE_MAX * (w->n == 0);
+}
+
+/* Ends a message that will not be sent. A cast's end is a dead letter. */
+static void outgoing_fail(arbiter_actor *a, struct outgoing *o, arbiter_outcome outcome, const char *text) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = arbiter_future_ref(o->future);
+        aid_string target = aid_to_string(&o->envelope.target);
+
+        if (!f)
+                actor_dead_letter(a, a->name, o->target ? o->target : target.s, o->command, o->envelope.id, outcome);
+        outgoing_free(o);
+        if (f)
+                future_fail(f, outcome, "%s", text);
+}
+
+static void room_fail(arbiter_actor *a, struct waiting_room *w, arbiter_outcome outcome, const char *text) {
+        struct outgoing *o;
+
+        while ((o = LIST_FIRST(&w->messages, struct outgoing, waiting)))
+                outgoing_fail(a, o, outcome, text);
+}
+
+static int room_wait(arbiter_actor *a, struct waiting_room *w, const struct envelope *e, arbiter_message *m,
+                arbiter_future *f, const char *target) {
+        struct outgoing *o;
+        int r;
+
+        if (room_is_full(w, e)) {
+                a->statistics.overloads++;
+                return -ENOBUFS;
+        }
+        r = outgoing_new(e, m, f, target, &o);
+        if (r < 0)
+                return r;
+        room_add(w, o);
+        return 0;
+}
+
+static void room_move(struct waiting_room *from, struct waiting_room *to) {
+        struct outgoing *o;
+
+        while ((o = LIST_FIRST(&from->messages, struct outgoing, waiting))) {
+                list_remove(&o->waiting);
+                from->n--;
+                from->bytes -= o->envelope.body_size;
+                room_add(to, o);
+        }
+}
+
+/* Sends anew what waited for a link that is no more: by name, or to the life id. */
+static void room_resend(arbiter_actor *a, struct waiting_room *w, const aid *id) {
+        struct outgoing *o;
+
+        while ((o = LIST_FIRST(&w->messages, struct outgoing, waiting))) {
+                if (o->future)
+                        o->future->outgoing = NULL; /* sending may make it wait in another room */
+                (void) route_send(a, o->target, o->target ? NULL : id, &o->envelope, o->message, o->future);
+                o->future = arbiter_future_unref(o->future);
+                outgoing_free(o);
+        }
+}
+
+/* Writing. */
+
+void peer_mark_dirty(struct peer *p) {
+        arbiter_actor *a = p->actor;
+
+        if (!list_is_linked(&p->dirty))
+                list_append(&a->dirty, &p->dirty);
+        if (a->batch_depth == 0 && a->flush_source)
+                (void) sd_event_source_set_enabled(a->flush_source, SD_EVENT_ONESHOT);
+}
+
+void actor_flush(arbiter_actor *a) {
+        struct peer *p;
+
+        while ((p = LIST_FIRST(&a->dirty, struct peer, dirty))) {
+                list_remove(&p->dirty);
+                if (p->link)
+                        (void) link_flush(p->link); /* a broken link reports itself by "closed" */
+        }
+}
+
+void peer_touch(struct peer *p) {
+        arbiter_actor *a = p->actor;
+
+        if (p->control)
+                return;
+        p->last_used = actor_now(a);
+        if (a->lru.prev != &p->lru) {
+                list_remove(&p->lru);
+                list_append(&a->lru, &p->lru);
+        }
+        if (!heap_node_is_linked(&a->idle_timer.node))
+                (void) actor_timer_set(a, &a->idle_timer, p->last_used + LINK_IDLE_USEC);
+}
+
+static int link_out(struct peer *p, struct envelope *e, arbiter_message *m) {
+        _cleanup_close_ int memfd = -EBADF;
+        int fds[FRAME_FDS_MAX];
+
+        if (aid_is_null(&e->sender)) { /* a delegated request keeps its caller */
+                e->sender = p->actor->aid;
+                e->sender_generation = p->actor->generation;
+        }
+        e->target = p->aid;
+        e->target_generation = p->generation;
+        e->signature = m ? m->envelope.signature : "";
+        e->signature_length = m ? m->envelope.signature_length : 0;
+        e->command_length = (uint8_t) strlen(e->command);
+        e->body_size = m ? m->envelope.body_size : 0;
+        e->n_fds = m ? m->envelope.n_fds : 0;
+        if (_likely_(e->body_size <= BODY_INLINE_MAX))
+                return link_send(p->link, e, m ? m->body : NULL, m ? m->fds : NULL);
+
+        if (e->n_fds >= FRAME_FDS_MAX)
+                return -EMSGSIZE;
+        memfd = message_body_to_memfd(m);
+        if (memfd < 0)
+                return memfd;
+        if (e->n_fds > 0)
+                memcpy(fds, m->fds, e->n_fds * sizeof(int));
+        fds[e->n_fds++] = memfd;
+        e->flags |= ENVELOPE_MEMFD;
+        return link_send(p->link, e, NULL, fds);
+}
+
+static bool is_credited(const struct envelope *e) {
+        return (e->kind == ENVELOPE_REQUEST || e->kind == ENVELOPE_CAST) && !(e->flags & ENVELOPE_SYSTEM);
+}
+
+static int refuse(arbiter_actor *a, struct peer *p, const struct envelope *e, arbiter_future *f, int error) {
+        if (f) {
+                if (error == -ENOBUFS)
+                        future_fail(f, ARBITER_OUTCOME_OVERLOAD, "the mailbox of '%s' is full", p->name);
+                else
+                        future_fail_errno(f, error, NULL);
+                return 0;
+        }
+        actor_dead_letter(a, a->name, p->name, e->command, e->id, ARBITER_OUTCOME_OVERLOAD);
+        return error;
+}
+
+/* No credit: the receiver's policy, at once. */
+static int apply_policy(struct peer *p, const struct envelope *e, arbiter_message *m, arbiter_future *f, const char *target) {
+        arbiter_actor *a = p->actor;
+        struct outgoing *oldest;
+        int r;
+
+        a->statistics.overloads++;
+        switch (p->policy) {
+        case ARBITER_MAILBOX_DROP_NEW:
+                if (f)
+                        return refuse(a, p, e, f, -ENOBUFS);
+                actor_dead_letter(a, a->name, p->name, e->command, e->id, ARBITER_OUTCOME_OVERLOAD);
+                return 0;
+        case ARBITER_MAILBOX_DROP_OLDEST:
+                r = room_wait(a, &p->waiting, e, m, f, target);
+                oldest = LIST_FIRST(&p->waiting.messages, struct outgoing, waiting);
+                if (r == -ENOBUFS && oldest) {
+                        outgoing_fail(a, oldest, ARBITER_OUTCOME_OVERLOAD, "dropped: newer messages wait");
+                        r = room_wait(a, &p->waiting, e, m, f, target);
+                }
+                return r < 0 ? refuse(a, p, e, f, r) : 0;
+        case ARBITER_MAILBOX_BLOCK:
+                r = room_wait(a, &p->waiting, e, m, f, target);
+                return r < 0 ? refuse(a, p, e, f, r) : 0;
+        case ARBITER_MAILBOX_REJECT:
+        default:
+                return refuse(a, p, e, f, -ENOBUFS);
+        }
+}
+
+int peer_send(struct peer *p, const struct envelope *e, arbiter_message *m, arbiter_future *f, const char *target) {
+        struct envelope copy = *e;
+        int r;
+
+        if (p->state != PEER_OPEN || (is_credited(e) && p->waiting.n > 0)) {
+                if (p->state == PEER_OPEN && !p->fresh)
+                        return apply_policy(p, e, m, f, target);
+                r = room_wait(p->actor, &p->waiting, e, m, f, target);
+                return r < 0 ? refuse(p->actor, p, e, f, r) : 0;
+        }
+
+        r = link_out(p, &copy, m);
+        if (_likely_(r >= 0)) {
+                peer_mark_dirty(p);
+                if (!p->control)
+                        peer_touch(p);
+                if (f)
+                        call_sent(f, p, &copy);
+                return 0;
+        }
+        if (r == -ENOBUFS && is_credited(e)) {
+                if (!p->fresh)
+                        return apply_policy(p, e, m, f, target);
+                r = room_wait(p->actor, &p->waiting, e, m, f, target);
+                if (r >= 0)
+                        return 0;
+        }
+        return refuse(p->actor, p, e, f, r);
+}
+
+/* What waited goes out, in order, as far as the credit goes. */
+static void flush_waiting(struct peer *p) {
+        struct outgoing *o;
+
+        while (p->state == PEER_OPEN && (o = LIST_FIRST(&p->waiting.messages, struct outgoing, waiting))) {
+                struct envelope copy = o->envelope;
+                int r = link_out(p, &copy, o->message);
+
+                if (r == -ENOBUFS)
+                        return;
+                if (r < 0) {
+                        outgoing_fail(p->actor, o, ARBITER_OUTCOME_NO_CONNECTION, strerror(-r));
+                        continue;
+                }
+                peer_mark_dirty(p);
+                if (o->future)
+                        call_sent(o->future, p, &copy);
+                outgoing_free(o);
+        }
+        p->fresh = p->fresh && p->waiting.n > 0;
+}
+
+void peer_handle_credit(struct peer *p) {
+        p->fresh = false;
+        flush_waiting(p);
+}
+
+/* Life of a peer. */
+
+struct peer *peer_find(arbiter_actor *a, const aid *id) {
+        return map_get(a->peers_by_aid, id->c, AID_SIZE);
+}
+
+/* The link's share of the mailbox: a quarter of what is left, but something for everybody while there is any. */
+static void grant_window(struct peer *p) {
+        arbiter_actor *a = p->actor;
+        uint64_t messages_left = a->mailbox_messages - MIN(a->granted_messages, a->mailbox_messages);
+        uint64_t bytes_left = a->mailbox_bytes - MIN(a->granted_bytes, a->mailbox_bytes);
+
+        p->window_messages = MIN(messages_left, MAX(messages_left / 4, (uint64_t) 16));
+        p->window_bytes = MIN(bytes_left, MAX(bytes_left / 4, (uint64_t) FRAME_SIZE_MAX));
+        a->granted_messages += p->window_messages;
+        a->granted_bytes += p->window_bytes;
+        link_set_window(p->link, p->window_messages, p->window_bytes);
+}
+
+static void on_loss_timer(arbiter_actor *a, struct actor_timer *t);
+
+int peer_new(arbiter_actor *a, struct link *link, const aid *id, const char *name, uint32_t generation, bool control,
+                struct peer **ret) {
+        struct peer *p;
+        int r;
+
+        p = calloc(1, sizeof(*p));
+        if (!p)
+                return -ENOMEM;
+        p->actor = a;
+        p->aid = *id;
+        (void) snprintf(p->name, sizeof(p->name), "%s", name);
+        p->generation = generation;
+        p->control = control;
+        p->fresh = true;
+        p->loss_timer = ACTOR_TIMER_INIT(on_loss_timer);
+        list_init(&p->lru);
+        list_init(&p->dirty);
+        list_init(&p->calls);
+        list_init(&p->incoming);
+        list_init(&p->routes);
+        room_init(&p->waiting);
+
+        r = map_put(a->peers_by_aid, id->c, AID_SIZE, p);
+        if (r < 0) {
+                free(p);
+                return r;
+        }
+        list_append(&a->peers, &p->peers);
+        p->link = link_ref(link);
+        link_set_events(link, &actor_link_events, p);
+        if (!control) {
+                a->n_links++;
+                grant_window(p);
+                peer_touch(p);
+        }
+        *ret = p;
+        return 0;
+}
+
+static void route_free(struct route *r) {
+        list_remove(&r->routes);
+        map_remove_string(r->actor->routes, r->target);
+        free(r->target);
+        free(r);
+}
+
+static void drop_link(struct peer *p) {
+        arbiter_actor *a = p->actor;
+
+        if (!p->link)
+                return;
+        link_close(p->link);
+        p->link = link_unref(p->link);
+        list_remove(&p->dirty);
+        list_remove(&p->lru);
+        if (!p->control) {
+                a->n_links--;
+                a->granted_messages -= p->window_messages;
+                a->granted_bytes -= p->window_bytes;
+        }
+}
+
+struct peer *peer_free(struct peer *p, arbiter_outcome outcome) {
+        arbiter_actor *a;
+        struct route *r;
+        arbiter_future *f;
+        struct incoming *i;
+
+        if (!p)
+                return NULL;
+        a = p->actor;
+        (void) drop_link(p);
+        actor_timer_clear(a, &p->loss_timer);
+        if (map_get(a->peers_by_aid, p->aid.c, AID_SIZE) == p)
+                map_remove(a->peers_by_aid, p->aid.c, AID_SIZE);
+        list_remove(&p->peers);
+        while ((r = LIST_FIRST(&p->routes, struct route, routes)))
+                route_free(r);
+        while ((f = LIST_FIRST(&p->calls, arbiter_future, calls))) {
+                list_remove(&f->calls);
+                f->peer = NULL;
+                future_fail(f, outcome, "the link to '%s' was lost", p->name);
+        }
+        while ((i = LIST_FIRST(&p->incoming, struct incoming, incoming)))
+                incoming_detach(i);
+        room_fail(a, &p->waiting, outcome, "the link was lost");
+        free(p);
+        return NULL;
+}
+
+void peer_died(struct peer *p, arbiter_reason reason, int status) {
+        arbiter_actor *a = p->actor;
+        struct waiting_room rerouted;
+        arbiter_future *f;
+
+        while ((f = LIST_FIRST(&p->calls, arbiter_future, calls))) {
+                bool begun = !p->link || link_has_begun(p->link, f->lane, f->sequence);
+
+                list_remove(&f->calls);
+                f->peer = NULL;
+                future_fail_death(f, begun ? ARBITER_OUTCOME_CALLEE_DIED : ARBITER_OUTCOME_NOPROC, reason, status);
+        }
+
+        /* What has not left yet and goes to a name finds that name's next life; to a life: noproc. */
+        LIST_FOREACH(w, &p->waiting.messages, struct outgoing, waiting)
+                if (!w->target)
+                        outgoing_fail(a, w, ARBITER_OUTCOME_NOPROC, "the actor is dead");
+        room_init(&rerouted);
+        room_move(&p->waiting, &rerouted);
+        peer_free(p, ARBITER_OUTCOME_NO_CONNECTION);
+        room_resend(a, &rerouted, NULL);
+}
+
+/* Connecting. */
+
+static int route_new(arbiter_actor *a, const char *target, bool by_name, struct route **ret) {
+        struct route *r = calloc(1, sizeof(*r));
+        int q;
+
+        if (!r)
+                return -ENOMEM;
+        r->actor = a;
+        r->by_name = by_name;
+        list_init(&r->routes);
+        room_init(&r->waiting);
+        r->target = strdup(target);
+        q = r->target ? map_put_string(a->routes, target, r) : -ENOMEM;
+        if (q < 0) {
+                free(r->target);
+                free(r);
+                return q;
+        }
+        *ret = r;
+        return 0;
+}
+
+static void route_fail(struct route *r, arbiter_outcome outcome, const char *text) {
+        arbiter_actor *a = r->actor;
+        struct waiting_room w;
+
+        /* Moved out first: failing a future may lead to a new message for the same target. */
+        room_init(&w);
+        room_move(&r->waiting, &w);
+        route_free(r);
+        room_fail(a, &w, outcome, text);
+}
+
+static void route_ready(struct route *r, struct peer *p) {
+        r->peer = p;
+        r->attempts = 0;
+        list_append(&p->routes, &r->routes);
+        room_move(&r->waiting, &p->waiting);
+        flush_waiting(p);
+        if (!r->by_name) /* an aid needs no second table */
+                route_free(r);
+}
+
+static void on_connected(arbiter_future *f, void *userdata) {
+        struct route *r = userdata;
+        const char *id, *name;
+        uint32_t generation;
+        uint64_t link_id;
+        struct peer *p;
+        aid peer_aid;
+
+        if (f->outcome != ARBITER_OUTCOME_REPLY) {
+                const char *text = arbiter_future_get_error_text(f);
+
+                route_fail(r, f->outcome, text ? text : "cannot connect");
+                return;
+        }
+        if (arbiter_future_get(f, "ssut", &id, &name, &generation, &link_id) <= 0 || aid_parse(id, &peer_aid) < 0) {
+                route_fail(r, ARBITER_OUTCOME_NO_CONNECTION, "the arbiter's answer makes no sense");
+                return;
+        }
+        p = peer_find(r->actor, &peer_aid);
+        if (p && p->state != PEER_LOST)
+                route_ready(r, p);
+        else if (++r->attempts < 4)
+                connect_route(r); /* the link was closed again while the answer was under way */
+        else
+                route_fail(r, ARBITER_OUTCOME_NO_CONNECTION, "the link was lost while it was made");
+}
+
+static void connect_route(struct route *r) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        int q;
+
+        q = actor_request_arbiter(r->actor, &f, "connect", CALL_TIMEOUT_DEFAULT_USEC, "s", r->target);
+        if (q >= 0)
+                q = future_then_now(f, on_connected, r);
+        if (q < 0)
+                route_fail(r, ARBITER_OUTCOME_NO_CONNECTION, strerror(-q));
+}
+
+/* An actor may well send to itself: a local link, both ends ours. */
+static int connect_self(arbiter_actor *a, struct peer **ret) {
+        _cleanup_(link_unrefp) struct link *near = NULL, *far = NULL;
+        struct peer *p, *other;
+        int r;
+
+        r = link_new_local(a->event, &near, &far);
+        if (r < 0)
+                return r;
+        r = peer_new(a, far, &a->aid, a->name, a->generation, false, &other);
+        if (r < 0)
+                return r;
+        map_remove(a->peers_by_aid, a->aid.c, AID_SIZE); /* the near end is the one to find */
+        r = peer_new(a, near, &a->aid, a->name, a->generation, false, &p);
+        if (r < 0) {
+                peer_free(other, ARBITER_OUTCOME_NO_CONNECTION);
+                return r;
+        }
+        list_remove(&p->lru); /* costs nothing: never closed for being idle */
+        list_remove(&other->lru);
+        *ret = p;
+        return 0;
+}
+
+static struct peer *known_peer(arbiter_actor *a, const char *target, const aid *id) {
+        struct route *r;
+
+        if (id)
+                return peer_find(a, id);
+        if (a->control && (streq(target, "arbiter") || (streq(target, "monitor") && streq(a->manager, "arbiter"))))
+                return a->control;
+        r = map_get_string(a->routes, target);
+        return r ? r->peer : NULL;
+}
+
+/* The arbiter knows everybody. */
+static int arbiter_send_to(arbiter_actor *a, const char *target, const struct envelope *e, arbiter_message *m,
+                arbiter_future *f) {
+        struct peer *p = NULL;
+        arbiter_outcome outcome = a->arbiter_ops->resolve(a, target, &p);
+
+        if (outcome == ARBITER_OUTCOME_REPLY)
+                return peer_send(p, e, m, f, NULL);
+        if (f)
+                future_fail(f, outcome, outcome == ARBITER_OUTCOME_RESTARTING ? "'%s' is not running yet" : "no actor '%s'", target);
+        else
+                actor_dead_letter(a, a->name, target, e->command, 0, outcome);
+        return 0;
+}
+
+static int send_self(arbiter_actor *a, const struct envelope *e, arbiter_message *m, arbiter_future *f) {
+        struct peer *p = peer_find(a, &a->aid);
+        int r = p ? 0 : connect_self(a, &p);
+
+        if (r >= 0)
+                return peer_send(p, e, m, f, NULL);
+        if (!f)
+                return r;
+        future_fail_errno(f, r, NULL);
+        return 0;
+}
+
+int route_send(arbiter_actor *a, const char *target, const aid *id, const struct envelope *e, arbiter_message *m,
+                arbiter_future *f) {
+        aid_string id_string = id ? aid_to_string(id) : (aid_string){};
+        struct route *route;
+        struct peer *p;
+        int r;
+
+        if (id ? aid_equal(id, &a->aid) : streq(target, a->name))
+                return send_self(a, e, m, f);
+        p = known_peer(a, target, id);
+        if (_likely_(p))
+                return peer_send(p, e, m, f, target);
+        if (!id && a->control && streq(target, "monitor"))
+                target = a->manager;
+        if (id)
+                target = id_string.s;
+        if (a->arbiter_ops)
+                return arbiter_send_to(a, target, e, m, f);
+
+        route = map_get_string(a->routes, target);
+        r = route ? 0 : route_new(a, target, !id, &route);
+        if (r >= 0) {
+                bool first = route->waiting.n == 0 && route->attempts == 0;
+
+                r = room_wait(a, &route->waiting, e, m, f, id ? NULL : target);
+                if (r >= 0 && first) {
+                        route->attempts = 1;
+                        connect_route(route);
+                }
+        }
+        if (r < 0 && f) {
+                future_fail(f, ARBITER_OUTCOME_OVERLOAD, "too much waits for '%s' already", target);
+                return 0;
+        }
+        if (r < 0)
+                actor_dead_letter(a, a->name, target, e->command, 0, ARBITER_OUTCOME_OVERLOAD);
+        return r;
+}
+
+static void on_rehomed(arbiter_future *connected, void *userdata) {
+        arbiter_future *f = userdata;
+        struct peer *p = f->actor && f->pending ? peer_find(f->actor, &f->spawn_aid) : NULL;
+
+        if (f->pending && (!p || p->state == PEER_LOST))
+                future_fail(f, ARBITER_OUTCOME_CALLEE_DIED, "the actor that the request was delegated to is gone");
+        else if (f->pending) {
+                f->peer = p;
+                f->sequence = 0; /* begun, for all that we know */
+                list_append(&p->calls, &f->calls);
+        }
+        arbiter_future_unref(f);
+}
+
+int route_rehome(arbiter_actor *a, const aid *id, arbiter_future *f) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *connected = NULL;
+        aid_string s = aid_to_string(id);
+        int r;
+
+        list_remove(&f->calls);
+        f->peer = NULL;
+        f->spawn_aid = *id;
+        if (!a->control)
+                return -EOPNOTSUPP;
+        r = actor_request_arbiter(a, &connected, "connect", CALL_TIMEOUT_DEFAULT_USEC, "s", s.s);
+        if (r < 0)
+                return r;
+        arbiter_future_ref(f);
+        r = future_then_now(connected, on_rehomed, f);
+        if (r < 0)
+                arbiter_future_unref(f);
+        return r;
+}
+
+/* "peer": the arbiter hands us one end of a link: aid, name, generation, link id, side, policy; fds: socket, page. */
+int peer_handle_peer(arbiter_actor *a, arbiter_message *m) {
+        _cleanup_(link_unrefp) struct link *link = NULL;
+        struct link_page *page = NULL;
+        const char *id_string, *name;
+        uint32_t generation;
+        uint64_t link_id;
+        uint8_t side, policy;
+        int socket_fd, page_fd, r;
+        struct peer *p;
+        aid id;
+
+        r = arbiter_message_read(m, "ssutyyhh", &id_string, &name, &generation, &link_id, &side, &policy, &socket_fd, &page_fd);
+        if (r <= 0 || aid_parse(id_string, &id) < 0 || side > 1 || policy > ARBITER_MAILBOX_BLOCK)
+                return -EBADMSG;
+        r = link_page_map(page_fd, &page);
+        if (r < 0)
+                return r;
+        socket_fd = fd_duplicate(socket_fd);
+        if (socket_fd < 0) {
+                link_page_unmap(page);
+                return socket_fd;
+        }
+        r = link_new(a->event, LINK_STREAM, socket_fd, page, side, &actor_link_events, NULL, &link);
+        if (r < 0)
+                return r;
+
+        /* The same two may have had a link before that has just been closed by fin: the new one takes over. */
+        p = peer_find(a, &id);
+        if (p)
+                peer_free(p, ARBITER_OUTCOME_NO_CONNECTION);
+        r = peer_new(a, link, &id, name, generation, false, &p);
+        if (r < 0)
+                return r;
+        p->link_id = link_id;
+        p->policy = policy;
+        return 0;
+}
+
+/* Closing. */
+
+static bool peer_is_idle(const struct peer *p) {
+        return p->state == PEER_OPEN && !p->control && list_is_empty(&p->calls) && list_is_empty(&p->incoming) &&
+                p->waiting.n == 0;
+}
+
+static void peer_send_fin(struct peer *p) {
+        if (actor_signal_peer(p, 0, "fin", "") >= 0)
+                p->state = PEER_FIN_SENT;
+}
+
+/* Over the bound, the least recently used idle link goes; at rest, those that have been idle for a minute. */
+void peers_close_idle(arbiter_actor *a, usec_t now) {
+        size_t surplus = a->n_links > a->links_max ? a->n_links - a->links_max : 0;
+
+        LIST_FOREACH(p, &a->lru, struct peer, lru) {
+                bool old = p->last_used + LINK_IDLE_USEC <= now;
+
+                if (surplus == 0 && !old)
+                        return;
+                if (!peer_is_idle(p))
+                        continue;
+                peer_send_fin(p);
+                if (surplus > 0)
+                        surplus--;
+        }
+}
+
+/* The link is over in good order: tell the arbiter, and connect anew if something waits. */
+static void finish_closing(struct peer *p) {
+        arbiter_actor *a = p->actor;
+        struct waiting_room w;
+        aid id = p->aid;
+
+        (void) actor_cast_arbiter(a, "disconnect", "t", p->link_id);
+        room_init(&w);
+        room_move(&p->waiting, &w);
+        peer_free(p, ARBITER_OUTCOME_NO_CONNECTION);
+        room_resend(a, &w, &id);
+}
+
+void peer_handle_fin(struct peer *p) {
+        if (p->state == PEER_FIN_SENT || peer_is_idle(p)) {
+                if (actor_signal_peer(p, 0, "fin-ack", "") >= 0 && p->state == PEER_OPEN)
+                        p->state = PEER_FIN_ACKED;
+                return;
+        }
+        (void) actor_signal_peer(p, 0, "fin-refused", "");
+}
+
+void peer_handle_fin_ack(struct peer *p) {
+        if (p->state != PEER_FIN_SENT)
+                return;
+        (void) link_flush(p->link);
+        finish_closing(p);
+}
+
+void peer_handle_fin_refused(struct peer *p) {
+        if (p->state != PEER_FIN_SENT)
+                return;
+        p->state = PEER_OPEN;
+        peer_touch(p);
+        flush_waiting(p);
+}
+
+/* Nobody has reported a death: the link alone was lost. */
+static void on_loss_timer(arbiter_actor *a, struct actor_timer *t) {
+        struct peer *p = CONTAINER_OF(t, struct peer, loss_timer);
+
+        (void) actor_cast_arbiter(a, "unwatch", "s", aid_to_string(&p->aid).s);
+        (void) actor_cast_arbiter(a, "disconnect", "t", p->link_id);
+        peer_free(p, ARBITER_OUTCOME_NO_CONNECTION);
+}
+
+static void control_lost(struct peer *p, int error) {
+        arbiter_actor *a = p->actor;
+
+        if (a->arbiter_ops) {
+                a->arbiter_ops->peer_lost(a, p, error);
+                return;
+        }
+        /* Embedded arbiters without a keeper: actors see EOF and stop, as in pulsar. */
+        a->control = NULL;
+        peer_free(p, ARBITER_OUTCOME_NO_CONNECTION);
+        (void) arbiter_actor_stop(a, 0);
+}
+
+void peer_handle_closed(struct peer *p, int error) {
+        arbiter_actor *a = p->actor;
+
+        if (p->control) {
+                control_lost(p, error);
+                return;
+        }
+        if (p->state == PEER_FIN_ACKED || p->state == PEER_FIN_SENT) {
+                finish_closing(p);
+                return;
+        }
+        if ((list_is_empty(&p->calls) && p->waiting.n == 0) || error == -EBADMSG || !a->control) {
+                (void) actor_cast_arbiter(a, "disconnect", "t", p->link_id);
+                peer_free(p, ARBITER_OUTCOME_NO_CONNECTION);
+                return;
+        }
+        /* Dead, or only disconnected? What it had begun stays readable in the page until the arbiter has told. */
+        p->state = PEER_LOST;
+        if (actor_cast_arbiter(a, "watch", "su", aid_to_string(&p->aid).s, p->generation) < 0 ||
+            actor_timer_set(a, &p->loss_timer, now_usec() + LINK_LOSS_GRACE_USEC) < 0)
+                peer_free(p, ARBITER_OUTCOME_NO_CONNECTION);
+}
+
+void peers_flush_finally(arbiter_actor *a) {
+        usec_t end = now_usec() + USEC_PER_SEC / 2, now;
+
+        LIST_FOREACH(p, &a->peers, struct peer, peers)
+                while (p->link && link_is_open(p->link) && link_flush(p->link) >= 0 && link_get_buffered(p->link) > 0 &&
+                       link_get_fd(p->link) >= 0 && (now = now_usec()) < end) {
+                        struct pollfd fd = { .fd = link_get_fd(p->link), .events = POLLOUT };
+
+                        (void) poll(&fd, 1, (int) ((end - now) / USEC_PER_MSEC) + 1);
+                }
+}
+
+void peer_done(arbiter_actor *a) {
+        struct peer *p;
+        struct route *r;
+        void *position = NULL;
+
+        while ((p = LIST_FIRST(&a->peers, struct peer, peers))) {
+                if (p->link)
+                        (void) link_flush(p->link);
+                if (p == a->control)
+                        a->control = NULL;
+                peer_free(p, ARBITER_OUTCOME_CANCELLED);
+        }
+        while (a->routes && (position = NULL, r = map_next(a->routes, &position)))
+                route_fail(r, ARBITER_OUTCOME_CANCELLED, "the actor ends");
+}

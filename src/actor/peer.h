@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Peers: the other ends of an actor's links, one per life, found by aid; and routes, which lead from what a sender says
+ * ("web.1", "monitor", an aid) to a peer. Links are made on first use by asking the arbiter ("connect"), which then is out of
+ * the way; they are kept in a bounded, least recently used set and closed when idle, by fin and fin-ack, never with a request
+ * outstanding. */
+
+#include "actor/actor.h"
+
+enum peer_state {
+        PEER_OPEN,
+        PEER_FIN_SENT,  /* we want to close: nothing new is sent until the answer */
+        PEER_FIN_ACKED, /* the other end closes: nothing new is sent on this link */
+        PEER_LOST,      /* EOF without fin: death or not? waits for the arbiter's word */
+};
+
+/* Where outgoing messages wait, bounded. */
+struct waiting_room {
+        struct list_node messages;
+        size_t n, bytes;
+};
+
+struct peer {
+        arbiter_actor *actor;
+        struct list_node peers, lru, dirty;
+        aid aid;
+        char name[QUALIFIED_NAME_SIZE];
+        uint32_t generation;
+        enum peer_state state;
+        bool control;  /* to or from the arbiter: never closed for being idle */
+        bool fresh;    /* the other end has not granted anything yet: -ENOBUFS means "wait" */
+        struct link *link;
+        uint64_t link_id;
+        arbiter_mailbox_policy policy;           /* the other end's */
+        uint64_t window_messages, window_bytes;  /* what we granted */
+        usec_t last_used;
+        struct list_node calls;    /* struct arbiter_future: requests we sent and wait for */
+        struct list_node incoming; /* requests we received and have not answered */
+        struct list_node routes;   /* struct route: names that lead here */
+        struct waiting_room waiting;
+        struct actor_timer loss_timer;
+        char last_command_name[32]; /* of the command that it sent last: most senders repeat themselves */
+        const arbiter_command *last_command;
+        void *userdata; /* of the arbiter: the child */
+};
+
+/* A message that cannot leave yet: it waits for a link, for credit, or for the end of a closing link. */
+struct outgoing {
+        struct list_node waiting;
+        arbiter_message *message;
+        arbiter_future *future; /* NULL: a cast, or an answer */
+        char *target;           /* by name: may be routed anew; NULL: to this life only */
+        struct envelope envelope;
+        char *command; /* what envelope.command points to */
+        uint8_t chain[CHAIN_MAX * AID_SIZE];
+        struct waiting_room *room;
+};
+
+struct route {
+        arbiter_actor *actor;
+        struct list_node routes; /* in peer->routes */
+        char *target;
+        struct peer *peer; /* NULL while connecting */
+        struct waiting_room waiting;
+        unsigned attempts;
+        bool by_name;
+};
+
+/* Takes the link. Name and generation are what the arbiter says. */
+int peer_new(arbiter_actor *a, struct link *link, const aid *id, const char *name, uint32_t generation, bool control,
+                struct peer **ret);
+/* Lets go of everything; calls still pending end with this outcome unless they are settled before. */
+struct peer *peer_free(struct peer *p, arbiter_outcome outcome);
+struct peer *peer_find(arbiter_actor *a, const aid *id);
+void peer_touch(struct peer *p);
+/* To be written at the end of this turn. */
+void peer_mark_dirty(struct peer *p);
+void actor_flush(arbiter_actor *a);
+
+/* A sealed message with its envelope (kind, flags, id, deadline, command, chain) to a target (by name) or to one life
+ * (id). With a future, the request's failure is its outcome and 0 is returned; a cast answers -ENOBUFS for overload, -ENOMEM. */
+int route_send(arbiter_actor *a, const char *target, const aid *id, const struct envelope *e, arbiter_message *m,
+                arbiter_future *f);
+/* Straight to a peer that is known. */
+int peer_send(struct peer *p, const struct envelope *e, arbiter_message *m, arbiter_future *f, const char *target);
+/* Makes sure that there is a link to this life and puts the sent request f on its list (delegation). */
+int route_rehome(arbiter_actor *a, const aid *id, arbiter_future *f);
+/* Withdraws a message that waits. */
+void outgoing_free(struct outgoing *o);
+
+/* Signals from the arbiter and the other end. */
+int peer_handle_peer(arbiter_actor *a, arbiter_message *m);
+void peer_handle_fin(struct peer *p);
+void peer_handle_fin_ack(struct peer *p);
+void peer_handle_fin_refused(struct peer *p);
+void peer_handle_credit(struct peer *p);
+void peer_handle_closed(struct peer *p, int error);
+/* Its mail has been read: what we still wait for ends, exactly by what it had begun. */
+void peer_died(struct peer *p, arbiter_reason reason, int status);
+/* Closes links that are idle: beyond the bound at once, the others after a minute. */
+void peers_close_idle(arbiter_actor *a, usec_t now);
+void peer_init(arbiter_actor *a);
+/* The last words of an actor that ends: what the sockets do not take at once is waited for, for half a second in all. */
+void peers_flush_finally(arbiter_actor *a);
+/* All peers and routes go; waiting messages are refused. */
+void peer_done(arbiter_actor *a);
