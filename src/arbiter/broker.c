@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The broker: introduces two actors to each other once, and then is out of the way. A link is keyed by the unordered pair, so that
+ * two simultaneous connects yield one. A connect to an actor that is still starting waits for it. */
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "arbiter/internal.h"
+#include "basic/fd.h"
+
+struct parked {
+        struct list_node parked;
+        arbiter_message *message;
+};
+
+struct pair_key {
+        aid low, high;
+};
+
+static struct pair_key pair_key(const struct child *a, const struct child *b) {
+        bool swap = memcmp(a->aid.c, b->aid.c, AID_SIZE) > 0;
+
+        return (struct pair_key){ swap ? b->aid : a->aid, swap ? a->aid : b->aid };
+}
+
+static void pair_free(struct pair *p) {
+        arbiter *a = p->a->arbiter;
+        struct pair_key key = pair_key(p->a, p->b);
+
+        map_remove(a->pairs, &key, sizeof(key));
+        map_remove_u64(a->pairs_by_id, p->link_id);
+        list_remove(&p->pairs_a);
+        list_remove(&p->pairs_b);
+        p->a->n_pairs--;
+        p->b->n_pairs--;
+        free(p);
+}
+
+void broker_child_gone(struct child *c) {
+        struct pair *p;
+
+        while ((p = LIST_FIRST(&c->pairs_a, struct pair, pairs_a)))
+                pair_free(p);
+        while ((p = LIST_FIRST(&c->pairs_b, struct pair, pairs_b)))
+                pair_free(p);
+}
+
+static int pair_new(struct child *x, struct child *y, struct pair **ret) {
+        struct pair_key key = pair_key(x, y);
+        arbiter *a = x->arbiter;
+        struct pair *p = calloc(1, sizeof(*p));
+        int r;
+
+        if (!p)
+                return -ENOMEM;
+        *p = (struct pair){ .a = x, .b = y, .link_id = ++a->link_counter };
+        r = map_put(a->pairs, &key, sizeof(key), p);
+        if (r >= 0) {
+                r = map_put_u64(a->pairs_by_id, p->link_id, p);
+                if (r < 0)
+                        map_remove(a->pairs, &key, sizeof(key));
+        }
+        if (r < 0) {
+                free(p);
+                return r;
+        }
+        list_append(&x->pairs_a, &p->pairs_a);
+        list_append(&y->pairs_b, &p->pairs_b);
+        x->n_pairs++;
+        y->n_pairs++;
+        *ret = p;
+        return 0;
+}
+
+static int tell(struct child *c, struct child *other, const struct pair *p, uint8_t side, int socket_fd, int page_fd) {
+        return actor_signal_peer(c->peer, ENVELOPE_SYSTEM, "peer", "ssutyyhh", other->aid_string.s, other->name, other->generation,
+                        p->link_id, side, (uint8_t) (other->spawn ? other->spawn->mailbox_policy : ARBITER_MAILBOX_REJECT),
+                        socket_fd, page_fd);
+}
+
+/* Two actors on our own loop need no socket. */
+static int make_local(struct child *x, struct child *y, const struct pair *pair) {
+        _cleanup_(link_unrefp) struct link *lx = NULL, *ly = NULL;
+        struct peer *px, *py;
+        int r;
+
+        r = link_new_local(x->arbiter->event, &lx, &ly);
+        if (r < 0)
+                return r;
+        r = peer_new(x->inline_actor, lx, &y->aid, y->name, y->generation, false, &px);
+        if (r < 0)
+                return r;
+        r = peer_new(y->inline_actor, ly, &x->aid, x->name, x->generation, false, &py);
+        if (r < 0) {
+                peer_free(px, ARBITER_OUTCOME_NO_CONNECTION);
+                return r;
+        }
+        px->link_id = py->link_id = pair->link_id;
+        return 0;
+}
+
+static int make_socket(struct child *x, struct child *y, const struct pair *pair) {
+        _cleanup_close_ int fx = -EBADF, fy = -EBADF, page = -EBADF;
+        int fds[2], r;
+
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
+                return negative_errno();
+        fx = fds[0];
+        fy = fds[1];
+        r = link_page_create(&page);
+        if (r < 0)
+                return r;
+        r = tell(x, y, pair, 0, fx, page);
+        return r < 0 ? r : tell(y, x, pair, 1, fy, page);
+}
+
+static int make_link(struct child *x, struct child *y) {
+        struct pair *p;
+        int r;
+
+        r = pair_new(x, y, &p);
+        if (r < 0)
+                return r;
+        r = x->inline_actor && y->inline_actor ? make_local(x, y, p) : make_socket(x, y, p);
+        if (r < 0)
+                pair_free(p);
+        return r;
+}
+
+static bool is_allowed(const struct child *c, const char *name) {
+        if (!c->spawn || !c->spawn->allow)
+                return true;
+        for (char **p = c->spawn->allow; *p; p++)
+                if (fnmatch(*p, name, 0) == 0)
+                        return true;
+        return false;
+}
+
+static int park(struct child *target, arbiter_message *m) {
+        struct parked *p = calloc(1, sizeof(*p));
+
+        if (!p)
+                return -ENOMEM;
+        p->message = arbiter_message_ref(m);
+        list_append(&target->parked, &p->parked);
+        return 0;
+}
+
+/* Is there a name that has no life just now, but will have? */
+static bool is_restarting(arbiter *a, const char *name) {
+        const char *dot = strchr(name, '.');
+        supervise_slot_info slot;
+
+        if (dot) {
+                char monitor[QUALIFIED_NAME_SIZE];
+                arbiter_monitor *m;
+
+                (void) snprintf(monitor, sizeof(monitor), "%.*s", (int) (dot - name), name);
+                m = map_get_string(a->monitors_by_name, monitor);
+                return m && m->started && supervise_get_slot(m->set.supervise, (uint32_t) strtoul(dot + 1, NULL, 10), &slot) >= 0 &&
+                        slot.state != SUPERVISE_SLOT_FAILED && slot.state != SUPERVISE_SLOT_HELD &&
+                        slot.state != SUPERVISE_SLOT_UNUSED;
+        }
+        for (uint32_t i = 1; i < a->root.n_slots; i++)
+                if (a->root.slots[i].spawn && streq(a->root.slots[i].spawn->name, name))
+                        return supervise_get_slot(a->root.supervise, i, &slot) >= 0 && slot.state == SUPERVISE_SLOT_BACKOFF;
+        return false;
+}
+
+static int refuse(arbiter_message *m, arbiter_outcome outcome, const char *format, const char *name) {
+        incoming_refuse(m->context, outcome, format, name);
+        return 0;
+}
+
+static int connect_child(struct child *caller, struct child *target, arbiter_message *m) {
+        struct pair_key key = pair_key(caller, target);
+        struct pair *p = map_get(caller->arbiter->pairs, &key, sizeof(key));
+        int r;
+
+        if (!p) {
+                if (caller->n_pairs >= CHILD_LINKS_MAX || target->n_pairs >= CHILD_LINKS_MAX)
+                        return refuse(m, ARBITER_OUTCOME_OVERLOAD, "too many links to connect to '%s'", target->name);
+                r = make_link(caller, target);
+                if (r < 0)
+                        return refuse(m, ARBITER_OUTCOME_OVERLOAD, "no link can be made: %s", strerror(-r));
+                p = map_get(caller->arbiter->pairs, &key, sizeof(key));
+        }
+        return arbiter_message_reply(m, "ssut", target->aid_string.s, target->name, target->generation, p->link_id);
+}
+
+static int connect_target(struct child *caller, const char *name, arbiter_message *m) {
+        arbiter *a = caller->arbiter;
+        struct child *target = child_find(a, name);
+
+        if (!target)
+                return is_restarting(a, name) ? refuse(m, ARBITER_OUTCOME_RESTARTING, "'%s' is between two lives", name) :
+                                                refuse(m, ARBITER_OUTCOME_NOPROC, "no actor '%s'", name);
+        if (!is_allowed(caller, target->name))
+                return refuse(m, ARBITER_OUTCOME_DENIED, "Allow= does not let it connect to '%s'", name);
+        if (target == caller)
+                return refuse(m, ARBITER_OUTCOME_DENIED, "'%s' is itself", name);
+        if (target->plain && plain_ensure_stub(target) < 0)
+                return refuse(m, ARBITER_OUTCOME_OVERLOAD, "no memory for '%s'", name);
+        if (!target->welcomed)
+                return park(target, m) < 0 ? -ENOMEM : 0;
+        return connect_child(caller, target, m);
+}
+
+int broker_connect(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        struct child *caller = caller_child(m);
+        const char *name;
+        int r;
+
+        if (!caller)
+                return -ESRCH;
+        r = arbiter_message_read(m, "s", &name);
+        return r < 0 ? r : connect_target(caller, name, m);
+}
+
+int broker_disconnect(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        struct child *caller = caller_child(m);
+        struct pair *p;
+        uint64_t id;
+
+        if (!caller || arbiter_message_read(m, "t", &id) <= 0)
+                return 0;
+        p = map_get_u64(caller->arbiter->pairs_by_id, id);
+        if (p && (p->a == caller || p->b == caller))
+                pair_free(p);
+        return 0;
+}
+
+void broker_unpark(struct child *c, arbiter_outcome outcome) {
+        struct parked *p;
+
+        while ((p = LIST_FIRST(&c->parked, struct parked, parked))) {
+                struct child *caller = caller_child(p->message);
+
+                list_remove(&p->parked);
+                if (outcome != ARBITER_OUTCOME_REPLY)
+                        refuse(p->message, outcome, "'%s' did not start", c->name);
+                else if (caller)
+                        (void) connect_child(caller, c, p->message);
+                arbiter_message_unref(p->message);
+                free(p);
+        }
+}

@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A child: one actor as the arbiter sees it. Its life is driven by events only: the pidfd for death, messages and timers for
+ * the rest. Nothing here decides whether it is started again: that is src/supervise, behind set.c. */
+
+#include <signal.h>
+#include <stdio.h>
+#include <syslog.h>
+
+#include "arbiter/internal.h"
+
+static void on_start_timer(arbiter_actor *a, struct actor_timer *t);
+static void on_silence_timer(arbiter_actor *a, struct actor_timer *t);
+static void on_stop_timer(arbiter_actor *a, struct actor_timer *t);
+static void on_end_timer(arbiter_actor *a, struct actor_timer *t);
+
+struct child *child_find(arbiter *a, const char *name_or_aid) {
+        struct child *c = map_get_string(a->by_name, name_or_aid);
+        aid id;
+
+        if (!c && aid_parse(name_or_aid, &id) >= 0)
+                c = map_get(a->by_aid, id.c, AID_SIZE);
+        return c;
+}
+
+bool child_is_mailbox(const struct child *c) {
+        return !c->plain;
+}
+
+static int next_generation(arbiter *a, const char *name, uint32_t *ret) {
+        uint32_t *n = map_get_string(a->generations, name);
+        int r;
+
+        if (!n) {
+                n = calloc(1, sizeof(*n));
+                if (!n)
+                        return -ENOMEM;
+                r = map_put_string(a->generations, name, n);
+                if (r < 0) {
+                        free(n);
+                        return r;
+                }
+        }
+        *ret = ++*n;
+        return 0;
+}
+
+static int choose_aid(arbiter *a, const aid *wanted, aid *ret) {
+        int r;
+
+        if (wanted && !aid_is_null(wanted)) {
+                if (!aid_is_valid(wanted) || aid_equal(wanted, &AID_ARBITER))
+                        return -EINVAL;
+                *ret = *wanted;
+                return map_get(a->by_aid, wanted->c, AID_SIZE) ? -EEXIST : 0;
+        }
+        do {
+                r = aid_random(ret);
+                if (r < 0)
+                        return r;
+        } while (map_get(a->by_aid, ret->c, AID_SIZE));
+        return 0;
+}
+
+static int register_child(struct child *c) {
+        arbiter *a = c->arbiter;
+        int r;
+
+        r = map_put(a->by_aid, c->aid.c, AID_SIZE, c);
+        if (r < 0)
+                return r;
+        r = map_put_string(a->by_name, c->name, c);
+        if (r < 0) {
+                map_remove(a->by_aid, c->aid.c, AID_SIZE);
+                return r;
+        }
+        c->registered = true;
+        list_append(&a->children, &c->children);
+        return 0;
+}
+
+static void unregister_child(struct child *c) {
+        if (!c->registered)
+                return;
+        c->registered = false;
+        map_remove(c->arbiter->by_aid, c->aid.c, AID_SIZE);
+        map_remove_string(c->arbiter->by_name, c->name);
+        list_remove(&c->children);
+}
+
+static void init_lists(struct child *c) {
+        list_init(&c->children);
+        list_init(&c->stops);
+        list_init(&c->parked);
+        list_init(&c->watched_by);
+        list_init(&c->watches);
+        list_init(&c->pairs_a);
+        list_init(&c->pairs_b);
+        c->start_timer = ACTOR_TIMER_INIT(on_start_timer);
+        c->silence_timer = ACTOR_TIMER_INIT(on_silence_timer);
+        c->stop_timer = ACTOR_TIMER_INIT(on_stop_timer);
+        c->end_timer = ACTOR_TIMER_INIT(on_end_timer);
+}
+
+int child_new(arbiter *a, arbiter_spawn *spawn, const char *name, const aid *wanted, struct child **ret) {
+        struct child *c = calloc(1, sizeof(*c));
+        int r;
+
+        if (!c)
+                return -ENOMEM;
+        init_lists(c);
+        c->arbiter = a;
+        c->spawn = arbiter_spawn_ref(spawn);
+        c->concurrency = spawn ? spawn->concurrency : ARBITER_CONCURRENCY_INLINE;
+        c->plain = spawn && spawn->exec && spawn->exec_type != ARBITER_EXEC_MAILBOX;
+        c->process = PROCESS_INIT;
+        c->leaf = CGROUP_LEAF_INIT;
+        c->notify = NOTIFY_SOCKET_INIT;
+        c->created_usec = now_usec();
+        c->age = ++a->age_counter;
+        c->spawn_tokens = CHILD_SPAWNS_BURST;
+        (void) snprintf(c->name, sizeof(c->name), "%s", name);
+
+        r = choose_aid(a, wanted, &c->aid);
+        if (r >= 0) {
+                c->aid_string = aid_to_string(&c->aid);
+                r = register_child(c);
+        }
+        if (r >= 0)
+                r = next_generation(a, name, &c->generation);
+        if (r < 0) {
+                child_free(c);
+                return r;
+        }
+        *ret = c;
+        return 0;
+}
+
+void child_free(struct child *c) {
+        arbiter_actor *a = c->arbiter->actor;
+        struct waiter *w;
+
+        unregister_child(c);
+        actor_timer_clear(a, &c->start_timer);
+        actor_timer_clear(a, &c->silence_timer);
+        actor_timer_clear(a, &c->stop_timer);
+        actor_timer_clear(a, &c->end_timer);
+        sd_event_source_disable_unref(c->death_source);
+        sd_event_source_disable_unref(c->notify_source);
+        notify_socket_done(&c->notify);
+        if (c->peer) {
+                c->peer->userdata = NULL;
+                peer_free(c->peer, ARBITER_OUTCOME_NOPROC);
+        }
+        if (c->inline_actor) {
+                c->inline_actor->ended = NULL;
+                actor_unref(c->inline_actor);
+        }
+        process_done(&c->process);
+        leaf_dispose(c->arbiter, &c->leaf);
+        while ((w = LIST_FIRST(&c->stops, struct waiter, waiters))) {
+                list_remove(&w->waiters);
+                arbiter_future_unref(w->future);
+                free(w);
+        }
+        arbiter_future_unref(c->future);
+        arbiter_spawn_unref(c->spawn);
+        free(c->failure);
+        free(c->status);
+        free(c);
+}
+
+void child_set_state(struct child *c, arbiter_state state) {
+        if (c->state == state)
+                return;
+        c->state = state;
+        control_actor_changed(c);
+}
+
+/* Starting. */
+
+static int launch(struct child *c) {
+        switch (c->concurrency) {
+        case ARBITER_CONCURRENCY_PROCESS:
+                return launch_process(c);
+        case ARBITER_CONCURRENCY_THREAD:
+                return c->spawn->module ? launch_thread(c) : launch_process(c);
+        case ARBITER_CONCURRENCY_INLINE:
+                return launch_inline(c, c->spawn->module, NULL);
+        default:
+                return -EOPNOTSUPP;
+        }
+}
+
+int child_start(struct child *c) {
+        arbiter_actor *a = c->arbiter->actor;
+        int r;
+
+        c->state = ARBITER_STATE_STARTING;
+        control_actor_new(c);
+        r = launch(c);
+        if (r < 0) {
+                if (!c->failure)
+                        (void) asprintf(&c->failure, "%s", strerror(-r));
+                return r;
+        }
+        if (c->plain && c->spawn->exec_type == ARBITER_EXEC_EXEC) {
+                child_running(c); /* exec has succeeded */
+                return 0;
+        }
+        return actor_timer_set(a, &c->start_timer, c->created_usec + c->spawn->start_usec);
+}
+
+void child_running(struct child *c) {
+        arbiter_actor *a = c->arbiter->actor;
+        usec_t silence = c->plain ? c->watchdog_usec : c->spawn ? c->spawn->silence_usec : 0;
+
+        if (c->state != ARBITER_STATE_STARTING)
+                return;
+        actor_timer_clear(a, &c->start_timer);
+        c->started_usec = c->last_heard_usec = now_usec();
+        child_set_state(c, ARBITER_STATE_RUNNING);
+        if (silence > 0 && c->concurrency != ARBITER_CONCURRENCY_INLINE)
+                (void) actor_timer_set(a, &c->silence_timer, c->last_heard_usec + silence);
+        arbiter_log(c->arbiter, LOG_INFO, c, c->generation > 1 ? "replaced" : "started", "%s is running (pid %d)", c->name,
+                        (int) c->process.pid);
+        broker_unpark(c, ARBITER_OUTCOME_REPLY);
+        if (c->future) {
+                _cleanup_(arbiter_future_unrefp) arbiter_future *f = TAKE_PTR(c->future);
+                _cleanup_(arbiter_proxy_unrefp) arbiter_proxy *p = NULL;
+
+                if (arbiter_proxy_new(c->aid_string.s, c->name, c->generation, &p) >= 0)
+                        future_resolve_proxy(f, p);
+                else
+                        future_fail_errno(f, -ENOMEM, NULL);
+        }
+        if (c->set)
+                (void) set_handle(c->set,
+                                &(supervise_event){ .type = SUPERVISE_STARTED, .slot = c->slot, .generation = c->set_generation });
+}
+
+void child_fail_start(struct child *c, arbiter_reason reason, const char *format, ...) {
+        va_list ap;
+
+        if (!c->failure) {
+                va_start(ap, format);
+                if (vasprintf(&c->failure, format, ap) < 0)
+                        c->failure = NULL;
+                va_end(ap);
+        }
+        arbiter_log(c->arbiter, LOG_WARNING, c, "start-failed", "%s: %s", c->name, c->failure ? c->failure : "start failed");
+        child_escalate(c, reason);
+}
+
+static void on_start_timer(arbiter_actor *a, struct actor_timer *t) {
+        struct child *c = CONTAINER_OF(t, struct child, start_timer);
+
+        if (c->state == ARBITER_STATE_STARTING)
+                child_fail_start(c, ARBITER_REASON_START_TIMEOUT, "not running within its start timeout of %g s",
+                                (double) c->spawn->start_usec / (double) USEC_PER_SEC);
+}
+
+/* Silence. */
+
+void child_heard(struct child *c) {
+        c->last_heard_usec = actor_now(c->arbiter->actor);
+}
+
+static void on_silence_timer(arbiter_actor *a, struct actor_timer *t) {
+        struct child *c = CONTAINER_OF(t, struct child, silence_timer);
+        usec_t silence = c->plain ? c->watchdog_usec : c->spawn->silence_usec;
+        usec_t now = now_usec(), due = t->node.key, last;
+
+        if (c->state != ARBITER_STATE_RUNNING || silence == 0)
+                return;
+        /* Judged only after what it had sent has been read; and never by a loop that was late itself. */
+        if (c->peer && c->peer->link)
+                (void) link_drain(c->peer->link);
+        last = c->last_heard_usec;
+        if (now - due > MIN((usec_t) LAG_USEC, silence / 2))
+                last = MAX(last, now);
+        if (last + silence > now) {
+                (void) actor_timer_set(a, t, last + silence);
+                return;
+        }
+        arbiter_log(c->arbiter, LOG_WARNING, c, c->plain ? "watchdog" : "silent", "%s has given no sign of life for %g s",
+                        c->name, (double) silence / (double) USEC_PER_SEC);
+        child_escalate(c, c->plain ? ARBITER_REASON_WATCHDOG : ARBITER_REASON_SILENT);
+}
+
+/* Stopping. */
+
+static void set_reason(struct child *c, arbiter_reason reason) {
+        if (c->reason_set)
+                return;
+        c->reason = reason;
+        c->reason_set = true;
+}
+
+static void signal_stage(struct child *c) {
+        arbiter_actor *a = c->arbiter->actor;
+        int signal = c->spawn->kill_signal;
+
+        c->stop_stage = CHILD_STOP_SIGNALED;
+        (void) process_signal(&c->process, signal);
+        if (signal != SIGTERM && signal != SIGABRT)
+                (void) process_signal(&c->process, SIGCONT);
+        (void) actor_timer_set(a, &c->stop_timer, now_usec() + c->spawn->stop_usec);
+}
+
+void child_kill(struct child *c, arbiter_reason reason) {
+        set_reason(c, reason);
+        if (c->process.pid > 0) {
+                c->stop_stage = CHILD_STOP_KILLED;
+                (void) process_kill_all(&c->process);
+                return;
+        }
+        if (c->inline_actor) {
+                actor_end(c->inline_actor);
+                return;
+        }
+        if (c->has_thread && c->stop_stage != CHILD_STOP_STUCK) {
+                c->stop_stage = CHILD_STOP_STUCK;
+                arbiter_log(c->arbiter, LOG_ERR, c, "stuck",
+                                "%s does not end, and a thread cannot be killed: it stays until its process ends", c->name);
+                control_actor_changed(c);
+        }
+}
+
+void child_escalate(struct child *c, arbiter_reason reason) {
+        set_reason(c, reason);
+        if (c->stop_stage >= CHILD_STOP_SIGNALED)
+                return;
+        child_set_state(c, ARBITER_STATE_STOPPING);
+        if (c->process.pid > 0)
+                signal_stage(c);
+        else
+                child_kill(c, reason);
+}
+
+static void on_stop_timer(arbiter_actor *a, struct actor_timer *t) {
+        struct child *c = CONTAINER_OF(t, struct child, stop_timer);
+
+        if (c->stop_stage == CHILD_STOP_ASKED && c->process.pid > 0) {
+                if (c->link_lost)
+                        set_reason(c, ARBITER_REASON_NO_CONNECTION);
+                signal_stage(c);
+                return;
+        }
+        if (!c->reason_set || c->reason == ARBITER_REASON_SHUTDOWN) {
+                c->reason = ARBITER_REASON_STOP_TIMEOUT;
+                c->reason_set = true;
+        }
+        child_kill(c, ARBITER_REASON_STOP_TIMEOUT);
+}
+
+static int ask_to_stop(struct child *c) {
+        _cleanup_(arbiter_message_unrefp) arbiter_message *m = NULL;
+        struct envelope e = { .kind = ENVELOPE_CAST, .flags = ENVELOPE_SYSTEM, .deadline = UINT64_MAX, .command = "stop" };
+        int r;
+
+        r = arbiter_message_new(&m);
+        if (r < 0)
+                return r;
+        r = message_seal(m);
+        return r < 0 ? r : peer_send(c->peer, &e, m, NULL, NULL);
+}
+
+static int add_waiter(struct list_node *list, arbiter_future *f) {
+        struct waiter *w = calloc(1, sizeof(*w));
+
+        if (!w)
+                return -ENOMEM;
+        w->future = arbiter_future_ref(f);
+        list_append(list, &w->waiters);
+        return 0;
+}
+
+int child_stop(struct child *c, arbiter_future *waits) {
+        arbiter_actor *a = c->arbiter->actor;
+        usec_t bound;
+        int r;
+
+        if (waits) {
+                r = add_waiter(&c->stops, waits);
+                if (r < 0)
+                        return r;
+        }
+        if (c->stop_stage != CHILD_STOP_NONE || c->ending)
+                return 0;
+        set_reason(c, ARBITER_REASON_SHUTDOWN);
+        child_set_state(c, ARBITER_STATE_STOPPING);
+        if (c->plain || !c->welcomed || ask_to_stop(c) < 0) {
+                if (c->process.pid > 0)
+                        signal_stage(c);
+                else
+                        child_kill(c, ARBITER_REASON_SHUTDOWN);
+                return 0;
+        }
+        c->stop_stage = CHILD_STOP_ASKED;
+        bound = MIN(c->spawn ? c->spawn->stop_usec : (usec_t) STOP_TIMEOUT_DEFAULT_USEC, (usec_t) STOPPING_HOOK_USEC);
+        if (c->process.pid <= 0 && c->spawn)
+                bound += c->spawn->stop_usec; /* there is no SIGTERM to follow */
+        /* A hook that is bounded by the same time gets to end it by itself. */
+        return actor_timer_set(a, &c->stop_timer, now_usec() + bound + bound / 4);
+}
+
+/* Ending. */
+
+static void forget_future(struct child *c, arbiter_reason reason, int status) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = TAKE_PTR(c->future);
+
+        if (!f)
+                return;
+        f->reason = reason;
+        f->status = status;
+        if (c->failure)
+                future_fail(f, ARBITER_OUTCOME_CALLEE_DIED, "'%s' did not start: %s", c->name, c->failure);
+        else
+                future_fail(f, ARBITER_OUTCOME_CALLEE_DIED, "'%s' did not start: %s %d", c->name,
+                                arbiter_reason_to_string(reason), status);
+}
+
+static void resolve_waiters(struct list_node *list) {
+        struct waiter *w;
+
+        while ((w = LIST_FIRST(list, struct waiter, waiters))) {
+                list_remove(&w->waiters);
+                future_resolve(w->future, ARBITER_OUTCOME_REPLY, NULL);
+                arbiter_future_unref(w->future);
+                free(w);
+        }
+}
+
+static void remember_death(struct child *c, arbiter_reason reason, int status) {
+        struct last_death *d = map_get_string(c->arbiter->deaths, c->name);
+
+        if (!d) {
+                d = calloc(1, sizeof(*d));
+                if (!d)
+                        return; /* only a picture in a list */
+                if (map_put_string(c->arbiter->deaths, c->name, d) < 0) {
+                        free(d);
+                        return;
+                }
+        }
+        *d = (struct last_death){ .reason = reason, .status = status };
+}
+
+static void log_death(struct child *c, arbiter_reason reason, int status) {
+        int level = arbiter_reason_is_normal(reason, status) ? LOG_INFO : LOG_WARNING;
+
+        if (reason == ARBITER_REASON_EXIT_CODE || reason == ARBITER_REASON_SIGNAL || reason == ARBITER_REASON_CORE_DUMP)
+                arbiter_log(c->arbiter, level, c, "died", "%s has ended: %s %d", c->name, arbiter_reason_to_string(reason), status);
+        else
+                arbiter_log(c->arbiter, level, c, "died", "%s has ended: %s", c->name, arbiter_reason_to_string(reason));
+}
+
+void child_end(struct child *c, arbiter_reason reason, int status) {
+        bool was_running = c->started_usec > 0;
+        supervise_event e = {
+                .type = was_running ? SUPERVISE_EXITED : SUPERVISE_START_FAILED,
+                .slot = c->slot,
+                .generation = c->set_generation,
+                .reason = (int32_t) reason,
+                .status = status,
+                .normal = arbiter_reason_is_normal(reason, status),
+        };
+        struct set *set = c->set;
+        arbiter_monitor *m = c->monitor_actor;
+
+        c->ending = true;
+        c->state = ARBITER_STATE_TERMINATED;
+        log_death(c, reason, status);
+
+        unregister_child(c); /* the name is free before anybody hears of it */
+        remember_death(c, reason, status);
+        if (set && set->slots[c->slot].child == c)
+                set->slots[c->slot].child = NULL;
+        broker_unpark(c, ARBITER_OUTCOME_NOPROC);
+        broker_child_gone(c);
+        if (c->peer) {
+                struct peer *p = TAKE_PTR(c->peer);
+
+                p->userdata = NULL;
+                peer_died(p, reason, status);
+        }
+        relations_child_gone(c, reason, status);
+        forget_future(c, reason, status);
+        resolve_waiters(&c->stops);
+        control_actor_gone(c, reason, status);
+        child_free(c);
+        if (set)
+                (void) set_handle(set, &e);
+        if (m)
+                monitor_gone(m);
+}
+
+/* A child that has ended by itself and is waited for from the loop: inline actors, and threads after their link's EOF. */
+static void on_end_timer(arbiter_actor *a, struct actor_timer *t) {
+        struct child *c = CONTAINER_OF(t, struct child, end_timer);
+
+        if (c->has_thread) {
+                pthread_join(c->thread, NULL);
+                c->has_thread = false;
+        }
+        if (c->reason_set)
+                child_end(c, c->reason, c->closed_code);
+        else
+                child_end(c, c->closed_code ? ARBITER_REASON_EXIT_CODE : ARBITER_REASON_NORMAL, c->closed_code);
+}

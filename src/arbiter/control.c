@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What faces may ask of an arbiter: see control.h. Views are made on demand from what is there; nothing is kept for them. */
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "arbiter/internal.h"
+
+static uint32_t restarts_of(const struct child *c) {
+        return c->generation > 0 ? c->generation - 1 : 0;
+}
+
+static void fill_view(struct child *c, struct actor_view *v, bool usage) {
+        struct last_death *d = map_get_string(c->arbiter->deaths, c->name);
+        struct cgroup_usage u = { .cpu_usec = CGROUP_UNKNOWN, .memory_current = CGROUP_UNKNOWN };
+
+        if (usage && cgroup_leaf_exists(&c->leaf))
+                (void) cgroup_leaf_read_usage(&c->leaf, &u);
+        *v = (struct actor_view){
+                .aid = c->aid_string.s,
+                .name = c->name,
+                .monitor = c->set && c->set->monitor ? c->set->monitor->name : "",
+                .description = c->spawn && c->spawn->description ? c->spawn->description : "",
+                .program = spawn_program(c->spawn),
+                .concurrency = c->concurrency,
+                .state = c->state,
+                .generation = c->generation,
+                .pid = c->process.pid,
+                .started_usec = c->started_usec,
+                .last_notified_usec = c->last_heard_usec,
+                .restarts = restarts_of(c),
+                .mailbox_queued = c->inline_actor ? c->inline_actor->n_queued : c->mailbox_queued,
+                .memory_bytes = u.memory_current,
+                .cpu_usec = u.cpu_usec,
+                .status = c->status ? c->status : "",
+                .last_reason = d ? d->reason : ARBITER_REASON_NORMAL,
+                .last_status = d ? d->status : 0,
+                .plain = c->plain,
+        };
+}
+
+int control_get_actor(arbiter *a, const char *aid_or_name, struct actor_view *ret) {
+        struct child *c = child_find(a, aid_or_name);
+
+        if (!c || c->monitor_actor)
+                return -ESRCH;
+        fill_view(c, ret, true);
+        return 0;
+}
+
+static void fill_monitor(arbiter_monitor *m, struct monitor_view *v) {
+        supervise_info i = {};
+
+        if (m->set.supervise)
+                supervise_get_info(m->set.supervise, &i);
+        *v = (struct monitor_view){
+                .aid = m->child ? m->child->aid_string.s : "",
+                .name = m->name,
+                .description = m->description ? m->description : "",
+                .state = m->stopping ? "stopping" : m->failed ? "failed" : m->started ? "running" : "stopped",
+                .workers = m->workers,
+                .running = i.n[SUPERVISE_SLOT_RUNNING],
+                .failed = i.n[SUPERVISE_SLOT_FAILED],
+                .backoff = i.n[SUPERVISE_SLOT_BACKOFF],
+                .revision = (uint32_t) m->revision,
+                .next_attempt_usec = i.n[SUPERVISE_SLOT_BACKOFF] > 0 && i.due != NSEC_INFINITY ? i.due / NSEC_PER_USEC : 0,
+        };
+        for (uint32_t n = 1; m->set.supervise && n <= i.slot_max; n++) {
+                supervise_slot_info s;
+
+                if (supervise_get_slot(m->set.supervise, n, &s) >= 0)
+                        v->restarts += (uint32_t) s.restarts;
+        }
+}
+
+int control_get_monitor(arbiter *a, const char *name, struct monitor_view *ret) {
+        arbiter_monitor *m = arbiter_find_monitor(a, name);
+
+        if (!m)
+                return -ESRCH;
+        fill_monitor(m, ret);
+        return 0;
+}
+
+int control_list_actors(arbiter *a, struct actor_view **ret, size_t *ret_n) {
+        struct actor_view *v = calloc(map_size(a->by_aid) + 1, sizeof(*v));
+        size_t n = 0;
+
+        if (!v)
+                return -ENOMEM;
+        LIST_FOREACH(c, &a->children, struct child, children)
+                if (!c->monitor_actor)
+                        fill_view(c, &v[n++], false);
+        *ret = v;
+        *ret_n = n;
+        return 0;
+}
+
+int control_list_monitors(arbiter *a, struct monitor_view **ret, size_t *ret_n) {
+        struct monitor_view *v = calloc(map_size(a->monitors_by_name) + 1, sizeof(*v));
+        size_t n = 0;
+
+        if (!v)
+                return -ENOMEM;
+        LIST_FOREACH(m, &a->monitors, arbiter_monitor, monitors)
+                fill_monitor(m, &v[n++]);
+        *ret = v;
+        *ret_n = n;
+        return 0;
+}
+
+int control_list_definitions(arbiter *a, const char ***ret, size_t *ret_n) {
+        const char **names = calloc(map_size(a->definitions) + 1, sizeof(char *));
+        void *position = NULL;
+        arbiter_spawn *s;
+        size_t n = 0;
+
+        if (!names)
+                return -ENOMEM;
+        while ((s = map_next(a->definitions, &position)))
+                names[n++] = s->name;
+        *ret = names;
+        *ret_n = n;
+        return 0;
+}
+
+/* Verbs. */
+
+static bool is_supervised_for_ever(const struct child *c) {
+        supervise_slot_info i;
+
+        return c->set && supervise_get_slot(c->set->supervise, c->slot, &i) >= 0 && i.restart != SUPERVISE_TEMPORARY;
+}
+
+int control_stop(arbiter *a, const char *target, arbiter_future **ret) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        arbiter_monitor *m = arbiter_find_monitor(a, target);
+        struct child *c;
+        int r;
+
+        if (m)
+                return arbiter_monitor_stop(m, ret);
+        c = child_find(a, target);
+        if (!c)
+                return -ESRCH;
+        r = future_new(a->actor, &f);
+        if (r < 0)
+                return r;
+        r = child_stop(c, f); /* first who waits; then the decision that it stays down */
+        if (r >= 0 && is_supervised_for_ever(c))
+                (void) set_handle(c->set, &(supervise_event){ .type = SUPERVISE_STOP_CHILD, .slot = c->slot });
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(f);
+        return 0;
+}
+
+static int kill_one(struct child *c, int signal) {
+        if (signal == SIGKILL) {
+                child_kill(c, ARBITER_REASON_KILLED);
+                return 0;
+        }
+        return c->process.pid > 0 ? process_signal(&c->process, signal) : -EOPNOTSUPP;
+}
+
+int control_kill(arbiter *a, const char *target, int signal) {
+        arbiter_monitor *m = arbiter_find_monitor(a, target);
+        struct child *c;
+        int r = 0;
+
+        if (signal <= 0 || signal > SIGRTMAX)
+                return -EINVAL;
+        if (!m) {
+                c = child_find(a, target);
+                return c ? kill_one(c, signal) : -ESRCH;
+        }
+        for (uint32_t i = 1; i < m->set.n_slots; i++)
+                if (m->set.slots[i].child) {
+                        int q = kill_one(m->set.slots[i].child, signal);
+
+                        if (r >= 0)
+                                r = q;
+                }
+        return r;
+}
+
+int control_restart(arbiter *a, const char *target, arbiter_future **ret) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        arbiter_monitor *m = arbiter_find_monitor(a, target);
+        struct set *s = &a->root;
+        uint32_t slot = 0;
+        struct child *c;
+        int r;
+
+        if (m)
+                return arbiter_monitor_restart(m, NULL, ret);
+        c = child_find(a, target);
+        if (c && c->set) {
+                s = c->set;
+                slot = c->slot;
+        } else if (!c) { /* down at the moment: a slot of a pool, or a lone one, that is held, failed or in backoff */
+                const char *dot = strchr(target, '.');
+                _cleanup_free_ char *name = dot ? strndup(target, (size_t) (dot - target)) : NULL;
+
+                m = name ? arbiter_find_monitor(a, name) : NULL;
+                if (m && m->started) {
+                        s = &m->set;
+                        slot = (uint32_t) strtoul(dot + 1, NULL, 10);
+                }
+                for (uint32_t i = 1; !dot && i < s->n_slots; i++)
+                        if (s->slots[i].spawn && streq(s->slots[i].spawn->name, target))
+                                slot = i;
+        }
+        if (slot == 0)
+                return c ? -EOPNOTSUPP : -ESRCH;
+        r = set_reserve(s, slot);
+        if (r < 0)
+                return r;
+        r = future_new(a->actor, &f);
+        if (r < 0)
+                return r;
+        /* For the next life in this slot. */
+        arbiter_future_unref(s->slots[slot].future);
+        s->slots[slot].future = arbiter_future_ref(f);
+        r = set_handle(s, &(supervise_event){ .type = SUPERVISE_RESTART_CHILD, .slot = slot });
+        if (r < 0) {
+                s->slots[slot].future = arbiter_future_unref(s->slots[slot].future);
+                return r == -ENOENT ? -ESRCH : r;
+        }
+        *ret = TAKE_PTR(f);
+        return 0;
+}
+
+int control_scale(arbiter *a, const char *monitor, uint32_t workers, uint32_t *ret_before, arbiter_future **ret) {
+        arbiter_monitor *m = arbiter_find_monitor(a, monitor);
+        uint32_t before;
+        int r;
+
+        if (!m)
+                return -ESRCH;
+        before = m->workers;
+        r = arbiter_monitor_scale(m, workers, ret);
+        if (r >= 0)
+                *ret_before = before;
+        return r;
+}
+
+int control_spawn(arbiter *a, const char *definition, const char *name, const char *const *parameters,
+                const char *const *exec, arbiter_future **ret) {
+        _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
+        arbiter_spawn *d;
+        int r;
+
+        if (exec) {
+                r = name ? arbiter_spawn_new(a, name, &s) : -EINVAL;
+                if (r >= 0)
+                        r = arbiter_spawn_set_exec(s, exec, ARBITER_EXEC_EXEC);
+                for (; r >= 0 && parameters && *parameters; parameters++) {
+                        _cleanup_free_ char *copy = strdup(*parameters);
+                        char *equals = copy ? strchr(copy, '=') : NULL;
+
+                        if (!equals)
+                                return copy ? -EINVAL : -ENOMEM;
+                        *equals = 0;
+                        r = arbiter_spawn_set_environment(s, copy, equals + 1);
+                }
+        } else {
+                d = definition ? map_get_string(a->definitions, definition) : NULL;
+                if (!d)
+                        return -ENOENT;
+                r = spawn_instance(d, name, parameters, &s);
+        }
+        return r < 0 ? r : arbiter_spawn_start(s, ret);
+}
+
+int control_send(arbiter *a, const char *target, const char *command, arbiter_message *m, usec_t timeout,
+                arbiter_future **ret) {
+        return arbiter_send_message(a->actor, target, NULL, command, m, timeout, ret);
+}
+
+/* Commands. */
+
+static const arbiter_command *find_in(const arbiter_command *c, const char *name) {
+        for (; c && c->name; c++)
+                if (streq(c->name, name))
+                        return c;
+        return NULL;
+}
+
+static const arbiter_command *own_table(const arbiter *a, const struct child *c) {
+        if (!c)
+                return a->module ? a->module->commands : NULL;
+        return c->inline_actor && c->inline_actor->module ? c->inline_actor->module->commands : NULL;
+}
+
+static int find_target(arbiter *a, const char *target, struct child **ret) {
+        *ret = NULL;
+        if (streq(target, "arbiter"))
+                return 0;
+        *ret = child_find(a, target);
+        if (!*ret)
+                return -ESRCH;
+        return (*ret)->plain ? plain_ensure_stub(*ret) : 0;
+}
+
+int control_get_command(arbiter *a, const char *target, const char *command, const char **ret_arguments,
+                const char **ret_result) {
+        const arbiter_command *k;
+        struct child *c;
+        int r;
+
+        r = find_target(a, target, &c);
+        if (r < 0)
+                return r;
+        k = find_in(actor_standard_commands, command);
+        if (!k)
+                k = find_in(own_table(a, c), command);
+        if (!k && !c)
+                k = find_in(arbiter_commands, command);
+        if (k) {
+                *ret_arguments = k->arguments ? k->arguments : "";
+                *ret_result = k->result ? k->result : "";
+                return 0;
+        }
+        for (size_t i = 0; c && c->commands && i < c->commands->n_views; i++)
+                if (streq(c->commands->views[i].name, command)) {
+                        *ret_arguments = c->commands->views[i].arguments;
+                        *ret_result = c->commands->views[i].result;
+                        return 0;
+                }
+        return -ENOENT;
+}
+
+static size_t add_table(struct command_view *v, size_t n, const arbiter_command *c) {
+        for (; c && c->name; c++)
+                v[n++] = (struct command_view){
+                        .name = c->name,
+                        .arguments = c->arguments ? c->arguments : "",
+                        .argument_names = c->argument_names ? c->argument_names : "",
+                        .result = c->result ? c->result : "",
+                        .result_names = c->result_names ? c->result_names : "",
+                        .flags = c->flags,
+                };
+        return n;
+}
+
+static size_t table_size(const arbiter_command *c) {
+        size_t n = 0;
+
+        while (c && c[n].name)
+                n++;
+        return n;
+}
+
+int control_list_commands(arbiter *a, const char *target, struct command_view **ret, size_t *ret_n) {
+        const arbiter_command *own, *arbiters;
+        struct command_view *v;
+        struct child *c;
+        size_t n, told;
+        int r;
+
+        r = find_target(a, target, &c);
+        if (r < 0)
+                return r;
+        own = own_table(a, c);
+        arbiters = c ? NULL : arbiter_commands;
+        told = c && c->commands && !own ? c->commands->n_views : 0;
+        v = calloc(table_size(actor_standard_commands) + table_size(own) + table_size(arbiters) + told + 1, sizeof(*v));
+        if (!v)
+                return -ENOMEM;
+        n = add_table(v, 0, actor_standard_commands);
+        n = add_table(v, n, arbiters);
+        n = add_table(v, n, own);
+        for (size_t i = 0; i < told; i++)
+                v[n++] = c->commands->views[i];
+        *ret = v;
+        *ret_n = n;
+        return 0;
+}
+
+/* Observers. */
+
+void control_subscribe(arbiter *a, struct control_observer *o) {
+        list_append(&a->observers, &o->observers);
+}
+
+void control_unsubscribe(struct control_observer *o) {
+        list_remove(&o->observers);
+}
+
+void control_actor_new(struct child *c) {
+        struct actor_view v;
+
+        if (c->monitor_actor || list_is_empty(&c->arbiter->observers))
+                return;
+        fill_view(c, &v, false);
+        LIST_FOREACH(o, &c->arbiter->observers, struct control_observer, observers)
+                if (o->actor_new)
+                        o->actor_new(&v, o->userdata);
+}
+
+void control_actor_changed(struct child *c) {
+        struct actor_view v;
+
+        if (c->monitor_actor || list_is_empty(&c->arbiter->observers))
+                return;
+        fill_view(c, &v, false);
+        LIST_FOREACH(o, &c->arbiter->observers, struct control_observer, observers)
+                if (o->actor_changed)
+                        o->actor_changed(&v, o->userdata);
+}
+
+void control_actor_gone(struct child *c, arbiter_reason reason, int status) {
+        struct actor_view v;
+
+        if (c->monitor_actor || list_is_empty(&c->arbiter->observers))
+                return;
+        fill_view(c, &v, false);
+        LIST_FOREACH(o, &c->arbiter->observers, struct control_observer, observers)
+                if (o->actor_gone)
+                        o->actor_gone(&v, reason, status, o->userdata);
+}
+
+static void each_monitor(arbiter_monitor *m, bool new) {
+        struct monitor_view v;
+
+        if (!m->arbiter || list_is_empty(&m->arbiter->observers))
+                return;
+        fill_monitor(m, &v);
+        LIST_FOREACH(o, &m->arbiter->observers, struct control_observer, observers) {
+                void (*tell)(const struct monitor_view *, void *) = new ? o->monitor_new : o->monitor_changed;
+
+                if (tell)
+                        tell(&v, o->userdata);
+        }
+}
+
+void control_monitor_new(arbiter_monitor *m) {
+        each_monitor(m, true);
+}
+
+void control_monitor_changed(arbiter_monitor *m) {
+        each_monitor(m, false);
+}
+
+void control_monitor_gone(arbiter *a, const char *name) {
+        LIST_FOREACH(o, &a->observers, struct control_observer, observers)
+                if (o->monitor_gone)
+                        o->monitor_gone(name, o->userdata);
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The handshake, from the arbiter's side: hello proves who it is (the link's descriptor does), welcome answers, the first notify says
+ * that it is running. And the rest of what an actor says about itself. Everything in these messages is hostile until checked. */
+
+#include <stdio.h>
+#include <syslog.h>
+
+#include "arbiter/internal.h"
+#include "basic/fd.h"
+
+bool handshake_admits(arbiter_actor *a, struct peer *p, const struct envelope *e) {
+        struct child *c = p->userdata;
+
+        if (!c)
+                return aid_equal(&p->aid, &a->aid); /* the arbiter's own loop to itself */
+        child_heard(c);
+        if (c->welcomed || e->kind == ENVELOPE_REPLY || e->kind == ENVELOPE_ERROR)
+                return true;
+        return (e->kind == ENVELOPE_REQUEST && streq(e->command, "hello")) ||
+                (e->kind == ENVELOPE_CAST && (streq(e->command, "failed") || streq(e->command, "closed")));
+}
+
+void handshake_peer_lost(arbiter_actor *a, struct peer *p, int error) {
+        struct child *c = p->userdata;
+
+        if (!c) {
+                peer_free(p, ARBITER_OUTCOME_NO_CONNECTION);
+                return;
+        }
+        p->state = PEER_LOST;
+        if (error == -EBADMSG || error == -EACCES)
+                arbiter_log(c->arbiter, LOG_WARNING, c, "protocol", "%s has broken the protocol: %s", c->name,
+                                error == -EACCES ? "it spoke before the handshake" : "malformed message");
+        child_link_lost(c, error);
+}
+
+void commands_table_free(void *p) {
+        struct commands_table *t = p;
+
+        if (!t)
+                return;
+        arbiter_message_unref(t->message);
+        free(t->views);
+        free(t);
+}
+
+static int read_views(struct commands_table *t) {
+        struct command_view v;
+        int r;
+
+        r = arbiter_message_skip(t->message, "usu");
+        if (r < 0)
+                return r;
+        r = arbiter_message_enter_container(t->message, 'a', "(ssssst)");
+        if (r <= 0)
+                return r < 0 ? r : -EBADMSG;
+        while ((r = arbiter_message_read(t->message, "(ssssst)", &v.name, &v.arguments, &v.argument_names, &v.result,
+                                &v.result_names, &v.flags)) > 0) {
+                struct command_view *views = reallocarray(t->views, t->n_views + 1, sizeof(v));
+
+                if (!views)
+                        return -ENOMEM;
+                t->views = views;
+                t->views[t->n_views++] = v;
+        }
+        return r;
+}
+
+/* A copy: the message itself is a request, and ends with its answer. */
+static int table_new(arbiter_message *m, struct commands_table **ret) {
+        struct commands_table *t = calloc(1, sizeof(*t));
+        int r;
+
+        if (!t)
+                return -ENOMEM;
+        r = arbiter_message_new(&t->message);
+        if (r >= 0)
+                r = arbiter_message_rewind(m, true);
+        if (r >= 0)
+                r = arbiter_message_append_message(t->message, m);
+        if (r >= 0)
+                r = message_seal(t->message);
+        if (r >= 0)
+                r = read_views(t);
+        if (r < 0) {
+                commands_table_free(t);
+                return r;
+        }
+        *ret = t;
+        return 0;
+}
+
+/* A thousand workers alike say the same thousand times: it is kept once. */
+static int intern_commands(arbiter *a, arbiter_message *m, struct commands_table **ret) {
+        const size_t head = 16; /* version, token, pid: those differ */
+        struct commands_table *t;
+        const void *body;
+        uint64_t key[2];
+        size_t size;
+        int r;
+
+        r = arbiter_message_get_body(m, &body, &size);
+        if (r < 0)
+                return r;
+        if (size < head)
+                return -EBADMSG;
+        key[0] = siphash24((const uint8_t *) body + head, size - head, &a->actor->id_key);
+        key[1] = size;
+        t = map_get(a->commands, key, sizeof(key));
+        if (!t) {
+                r = table_new(m, &t);
+                if (r < 0)
+                        return r;
+                r = map_put(a->commands, key, sizeof(key), t);
+                if (r < 0) {
+                        commands_table_free(t);
+                        return r;
+                }
+        }
+        *ret = t;
+        return 0;
+}
+
+static int append_parameters(const arbiter_spawn *s, arbiter_message *m) {
+        int r;
+
+        r = arbiter_message_open_container(m, 'a', "{ss}");
+        if (r < 0)
+                return r;
+        if (s)
+                LIST_FOREACH(p, &s->parameters, struct actor_parameter, parameters) {
+                        r = arbiter_message_append(m, "{ss}", p->key, p->value);
+                        if (r < 0)
+                                return r;
+                }
+        return arbiter_message_close_container(m);
+}
+
+static const char *manager_of(const struct child *c) {
+        return c->set && c->set->monitor ? c->set->monitor->name : "arbiter";
+}
+
+static int reply_welcome(struct child *c, arbiter_message *m, int page_fd) {
+        _cleanup_(arbiter_message_unrefp) arbiter_message *reply = NULL;
+        arbiter_spawn *s = c->spawn;
+        int r;
+
+        r = arbiter_message_new(&reply);
+        if (r < 0)
+                return r;
+        r = arbiter_message_append(reply, "sssuttttyy", c->aid_string.s, c->name, manager_of(c), c->generation,
+                        s ? s->silence_usec : (usec_t) SILENCE_DEFAULT_USEC, s ? s->stop_usec : (usec_t) STOP_TIMEOUT_DEFAULT_USEC,
+                        s ? s->mailbox_messages : (uint64_t) MAILBOX_MESSAGES_DEFAULT,
+                        s ? s->mailbox_bytes : (uint64_t) MAILBOX_BYTES_DEFAULT,
+                        (uint8_t) (s ? s->mailbox_policy : ARBITER_MAILBOX_REJECT), (uint8_t) c->concurrency);
+        if (r >= 0)
+                r = append_parameters(s, reply);
+        if (r >= 0)
+                r = arbiter_message_append(reply, "h", page_fd);
+        return r < 0 ? r : arbiter_message_reply_message(m, reply);
+}
+
+static int welcome(struct child *c, arbiter_message *m) {
+        _cleanup_close_ int page_fd = -EBADF;
+        struct link_page *page;
+        int r;
+
+        r = link_page_create(&page_fd);
+        if (r < 0)
+                return r;
+        r = reply_welcome(c, m, page_fd);
+        if (r < 0)
+                return r;
+        c->welcomed = true;
+        if (link_get_kind(c->peer->link) != LINK_LOCAL) {
+                r = link_page_map(page_fd, &page);
+                if (r >= 0)
+                        r = link_set_page(c->peer->link, page, 0);
+                if (r < 0)
+                        return r;
+        }
+        link_set_window(c->peer->link, 1024, 4 * FRAME_SIZE_MAX);
+        return 0;
+}
+
+int handshake_hello(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        struct child *c = caller_child(m);
+        const char *token;
+        uint32_t version, pid;
+        int r;
+
+        if (!c || c->welcomed)
+                return -EALREADY;
+        r = arbiter_message_read(m, "usu", &version, &token, &pid);
+        if (r < 0)
+                return r;
+        if (version != ENVELOPE_VERSION || *token) {
+                child_fail_start(c, ARBITER_REASON_HANDSHAKE, *token ? "it sent a token that it was never given" :
+                                "it speaks version %u of the protocol, this arbiter %d", version, ENVELOPE_VERSION);
+                return -EPROTO;
+        }
+        r = intern_commands(c->arbiter, m, &c->commands);
+        if (r >= 0)
+                r = welcome(c, m);
+        if (r < 0)
+                child_fail_start(c, ARBITER_REASON_HANDSHAKE, "the handshake failed: %s", strerror(-r));
+        return r;
+}
+
+/* Said again and again; the first time it means "running". */
+int handshake_notify(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        struct child *c = caller_child(m);
+        uint64_t queued, dead_letters;
+        uint8_t state;
+        int r;
+
+        if (!c)
+                return 0;
+        r = arbiter_message_read(m, "ytt", &state, &queued, &dead_letters);
+        if (r < 0)
+                return r;
+        c->mailbox_queued = queued;
+        c->dead_letters = dead_letters;
+        if (c->state == ARBITER_STATE_STARTING)
+                child_running(c);
+        else if (state == ARBITER_STATE_STOPPING && c->state == ARBITER_STATE_RUNNING)
+                child_set_state(c, ARBITER_STATE_STOPPING);
+        return 0;
+}
+
+int handshake_failed(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        struct child *c = caller_child(m);
+        const char *text;
+        int32_t error;
+        int r;
+
+        if (!c || c->state != ARBITER_STATE_STARTING)
+                return 0;
+        r = arbiter_message_read(m, "is", &error, &text);
+        if (r < 0)
+                return r;
+        if (!c->failure && asprintf(&c->failure, "its start hook failed: %s", text) < 0)
+                c->failure = NULL;
+        arbiter_log(c->arbiter, LOG_WARNING, c, "start-failed", "%s: its start hook failed: %s", c->name, text);
+        /* It ends by itself now; if it does not, the start timeout applies. */
+        if (!c->reason_set) {
+                c->reason = ARBITER_REASON_HANDSHAKE;
+                c->reason_set = true;
+        }
+        return 0;
+}
+
+int handshake_closed(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        struct child *c = caller_child(m);
+        int32_t code;
+        int r;
+
+        if (!c)
+                return 0;
+        r = arbiter_message_read(m, "i", &code);
+        if (r < 0)
+                return r;
+        c->closed = true;
+        c->closed_code = code;
+        return 0;
+}
+
+int handshake_exiting(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        struct child *c = caller_child(m);
+        uint32_t reason;
+        int r;
+
+        if (!c)
+                return 0;
+        r = arbiter_message_read(m, "u", &reason);
+        if (r < 0)
+                return r;
+        if (arbiter_reason_to_string(reason) && !c->reason_set) {
+                c->reason = reason;
+                c->reason_set = true;
+        }
+        return 0;
+}

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The inside of an arbiter. The parts, each with its file:
+ *
+ *   arbiter.c    life of the arbiter itself; the public functions
+ *   child.c      one actor as the arbiter sees it: from start to death, and the escalation in between
+ *   launch.c     how a child comes to run: process, thread, inline
+ *   set.c        the glue to src/supervise: events in, actions carried out
+ *   monitor.c    pools
+ *   spawn.c      descriptions of actors to be
+ *   handshake.c  hello, welcome, notify
+ *   broker.c     links between actors: made once, then out of the way
+ *   relations.c  watches and links: who is told of whose death
+ *   commands.c   what actors may ask of the arbiter, and who may
+ *   control.c    what faces may ask
+ *   plain.c      stand-ins for programs that know nothing of arbiter */
+
+#include <pthread.h>
+
+#include <arbiter/arbiter.h>
+
+#include "actor/call.h"
+#include "actor/peer.h"
+#include "arbiter/cgroup.h"
+#include "arbiter/control.h"
+#include "arbiter/exec-context.h"
+#include "arbiter/listen-sockets.h"
+#include "arbiter/notify-socket.h"
+#include "arbiter/process.h"
+#include "supervise/pool.h"
+
+enum {
+        START_TIMEOUT_DEFAULT_USEC = 90 * 1000 * 1000,
+        STOP_TIMEOUT_DEFAULT_USEC = 5 * 1000 * 1000, /* research/pulsar.md 1.2: ACTOR_ACTION_TIMEOUT */
+        LAG_USEC = 500 * 1000,                       /* our own delay above which silence proves nothing */
+        CHILD_LINKS_MAX = 640,                       /* quota: somewhat above what a runtime keeps by itself */
+        CHILD_SPAWNS_PER_SEC = 64,
+        CHILD_SPAWNS_BURST = 256,
+        CHILD_WATCHES_MAX = 16384,
+        LEAF_RETRY_USEC = 5 * 1000,
+};
+
+struct child;
+struct set;
+
+struct arbiter_spawn {
+        unsigned n_ref;
+        arbiter *arbiter; /* borrowed */
+        char *name, *description;
+        arbiter_concurrency concurrency;
+        const arbiter_module *module;
+        char *module_file;
+        bool exec;
+        arbiter_exec_type exec_type;
+        struct list_node parameters; /* struct actor_parameter */
+        arbiter_restart restart;
+        bool restart_set;
+        usec_t silence_usec, start_usec, stop_usec, watchdog_usec;
+        uint64_t mailbox_messages, mailbox_bytes;
+        arbiter_mailbox_policy mailbox_policy;
+        char **allow; /* NULL: everybody */
+        int *listen_fds;
+        char **listen_names;
+        char *listen_names_joined;
+        size_t n_listen_fds;
+        struct exec_context context;
+        bool context_changed, user_set, resolved;
+        int kill_signal;
+        int output[2];
+};
+
+/* A set of supervised children: the implicit root monitor, or a pool. */
+struct set {
+        arbiter *arbiter;
+        arbiter_monitor *monitor; /* NULL: root */
+        supervise *supervise;
+        struct actor_timer timer;
+        struct set_slot {
+                arbiter_spawn *spawn; /* root: what this slot runs */
+                struct child *child;
+                arbiter_future *future; /* of the start that is asked for */
+                aid wanted_aid, spawner;
+                bool removed;
+        } *slots; /* by number, [0] unused */
+        uint32_t n_slots;
+        bool acting;
+};
+
+enum child_stop_stage {
+        CHILD_STOP_NONE,
+        CHILD_STOP_ASKED,    /* stop message; its hook runs */
+        CHILD_STOP_SIGNALED, /* SIGTERM */
+        CHILD_STOP_KILLED,   /* SIGKILL: only the kernel can be slow now */
+        CHILD_STOP_STUCK,    /* a thread that does not end, and cannot be killed */
+};
+
+struct relation {
+        struct list_node of_target, of_owner;
+        struct child *target;
+        struct child *owner; /* NULL: the arbiter's own actor */
+        bool link;           /* else a watch */
+};
+
+struct pair {
+        struct list_node pairs_a, pairs_b;
+        struct child *a, *b;
+        uint64_t link_id;
+};
+
+struct commands_table {
+        arbiter_message *message;
+        struct command_view *views;
+        size_t n_views;
+};
+
+struct child {
+        struct list_node children; /* in start order */
+        arbiter *arbiter;
+        arbiter_spawn *spawn;
+        aid aid;
+        aid_string aid_string;
+        char name[QUALIFIED_NAME_SIZE];
+        uint32_t generation;
+        uint64_t age;
+        struct set *set; /* NULL: a monitor's own actor */
+        uint32_t slot;
+        uint64_t set_generation;
+        arbiter_monitor *monitor_actor; /* it is the actor of this monitor */
+        aid spawner;
+
+        arbiter_concurrency concurrency;
+        arbiter_state state;
+        bool plain, welcomed, registered;
+        struct peer *peer;
+        arbiter_actor *inline_actor;
+
+        struct process process;
+        struct cgroup_leaf leaf;
+        sd_event_source *death_source;
+        struct notify_socket notify;
+        sd_event_source *notify_source;
+        pthread_t thread;
+        bool has_thread;
+
+        usec_t created_usec, started_usec, last_heard_usec, watchdog_usec;
+        struct actor_timer start_timer, silence_timer, stop_timer, end_timer;
+        enum child_stop_stage stop_stage;
+        bool reason_set, ending, link_lost;
+        arbiter_reason reason; /* decided before the process tells */
+        int closed_code;
+        bool closed;
+        char *failure; /* why the start failed, in words */
+
+        arbiter_future *future;   /* of the spawn */
+        struct list_node stops;   /* struct waiter: who waits for its end */
+        struct list_node parked;  /* struct parked: connects that wait until it is running */
+        struct list_node watched_by, watches; /* struct relation */
+        size_t n_watches;
+        struct list_node pairs_a, pairs_b;
+        size_t n_pairs;
+        uint64_t spawn_tokens;
+        usec_t spawn_tokens_usec;
+
+        uint64_t mailbox_queued, dead_letters;
+        char *status;
+        struct commands_table *commands;
+};
+
+struct waiter {
+        struct list_node waiters;
+        arbiter_future *future;
+};
+
+struct arbiter_monitor {
+        unsigned n_ref;
+        arbiter *arbiter; /* NULL once it is gone */
+        struct list_node monitors;
+        char *name, *description;
+        arbiter_spawn *worker;
+        const arbiter_module *module;
+        supervise_policy policy;
+        struct set set;
+        struct child *child; /* its own actor */
+        uint64_t revision;
+        uint32_t workers;
+        bool started, stopping, failed;
+        arbiter_future *start_future, *stop_future;
+        struct list_node settled; /* struct waiter: scale, restart */
+};
+
+struct arbiter {
+        unsigned n_ref;
+        sd_event *event;
+        arbiter_actor *actor;
+        const arbiter_module *module;
+        char *runtime_directory, *host_program, *cgroup_path;
+        struct cgroup_root cgroup_root;
+        bool has_cgroup, cgroup_tried, subreaper;
+        rlim_t soft_nofile;
+        sd_event_source *sigchld_source;
+
+        map *by_aid, *by_name; /* struct child */
+        struct list_node children, monitors;
+        map *monitors_by_name;
+        map *definitions; /* name -> arbiter_spawn */
+        map *generations; /* name -> uint64_t * : how many lives a name has had */
+        map *deaths;      /* name -> struct last_death */
+        map *commands;    /* bytes of a hello's table -> struct commands_table */
+        map *pairs;       /* both aids -> struct pair */
+        map *pairs_by_id;
+        uint64_t link_counter, age_counter, leaf_counter, seed;
+        struct set root;
+        struct list_node leaves; /* struct dying_leaf: cgroups that are not empty yet */
+        struct actor_timer leaf_timer;
+
+        struct list_node observers;
+        arbiter_log_handler_t log_handler;
+        void *log_userdata;
+        arbiter_reload_handler_t reload_handler;
+        void *reload_userdata;
+        void *face; /* src/bus; freed by face_free */
+        void (*face_free)(void *face);
+
+        bool started, running;
+        int exit_code;
+        usec_t started_usec;
+};
+
+struct last_death {
+        arbiter_reason reason;
+        int status;
+};
+
+/* arbiter.c */
+void arbiter_log(arbiter *a, int level, const struct child *c, const char *event, const char *format, ...) _printf_(5, 6);
+void arbiter_set_ended(arbiter *a, struct set *s); /* a set is down: go on stopping */
+int arbiter_open_cgroup(arbiter *a);
+
+/* child.c */
+int child_new(arbiter *a, arbiter_spawn *spawn, const char *name, const aid *wanted, struct child **ret);
+/* -errno, with c->failure set: nothing of it is left running; the caller frees it. */
+int child_start(struct child *c);
+void child_running(struct child *c);
+/* Its start is over, badly: what runs of it is ended. */
+void child_fail_start(struct child *c, arbiter_reason reason, const char *format, ...) _printf_(3, 4);
+/* In order: message, SIGTERM, SIGKILL. The future (may be NULL) resolves when it is gone. */
+int child_stop(struct child *c, arbiter_future *waits);
+/* At once from SIGTERM on, with this reason. */
+void child_escalate(struct child *c, arbiter_reason reason);
+void child_kill(struct child *c, arbiter_reason reason);
+/* It is dead and reaped: everybody is told, its set decides, it is freed. */
+void child_end(struct child *c, arbiter_reason reason, int status);
+void child_free(struct child *c);
+void child_heard(struct child *c);
+bool child_is_mailbox(const struct child *c);
+struct child *child_find(arbiter *a, const char *name_or_aid);
+void child_set_state(struct child *c, arbiter_state state);
+
+/* launch.c */
+int launch_process(struct child *c);
+int launch_thread(struct child *c);
+int launch_inline(struct child *c, const arbiter_module *module, void *userdata);
+/* A listening socket's, or a stub's: the arbiter's end of its control link. */
+int child_attach_link(struct child *c, struct link *l);
+/* The control link was lost; the process may not have died yet, or never will by itself. */
+void child_link_lost(struct child *c, int error);
+void leaves_retry(arbiter *a);
+void leaf_dispose(arbiter *a, struct cgroup_leaf *leaf);
+
+/* set.c */
+int set_init(struct set *s, arbiter *a, arbiter_monitor *m, const supervise_policy *policy, uint32_t n);
+void set_done(struct set *s);
+int set_handle(struct set *s, const supervise_event *e);
+int set_reserve(struct set *s, uint32_t slot);
+
+/* monitor.c */
+void monitor_acted(arbiter_monitor *m, const supervise_action *action);
+void monitor_changed(arbiter_monitor *m);
+void monitor_gone(arbiter_monitor *m);
+int monitor_stop(arbiter_monitor *m);
+arbiter_spawn *monitor_worker_spawn(arbiter_monitor *m);
+
+/* spawn.c */
+int spawn_check(arbiter_spawn *s, char **ret_text);
+/* A copy with other parameters, for an instance of a definition. */
+int spawn_instance(arbiter_spawn *s, const char *name, const char *const *parameters, arbiter_spawn **ret);
+const char *spawn_program(const arbiter_spawn *s);
+/* Adds to the root set and starts. */
+int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, arbiter_future **ret);
+
+/* handshake.c */
+int handshake_hello(arbiter_actor *a, arbiter_message *m, void *userdata);
+int handshake_notify(arbiter_actor *a, arbiter_message *m, void *userdata);
+int handshake_failed(arbiter_actor *a, arbiter_message *m, void *userdata);
+int handshake_closed(arbiter_actor *a, arbiter_message *m, void *userdata);
+int handshake_exiting(arbiter_actor *a, arbiter_message *m, void *userdata);
+bool handshake_admits(arbiter_actor *a, struct peer *p, const struct envelope *e);
+void handshake_peer_lost(arbiter_actor *a, struct peer *p, int error);
+void commands_table_free(void *p);
+
+/* broker.c */
+int broker_connect(arbiter_actor *a, arbiter_message *m, void *userdata);
+int broker_disconnect(arbiter_actor *a, arbiter_message *m, void *userdata);
+void broker_unpark(struct child *c, arbiter_outcome outcome);
+void broker_child_gone(struct child *c);
+
+/* relations.c */
+int relations_watch(arbiter_actor *a, arbiter_message *m, void *userdata);
+int relations_unwatch(arbiter_actor *a, arbiter_message *m, void *userdata);
+int relations_link(arbiter_actor *a, arbiter_message *m, void *userdata);
+int relations_unlink(arbiter_actor *a, arbiter_message *m, void *userdata);
+int relations_add(arbiter *a, struct child *owner, const aid *target, bool link);
+void relations_remove(arbiter *a, struct child *owner, const aid *target, bool link);
+void relations_child_gone(struct child *c, arbiter_reason reason, int status);
+
+/* commands.c */
+extern const arbiter_command arbiter_commands[];
+struct child *caller_child(arbiter_message *m);
+
+/* control.c: tells observers */
+void control_actor_new(struct child *c);
+void control_actor_changed(struct child *c);
+void control_actor_gone(struct child *c, arbiter_reason reason, int status);
+void control_monitor_new(arbiter_monitor *m);
+void control_monitor_changed(arbiter_monitor *m);
+void control_monitor_gone(arbiter *a, const char *name);
+
+/* plain.c */
+int plain_ensure_stub(struct child *c);

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Monitors: pools of N workers alike. What they decide is decided in src/supervise; here is what they are to the outside: an
+ * inline actor with a name, futures for who waits until a size is reached, and the public functions. */
+
+#include <stdio.h>
+#include <syslog.h>
+
+#include "arbiter/internal.h"
+
+static supervise_policy default_policy(void) {
+        return SUPERVISE_POLICY_DEFAULT;
+}
+
+_public_ int arbiter_monitor_new(arbiter *a, const char *name, arbiter_spawn *worker, const arbiter_module *module,
+                arbiter_monitor **ret) {
+        _cleanup_(arbiter_monitor_unrefp) arbiter_monitor *m = NULL;
+        int r;
+
+        if (!a || !name || !name_is_valid(name) || !worker || !ret)
+                return -EINVAL;
+        if (map_get_string(a->monitors_by_name, name) || child_find(a, name) || streq(name, "arbiter") || streq(name, "monitor"))
+                return -EEXIST;
+        r = spawn_check(worker, NULL);
+        if (r < 0)
+                return r;
+        m = calloc(1, sizeof(*m));
+        if (!m)
+                return -ENOMEM;
+        m->n_ref = 1;
+        m->worker = arbiter_spawn_ref(worker);
+        m->module = module;
+        m->policy = default_policy();
+        m->revision = 1;
+        list_init(&m->monitors);
+        list_init(&m->settled);
+        m->name = strdup(name);
+        if (!m->name)
+                return -ENOMEM;
+        r = map_put_string(a->monitors_by_name, name, m);
+        if (r < 0)
+                return r;
+        m->arbiter = a;
+        arbiter_monitor_ref(m); /* the arbiter's */
+        list_append(&a->monitors, &m->monitors);
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
+_public_ arbiter_monitor *arbiter_monitor_ref(arbiter_monitor *m) {
+        if (m)
+                m->n_ref++;
+        return m;
+}
+
+_public_ arbiter_monitor *arbiter_monitor_unref(arbiter_monitor *m) {
+        struct waiter *w;
+
+        if (!m || --m->n_ref > 0)
+                return NULL;
+        set_done(&m->set);
+        while ((w = LIST_FIRST(&m->settled, struct waiter, waiters))) {
+                list_remove(&w->waiters);
+                arbiter_future_unref(w->future);
+                free(w);
+        }
+        arbiter_future_unref(m->start_future);
+        arbiter_future_unref(m->stop_future);
+        arbiter_spawn_unref(m->worker);
+        free(m->description);
+        free(m->name);
+        free(m);
+        return NULL;
+}
+
+_public_ const char *arbiter_monitor_get_name(arbiter_monitor *m) {
+        return m->name;
+}
+
+_public_ arbiter_monitor *arbiter_find_monitor(arbiter *a, const char *name) {
+        return a && name ? map_get_string(a->monitors_by_name, name) : NULL;
+}
+
+_public_ int arbiter_monitor_set_description(arbiter_monitor *m, const char *description) {
+        char *copy = description ? strdup(description) : NULL;
+
+        if (!m || (description && !copy))
+                return m ? -ENOMEM : -EINVAL;
+        free(m->description);
+        m->description = copy;
+        return 0;
+}
+
+_public_ int arbiter_monitor_set_intensity(arbiter_monitor *m, unsigned intensity, uint64_t period_usec) {
+        if (!m || (intensity > SUPERVISE_INTENSITY_MAX && intensity != SUPERVISE_INTENSITY_INFINITY))
+                return -EINVAL;
+        if (m->started)
+                return -EBUSY;
+        m->policy.intensity = intensity;
+        if (period_usec > 0)
+                m->policy.period = period_usec > UINT64_MAX / NSEC_PER_USEC ? NSEC_INFINITY : period_usec * NSEC_PER_USEC;
+        return 0;
+}
+
+_public_ int arbiter_monitor_set_backoff(arbiter_monitor *m, uint64_t min_usec, uint64_t max_usec, double factor,
+                unsigned jitter_percent, uint64_t stable_usec) {
+        if (!m || jitter_percent > 100 || (factor != 0 && (factor < 1 || factor > 1000)))
+                return -EINVAL;
+        if (m->started)
+                return -EBUSY;
+        if (min_usec == UINT64_MAX) {
+                m->policy.backoff_min = m->policy.backoff_max = 0;
+                return 0;
+        }
+        if (min_usec > 0)
+                m->policy.backoff_min = min_usec * NSEC_PER_USEC;
+        if (max_usec > 0)
+                m->policy.backoff_max = max_usec * NSEC_PER_USEC;
+        if (factor > 0)
+                m->policy.backoff_factor = (uint32_t) (factor + 0.5);
+        if (jitter_percent > 0)
+                m->policy.backoff_jitter = jitter_percent;
+        if (stable_usec > 0)
+                m->policy.backoff_stable = stable_usec * NSEC_PER_USEC;
+        return m->policy.backoff_min <= m->policy.backoff_max ? 0 : -EINVAL;
+}
+
+static int wait_settled(arbiter_monitor *m, arbiter_future **ret) {
+        struct waiter *w;
+        int r;
+
+        if (!ret)
+                return 0;
+        w = calloc(1, sizeof(*w));
+        if (!w)
+                return -ENOMEM;
+        r = future_new(m->arbiter->actor, &w->future);
+        if (r < 0) {
+                free(w);
+                return r;
+        }
+        list_append(&m->settled, &w->waiters);
+        *ret = arbiter_future_ref(w->future);
+        return 0;
+}
+
+/* Nothing is on its way any more: every wanted worker runs, or is given up or held. */
+static bool is_settled(arbiter_monitor *m) {
+        supervise_info i;
+
+        supervise_get_info(m->set.supervise, &i);
+        return i.n[SUPERVISE_SLOT_STARTING] == 0 && i.n[SUPERVISE_SLOT_STOPPING] == 0 && i.n[SUPERVISE_SLOT_BACKOFF] == 0 &&
+                i.rolling == 0 && (!i.outdated || i.n[SUPERVISE_SLOT_FAILED] > 0);
+}
+
+static void settle(arbiter_monitor *m, arbiter_outcome outcome) {
+        struct waiter *w;
+
+        while ((w = LIST_FIRST(&m->settled, struct waiter, waiters))) {
+                list_remove(&w->waiters);
+                if (outcome == ARBITER_OUTCOME_REPLY)
+                        future_resolve(w->future, outcome, NULL);
+                else
+                        future_fail(w->future, outcome, "monitor '%s' has given up", m->name);
+                arbiter_future_unref(w->future);
+                free(w);
+        }
+}
+
+void monitor_changed(arbiter_monitor *m) {
+        if (!m->arbiter || !m->set.supervise)
+                return;
+        if (is_settled(m))
+                settle(m, m->failed ? ARBITER_OUTCOME_CALLEE_DIED : ARBITER_OUTCOME_REPLY);
+        control_monitor_changed(m);
+}
+
+static void resolve_start(arbiter_monitor *m) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = TAKE_PTR(m->start_future);
+        supervise_info i;
+
+        if (!f)
+                return;
+        supervise_get_info(m->set.supervise, &i);
+        if (i.n[SUPERVISE_SLOT_RUNNING] >= i.n_wanted)
+                future_resolve(f, ARBITER_OUTCOME_REPLY, NULL);
+        else
+                future_fail(f, ARBITER_OUTCOME_CALLEE_DIED, "%u of %u workers of '%s' are running",
+                                i.n[SUPERVISE_SLOT_RUNNING], i.n_wanted, m->name);
+}
+
+void monitor_acted(arbiter_monitor *m, const supervise_action *action) {
+        switch (action->type) {
+        case SUPERVISE_ACTION_STARTED_ALL:
+                resolve_start(m);
+                break;
+        case SUPERVISE_ACTION_GAVE_UP:
+                m->failed = true;
+                arbiter_log(m->arbiter, LOG_ERR, NULL, "gave-up", "monitor %s gives up: no worker is left", m->name);
+                resolve_start(m);
+                break;
+        case SUPERVISE_ACTION_STOPPED:
+                if (m->child && m->child->inline_actor)
+                        (void) arbiter_actor_stop(m->child->inline_actor, 0);
+                else
+                        monitor_gone(m);
+                break;
+        case SUPERVISE_ACTION_SPAWN:
+                m->failed = false;
+                break;
+        default:
+                break;
+        }
+}
+
+/* Its own actor has ended: that was the last of it. */
+void monitor_gone(arbiter_monitor *m) {
+        arbiter *a = m->arbiter;
+
+        if (!a)
+                return;
+        m->child = NULL;
+        m->arbiter = NULL;
+        map_remove_string(a->monitors_by_name, m->name);
+        list_remove(&m->monitors);
+        settle(m, ARBITER_OUTCOME_CANCELLED);
+        if (m->start_future)
+                future_fail(m->start_future, ARBITER_OUTCOME_CANCELLED, "monitor '%s' was stopped", m->name);
+        if (m->stop_future)
+                future_resolve(m->stop_future, ARBITER_OUTCOME_REPLY, NULL);
+        actor_timer_clear(a->actor, &m->set.timer);
+        control_monitor_gone(a, m->name);
+        arbiter_set_ended(a, &m->set);
+        arbiter_monitor_unref(m);
+}
+
+/* Its default module: what every actor answers is all it needs. */
+static const arbiter_module plain_module = { ARBITER_MODULE_HEAD, .name = "monitor" };
+
+static int start_actor(arbiter_monitor *m) {
+        int r;
+
+        r = child_new(m->arbiter, NULL, m->name, NULL, &m->child);
+        if (r < 0)
+                return r;
+        m->child->monitor_actor = m;
+        m->child->state = ARBITER_STATE_STARTING;
+        r = launch_inline(m->child, m->module ? m->module : &plain_module, m);
+        if (r < 0) {
+                child_free(m->child);
+                m->child = NULL;
+        }
+        return r;
+}
+
+_public_ int arbiter_monitor_start(arbiter_monitor *m, unsigned workers, arbiter_future **ret) {
+        int r;
+
+        if (!m || workers > SUPERVISE_SLOTS_MAX)
+                return -EINVAL;
+        if (!m->arbiter || m->started)
+                return m->arbiter ? -EALREADY : -ESHUTDOWN;
+        if (!m->arbiter->started)
+                return -ENOTCONN;
+        m->policy.restart = m->worker->restart == ARBITER_RESTART_TRANSIENT ? SUPERVISE_TRANSIENT :
+                        m->worker->restart == ARBITER_RESTART_TEMPORARY     ? SUPERVISE_TEMPORARY :
+                                                                              SUPERVISE_PERMANENT;
+        r = set_init(&m->set, m->arbiter, m, &m->policy, workers);
+        if (r < 0)
+                return r;
+        m->workers = workers;
+        r = start_actor(m);
+        if (r < 0)
+                return r;
+        if (m->module && m->module->on_params)
+                (void) m->module->on_params(m->child->inline_actor, m->worker, m->child->inline_actor->userdata);
+        m->started = true;
+        if (ret) {
+                r = future_new(m->arbiter->actor, &m->start_future);
+                if (r < 0)
+                        return r;
+                *ret = arbiter_future_ref(m->start_future);
+        }
+        control_monitor_new(m);
+        return set_handle(&m->set, &(supervise_event){ .type = SUPERVISE_START });
+}
+
+_public_ int arbiter_monitor_scale(arbiter_monitor *m, unsigned workers, arbiter_future **ret) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        int r;
+
+        if (!m || workers > SUPERVISE_SLOTS_MAX)
+                return -EINVAL;
+        if (!m->arbiter || !m->started)
+                return -ESHUTDOWN;
+        r = wait_settled(m, ret ? &f : NULL);
+        if (r < 0)
+                return r;
+        r = set_handle(&m->set, &(supervise_event){ .type = SUPERVISE_SCALE, .n = workers, .by_operator = true });
+        if (r < 0) {
+                if (f)
+                        future_fail_errno(f, r, NULL);
+                return r;
+        }
+        arbiter_log(m->arbiter, LOG_INFO, m->child, "scaled", "%s: %u -> %u workers", m->name, m->workers, workers);
+        m->workers = workers;
+        monitor_changed(m);
+        if (ret)
+                *ret = TAKE_PTR(f);
+        return 0;
+}
+
+_public_ int arbiter_monitor_restart(arbiter_monitor *m, arbiter_spawn *worker, arbiter_future **ret) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        int r;
+
+        if (!m)
+                return -EINVAL;
+        if (!m->arbiter || !m->started)
+                return -ESHUTDOWN;
+        if (worker) {
+                r = spawn_check(worker, NULL);
+                if (r < 0)
+                        return r;
+        }
+        r = wait_settled(m, ret ? &f : NULL);
+        if (r < 0)
+                return r;
+        if (worker) {
+                arbiter_spawn_ref(worker);
+                arbiter_spawn_unref(m->worker);
+                m->worker = worker;
+        }
+        r = set_handle(&m->set, &(supervise_event){ .type = SUPERVISE_DEFINITION_CHANGED, .revision = ++m->revision });
+        if (r < 0) {
+                if (f)
+                        future_fail_errno(f, r, NULL);
+                return r;
+        }
+        if (ret)
+                *ret = TAKE_PTR(f);
+        return 0;
+}
+
+int monitor_stop(arbiter_monitor *m) {
+        if (m->stopping)
+                return 0;
+        m->stopping = true;
+        if (!m->started) {
+                monitor_gone(m);
+                return 0;
+        }
+        return set_handle(&m->set, &(supervise_event){ .type = SUPERVISE_STOP });
+}
+
+_public_ int arbiter_monitor_stop(arbiter_monitor *m, arbiter_future **ret) {
+        int r;
+
+        if (!m || !m->arbiter)
+                return m ? -ESHUTDOWN : -EINVAL;
+        if (ret) {
+                if (!m->stop_future) {
+                        r = future_new(m->arbiter->actor, &m->stop_future);
+                        if (r < 0)
+                                return r;
+                }
+                *ret = arbiter_future_ref(m->stop_future);
+        }
+        return monitor_stop(m);
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The glue between what happens and what src/supervise decides: events go in, actions come out and are carried out. One
+ * place for the implicit root monitor and for pools alike. */
+
+#include <stdio.h>
+#include <syslog.h>
+
+#include "arbiter/internal.h"
+
+static void on_timer(arbiter_actor *a, struct actor_timer *t) {
+        struct set *s = CONTAINER_OF(t, struct set, timer);
+
+        (void) set_handle(s, &(supervise_event){ .type = SUPERVISE_TICK });
+}
+
+int set_init(struct set *s, arbiter *a, arbiter_monitor *m, const supervise_policy *policy, uint32_t n) {
+        *s = (struct set){ .arbiter = a, .monitor = m, .timer = ACTOR_TIMER_INIT(on_timer) };
+        return supervise_new(policy, n, 1, ++a->seed, &s->supervise);
+}
+
+void set_done(struct set *s) {
+        for (uint32_t i = 1; i < s->n_slots; i++) {
+                arbiter_spawn_unref(s->slots[i].spawn);
+                arbiter_future_unref(s->slots[i].future);
+        }
+        free(s->slots);
+        s->slots = NULL;
+        s->n_slots = 0;
+        if (s->arbiter && s->arbiter->actor)
+                actor_timer_clear(s->arbiter->actor, &s->timer);
+        s->supervise = supervise_free(s->supervise);
+}
+
+int set_reserve(struct set *s, uint32_t slot) {
+        uint32_t n = MAX(slot + 1, s->n_slots + s->n_slots / 2);
+        struct set_slot *slots;
+
+        if (slot < s->n_slots)
+                return 0;
+        slots = reallocarray(s->slots, n, sizeof(*slots));
+        if (!slots)
+                return -ENOMEM;
+        memset(slots + s->n_slots, 0, (n - s->n_slots) * sizeof(*slots));
+        s->slots = slots;
+        s->n_slots = n;
+        return 0;
+}
+
+static void report_start_failed(struct set *s, const supervise_action *action, arbiter_reason reason) {
+        (void) supervise_handle(s->supervise,
+                        &(supervise_event){
+                                        .type = SUPERVISE_START_FAILED,
+                                        .slot = action->slot,
+                                        .generation = action->generation,
+                                        .reason = (int32_t) reason,
+                        },
+                        now_nsec());
+}
+
+static void spawn_failed(struct set *s, const supervise_action *action, struct child *c, int error, const char *name) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = TAKE_PTR(s->slots[action->slot].future);
+        const char *text = c && c->failure ? c->failure : strerror(-error);
+
+        arbiter_log(s->arbiter, LOG_ERR, c, "start-failed", "%s: %s", name, text);
+        if (c && c->future)
+                f = c->future ? (arbiter_future_unref(f), TAKE_PTR(c->future)) : f;
+        if (f) {
+                f->reason = ARBITER_REASON_HANDSHAKE;
+                future_fail(f, ARBITER_OUTCOME_CALLEE_DIED, "'%s' did not start: %s", name, text);
+        }
+        if (c) {
+                control_actor_gone(c, ARBITER_REASON_HANDSHAKE, -error);
+                broker_unpark(c, ARBITER_OUTCOME_NOPROC);
+                child_free(c);
+        }
+        report_start_failed(s, action, ARBITER_REASON_HANDSHAKE);
+}
+
+static void act_spawn(struct set *s, const supervise_action *action) {
+        char name[QUALIFIED_NAME_SIZE];
+        struct child *c = NULL;
+        struct set_slot *slot;
+        arbiter_spawn *spawn;
+        int r;
+
+        if (set_reserve(s, action->slot) < 0) {
+                report_start_failed(s, action, ARBITER_REASON_UNKNOWN);
+                return;
+        }
+        slot = &s->slots[action->slot];
+        spawn = s->monitor ? s->monitor->worker : slot->spawn;
+        if (s->monitor)
+                (void) snprintf(name, sizeof(name), "%s.%u", s->monitor->name, action->slot);
+        else
+                (void) snprintf(name, sizeof(name), "%s", spawn->name);
+
+        r = child_new(s->arbiter, spawn, name, &slot->wanted_aid, &c);
+        slot->wanted_aid = (aid){}; /* one life only */
+        if (r < 0) {
+                spawn_failed(s, action, NULL, r, name);
+                return;
+        }
+        c->set = s;
+        c->slot = action->slot;
+        c->set_generation = action->generation;
+        c->spawner = slot->spawner;
+        c->future = TAKE_PTR(slot->future);
+        if (c->future) {
+                c->future->spawn_aid = c->aid;
+                c->future->spawn_aid_string = c->aid_string;
+        }
+        slot->child = c;
+        r = child_start(c);
+        if (r < 0) {
+                s->slots[action->slot].child = NULL;
+                spawn_failed(s, action, c, r, name);
+        }
+}
+
+static void act_stop(struct set *s, const supervise_action *action) {
+        struct child *c = action->slot < s->n_slots ? s->slots[action->slot].child : NULL;
+
+        if (c && c->set_generation == action->generation)
+                (void) child_stop(c, NULL);
+}
+
+static void forget_slot(struct set *s, uint32_t slot) {
+        if (slot >= s->n_slots)
+                return;
+        s->slots[slot].spawn = arbiter_spawn_unref(s->slots[slot].spawn);
+        s->slots[slot].future = arbiter_future_unref(s->slots[slot].future);
+        s->slots[slot] = (struct set_slot){};
+}
+
+static void act(struct set *s, const supervise_action *action) {
+        switch (action->type) {
+        case SUPERVISE_ACTION_SPAWN:
+                act_spawn(s, action);
+                break;
+        case SUPERVISE_ACTION_STOP:
+                act_stop(s, action);
+                break;
+        case SUPERVISE_ACTION_ARM:
+                (void) actor_timer_set(s->arbiter->actor, &s->timer,
+                                action->when == NSEC_INFINITY ? USEC_INFINITY : action->when / NSEC_PER_USEC + 1);
+                break;
+        case SUPERVISE_ACTION_PARKED:
+                arbiter_log(s->arbiter, LOG_ERR, NULL, "gave-up", "%s.%u is given up: it failed too often",
+                                s->monitor ? s->monitor->name : "arbiter", action->slot);
+                break;
+        case SUPERVISE_ACTION_REMOVED:
+                forget_slot(s, action->slot);
+                break;
+        default:
+                break;
+        }
+        if (s->monitor)
+                monitor_acted(s->monitor, action);
+        else if (action->type == SUPERVISE_ACTION_STOPPED)
+                arbiter_set_ended(s->arbiter, s);
+}
+
+int set_handle(struct set *s, const supervise_event *e) {
+        arbiter *a = s->arbiter;
+        supervise_action action;
+        int r;
+
+        r = supervise_handle(s->supervise, e, now_nsec());
+        if (s->acting)
+                return r; /* the loop further up the stack carries it out, in order */
+        s->acting = true;
+        arbiter_ref(a);
+        if (s->monitor)
+                arbiter_monitor_ref(s->monitor);
+        while (s->supervise && supervise_next_action(s->supervise, &action))
+                act(s, &action);
+        s->acting = false;
+        if (s->monitor) {
+                monitor_changed(s->monitor);
+                arbiter_monitor_unref(s->monitor);
+        }
+        arbiter_unref(a);
+        return r;
+}

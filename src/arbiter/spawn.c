@@ -1,0 +1,573 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Spawns: descriptions of actors to be. Setters copy and check each value; spawn_check() what they say together. */
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+#include "arbiter/internal.h"
+#include "basic/fd.h"
+
+static const char *const concurrency_names[] = {
+        [ARBITER_CONCURRENCY_PROCESS] = "process",
+        [ARBITER_CONCURRENCY_THREAD] = "thread",
+        [ARBITER_CONCURRENCY_INLINE] = "inline",
+        [ARBITER_CONCURRENCY_UNIT] = "unit",
+};
+
+static const char *const restart_names[] = {
+        [ARBITER_RESTART_PERMANENT] = "permanent",
+        [ARBITER_RESTART_TRANSIENT] = "transient",
+        [ARBITER_RESTART_TEMPORARY] = "temporary",
+};
+
+_public_ const char *arbiter_concurrency_to_string(arbiter_concurrency c) {
+        return (unsigned) c < ELEMENTSOF(concurrency_names) ? concurrency_names[c] : NULL;
+}
+
+_public_ const char *arbiter_restart_to_string(arbiter_restart r) {
+        return (unsigned) r < ELEMENTSOF(restart_names) ? restart_names[r] : NULL;
+}
+
+static int replace_string(char **p, const char *value) {
+        char *copy = NULL;
+
+        if (value) {
+                copy = strdup(value);
+                if (!copy)
+                        return -ENOMEM;
+        }
+        free(*p);
+        *p = copy;
+        return 0;
+}
+
+static void free_strings(char **v) {
+        for (char **i = v; i && *i; i++)
+                free(*i);
+        free(v);
+}
+
+static int copy_strings(const char *const *v, char ***ret) {
+        size_t n = 0;
+        char **copy;
+
+        while (v[n])
+                n++;
+        copy = calloc(n + 1, sizeof(char *));
+        if (!copy)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                copy[i] = strdup(v[i]);
+                if (!copy[i]) {
+                        free_strings(copy);
+                        return -ENOMEM;
+                }
+        }
+        *ret = copy;
+        return 0;
+}
+
+static int append_string(char ***v, const char *value) {
+        size_t n = 0;
+        char **bigger;
+
+        while (*v && (*v)[n])
+                n++;
+        bigger = reallocarray(*v, n + 2, sizeof(char *));
+        if (!bigger)
+                return -ENOMEM;
+        *v = bigger;
+        bigger[n] = strdup(value);
+        bigger[n + 1] = NULL;
+        return bigger[n] ? 0 : -ENOMEM;
+}
+
+_public_ int arbiter_spawn_new(arbiter *a, const char *name, arbiter_spawn **ret) {
+        arbiter_spawn *s;
+
+        if (!a || !name || !ret || !name_is_valid(name))
+                return -EINVAL;
+        s = calloc(1, sizeof(*s));
+        if (!s)
+                return -ENOMEM;
+        s->n_ref = 1;
+        s->arbiter = a;
+        s->silence_usec = SILENCE_DEFAULT_USEC;
+        s->start_usec = START_TIMEOUT_DEFAULT_USEC;
+        s->stop_usec = STOP_TIMEOUT_DEFAULT_USEC;
+        s->mailbox_messages = MAILBOX_MESSAGES_DEFAULT;
+        s->mailbox_bytes = MAILBOX_BYTES_DEFAULT;
+        s->kill_signal = SIGTERM;
+        s->output[0] = s->output[1] = -1;
+        list_init(&s->parameters);
+        exec_context_init(&s->context);
+        s->name = strdup(name);
+        if (!s->name) {
+                free(s);
+                return -ENOMEM;
+        }
+        *ret = s;
+        return 0;
+}
+
+_public_ arbiter_spawn *arbiter_spawn_ref(arbiter_spawn *s) {
+        if (s)
+                s->n_ref++;
+        return s;
+}
+
+static void free_parameter(struct actor_parameter *p) {
+        list_remove(&p->parameters);
+        free(p->key);
+        free(p->value);
+        free(p);
+}
+
+_public_ arbiter_spawn *arbiter_spawn_unref(arbiter_spawn *s) {
+        if (!s || --s->n_ref > 0)
+                return NULL;
+        LIST_FOREACH(p, &s->parameters, struct actor_parameter, parameters)
+                free_parameter(p);
+        close_many(s->listen_fds, s->n_listen_fds);
+        free(s->listen_fds);
+        free_strings(s->listen_names);
+        free(s->listen_names_joined);
+        free_strings(s->allow);
+        exec_context_free(&s->context);
+        for (unsigned i = 0; i < 2; i++)
+                if (s->output[i] >= 0)
+                        close_fd(s->output[i]);
+        free(s->module_file);
+        free(s->description);
+        free(s->name);
+        free(s);
+        return NULL;
+}
+
+_public_ int arbiter_spawn_set_description(arbiter_spawn *s, const char *description) {
+        return s ? replace_string(&s->description, description) : -EINVAL;
+}
+
+_public_ int arbiter_spawn_set_concurrency(arbiter_spawn *s, arbiter_concurrency concurrency) {
+        if (!s || !arbiter_concurrency_to_string(concurrency))
+                return -EINVAL;
+        if (concurrency == ARBITER_CONCURRENCY_UNIT)
+                return -EOPNOTSUPP;
+        s->concurrency = concurrency;
+        return 0;
+}
+
+_public_ int arbiter_spawn_set_module(arbiter_spawn *s, const arbiter_module *module) {
+        int r;
+
+        if (!s || !module)
+                return -EINVAL;
+        r = module_check(module);
+        if (r < 0)
+                return r;
+        s->module = module;
+        return 0;
+}
+
+_public_ int arbiter_spawn_set_module_file(arbiter_spawn *s, const char *path) {
+        if (!s || !path || *path != '/')
+                return -EINVAL;
+        return replace_string(&s->module_file, path);
+}
+
+_public_ int arbiter_spawn_set_exec(arbiter_spawn *s, const char *const *argv, arbiter_exec_type type) {
+        char **copy;
+        int r;
+
+        if (!s || !argv || !argv[0] || argv[0][0] != '/' || (unsigned) type > ARBITER_EXEC_EXEC)
+                return -EINVAL;
+        r = copy_strings(argv, &copy);
+        if (r < 0)
+                return r;
+        r = replace_string(&s->context.path, argv[0]);
+        if (r < 0) {
+                free_strings(copy);
+                return r;
+        }
+        free_strings(s->context.argv);
+        s->context.argv = copy;
+        s->exec = true;
+        s->exec_type = type;
+        return 0;
+}
+
+static int set_parameter(arbiter_spawn *s, const char *key, size_t key_length, const char *value) {
+        struct actor_parameter *p = calloc(1, sizeof(*p));
+
+        if (!p)
+                return -ENOMEM;
+        list_init(&p->parameters);
+        p->key = strndup(key, key_length);
+        p->value = strdup(value);
+        if (!p->key || !p->value) {
+                free_parameter(p);
+                return -ENOMEM;
+        }
+        LIST_FOREACH(old, &s->parameters, struct actor_parameter, parameters)
+                if (streq(old->key, p->key))
+                        free_parameter(old);
+        list_append(&s->parameters, &p->parameters);
+        return 0;
+}
+
+_public_ int arbiter_spawn_set_parameter(arbiter_spawn *s, const char *key, const char *value) {
+        if (!s || !key || !*key || !value || strchr(key, '='))
+                return -EINVAL;
+        return set_parameter(s, key, strlen(key), value);
+}
+
+_public_ int arbiter_spawn_set_restart(arbiter_spawn *s, arbiter_restart restart) {
+        if (!s || !arbiter_restart_to_string(restart))
+                return -EINVAL;
+        s->restart = restart;
+        s->restart_set = true;
+        return 0;
+}
+
+_public_ int arbiter_spawn_set_timeouts(arbiter_spawn *s, uint64_t silence, uint64_t start, uint64_t stop, uint64_t watchdog) {
+        if (!s || (silence > 0 && silence < SILENCE_MIN_USEC))
+                return -EINVAL;
+        if (silence > 0)
+                s->silence_usec = silence == UINT64_MAX ? 0 : silence;
+        if (start > 0)
+                s->start_usec = start;
+        if (stop > 0)
+                s->stop_usec = stop;
+        if (watchdog > 0)
+                s->watchdog_usec = watchdog;
+        return 0;
+}
+
+_public_ int arbiter_spawn_set_mailbox(arbiter_spawn *s, uint64_t messages, uint64_t bytes, arbiter_mailbox_policy policy) {
+        if (!s || !arbiter_mailbox_policy_to_string(policy))
+                return -EINVAL;
+        if (messages > 0)
+                s->mailbox_messages = messages;
+        if (bytes > 0)
+                s->mailbox_bytes = bytes;
+        s->mailbox_policy = policy;
+        return 0;
+}
+
+_public_ int arbiter_spawn_set_allow(arbiter_spawn *s, const char *const *patterns) {
+        char **copy = NULL;
+        int r;
+
+        if (!s)
+                return -EINVAL;
+        if (patterns) {
+                r = copy_strings(patterns, &copy);
+                if (r < 0)
+                        return r;
+        }
+        free_strings(s->allow);
+        s->allow = copy;
+        return 0;
+}
+
+static int join_names(arbiter_spawn *s) {
+        size_t size = 1;
+        char *p;
+
+        for (size_t i = 0; i < s->n_listen_fds; i++)
+                size += strlen(s->listen_names[i]) + 1;
+        free(s->listen_names_joined);
+        s->listen_names_joined = p = malloc(size);
+        if (!p)
+                return -ENOMEM;
+        *p = 0;
+        for (size_t i = 0; i < s->n_listen_fds; i++)
+                p = stpcpy(stpcpy(p, i > 0 ? ":" : ""), s->listen_names[i]);
+        return 0;
+}
+
+_public_ int arbiter_spawn_add_listen_fd(arbiter_spawn *s, int fd, const char *name) {
+        int *fds, copy, r;
+
+        if (!s || fd < 0 || s->n_listen_fds >= 64 || (name && strchr(name, ':')))
+                return -EINVAL;
+        fds = reallocarray(s->listen_fds, s->n_listen_fds + 1, sizeof(int));
+        if (!fds)
+                return -ENOMEM;
+        s->listen_fds = fds;
+        r = append_string(&s->listen_names, name ? name : "unknown");
+        if (r < 0)
+                return r;
+        copy = fd_duplicate(fd);
+        if (copy < 0)
+                return copy;
+        fds[s->n_listen_fds++] = copy;
+        return join_names(s);
+}
+
+_public_ int arbiter_spawn_set_user(arbiter_spawn *s, const char *user) {
+        if (!s || !user)
+                return -EINVAL;
+        s->user_set = s->context_changed = true;
+        s->resolved = false;
+        return replace_string(&s->context.user, user);
+}
+
+_public_ int arbiter_spawn_set_group(arbiter_spawn *s, const char *group) {
+        if (!s || !group)
+                return -EINVAL;
+        s->context_changed = true;
+        s->resolved = false;
+        return replace_string(&s->context.group, group);
+}
+
+_public_ int arbiter_spawn_add_supplementary_group(arbiter_spawn *s, const char *group) {
+        if (!s || !group)
+                return -EINVAL;
+        s->context_changed = true;
+        s->resolved = false;
+        return append_string(&s->context.supplementary_groups, group);
+}
+
+_public_ int arbiter_spawn_set_working_directory(arbiter_spawn *s, const char *path) {
+        if (!s || !path || *path != '/')
+                return -EINVAL;
+        s->context_changed = true;
+        return replace_string(&s->context.working_directory, path);
+}
+
+_public_ int arbiter_spawn_set_environment(arbiter_spawn *s, const char *key, const char *value) {
+        return s && key && value ? exec_context_set_env(&s->context, key, value) : -EINVAL;
+}
+
+_public_ int arbiter_spawn_set_umask(arbiter_spawn *s, unsigned mask) {
+        if (!s || mask > 0777)
+                return -EINVAL;
+        s->context_changed = s->context.has_umask = true;
+        s->context.umask = (mode_t) mask;
+        return 0;
+}
+
+_public_ int arbiter_spawn_set_nice(arbiter_spawn *s, int nice) {
+        if (!s || nice < -20 || nice > 19)
+                return -EINVAL;
+        s->context_changed = s->context.has_nice = true;
+        s->context.nice = nice;
+        return 0;
+}
+
+_public_ int arbiter_spawn_set_limit(arbiter_spawn *s, int resource, uint64_t soft, uint64_t hard) {
+        if (!s || resource < 0 || resource >= (int) RLIM_NLIMITS || soft > hard)
+                return -EINVAL;
+        s->context_changed = true;
+        s->context.limits[resource] = (struct exec_limit){ .set = true, .value = { .rlim_cur = soft, .rlim_max = hard } };
+        return 0;
+}
+
+_public_ int arbiter_spawn_set_process_name(arbiter_spawn *s, const char *name) {
+        char *copy;
+
+        if (!s || !name || !*name || !s->context.argv)
+                return -EINVAL; /* set_exec() comes first */
+        copy = strdup(name);
+        if (!copy)
+                return -ENOMEM;
+        free(s->context.argv[0]);
+        s->context.argv[0] = copy;
+        return 0;
+}
+
+_public_ int arbiter_spawn_set_kill_signal(arbiter_spawn *s, int signal) {
+        if (!s || signal <= 0 || signal > SIGRTMAX)
+                return -EINVAL;
+        s->kill_signal = signal;
+        return 0;
+}
+
+_public_ int arbiter_spawn_set_output(arbiter_spawn *s, int stdout_fd, int stderr_fd) {
+        const int fds[2] = { stdout_fd, stderr_fd };
+
+        if (!s || stdout_fd < -2 || stderr_fd < -2)
+                return -EINVAL;
+        for (unsigned i = 0; i < 2; i++) {
+                int fd = fds[i] >= 0 ? fd_duplicate(fds[i]) : fds[i];
+
+                if (fds[i] >= 0 && fd < 0)
+                        return fd;
+                if (s->output[i] >= 0)
+                        close_fd(s->output[i]);
+                s->output[i] = fd;
+        }
+        return 0;
+}
+
+const char *spawn_program(const arbiter_spawn *s) {
+        if (!s)
+                return "";
+        return s->module ? s->module->name : s->module_file ? s->module_file : s->context.path ? s->context.path : "";
+}
+
+static int complain(char **ret_text, int error, const char *text) {
+        if (ret_text)
+                *ret_text = strdup(text);
+        return error;
+}
+
+int spawn_check(arbiter_spawn *s, char **ret_text) {
+        struct exec_failure failure = {};
+        int r;
+
+        if ((s->module != NULL) + (s->module_file != NULL) + s->exec != 1)
+                return complain(ret_text, -EINVAL, "exactly one of a module, a module file and a program is needed");
+        if (s->concurrency == ARBITER_CONCURRENCY_INLINE && !s->module)
+                return complain(ret_text, -EINVAL, "an inline actor needs a module of this program");
+        if (s->concurrency == ARBITER_CONCURRENCY_THREAD && s->exec)
+                return complain(ret_text, -EINVAL, "a program cannot run as a thread: use process");
+        if (s->resolved)
+                return 0;
+        r = exec_context_resolve(&s->context, &failure);
+        if (r < 0) {
+                char text[EXEC_FAILURE_STRING_MAX];
+
+                return complain(ret_text, r, exec_failure_format(&failure, &s->context, text, sizeof(text)));
+        }
+        s->resolved = true;
+        return 0;
+}
+
+static int copy_context(const arbiter_spawn *from, arbiter_spawn *to) {
+        const struct exec_context *c = &from->context;
+        int r = 0;
+
+        for (char **e = c->environment; r >= 0 && e && *e; e++)
+                r = append_string(&to->context.environment, *e);
+        if (r >= 0 && c->argv && !from->module_file)
+                r = copy_strings((const char *const *) c->argv, &to->context.argv);
+        if (r >= 0 && c->path && !from->module_file)
+                r = replace_string(&to->context.path, c->path);
+        if (r >= 0)
+                r = replace_string(&to->context.user, c->user);
+        if (r >= 0)
+                r = replace_string(&to->context.group, c->group);
+        if (r >= 0 && c->supplementary_groups)
+                r = copy_strings((const char *const *) c->supplementary_groups, &to->context.supplementary_groups);
+        if (r >= 0)
+                r = replace_string(&to->context.working_directory, c->working_directory);
+        to->context.has_umask = c->has_umask;
+        to->context.umask = c->umask;
+        to->context.has_nice = c->has_nice;
+        to->context.nice = c->nice;
+        memcpy(to->context.limits, c->limits, sizeof(c->limits));
+        return r;
+}
+
+static int copy_rest(const arbiter_spawn *from, arbiter_spawn *to) {
+        int r;
+
+        to->concurrency = from->concurrency;
+        to->module = from->module;
+        to->exec = from->exec;
+        to->exec_type = from->exec_type;
+        to->restart = from->restart;
+        to->restart_set = from->restart_set;
+        to->silence_usec = from->silence_usec;
+        to->start_usec = from->start_usec;
+        to->stop_usec = from->stop_usec;
+        to->watchdog_usec = from->watchdog_usec;
+        to->kill_signal = from->kill_signal;
+        to->context_changed = from->context_changed;
+        to->user_set = from->user_set;
+        r = arbiter_spawn_set_mailbox(to, from->mailbox_messages, from->mailbox_bytes, from->mailbox_policy);
+        if (r >= 0)
+                r = replace_string(&to->module_file, from->module_file);
+        if (r >= 0)
+                r = replace_string(&to->description, from->description);
+        if (r >= 0)
+                r = arbiter_spawn_set_allow(to, (const char *const *) from->allow);
+        if (r >= 0)
+                r = arbiter_spawn_set_output(to, from->output[0], from->output[1]);
+        for (size_t i = 0; r >= 0 && i < from->n_listen_fds; i++)
+                r = arbiter_spawn_add_listen_fd(to, from->listen_fds[i], from->listen_names[i]);
+        LIST_FOREACH(p, &from->parameters, struct actor_parameter, parameters)
+                if (r >= 0)
+                        r = set_parameter(to, p->key, strlen(p->key), p->value);
+        return r;
+}
+
+int spawn_instance(arbiter_spawn *s, const char *name, const char *const *parameters, arbiter_spawn **ret) {
+        _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *new = NULL;
+        int r;
+
+        r = arbiter_spawn_new(s->arbiter, name ? name : s->name, &new);
+        if (r >= 0)
+                r = copy_context(s, new);
+        if (r >= 0)
+                r = copy_rest(s, new);
+        for (; r >= 0 && parameters && *parameters; parameters++) {
+                const char *equals = strchr(*parameters, '=');
+
+                r = equals && equals > *parameters ?
+                                set_parameter(new, *parameters, (size_t) (equals - *parameters), equals + 1) :
+                                -EINVAL;
+        }
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(new);
+        return 0;
+}
+
+static supervise_restart root_restart(const arbiter_spawn *s) {
+        if (!s->restart_set)
+                return SUPERVISE_TEMPORARY; /* pulsar: what the arbiter spawns itself is never replaced */
+        return s->restart == ARBITER_RESTART_PERMANENT ? SUPERVISE_PERMANENT :
+                        s->restart == ARBITER_RESTART_TRANSIENT ? SUPERVISE_TRANSIENT :
+                                                                  SUPERVISE_TEMPORARY;
+}
+
+int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, arbiter_future **ret) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        arbiter *a = s->arbiter;
+        struct set *root = &a->root;
+        supervise_info info;
+        int slot, r;
+
+        r = spawn_check(s, NULL);
+        if (r < 0)
+                return r;
+        if (!a->started || a->actor->state >= ARBITER_STATE_STOPPING)
+                return -ESHUTDOWN;
+        if (child_find(a, s->name))
+                return -EEXIST;
+        for (uint32_t i = 1; i < root->n_slots; i++)
+                if (root->slots[i].spawn && streq(root->slots[i].spawn->name, s->name))
+                        return -EEXIST; /* in backoff, or held: the name is taken all the same */
+        r = future_new(a->actor, &f);
+        if (r < 0)
+                return r;
+
+        /* Room first: the child is added, told what it is, and started in one go below. */
+        supervise_get_info(root->supervise, &info);
+        r = set_reserve(root, info.slot_max + 1);
+        if (r < 0)
+                return r;
+        root->acting = true; /* not before its slot is filled */
+        slot = set_handle(root, &(supervise_event){ .type = SUPERVISE_ADD_CHILD, .restart = root_restart(s), .revision = 1 });
+        root->acting = false;
+        if (slot <= 0)
+                return slot < 0 ? slot : -EIO;
+        root->slots[slot] = (struct set_slot){
+                .spawn = arbiter_spawn_ref(s),
+                .future = arbiter_future_ref(f),
+                .wanted_aid = wanted ? *wanted : (aid){},
+                .spawner = spawner ? *spawner : (aid){},
+        };
+        (void) set_handle(root, &(supervise_event){ .type = SUPERVISE_TICK });
+        if (ret)
+                *ret = TAKE_PTR(f);
+        return 0;
+}
+
+_public_ int arbiter_spawn_start(arbiter_spawn *s, arbiter_future **ret) {
+        return s ? spawn_start_as(s, NULL, NULL, ret) : -EINVAL;
+}
