@@ -55,6 +55,7 @@ static inline void list_remove(struct list_node *n) {
 
 /* Safe against removal of the current element (only of the current one) by the body. */
 #define LIST_FOREACH(i, head, type, member)                                                              \
-        for (struct list_node *_n_##i = (head)->next, *_next_##i = _n_##i->next;                          \
-             _n_##i != (head); _n_##i = _next_##i, _next_##i = _n_##i->next)                              \
-                for (type *i = LIST_ENTRY(_n_##i, type, member), *_once_##i = i; _once_##i; _once_##i = NULL)
+        for (type *i = LIST_ENTRY((head)->next, type, member),                                           \
+                  *_next_##i = LIST_ENTRY(i->member.next, type, member);                                 \
+             &i->member != (head);                                                                       \
+             i = _next_##i, _next_##i = LIST_ENTRY(i->member.next, type, member))

@@ -314,7 +314,7 @@ _public_ int arbiter_message_appendv(arbiter_message *m, const char *signature, 
 
         if (m->sealed)
                 return -EPERM;
-        if (!signature_string_is_valid(signature))
+        if (!message_types_are_valid(signature, strnlen(signature, SIGNATURE_MAX + 1)))
                 return -EINVAL;
 
         va_copy(a.ap, ap);

@@ -334,7 +334,7 @@ _public_ int arbiter_message_skip(arbiter_message *m, const char *signature) {
                 return -EPERM;
         if (!signature)
                 return at_end(m) ? 0 : skip_next(m);
-        if (!signature_string_is_valid(signature))
+        if (!message_types_are_valid(signature, strnlen(signature, SIGNATURE_MAX + 1)))
                 return -EINVAL;
 
         for (const char *t = signature, *next; *t; t = next) {
@@ -437,7 +437,7 @@ _public_ int arbiter_message_readv(arbiter_message *m, const char *signature, va
 
         if (!m->sealed)
                 return -EPERM;
-        if (!signature_is_valid(signature, length))
+        if (!message_types_are_valid(signature, length))
                 return -EINVAL;
 
         /* Outputs stay untouched on failure: what could fail half-way is tried without writing first. */

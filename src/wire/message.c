@@ -344,3 +344,16 @@ _public_ const char *arbiter_message_get_error_text(arbiter_message *m) {
                 return NULL;
         return (const char *) m->body + sizeof(uint32_t);
 }
+
+bool message_types_are_valid(const char *signature, size_t length) {
+        char array[SIGNATURE_MAX + 2];
+
+        if (length == 0 || *signature != '{')
+                return signature_is_valid(signature, length);
+        if (length > SIGNATURE_MAX - 1)
+                return false;
+        array[0] = 'a';
+        memcpy(array + 1, signature, length);
+        array[length + 1] = 0;
+        return signature_is_single(array);
+}
