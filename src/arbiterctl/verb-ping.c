@@ -57,8 +57,7 @@ static int on_pong(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
 
         p->outstanding--;
         if (sd_bus_message_is_method_error(m, NULL))
-                t->status = complain_call(sd_bus_message_get_error(m), -sd_bus_message_get_errno(m),
-                                          t->name);
+                t->status = complain_error_reply(m, t->name);
         else {
                 r = sd_bus_message_read(m, "t", &usec);
                 if (r < 0)

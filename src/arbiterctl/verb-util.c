@@ -37,13 +37,21 @@ int get_all_properties(struct context *c, const char *path, const char *interfac
         return r < 0 ? complain_call(&error, r, NULL) : 0;
 }
 
+int complain_error_reply(sd_bus_message *m, const char *what) {
+        const sd_bus_error *e = sd_bus_message_get_error(m);
+
+        /* sd-bus says the same of calls that were under way when the connection broke. */
+        if (sd_bus_is_open(sd_bus_message_get_bus(m)) <= 0)
+                return complain_call(&SD_BUS_ERROR_NULL, -ECONNRESET, what);
+        return complain_call(e, -sd_bus_message_get_errno(m), what);
+}
+
 static int on_work_reply(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         struct work *w = userdata;
 
         w->done = true;
         if (sd_bus_message_is_method_error(m, NULL))
-                w->status = complain_call(sd_bus_message_get_error(m), -sd_bus_message_get_errno(m),
-                                          w->what);
+                w->status = complain_error_reply(m, w->what);
         else
                 w->reply = sd_bus_message_ref(m);
         return 0;
@@ -61,7 +69,7 @@ static int work_wait(struct context *c, struct work *works, size_t n) {
 
         while (!all_done(works, n)) {
                 r = sd_bus_process(c->bus, NULL);
-                if (r == 0)
+                if (r == 0 && !all_done(works, n)) /* a timeout that was dispatched counts as nothing */
                         r = sd_bus_wait(c->bus, USEC_INFINITY);
                 if (r < 0 && r != -EINTR && !all_done(works, n))
                         return complain_call(&SD_BUS_ERROR_NULL, r, NULL);

@@ -14,6 +14,9 @@ const char *format_reason(char buffer[static REASON_STRING_MAX], const char *rea
 /* Properties.GetAll(); 0 or an exit status after complaining. */
 int get_all_properties(struct context *c, const char *path, const char *interface, sd_bus_message **ret);
 
+/* Of an error that came as the answer of an asynchronous call. Returns the exit status for it. */
+int complain_error_reply(sd_bus_message *m, const char *what);
+
 /* Work for several targets at once: all messages are sent, then all answers awaited, so that it takes as
  * long as the slowest. Complaints come as failures come. */
 struct work {

@@ -10,6 +10,9 @@
 
 #include "bus/bus.h"
 #include "fake-control.h"
+#include "wire/message.h"
+
+static bool leaves; /* not sd_event_exit(): fake_free() needs the loop for what is pending */
 
 static struct fake_actor *find(arbiter *a, const char *target) {
         for (size_t i = 0; i < a->n_actors; i++)
@@ -30,10 +33,29 @@ static void restart(arbiter *a, struct fake_actor *f) {
         fake_actor_changed(a, i);
 }
 
-static void serve(arbiter *a) {
+static void reply_info(arbiter *a, const char *name) {
+        arbiter_message *m;
+
+        if (arbiter_message_new(&m) < 0 ||
+            arbiter_message_append(m, "a{sv}", 2, "actor", "a{sv}", 2, "name", "s", name, "uptime", "d", 0.5,
+                                   "extra", "a{sv}", 0) < 0 ||
+            message_seal(m) < 0)
+                abort();
+        fake_reply(a, m);
+        arbiter_message_unref(m);
+}
+
+/* False: no answer comes, now or later. */
+static bool serve(arbiter *a) {
         struct fake_request *q = a->requests;
         struct fake_actor *f = find(a, q->target);
 
+        if (streq(q->verb, "stop") && streq(q->target, "web.3"))
+                return false;
+        if (streq(q->verb, "stop") && streq(q->target, "web.4")) {
+                leaves = true;
+                return false;
+        }
         if (streq(q->verb, "restart"))
                 for (size_t i = 0; i < a->n_actors; i++)
                         if (!f || f == a->actors + i)
@@ -43,22 +65,26 @@ static void serve(arbiter *a) {
         if (streq(q->verb, "send") && streq(q->command, "byte"))
                 fake_fail(a, ARBITER_OUTCOME_CALLEE_DIED, NULL,
                           "web.1 died of signal KILL before it answered.");
+        else if (streq(q->command, "info"))
+                reply_info(a, f->name);
         else if (q->message)
                 fake_echo(a);
         else
                 fake_reply(a, NULL);
+        return true;
 }
 
 static int on_turn(sd_event_source *s, void *userdata) {
         arbiter *a = userdata;
 
-        while (a->requests)
-                serve(a);
+        while (a->requests && serve(a))
+                ;
         return 0;
 }
 
 static int on_stdin(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
-        return sd_event_exit(sd_event_source_get_event(s), 0);
+        leaves = true;
+        return sd_event_source_set_enabled(s, SD_EVENT_OFF); /* or it is ready for ever */
 }
 
 int main(int argc, char *argv[]) {
@@ -85,7 +111,8 @@ int main(int argc, char *argv[]) {
         if (r >= 0) {
                 (void) puts("ready");
                 (void) fflush(stdout);
-                r = sd_event_loop(a->event);
+                while (r >= 0 && !leaves)
+                        r = sd_event_run(a->event, UINT64_MAX);
         }
         bus_face_free(face);
         fake_free(a);

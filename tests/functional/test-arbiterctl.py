@@ -137,6 +137,13 @@ class Look(WithArbiter):
             self.assertIn(key, o)
         self.fails(1, r"No property 'Stat': did you mean 'State'\?", 'show', '-p', 'Stat', 'web.1')
 
+    def test_info(self):
+        self.assertEqual(self.ok('info', 'web.1'), 'actor:\n    name: web.1\n    uptime: 0.5\nextra:\n')
+        self.assertIn('web.2\n    actor:\n        name: web.2\n', self.ok('info', 'web'))
+        self.assertEqual(self.json('info', 'web.[12]'),
+                         [{'actor': {'name': 'web.%d' % i, 'uptime': 0.5}, 'extra': {}} for i in (1, 2)])
+        self.fails(4, "No actor 'nope'", 'info', 'nope')
+
     def test_introspect(self):
         self.assertIn(['square', 'x', 'n', 'x', 'result'], [x.split() for x in self.ok('introspect', 'web.1').splitlines()])
         rows = {r['name']: r for r in self.json('introspect', 'web')}
@@ -188,8 +195,15 @@ class Change(WithArbiter):
         self.assertEqual(self.ok('stop', 'web.1', 'web.2'), 'web.1: running → stopped\nweb.2: running → stopped\n')
         self.assertEqual(self.ok('stop', 'w*', '--no-block'), 'web: running → stopping\n')
         self.assertEqual(self.ok('stop', 'web.1', '-q'), '')
-        out = self.fails(4, "No actor 'zzz'", 'stop', 'zzz', 'web.3')
-        self.assertEqual(out, 'web.3: running → stopped\n')
+        out = self.fails(4, "No actor 'zzz'", 'stop', 'zzz', 'web.2')
+        self.assertEqual(out, 'web.2: running → stopped\n')
+
+    def test_no_answer(self):
+        self.fails(1, r'web\.3: No answer in time\..*--timeout=SEC waits longer', 'stop', 'web.3', '--timeout=20ms')
+        self.assertEqual(self.ok('stop', 'web.3', '--no-block'), 'web.3: running → stopping\n')
+
+    def test_disconnect(self):
+        self.fails(3, r'web\.4: The arbiter closed the connection', 'stop', 'web.4')
 
     def test_kill(self):
         self.assertEqual(self.ok('kill', 'web.2'), 'web.2: sent SIGTERM to pid 1001\n')
