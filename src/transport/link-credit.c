@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Credit and begun: everything that reads or writes the shared page. What this end enforces is in private counters; a
- * value of the peer's side is a number to compare with, never an index or a size.
+/* Credit and begun: everything that reads or writes the shared page. What this end enforces is in private
+ * counters; a value of the peer's side is a number to compare with, never an index or a size.
  *
- * A sender without credit writes a new number into "starved" and looks at the grant once more; a receiver that grants more
- * writes the grant and then looks at "starved". Both sequentially consistent, so one of the two sees the other (Dekker),
- * and no wake-up is lost. The receiver answers each number once, by a "credit" signal on the system lane. */
+ * A sender without credit writes a new number into "starved" and looks at the grant once more; a receiver
+ * that grants more writes the grant and then looks at "starved". Both sequentially consistent, so one of the
+ * two sees the other (Dekker), and no wake-up is lost. The receiver answers each number once, by a "credit"
+ * signal on the system lane. */
 
 #include "transport/link-ops.h"
 
@@ -21,7 +22,7 @@ static struct link_page_side *peer_side(const struct link *l) {
 
 static bool credit_suffices(const struct link *l, size_t size) {
         return l->sent.messages < l->peer_granted.messages && l->peer_granted.bytes >= size &&
-                        l->sent.bytes <= l->peer_granted.bytes - size;
+               l->sent.bytes <= l->peer_granted.bytes - size;
 }
 
 static void refresh_grant(struct link *l) {
@@ -96,12 +97,12 @@ int link_charge_received(struct link *l, size_t size) {
 
 static void answer_starved(struct link *l) {
         struct envelope e = {
-                .kind = ENVELOPE_SIGNAL,
-                .flags = ENVELOPE_SYSTEM,
-                .deadline = UINT64_MAX,
-                .command = "credit",
-                .command_length = 6,
-                .signature = "",
+                        .kind = ENVELOPE_SIGNAL,
+                        .flags = ENVELOPE_SYSTEM,
+                        .deadline = UINT64_MAX,
+                        .command = "credit",
+                        .command_length = 6,
+                        .signature = "",
         };
         uint32_t starved = atomic_load(&peer_side(l)->starved);
 
@@ -112,7 +113,7 @@ static void answer_starved(struct link *l) {
         if (!l->signal_due)
                 l->answered = starved;
         if (!l->dispatching)
-                (void) link_flush(l);
+                (void)link_flush(l);
 }
 
 /* Grants what the window allows now, if that is more than before. */
@@ -146,11 +147,13 @@ void link_consumed(struct link *l, uint64_t messages, uint64_t bytes) {
         new_messages = time_add(l->consumed.messages, l->window.messages);
         new_bytes = time_add(l->consumed.bytes, l->window.bytes);
 
-        /* Within a batch its end publishes the rest; outside of one, an empty mailbox does. Else the last eighth would stay
-         * here, and a frame as large as the window would wait for it forever. */
-        if ((new_messages > l->granted.messages && new_messages - l->granted.messages > l->window.messages / 8) ||
-            (new_bytes > l->granted.bytes && new_bytes - l->granted.bytes > l->window.bytes / 8) ||
-            (!l->dispatching && l->consumed.messages == l->received.messages))
+        /* Within a batch its end publishes the rest; outside of one, an empty mailbox does. Else the last
+         * eighth would stay here, and a frame as large as the window would wait for it forever. */
+        if ((new_messages > l->granted.messages &&
+                            new_messages - l->granted.messages > l->window.messages / 8) ||
+                        (new_bytes > l->granted.bytes &&
+                                        new_bytes - l->granted.bytes > l->window.bytes / 8) ||
+                        (!l->dispatching && l->consumed.messages == l->received.messages))
                 link_publish_credit(l);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From bytes to frames: the input buffer, the scan that finds the frames of the system lane, and the dispatch. Run by
- * link_turn(). Every byte here is the peer's: sizes and counts are checked before use, and a violation ends the link
- * after what came before it has been dispatched. */
+/* From bytes to frames: the input buffer, the scan that finds the frames of the system lane, and the
+ * dispatch. Run by link_turn(). Every byte here is the peer's: sizes and counts are checked before use, and
+ * a violation ends the link after what came before it has been dispatched. */
 
 #include "basic/fd.h"
 #include "transport/link-ops.h"
@@ -36,9 +36,9 @@ ssize_t input_prepare(struct input *in, size_t size, size_t room_min) {
         int r;
 
         if (!input_is_exhausted(in)) /* moving what is not dispatched would be quadratic */
-                return in->allocated - in->end > MAX(room_min, (size_t) INPUT_SIZE_SMALL / 2) ?
-                                (ssize_t) (in->allocated - in->end) :
-                                0;
+                return in->allocated - in->end > MAX(room_min, (size_t)INPUT_SIZE_SMALL / 2)
+                                       ? (ssize_t)(in->allocated - in->end)
+                                       : 0;
 
         /* What is left is at most the front of a frame, and the scan has checked its size. */
         if (in->allocated < size) {
@@ -47,9 +47,9 @@ ssize_t input_prepare(struct input *in, size_t size, size_t room_min) {
                         return r;
         } else
                 input_move_to_front(in);
-        if (in->allocated - in->end < MAX(room_min, (size_t) 1))
+        if (in->allocated - in->end < MAX(room_min, (size_t)1))
                 return 0;
-        return (ssize_t) (in->allocated - in->end);
+        return (ssize_t)(in->allocated - in->end);
 }
 
 int input_make_room(struct input *in, size_t size) {
@@ -57,7 +57,8 @@ int input_make_room(struct input *in, size_t size) {
 }
 
 static int input_grow_fds(struct input *in, size_t n_fds) {
-        size_t live = in->n_fds - in->fds_start, allocated = MAX(in->fds_allocated * 2, (size_t) FRAME_FDS_MAX);
+        size_t live = in->n_fds - in->fds_start,
+               allocated = MAX(in->fds_allocated * 2, (size_t)FRAME_FDS_MAX);
         int *fds;
 
         if (live > 0 && in->fds_start > 0)
@@ -126,9 +127,9 @@ void input_done(struct input *in) {
 
 void link_batch_begin(struct link_batch *b, bool bounded) {
         *b = (struct link_batch){
-                .bounded = bounded,
-                .end = bounded ? now_nsec() + LINK_BATCH_USEC * NSEC_PER_USEC : NSEC_INFINITY,
-                .bytes_left = LINK_OUTPUT_MAX,
+                        .bounded = bounded,
+                        .end = bounded ? now_nsec() + LINK_BATCH_USEC * NSEC_PER_USEC : NSEC_INFINITY,
+                        .bytes_left = LINK_OUTPUT_MAX,
         };
 }
 
@@ -146,7 +147,7 @@ static bool batch_is_full(struct link_batch *b, size_t size) {
 
 static bool envelope_is_credit_signal(const struct envelope *e) {
         return e->kind == ENVELOPE_SIGNAL && (e->flags & ENVELOPE_SYSTEM) && e->command_length == 6 &&
-                        memcmp(e->command, "credit", 6) == 0;
+               memcmp(e->command, "credit", 6) == 0;
 }
 
 /* One whole frame, to the runtime. first_fd: where its descriptors are in the queue. */
@@ -157,7 +158,7 @@ static int deliver(struct link *l, const uint8_t *frame, size_t size, size_t fir
         enum link_lane lane;
         int r;
 
-        if (envelope_decode(frame, size, &e, &body) != (ssize_t) size)
+        if (envelope_decode(frame, size, &e, &body) != (ssize_t)size)
                 return -EBADMSG;
         lane = envelope_lane(&e);
         if (e.sequence != l->sequence_received[lane] + 1)
@@ -184,8 +185,8 @@ static int deliver(struct link *l, const uint8_t *frame, size_t size, size_t fir
         return l->events.frame(l, &e, body, fds, l->userdata);
 }
 
-/* Looks at what has arrived since the last time. Frames of the system lane are dispatched here, ahead of the user
- * lane's, which is why dispatch_user() passes over them. */
+/* Looks at what has arrived since the last time. Frames of the system lane are dispatched here, ahead of the
+ * user lane's, which is why dispatch_user() passes over them. */
 static int scan(struct link *l, struct link_batch *b) {
         struct input *in = &l->input;
         int r;
@@ -242,8 +243,8 @@ static int dispatch_user(struct link *l, struct link_batch *b) {
         return 0;
 }
 
-/* Descriptors travel with the first byte of their frame: once every whole frame is gone, only the one that has begun to
- * arrive may own any. */
+/* Descriptors travel with the first byte of their frame: once every whole frame is gone, only the one that
+ * has begun to arrive may own any. */
 static bool has_surplus_fds(const struct input *in) {
         size_t n_fds = in->n_fds - in->fds_start;
 

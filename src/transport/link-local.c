@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The local link: two ends on one loop. What one end sends is encoded into its output as for a socket; the other end takes
- * the memory of that over as its input, in a deferred turn that both ends share: frames go to and fro in it until
- * there are none or the batch is full. Nothing is ever delivered inside link_send(). */
+/* The local link: two ends on one loop. What one end sends is encoded into its output as for a socket; the
+ * other end takes the memory of that over as its input, in a deferred turn that both ends share: frames go
+ * to and fro in it until there are none or the batch is full. Nothing is ever delivered inside link_send().
+ */
 
 #include "basic/fd.h"
 #include "transport/link-ops.h"
@@ -11,6 +12,7 @@ struct link_local {
         struct link *ends[2]; /* open ones */
         struct output left[LANE_COUNT]; /* what an end had sent before it closed */
         struct link_page *page;
+        sd_event *event; /* the links keep it */
         sd_event_source *defer;
         int64_t priority[2];
         bool scheduled, dispatching;
@@ -102,11 +104,13 @@ static bool has_work(const struct link *l) {
         return l && (l->readable || l->eof || input_size(&l->input) > 0);
 }
 
+static int on_defer(sd_event_source *s, void *userdata);
+
 static void pair_schedule(struct link_local *p) {
         if (p->scheduled || p->dispatching)
                 return;
         p->scheduled = true;
-        (void) sd_event_source_set_enabled(p->defer, SD_EVENT_ONESHOT);
+        link_defer(p->event, &p->defer, on_defer, p, MIN(p->priority[0], p->priority[1]));
 }
 
 static void pair_settle(struct link_local *p) {
@@ -201,12 +205,12 @@ static void local_close(struct link *l) {
 }
 
 const struct link_ops link_local_ops = {
-        .read = local_read,
-        .flush = local_flush,
-        .queued = local_queued,
-        .schedule = local_schedule,
-        .set_priority = local_set_priority,
-        .close = local_close,
+                .read = local_read,
+                .flush = local_flush,
+                .queued = local_queued,
+                .schedule = local_schedule,
+                .set_priority = local_set_priority,
+                .close = local_close,
 };
 
 static int pair_new(sd_event *event, struct link_local **ret) {
@@ -217,6 +221,7 @@ static int pair_new(sd_event *event, struct link_local **ret) {
         if (!p)
                 return -ENOMEM;
         p->n_ref = 1;
+        p->event = event;
         r = link_page_map_local(&p->page);
         if (r >= 0)
                 r = sd_event_add_defer(event, &p->defer, on_defer, p);

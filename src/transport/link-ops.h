@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The inside of a link: what the three kinds and the common part (link.c, link-input.c, link-credit.c) share. Nobody else includes
- * this. A new kind adds one struct link_ops. */
+/* The inside of a link: what the three kinds and the common part (link.c, link-input.c, link-credit.c)
+ * share. Nobody else includes this. A new kind adds one struct link_ops. */
 
 #include <endian.h>
 #include <sys/uio.h>
@@ -15,8 +15,8 @@
 struct link_local; /* what the two ends of a local link share; link-local.c */
 
 struct link_ops {
-        /* Appends what there is to l->input: once, not until it is gone. Clears l->readable when there is no more, sets l->eof
-         * (with l->error) when there never will be. */
+        /* Appends what there is to l->input: once, not until it is gone. Clears l->readable when there is no
+         * more, sets l->eof (with l->error) when there never will be. */
         void (*read)(struct link *l);
         /* Writes as much of l->output as goes. May set l->blocked. */
         int (*flush)(struct link *l);
@@ -71,7 +71,7 @@ struct link {
         struct link_page *page;
         unsigned side;
         uint64_t begun[LANE_COUNT];
-        struct link_credit sent, peer_granted;                 /* as the sender */
+        struct link_credit sent, peer_granted;                  /* as the sender */
         struct link_credit received, consumed, granted, window; /* as the receiver */
         uint32_t starved, answered;
 
@@ -86,13 +86,13 @@ static inline uint64_t frame_prefix(const uint8_t *frame) {
         return le64toh(v);
 }
 static inline size_t frame_prefix_size(uint64_t v) {
-        return (size_t) (v & UINT32_MAX);
+        return (size_t)(v & UINT32_MAX);
 }
 static inline bool frame_prefix_is_system(uint64_t v) {
         return (v >> 48) & ENVELOPE_SYSTEM;
 }
 static inline size_t frame_prefix_n_fds(uint64_t v) {
-        return (size_t) (v >> 56);
+        return (size_t)(v >> 56);
 }
 static inline bool frame_size_is_valid(size_t size) {
         return size > ENVELOPE_HEADER_SIZE && size <= FRAME_SIZE_MAX && size % 8 == 0;
@@ -115,6 +115,9 @@ void link_batch_begin(struct link_batch *b, bool bounded);
 
 /* link.c */
 int link_allocate(sd_event *event, enum link_kind kind, const struct link_ops *ops, struct link **ret);
+void link_defer(
+                sd_event *event, sd_event_source **source, sd_event_handler_t handler, void *userdata,
+                int64_t priority);
 void link_pin(struct link *l);
 void link_unpin(struct link *l);
 /* Reads, dispatches, and ends the link if it is at its end. The caller has pinned it. */

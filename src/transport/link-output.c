@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The output buffer of one lane. Filled by link_send(), emptied by the writers (link-stream.c, link-seqpacket.c) or handed to the
- * other end as a whole (link-local.c). It knows nothing of sockets and enforces no bound: link.c does. */
+/* The output buffer of one lane. Filled by link_send(), emptied by the writers (link-stream.c,
+ * link-seqpacket.c) or handed to the other end as a whole (link-local.c). It knows nothing of sockets and
+ * enforces no bound: link.c does. */
 
 #include "basic/fd.h"
 #include "transport/link-output.h"
@@ -19,7 +20,7 @@ static int output_grow(struct output *o, size_t size) {
                 return 0;
         }
 
-        allocated = MAX(o->data ? o->allocated * 2 : o->hint, (size_t) OUTPUT_SIZE_MIN);
+        allocated = MAX(o->data ? o->allocated * 2 : o->hint, (size_t)OUTPUT_SIZE_MIN);
         while (allocated < live + size)
                 allocated *= 2;
 
@@ -101,7 +102,7 @@ size_t output_run(const struct output *o, size_t distance) {
                         end = f->position;
                         break;
                 }
-        return (size_t) (end - position);
+        return (size_t)(end - position);
 }
 
 void output_release(struct output *o) {

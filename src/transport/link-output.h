@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* One lane of what a link has yet to write: whole encoded frames in one piece of memory, and the descriptors that
- * travel with some of them. It exists only while something is buffered. */
+/* One lane of what a link has yet to write: whole encoded frames in one piece of memory, and the descriptors
+ * that travel with some of them. It exists only while something is buffered. */
 
 #include "basic/macro.h"
 
@@ -16,8 +16,8 @@ struct output_fds {
 struct output {
         uint8_t *data;
         size_t start, end, allocated;
-        size_t partial;    /* bytes of the frame at start that a short write left; 0: a frame begins at start */
-        size_t hint;       /* how much the last burst needed */
+        size_t partial; /* bytes of the frame at start that a short write left; 0: a frame begins at start */
+        size_t hint;    /* how much the last burst needed */
         uint64_t position; /* of data[start] in this lane since the link was made */
         struct output_fds *fds, *last_fds;
 };
@@ -42,7 +42,8 @@ static inline const struct output_fds *output_peek_fds(const struct output *o, s
 struct output_fds *output_take_fds(struct output *o);
 /* They have been sent: closes our copies. */
 void output_drop_fds(struct output *o);
-/* How many bytes from this distance on belong to frames up to, not including, the next one with descriptors after it. */
+/* How many bytes from this distance on belong to frames up to, not including, the next one with descriptors
+ * after it. */
 size_t output_run(const struct output *o, size_t distance);
 /* So many bytes from start on are done with. Frees the memory when nothing is left. */
 void output_advance(struct output *o, size_t n);

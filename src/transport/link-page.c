@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Makes, checks and maps the shared page of a link. The arbiter (or whoever makes a link) creates it, both ends map it. A
- * descriptor from a peer is never mapped before its seals and size are known: what could shrink would be SIGBUS. */
+/* Makes, checks and maps the shared page of a link. The arbiter (or whoever makes a link) creates it, both
+ * ends map it. A descriptor from a peer is never mapped before its seals and size are known: what could
+ * shrink would be SIGBUS. */
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -69,6 +70,6 @@ int link_page_map_local(struct link_page **ret) {
 
 struct link_page *link_page_unmap(struct link_page *page) {
         if (page)
-                (void) munmap(page, LINK_PAGE_SIZE);
+                (void)munmap(page, LINK_PAGE_SIZE);
         return NULL;
 }

@@ -12,14 +12,17 @@
 
 enum link_lane { LANE_USER = 0, LANE_SYSTEM = 1, LANE_COUNT };
 
+/* Begun is written for every message, the rest rarely, and the peer looks at credit while it sends: two cache lines. */
 struct link_page_side {
         /* The sequence number of the last message of each lane whose handler was, or was about to be, entered. */
         _Atomic uint64_t begun[LANE_COUNT];
+        uint8_t padding_begun[128 - 2 * 8];
         /* Cumulative: so many user-lane messages and bytes may the peer have sent since the link was made. */
         _Atomic uint64_t granted_messages, granted_bytes;
-        /* This end, as a sender, was refused credit: the peer is to send a "credit" signal when it grants more. */
+        /* Not 0: this end, as a sender, was refused credit, and the peer is to send a "credit" signal when it grants
+         * more, once for each number. */
         _Atomic uint32_t starved;
-        uint8_t padding[256 - 5 * 8];
+        uint8_t padding_credit[128 - 2 * 8 - 4];
 };
 
 struct link_page {

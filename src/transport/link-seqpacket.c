@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The seqpacket link: a datagram is a frame, and the descriptors of the one are those of the other. Called through its
- * ops by link.c only. Datagrams are gathered before they are dispatched, so that the system lane goes first here, too. */
+/* The seqpacket link: a datagram is a frame, and the descriptors of the one are those of the other. Called
+ * through its ops by link.c only. Datagrams are gathered before they are dispatched, so that the system lane
+ * goes first here, too. */
 
 #include "basic/fd.h"
 #include "transport/link-ops.h"
@@ -22,7 +23,7 @@ static void read_packet(struct link *l, size_t room) {
         if (n == 0)
                 return;
         if (n < sizeof(uint64_t) || frame_prefix_size(frame_prefix(frame)) != n || n % 8 != 0 ||
-            frame_prefix_n_fds(frame_prefix(frame)) != received.n_fds) {
+                        frame_prefix_n_fds(frame_prefix(frame)) != received.n_fds) {
                 close_many(received.fds, received.n_fds);
                 link_fail_reading(l, -EBADMSG);
                 return;
@@ -47,17 +48,18 @@ static void seqpacket_read(struct link *l) {
                         return;
                 room = input_prepare(in, PACKET_BUFFER_SIZE, FRAME_SIZE_MAX);
                 if (room < 0)
-                        link_fail_reading(l, (int) room);
+                        link_fail_reading(l, (int)room);
                 if (room <= 0)
                         return;
-                read_packet(l, (size_t) room);
+                read_packet(l, (size_t)room);
         }
 }
 
 /* The system lane first; a datagram goes whole or not at all. */
 static int seqpacket_flush(struct link *l) {
         while (!l->blocked) {
-                struct output *o = &l->output[output_size(&l->output[LANE_SYSTEM]) > 0 ? LANE_SYSTEM : LANE_USER];
+                struct output *o = &l->output[output_size(&l->output[LANE_SYSTEM]) > 0 ? LANE_SYSTEM
+                                                                                       : LANE_USER];
                 const struct output_fds *fds;
                 struct iovec iov;
                 ssize_t n;
@@ -65,27 +67,27 @@ static int seqpacket_flush(struct link *l) {
                 if (output_size(o) == 0)
                         return 0;
                 iov = (struct iovec){
-                        .iov_base = o->data + o->start,
-                        .iov_len = frame_prefix_size(frame_prefix(o->data + o->start)),
+                                .iov_base = o->data + o->start,
+                                .iov_len = frame_prefix_size(frame_prefix(o->data + o->start)),
                 };
                 fds = output_peek_fds(o, 0);
                 n = link_socket_send(l, &iov, 1, fds);
                 if (n < 0)
-                        return (int) n;
+                        return (int)n;
                 if (n > 0) {
                         if (fds)
                                 output_drop_fds(o);
-                        output_advance(o, (size_t) n);
+                        output_advance(o, (size_t)n);
                 }
         }
         return 0;
 }
 
 const struct link_ops link_seqpacket_ops = {
-        .read = seqpacket_read,
-        .flush = seqpacket_flush,
-        .queued = link_socket_queued,
-        .schedule = link_socket_schedule,
-        .set_priority = link_socket_set_priority,
-        .close = link_socket_close,
+                .read = seqpacket_read,
+                .flush = seqpacket_flush,
+                .queued = link_socket_queued,
+                .schedule = link_socket_schedule,
+                .set_priority = link_socket_set_priority,
+                .close = link_socket_close,
 };

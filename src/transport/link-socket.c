@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What stream and seqpacket links share: one recvmsg, one sendmsg, and the event sources. Never blocks; of what the peer
- * sends it interprets only the ancillary data.
+/* What stream and seqpacket links share: one recvmsg, one sendmsg, and the event sources. Never blocks; of
+ * what the peer sends it interprets only the ancillary data.
  *
- * EPOLLOUT is asked for only while the socket is full: edge-triggered or not, it would wake us each time the peer reads. */
+ * EPOLLOUT is asked for only while the socket is full: edge-triggered or not, it would wake us each time the
+ * peer reads. */
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -29,7 +30,7 @@ static void unblock(struct link *l) {
         l->blocked = false;
         link_pin(l);
         if (link_flush(l) >= 0 && !l->blocked) {
-                (void) sd_event_source_set_io_events(l->io, IO_EVENTS);
+                (void)sd_event_source_set_io_events(l->io, IO_EVENTS);
                 link_room(l);
         }
         link_unpin(l);
@@ -85,7 +86,7 @@ void link_socket_schedule(struct link *l) {
         if (l->scheduled || l->closed)
                 return;
         l->scheduled = true;
-        (void) sd_event_source_set_enabled(l->defer, SD_EVENT_ONESHOT);
+        link_defer(l->event, &l->defer, on_defer, l, l->priority);
 }
 
 int link_socket_set_priority(struct link *l, int64_t priority) {
@@ -106,7 +107,7 @@ void link_socket_close(struct link *l) {
 
 void link_socket_queued(struct link *l) {
         if (link_get_buffered(l) >= LINK_FLUSH_SIZE)
-                (void) link_flush(l); /* the frame is queued; that the socket broke, "closed" will say */
+                (void)link_flush(l); /* the frame is queued; that the socket broke, "closed" will say */
 }
 
 /* Collects what is in the control data. Whatever else is there, no descriptor may be left behind unowned. */
@@ -132,7 +133,8 @@ static void receive_failed(struct link *l, int error) {
                         link_fail_reading(l, 0);
                 return;
         }
-        /* The peer is gone without having read all of ours; what it had sent is there still, and then comes EOF. */
+        /* The peer is gone without having read all of ours; what it had sent is there still, and then comes
+         * EOF. */
         if (error == ECONNRESET && !l->reset) {
                 if (l->error == 0)
                         l->error = -ECONNRESET;
@@ -147,12 +149,12 @@ size_t link_socket_receive(struct link *l, uint8_t *buffer, size_t size, struct 
                 struct cmsghdr header;
                 uint8_t space[CMSG_SPACE(FRAME_FDS_MAX * sizeof(int))];
         } control;
-        struct iovec iov = { .iov_base = buffer, .iov_len = size };
+        struct iovec iov = {.iov_base = buffer, .iov_len = size};
         struct msghdr mh = {
-                .msg_iov = &iov,
-                .msg_iovlen = 1,
-                .msg_control = &control,
-                .msg_controllen = sizeof(control),
+                        .msg_iov = &iov,
+                        .msg_iovlen = 1,
+                        .msg_control = &control,
+                        .msg_controllen = sizeof(control),
         };
         ssize_t n;
 
@@ -178,8 +180,8 @@ size_t link_socket_receive(struct link *l, uint8_t *buffer, size_t size, struct 
                 link_fail_reading(l, 0);
                 return 0;
         }
-        l->statistics.bytes_received += (uint64_t) n;
-        return (size_t) n;
+        l->statistics.bytes_received += (uint64_t)n;
+        return (size_t)n;
 }
 
 int link_socket_block(struct link *l) {
@@ -225,7 +227,7 @@ ssize_t link_socket_send(struct link *l, struct iovec *iov, size_t n_iov, const 
                 struct cmsghdr header;
                 uint8_t space[CMSG_SPACE(FRAME_FDS_MAX * sizeof(int))];
         } control;
-        struct msghdr mh = { .msg_iov = iov, .msg_iovlen = n_iov };
+        struct msghdr mh = {.msg_iov = iov, .msg_iovlen = n_iov};
         ssize_t n;
 
         if (_unlikely_(fds)) {
@@ -244,6 +246,6 @@ ssize_t link_socket_send(struct link *l, struct iovec *iov, size_t n_iov, const 
         l->statistics.writes++;
         if (n < 0)
                 return send_failed(l, errno);
-        l->statistics.bytes_sent += (uint64_t) n;
+        l->statistics.bytes_sent += (uint64_t)n;
         return n;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The common part of a link: its life, sending, and the turn in which it reads, dispatches and ends. Called by the runtime
- * (src/actor) and the handshake (src/arbiter). Callbacks run only from link_turn() and, for credit, from the event sources
- * beneath it; each may close or drop the link, so the link is pinned meanwhile, and "closed" is looked at after every one.
+/* The common part of a link: its life, sending, and the turn in which it reads, dispatches and ends. Called
+ * by the runtime (src/actor) and the handshake (src/arbiter). Callbacks run only from link_turn() and, for
+ * credit, from the event sources beneath it; each may close or drop the link, so the link is pinned
+ * meanwhile, and "closed" is looked at after every one.
  *
- * States: open; broken (writing failed: reading goes on until nothing is left); eof (nothing more is read: closed comes once the
- * input is dispatched); closed. */
+ * States: open; broken (writing failed: reading goes on until nothing is left); eof (nothing more is read:
+ * closed comes once the input is dispatched); closed. */
 
 #include "basic/fd.h"
 #include "transport/link-ops.h"
@@ -50,6 +51,23 @@ int link_new(sd_event *event, enum link_kind kind, int fd, struct link_page *pag
 
         *ret = TAKE_PTR(l);
         return 0;
+}
+
+/* sd-event dispatches what has been pending longest, and a defer source counts as pending since it was made:
+ * one that is enabled again and again starves every source of its priority. So each turn gets a new one; the
+ * old one stays as the way out when there is no memory. */
+void link_defer(sd_event *event, sd_event_source **source, sd_event_handler_t handler, void *userdata,
+                int64_t priority) {
+        sd_event_source *fresh = NULL;
+
+        if (sd_event_add_defer(event, &fresh, handler, userdata) >= 0 &&
+                        sd_event_source_set_priority(fresh, priority) >= 0) {
+                sd_event_source_disable_unref(*source);
+                *source = fresh;
+                return;
+        }
+        sd_event_source_disable_unref(fresh);
+        (void)sd_event_source_set_enabled(*source, SD_EVENT_ONESHOT);
 }
 
 void link_set_events(struct link *l, const struct link_events *events, void *userdata) {
@@ -242,7 +260,7 @@ static void end_batch(struct link *l) {
         if (l->events.batch_end)
                 l->events.batch_end(l, l->userdata);
         if (!l->closed)
-                (void) link_flush(l);
+                (void)link_flush(l);
 }
 
 static void finish(struct link *l) {
