@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Peers and routes: how a message finds its link. Called by call.c and answer.c to send, by dispatch.c for what arrives. Never calls user
- * code; outcomes go through futures. */
+/* Peers: the other ends of an actor's links. Sending on them, with the receiver's policy when there is no credit; their
+ * life, from the arbiter's introduction to fin, loss or death. Called by route.c to send, by dispatch.c for what arrives. Never
+ * calls user code; outcomes go through futures. */
 
 #include <poll.h>
 #include <stdio.h>
@@ -9,133 +10,10 @@
 #include "actor/peer.h"
 #include "basic/fd.h"
 
-static void connect_route(struct route *r);
-
 void peer_init(arbiter_actor *a) {
         list_init(&a->peers);
         list_init(&a->lru);
         list_init(&a->dirty);
-}
-
-static void room_init(struct waiting_room *w) {
-        list_init(&w->messages);
-        w->n = w->bytes = 0;
-}
-
-void outgoing_free(struct outgoing *o) {
-        if (!o)
-                return;
-        if (o->room) {
-                list_remove(&o->waiting);
-                o->room->n--;
-                o->room->bytes -= o->envelope.body_size;
-        }
-        if (o->future) {
-                o->future->outgoing = NULL;
-                arbiter_future_unref(o->future);
-        }
-        arbiter_message_unref(o->message);
-        free(o->target);
-        free(o->command);
-        free(o);
-}
-
-static int outgoing_new(const struct envelope *e, arbiter_message *m, arbiter_future *f, const char *target,
-                struct outgoing **ret) {
-        struct outgoing *o = calloc(1, sizeof(*o));
-
-        if (!o)
-                return -ENOMEM;
-        o->envelope = *e;
-        o->command = strdup(e->command);
-        if (target)
-                o->target = strdup(target);
-        if (!o->command || (target && !o->target)) {
-                free(o->command);
-                free(o->target);
-                free(o);
-                return -ENOMEM;
-        }
-        o->envelope.command = o->command;
-        if (e->n_chain > 0)
-                memcpy(o->chain, e->chain, e->n_chain * AID_SIZE);
-        o->envelope.chain = o->chain;
-        o->message = arbiter_message_ref(m);
-        o->future = arbiter_future_ref(f);
-        *ret = o;
-        return 0;
-}
-
-static void room_add(struct waiting_room *w, struct outgoing *o) {
-        list_append(&w->messages, &o->waiting);
-        o->room = w;
-        w->n++;
-        w->bytes += o->envelope.body_size;
-        if (o->future)
-                o->future->outgoing = o;
-}
-
-static bool room_is_full(const struct waiting_room *w, const struct envelope *e) {
-        return w->n >= WAITING_MESSAGES_MAX || w->bytes + e->body_size > WAITING_BYTES_MAX + BODY_SIZE_MAX * (w->n == 0);
-}
-
-/* Ends a message that will not be sent. A cast's end is a dead letter. */
-static void outgoing_fail(arbiter_actor *a, struct outgoing *o, arbiter_outcome outcome, const char *text) {
-        _cleanup_(arbiter_future_unrefp) arbiter_future *f = arbiter_future_ref(o->future);
-        aid_string target = aid_to_string(&o->envelope.target);
-
-        if (!f)
-                actor_dead_letter(a, a->name, o->target ? o->target : target.s, o->command, o->envelope.id, outcome);
-        outgoing_free(o);
-        if (f)
-                future_fail(f, outcome, "%s", text);
-}
-
-static void room_fail(arbiter_actor *a, struct waiting_room *w, arbiter_outcome outcome, const char *text) {
-        struct outgoing *o;
-
-        while ((o = LIST_FIRST(&w->messages, struct outgoing, waiting)))
-                outgoing_fail(a, o, outcome, text);
-}
-
-static int room_wait(arbiter_actor *a, struct waiting_room *w, const struct envelope *e, arbiter_message *m,
-                arbiter_future *f, const char *target) {
-        struct outgoing *o;
-        int r;
-
-        if (room_is_full(w, e)) {
-                a->statistics.overloads++;
-                return -ENOBUFS;
-        }
-        r = outgoing_new(e, m, f, target, &o);
-        if (r < 0)
-                return r;
-        room_add(w, o);
-        return 0;
-}
-
-static void room_move(struct waiting_room *from, struct waiting_room *to) {
-        struct outgoing *o;
-
-        while ((o = LIST_FIRST(&from->messages, struct outgoing, waiting))) {
-                list_remove(&o->waiting);
-                from->n--;
-                from->bytes -= o->envelope.body_size;
-                room_add(to, o);
-        }
-}
-
-/* Sends anew what waited for a link that is no more: by name, or to the life id. */
-static void room_resend(arbiter_actor *a, struct waiting_room *w, const aid *id) {
-        struct outgoing *o;
-
-        while ((o = LIST_FIRST(&w->messages, struct outgoing, waiting))) {
-                if (o->future)
-                        o->future->outgoing = NULL; /* sending may make it wait in another room */
-                (void) route_send(a, o->target, o->target ? NULL : id, &o->envelope, o->message, o->future);
-                o->future = arbiter_future_unref(o->future);
-                outgoing_free(o);
-        }
 }
 
 /* Writing. */
@@ -280,7 +158,7 @@ int peer_send(struct peer *p, const struct envelope *e, arbiter_message *m, arbi
 }
 
 /* What waited goes out, in order, as far as the credit goes. */
-static void flush_waiting(struct peer *p) {
+void peer_flush_waiting(struct peer *p) {
         struct outgoing *o;
 
         while (p->state == PEER_OPEN && (o = LIST_FIRST(&p->waiting.messages, struct outgoing, waiting))) {
@@ -303,7 +181,7 @@ static void flush_waiting(struct peer *p) {
 
 void peer_handle_credit(struct peer *p) {
         p->fresh = false;
-        flush_waiting(p);
+        peer_flush_waiting(p);
 }
 
 /* Life of a peer. */
@@ -366,13 +244,6 @@ int peer_new(arbiter_actor *a, struct link *link, const aid *id, const char *nam
         return 0;
 }
 
-static void route_free(struct route *r) {
-        list_remove(&r->routes);
-        map_remove_string(r->actor->routes, r->target);
-        free(r->target);
-        free(r);
-}
-
 static void drop_link(struct peer *p) {
         arbiter_actor *a = p->actor;
 
@@ -391,7 +262,6 @@ static void drop_link(struct peer *p) {
 
 struct peer *peer_free(struct peer *p, arbiter_outcome outcome) {
         arbiter_actor *a;
-        struct route *r;
         arbiter_future *f;
         struct incoming *i;
 
@@ -403,8 +273,7 @@ struct peer *peer_free(struct peer *p, arbiter_outcome outcome) {
         if (map_get(a->peers_by_aid, p->aid.c, AID_SIZE) == p)
                 map_remove(a->peers_by_aid, p->aid.c, AID_SIZE);
         list_remove(&p->peers);
-        while ((r = LIST_FIRST(&p->routes, struct route, routes)))
-                route_free(r);
+        routes_forget(p);
         while ((f = LIST_FIRST(&p->calls, arbiter_future, calls))) {
                 list_remove(&f->calls);
                 f->peer = NULL;
@@ -438,223 +307,6 @@ void peer_died(struct peer *p, arbiter_reason reason, int status) {
         room_move(&p->waiting, &rerouted);
         peer_free(p, ARBITER_OUTCOME_NO_CONNECTION);
         room_resend(a, &rerouted, NULL);
-}
-
-/* Connecting. */
-
-static int route_new(arbiter_actor *a, const char *target, bool by_name, struct route **ret) {
-        struct route *r = calloc(1, sizeof(*r));
-        int q;
-
-        if (!r)
-                return -ENOMEM;
-        r->actor = a;
-        r->by_name = by_name;
-        list_init(&r->routes);
-        room_init(&r->waiting);
-        r->target = strdup(target);
-        q = r->target ? map_put_string(a->routes, target, r) : -ENOMEM;
-        if (q < 0) {
-                free(r->target);
-                free(r);
-                return q;
-        }
-        *ret = r;
-        return 0;
-}
-
-static void route_fail(struct route *r, arbiter_outcome outcome, const char *text) {
-        arbiter_actor *a = r->actor;
-        struct waiting_room w;
-
-        /* Moved out first: failing a future may lead to a new message for the same target. */
-        room_init(&w);
-        room_move(&r->waiting, &w);
-        route_free(r);
-        room_fail(a, &w, outcome, text);
-}
-
-static void route_ready(struct route *r, struct peer *p) {
-        r->peer = p;
-        r->attempts = 0;
-        list_append(&p->routes, &r->routes);
-        room_move(&r->waiting, &p->waiting);
-        flush_waiting(p);
-        if (!r->by_name) /* an aid needs no second table */
-                route_free(r);
-}
-
-static void on_connected(arbiter_future *f, void *userdata) {
-        struct route *r = userdata;
-        const char *id, *name;
-        uint32_t generation;
-        uint64_t link_id;
-        struct peer *p;
-        aid peer_aid;
-
-        if (f->outcome != ARBITER_OUTCOME_REPLY) {
-                const char *text = arbiter_future_get_error_text(f);
-
-                route_fail(r, f->outcome, text ? text : "cannot connect");
-                return;
-        }
-        if (arbiter_future_get(f, "ssut", &id, &name, &generation, &link_id) <= 0 || aid_parse(id, &peer_aid) < 0) {
-                route_fail(r, ARBITER_OUTCOME_NO_CONNECTION, "the arbiter's answer makes no sense");
-                return;
-        }
-        p = peer_find(r->actor, &peer_aid);
-        if (p && p->state != PEER_LOST)
-                route_ready(r, p);
-        else if (++r->attempts < 4)
-                connect_route(r); /* the link was closed again while the answer was under way */
-        else
-                route_fail(r, ARBITER_OUTCOME_NO_CONNECTION, "the link was lost while it was made");
-}
-
-static void connect_route(struct route *r) {
-        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
-        int q;
-
-        q = actor_request_arbiter(r->actor, &f, "connect", CALL_TIMEOUT_DEFAULT_USEC, "s", r->target);
-        if (q >= 0)
-                q = future_then_now(f, on_connected, r);
-        if (q < 0)
-                route_fail(r, ARBITER_OUTCOME_NO_CONNECTION, strerror(-q));
-}
-
-/* An actor may well send to itself: a local link, both ends ours. */
-static int connect_self(arbiter_actor *a, struct peer **ret) {
-        _cleanup_(link_unrefp) struct link *near = NULL, *far = NULL;
-        struct peer *p, *other;
-        int r;
-
-        r = link_new_local(a->event, &near, &far);
-        if (r < 0)
-                return r;
-        r = peer_new(a, far, &a->aid, a->name, a->generation, false, &other);
-        if (r < 0)
-                return r;
-        map_remove(a->peers_by_aid, a->aid.c, AID_SIZE); /* the near end is the one to find */
-        r = peer_new(a, near, &a->aid, a->name, a->generation, false, &p);
-        if (r < 0) {
-                peer_free(other, ARBITER_OUTCOME_NO_CONNECTION);
-                return r;
-        }
-        list_remove(&p->lru); /* costs nothing: never closed for being idle */
-        list_remove(&other->lru);
-        *ret = p;
-        return 0;
-}
-
-static struct peer *known_peer(arbiter_actor *a, const char *target, const aid *id) {
-        struct route *r;
-
-        if (id)
-                return peer_find(a, id);
-        if (a->control && (streq(target, "arbiter") || (streq(target, "monitor") && streq(a->manager, "arbiter"))))
-                return a->control;
-        r = map_get_string(a->routes, target);
-        return r ? r->peer : NULL;
-}
-
-/* The arbiter knows everybody. */
-static int arbiter_send_to(arbiter_actor *a, const char *target, const struct envelope *e, arbiter_message *m,
-                arbiter_future *f) {
-        struct peer *p = NULL;
-        arbiter_outcome outcome = a->arbiter_ops->resolve(a, target, &p);
-
-        if (outcome == ARBITER_OUTCOME_REPLY)
-                return peer_send(p, e, m, f, NULL);
-        if (f)
-                future_fail(f, outcome, outcome == ARBITER_OUTCOME_RESTARTING ? "'%s' is not running yet" : "no actor '%s'", target);
-        else
-                actor_dead_letter(a, a->name, target, e->command, 0, outcome);
-        return 0;
-}
-
-static int send_self(arbiter_actor *a, const struct envelope *e, arbiter_message *m, arbiter_future *f) {
-        struct peer *p = peer_find(a, &a->aid);
-        int r = p ? 0 : connect_self(a, &p);
-
-        if (r >= 0)
-                return peer_send(p, e, m, f, NULL);
-        if (!f)
-                return r;
-        future_fail_errno(f, r, NULL);
-        return 0;
-}
-
-int route_send(arbiter_actor *a, const char *target, const aid *id, const struct envelope *e, arbiter_message *m,
-                arbiter_future *f) {
-        aid_string id_string = id ? aid_to_string(id) : (aid_string){};
-        struct route *route;
-        struct peer *p;
-        int r;
-
-        if (id ? aid_equal(id, &a->aid) : streq(target, a->name))
-                return send_self(a, e, m, f);
-        p = known_peer(a, target, id);
-        if (_likely_(p))
-                return peer_send(p, e, m, f, target);
-        if (!id && a->control && streq(target, "monitor"))
-                target = a->manager;
-        if (id)
-                target = id_string.s;
-        if (a->arbiter_ops)
-                return arbiter_send_to(a, target, e, m, f);
-
-        route = map_get_string(a->routes, target);
-        r = route ? 0 : route_new(a, target, !id, &route);
-        if (r >= 0) {
-                bool first = route->waiting.n == 0 && route->attempts == 0;
-
-                r = room_wait(a, &route->waiting, e, m, f, id ? NULL : target);
-                if (r >= 0 && first) {
-                        route->attempts = 1;
-                        connect_route(route);
-                }
-        }
-        if (r < 0 && f) {
-                future_fail(f, ARBITER_OUTCOME_OVERLOAD, "too much waits for '%s' already", target);
-                return 0;
-        }
-        if (r < 0)
-                actor_dead_letter(a, a->name, target, e->command, 0, ARBITER_OUTCOME_OVERLOAD);
-        return r;
-}
-
-static void on_rehomed(arbiter_future *connected, void *userdata) {
-        arbiter_future *f = userdata;
-        struct peer *p = f->actor && f->pending ? peer_find(f->actor, &f->spawn_aid) : NULL;
-
-        if (f->pending && (!p || p->state == PEER_LOST))
-                future_fail(f, ARBITER_OUTCOME_CALLEE_DIED, "the actor that the request was delegated to is gone");
-        else if (f->pending) {
-                f->peer = p;
-                f->sequence = 0; /* begun, for all that we know */
-                list_append(&p->calls, &f->calls);
-        }
-        arbiter_future_unref(f);
-}
-
-int route_rehome(arbiter_actor *a, const aid *id, arbiter_future *f) {
-        _cleanup_(arbiter_future_unrefp) arbiter_future *connected = NULL;
-        aid_string s = aid_to_string(id);
-        int r;
-
-        list_remove(&f->calls);
-        f->peer = NULL;
-        f->spawn_aid = *id;
-        if (!a->control)
-                return -EOPNOTSUPP;
-        r = actor_request_arbiter(a, &connected, "connect", CALL_TIMEOUT_DEFAULT_USEC, "s", s.s);
-        if (r < 0)
-                return r;
-        arbiter_future_ref(f);
-        r = future_then_now(connected, on_rehomed, f);
-        if (r < 0)
-                arbiter_future_unref(f);
-        return r;
 }
 
 /* "peer": the arbiter hands us one end of a link: aid, name, generation, link id, side, policy; fds: socket, page. */
@@ -759,7 +411,7 @@ void peer_handle_fin_refused(struct peer *p) {
                 return;
         p->state = PEER_OPEN;
         peer_touch(p);
-        flush_waiting(p);
+        peer_flush_waiting(p);
 }
 
 /* Nobody has reported a death: the link alone was lost. */
@@ -821,8 +473,6 @@ void peers_flush_finally(arbiter_actor *a) {
 
 void peer_done(arbiter_actor *a) {
         struct peer *p;
-        struct route *r;
-        void *position = NULL;
 
         while ((p = LIST_FIRST(&a->peers, struct peer, peers))) {
                 if (p->link)
@@ -831,6 +481,5 @@ void peer_done(arbiter_actor *a) {
                         a->control = NULL;
                 peer_free(p, ARBITER_OUTCOME_CANCELLED);
         }
-        while (a->routes && (position = NULL, r = map_next(a->routes, &position)))
-                route_fail(r, ARBITER_OUTCOME_CANCELLED, "the actor ends");
+        routes_done(a);
 }

@@ -7,18 +7,13 @@
  * outstanding. */
 
 #include "actor/actor.h"
+#include "actor/waiting.h"
 
 enum peer_state {
         PEER_OPEN,
         PEER_FIN_SENT,  /* we want to close: nothing new is sent until the answer */
         PEER_FIN_ACKED, /* the other end closes: nothing new is sent on this link */
         PEER_LOST,      /* EOF without fin: death or not? waits for the arbiter's word */
-};
-
-/* Where outgoing messages wait, bounded. */
-struct waiting_room {
-        struct list_node messages;
-        size_t n, bytes;
 };
 
 struct peer {
@@ -43,18 +38,6 @@ struct peer {
         char last_command_name[32]; /* of the command that it sent last: most senders repeat themselves */
         const arbiter_command *last_command;
         void *userdata; /* of the arbiter: the child */
-};
-
-/* A message that cannot leave yet: it waits for a link, for credit, or for the end of a closing link. */
-struct outgoing {
-        struct list_node waiting;
-        arbiter_message *message;
-        arbiter_future *future; /* NULL: a cast, or an answer */
-        char *target;           /* by name: may be routed anew; NULL: to this life only */
-        struct envelope envelope;
-        char *command; /* what envelope.command points to */
-        uint8_t chain[CHAIN_MAX * AID_SIZE];
-        struct waiting_room *room;
 };
 
 struct route {
@@ -86,8 +69,12 @@ int route_send(arbiter_actor *a, const char *target, const aid *id, const struct
 int peer_send(struct peer *p, const struct envelope *e, arbiter_message *m, arbiter_future *f, const char *target);
 /* Makes sure that there is a link to this life and puts the sent request f on its list (delegation). */
 int route_rehome(arbiter_actor *a, const aid *id, arbiter_future *f);
-/* Withdraws a message that waits. */
-void outgoing_free(struct outgoing *o);
+/* What waited goes out, in order, as far as the credit goes. */
+void peer_flush_waiting(struct peer *p);
+/* The names that led to this peer have to be asked for anew. */
+void routes_forget(struct peer *p);
+/* All go; what waits is given up. */
+void routes_done(arbiter_actor *a);
 
 /* Signals from the arbiter and the other end. */
 int peer_handle_peer(arbiter_actor *a, arbiter_message *m);
