@@ -57,6 +57,9 @@ struct arbiter_module {
  * from the environment that the arbiter set, shakes hands, runs until it is stopped, and returns the exit status to leave
  * main() with. Without an arbiter it says so: -ENOTCONN. */
 int arbiter_actor_main(const arbiter_module *module);
+/* The same for a process that hosts threads: each time the arbiter asks, another thread becomes an actor of this module.
+ * arbiter-host --threads is this; a program seldom needs it. */
+int arbiter_host_main(const arbiter_module *module);
 /* Loads a module from a shared object and keeps it loaded. -ENOENT; -ENOEXEC: no module; -EPROTONOSUPPORT: wrong ABI. ret_text
  * (may be NULL) gets a text to free that says more, on error only. */
 int arbiter_module_load(const char *path, const arbiter_module **ret, char **ret_text);

@@ -536,6 +536,11 @@ static int add_signals(arbiter_actor *a) {
 
 int actor_run(const arbiter_module *module, int control_fd, arbiter_concurrency concurrency, const char *const *listen_names,
                 const int *listen_fds, size_t n_listen_fds) {
+        return actor_run_with(module, NULL, control_fd, concurrency, listen_names, listen_fds, n_listen_fds);
+}
+
+int actor_run_with(const arbiter_module *module, void *userdata, int control_fd, arbiter_concurrency concurrency,
+                const char *const *listen_names, const int *listen_fds, size_t n_listen_fds) {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
         _cleanup_(actor_unrefp) arbiter_actor *a = NULL;
         _cleanup_(link_unrefp) struct link *control = NULL;
@@ -553,6 +558,7 @@ int actor_run(const arbiter_module *module, int control_fd, arbiter_concurrency 
                 close_fd(control_fd);
                 return r;
         }
+        a->userdata = userdata;
         r = actor_set_listen_fds(a, listen_fds, listen_names, n_listen_fds);
         if (r >= 0 && concurrency == ARBITER_CONCURRENCY_PROCESS)
                 r = add_signals(a);

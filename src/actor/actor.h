@@ -197,6 +197,10 @@ int actor_start(arbiter_actor *a);
 /* The whole life on a loop of its own, from an inherited control fd (taken) to the exit code. */
 int actor_run(const arbiter_module *module, int control_fd, arbiter_concurrency concurrency, const char *const *listen_names,
                 const int *listen_fds, size_t n_listen_fds);
+int actor_run_with(const arbiter_module *module, void *userdata, int control_fd, arbiter_concurrency concurrency,
+                const char *const *listen_names, const int *listen_fds, size_t n_listen_fds);
+/* host.c: the same for a process whose actor starts threads of this module when the arbiter asks. */
+int actor_run_host(const arbiter_module *module, int control_fd);
 void actor_set_state(arbiter_actor *a, arbiter_state state);
 /* After an orderly stop or a lost arbiter: everything pending is settled, links are closed. */
 void actor_end(arbiter_actor *a);

@@ -75,31 +75,53 @@ static int take_listen_fds(int *fds, size_t max, char **names_storage, const cha
         return (int) n;
 }
 
+/* The control link of a process that the arbiter has exec'd; its own children must not believe that they are this actor. */
+static int take_mailbox(void) {
+        const char *mailbox = getenv("ARBITER_MAILBOX");
+        uint64_t fd;
+        int r;
+
+        if (!mailbox)
+                return -ENOTCONN;
+        if (parse_u64(mailbox, &fd) < 0 || fd < 3 || fd > INT32_MAX)
+                return -EINVAL;
+        r = fd_set_cloexec((int) fd, true);
+        if (r < 0)
+                return r;
+        unsetenv("ARBITER_MAILBOX");
+        return (int) fd;
+}
+
 _public_ int arbiter_actor_main(const arbiter_module *module) {
         _cleanup_free_ char *storage = NULL;
-        const char *names[64], *mailbox = getenv("ARBITER_MAILBOX");
-        int fds[64], n, r;
-        uint64_t fd;
+        const char *names[64];
+        int fds[64], fd, n, r;
 
         if (!module)
                 return -EINVAL;
         r = module_check(module);
         if (r < 0)
                 return r;
-        if (!mailbox)
-                return -ENOTCONN;
-        if (parse_u64(mailbox, &fd) < 0 || fd < 3 || fd > INT32_MAX)
-                return -EINVAL;
+        fd = take_mailbox();
+        if (fd < 0)
+                return fd;
         n = take_listen_fds(fds, ELEMENTSOF(fds), &storage, names);
-        r = fd_set_cloexec((int) fd, true);
-        if (r < 0)
-                return r;
-        /* Its own children must not believe that they are this actor. */
-        unsetenv("ARBITER_MAILBOX");
         unsetenv("LISTEN_FDS");
         unsetenv("LISTEN_FDNAMES");
         unsetenv("LISTEN_PID");
-        return actor_run(module, (int) fd, ARBITER_CONCURRENCY_PROCESS, names, fds, (size_t) n);
+        return actor_run(module, fd, ARBITER_CONCURRENCY_PROCESS, names, fds, (size_t) n);
+}
+
+_public_ int arbiter_host_main(const arbiter_module *module) {
+        int fd, r;
+
+        if (!module)
+                return -EINVAL;
+        r = module_check(module);
+        if (r < 0)
+                return r;
+        fd = take_mailbox();
+        return fd < 0 ? fd : actor_run_host(module, fd);
 }
 
 _public_ const char *arbiter_version(void) {

@@ -498,7 +498,7 @@ static void stop_next(arbiter *a) {
         supervise_get_info(a->root.supervise, &info);
         if (info.phase == SUPERVISE_PHASE_UP)
                 (void) set_handle(&a->root, &(supervise_event){ .type = SUPERVISE_STOP });
-        else if (info.phase == SUPERVISE_PHASE_DOWN && a->actor->state == ARBITER_STATE_STOPPING)
+        else if (info.phase == SUPERVISE_PHASE_DOWN && a->actor->state == ARBITER_STATE_STOPPING && list_is_empty(&a->children))
                 finish_stop(a);
 }
 

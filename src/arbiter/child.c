@@ -7,6 +7,7 @@
 #include <syslog.h>
 
 #include "arbiter/internal.h"
+#include "basic/fd.h"
 
 static void on_start_timer(arbiter_actor *a, struct actor_timer *t);
 static void on_silence_timer(arbiter_actor *a, struct actor_timer *t);
@@ -95,6 +96,8 @@ static void init_lists(struct child *c) {
         list_init(&c->watches);
         list_init(&c->pairs_a);
         list_init(&c->pairs_b);
+        list_init(&c->hosted);
+        c->host_fd = -EBADF;
         c->start_timer = ACTOR_TIMER_INIT(on_start_timer);
         c->silence_timer = ACTOR_TIMER_INIT(on_silence_timer);
         c->stop_timer = ACTOR_TIMER_INIT(on_stop_timer);
@@ -155,6 +158,8 @@ void child_free(struct child *c) {
                 c->inline_actor->ended = NULL;
                 actor_unref(c->inline_actor);
         }
+        c->host_fd = close_fd(c->host_fd);
+        list_remove(&c->hosted);
         process_done(&c->process);
         leaf_dispose(c->arbiter, &c->leaf);
         while ((w = LIST_FIRST(&c->stops, struct waiter, waiters))) {
@@ -183,12 +188,25 @@ static int launch(struct child *c) {
         case ARBITER_CONCURRENCY_PROCESS:
                 return launch_process(c);
         case ARBITER_CONCURRENCY_THREAD:
-                return c->spawn->module ? launch_thread(c) : launch_process(c);
+                return c->spawn->module ? launch_thread(c) : c->is_host ? launch_process(c) : launch_hosted_thread(c);
         case ARBITER_CONCURRENCY_INLINE:
                 return launch_inline(c, c->spawn->module, NULL);
         default:
                 return -EOPNOTSUPP;
         }
+}
+
+/* Replaces the definition by what this life is started from. */
+static int prepare(struct child *c) {
+        arbiter_spawn *prepared = NULL;
+        int r;
+
+        r = spawn_prepare(c->spawn, c->name, &prepared, &c->failure);
+        if (r < 0)
+                return r;
+        arbiter_spawn_unref(c->spawn);
+        c->spawn = prepared;
+        return 0;
 }
 
 int child_start(struct child *c) {
@@ -197,7 +215,9 @@ int child_start(struct child *c) {
 
         c->state = ARBITER_STATE_STARTING;
         control_actor_new(c);
-        r = launch(c);
+        r = prepare(c);
+        if (r >= 0)
+                r = launch(c);
         if (r < 0) {
                 if (!c->failure)
                         (void) asprintf(&c->failure, "%s", strerror(-r));
@@ -207,7 +227,7 @@ int child_start(struct child *c) {
                 child_running(c); /* exec has succeeded */
                 return 0;
         }
-        return actor_timer_set(a, &c->start_timer, c->created_usec + c->spawn->start_usec);
+        return actor_timer_set(a, &c->start_timer, time_add(c->created_usec, c->spawn->start_usec));
 }
 
 void child_running(struct child *c) {
@@ -233,6 +253,8 @@ void child_running(struct child *c) {
                 else
                         future_fail_errno(f, -ENOMEM, NULL);
         }
+        if (c->is_host)
+                host_running(c);
         if (c->set)
                 (void) set_handle(c->set,
                                 &(supervise_event){ .type = SUPERVISE_STARTED, .slot = c->slot, .generation = c->set_generation });
@@ -304,7 +326,7 @@ static void signal_stage(struct child *c) {
         (void) process_signal(&c->process, signal);
         if (signal != SIGTERM && signal != SIGABRT)
                 (void) process_signal(&c->process, SIGCONT);
-        (void) actor_timer_set(a, &c->stop_timer, now_usec() + c->spawn->stop_usec);
+        (void) actor_timer_set(a, &c->stop_timer, time_add(now_usec(), c->spawn->stop_usec));
 }
 
 void child_kill(struct child *c, arbiter_reason reason) {
@@ -316,6 +338,11 @@ void child_kill(struct child *c, arbiter_reason reason) {
         }
         if (c->inline_actor) {
                 actor_end(c->inline_actor);
+                return;
+        }
+        if (c->host) { /* a thread cannot be killed: its process is, and its siblings with it */
+                c->culprit = true;
+                child_escalate(c->host, reason);
                 return;
         }
         if (c->has_thread && c->stop_stage != CHILD_STOP_STUCK) {
@@ -465,6 +492,7 @@ void child_end(struct child *c, arbiter_reason reason, int status) {
                 .status = status,
                 .normal = arbiter_reason_is_normal(reason, status),
         };
+        arbiter *a = c->arbiter;
         struct set *set = c->set;
         arbiter_monitor *m = c->monitor_actor;
 
@@ -476,6 +504,8 @@ void child_end(struct child *c, arbiter_reason reason, int status) {
         remember_death(c, reason, status);
         if (set && set->slots[c->slot].child == c)
                 set->slots[c->slot].child = NULL;
+        if (c->is_host)
+                host_gone(c, reason, status);
         broker_unpark(c, ARBITER_OUTCOME_NOPROC);
         broker_child_gone(c);
         if (c->peer) {
@@ -488,11 +518,14 @@ void child_end(struct child *c, arbiter_reason reason, int status) {
         forget_future(c, reason, status);
         resolve_waiters(&c->stops);
         control_actor_gone(c, reason, status);
+        host_thread_gone(c);
         child_free(c);
         if (set)
                 (void) set_handle(set, &e);
         if (m)
                 monitor_gone(m);
+        if (!set && !m)
+                arbiter_set_ended(a, NULL); /* a host: the arbiter may have waited for it */
 }
 
 /* A child that has ended by itself and is waited for from the loop: inline actors, and threads after their link's EOF. */

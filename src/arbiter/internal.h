@@ -6,6 +6,7 @@
  *   arbiter.c    life of the arbiter itself; the public functions
  *   child.c      one actor as the arbiter sees it: from start to death, and the escalation in between
  *   launch.c     how a child comes to run: process, thread, inline
+ *   host.c       threads that live together in one arbiter-host process
  *   set.c        the glue to src/supervise: events in, actions carried out
  *   monitor.c    pools
  *   spawn.c      descriptions of actors to be
@@ -68,6 +69,10 @@ struct arbiter_spawn {
         bool context_changed, user_set, resolved;
         int kill_signal;
         int output[2];
+        char *process_name; /* argv[0]; NULL: of a program its path, of a module the actor's name */
+        arbiter_spawn_prepare_t prepare;
+        void *prepare_userdata;
+        char *prepare_definition;
 };
 
 /* A set of supervised children: the implicit root monitor, or a pool. */
@@ -142,6 +147,10 @@ struct child {
         sd_event_source *notify_source;
         pthread_t thread;
         bool has_thread;
+        struct child *host;      /* of a thread in another process */
+        struct list_node hosted; /* of a thread: its place; of a host: the threads */
+        bool is_host, culprit;   /* it is the one for which the host was ended */
+        int host_fd;             /* until the host has taken it */
 
         usec_t created_usec, started_usec, last_heard_usec, watchdog_usec;
         struct actor_timer start_timer, silence_timer, stop_timer, end_timer;
@@ -182,6 +191,7 @@ struct arbiter_monitor {
         supervise_policy policy;
         struct set set;
         struct child *child; /* its own actor */
+        struct child *host;  /* of its threads, or NULL */
         uint64_t revision;
         uint32_t workers;
         bool started, stopping, failed;
@@ -268,6 +278,18 @@ void child_link_lost(struct child *c, int error);
 void leaves_retry(arbiter *a);
 void leaf_dispose(arbiter *a, struct cgroup_leaf *leaf);
 
+/* The arbiter's end becomes the child's control link; returns the other. */
+int launch_make_control(struct child *c, int *ret_fd);
+
+/* host.c */
+int launch_hosted_thread(struct child *c);
+/* It is running: the threads that wait for it can start. */
+void host_running(struct child *host);
+/* A thread has ended: the last one ends the host. */
+void host_thread_gone(struct child *c);
+/* It is dead: its threads are. */
+void host_gone(struct child *host, arbiter_reason reason, int status);
+
 /* set.c */
 int set_init(struct set *s, arbiter *a, arbiter_monitor *m, const supervise_policy *policy, uint32_t n);
 void set_done(struct set *s);
@@ -286,6 +308,8 @@ int spawn_check(arbiter_spawn *s, char **ret_text);
 /* A copy with other parameters, for an instance of a definition. */
 int spawn_instance(arbiter_spawn *s, const char *name, const char *const *parameters, arbiter_spawn **ret);
 const char *spawn_program(const arbiter_spawn *s);
+/* What this life is started from: the spawn itself, or a copy that its prepare function has edited. */
+int spawn_prepare(arbiter_spawn *s, const char *name, arbiter_spawn **ret, char **ret_text);
 /* Adds to the root set and starts. */
 int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, arbiter_future **ret);
 

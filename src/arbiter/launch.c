@@ -30,7 +30,7 @@ int child_attach_link(struct child *c, struct link *l) {
 }
 
 /* A SEQPACKET pair: our end becomes the child's control link, the other is returned. */
-static int make_control(struct child *c, int *ret_fd) {
+int launch_make_control(struct child *c, int *ret_fd) {
         _cleanup_(link_unrefp) struct link *l = NULL;
         _cleanup_close_ int theirs = -EBADF;
         int fds[2], r;
@@ -256,26 +256,26 @@ _noreturn_ static void run_forked(struct child *c, int mailbox) {
         _exit(r < 0 ? 1 : r);
 }
 
-static int host_command(struct child *c, struct exec_context *context) {
-        const char *host = c->arbiter->host_program;
+/* exec of a program, or of arbiter-host for a module. The context is borrowed, with what differs from life to life. */
+static int start_program(struct child *c, const struct process_fds *fds, const struct cgroup_leaf *leaf,
+                struct exec_failure *failure) {
+        arbiter_spawn *s = c->spawn;
+        struct exec_context context = s->context;
+        char *host_argv[] = { s->process_name ? s->process_name : c->name, s->module_file, NULL };
+        char **argv = context.argv, *program_name = NULL;
+        int r;
 
-        context->path = strdup(host);
-        context->argv = calloc(3, sizeof(char *));
-        if (!context->path || !context->argv)
-                return -ENOMEM;
-        context->argv[0] = strdup(c->name);
-        context->argv[1] = strdup(c->spawn->module_file);
-        return context->argv[0] && context->argv[1] ? 0 : -ENOMEM;
-}
-
-/* The host's command line is made once for a description: all its lives run the same. */
-static int prepare_context(struct child *c) {
-        struct exec_context *context = &c->spawn->context;
-
-        context->soft_nofile = c->arbiter->soft_nofile;
-        if (c->spawn->module_file && !context->path)
-                return host_command(c, context);
-        return 0;
+        if (s->module_file) {
+                context.path = c->arbiter->host_program;
+                context.argv = host_argv;
+        } else if (s->process_name) {
+                program_name = argv[0];
+                argv[0] = s->process_name;
+        }
+        r = process_spawn(&context, fds, leaf, &c->process, failure);
+        if (program_name)
+                argv[0] = program_name;
+        return r;
 }
 
 static int start_process(struct child *c, int mailbox) {
@@ -291,7 +291,7 @@ static int start_process(struct child *c, int mailbox) {
                 if (r == 0)
                         run_forked(c, child_mailbox);
         } else
-                r = process_spawn(&s->context, &fds, leaf, &c->process, &failure);
+                r = start_program(c, &fds, leaf, &failure);
         if (r < 0) {
                 char text[EXEC_FAILURE_STRING_MAX];
 
@@ -306,9 +306,7 @@ int launch_process(struct child *c) {
         _cleanup_close_ int theirs = -EBADF;
         int r;
 
-        r = prepare_context(c);
-        if (r < 0)
-                return r;
+        c->spawn->context.soft_nofile = c->arbiter->soft_nofile;
         r = make_leaf(c);
         if (r < 0)
                 return r;
@@ -317,7 +315,7 @@ int launch_process(struct child *c) {
                 if (c->spawn->exec_type == ARBITER_EXEC_NOTIFY || c->watchdog_usec > 0)
                         r = open_notify(c);
         } else
-                r = make_control(c, &theirs);
+                r = launch_make_control(c, &theirs);
         if (r < 0)
                 return r;
         r = start_process(c, theirs);
@@ -378,7 +376,7 @@ int launch_thread(struct child *c) {
         t->mailbox = -EBADF;
         r = duplicate_listen_fds(c->spawn, t);
         if (r >= 0)
-                r = make_control(c, &t->mailbox);
+                r = launch_make_control(c, &t->mailbox);
         if (r >= 0) {
                 sigfillset(&all);
                 pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are for the process's main loop */

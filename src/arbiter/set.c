@@ -70,6 +70,7 @@ static void spawn_failed(struct set *s, const supervise_action *action, struct c
         }
         if (c) {
                 control_actor_gone(c, ARBITER_REASON_HANDSHAKE, -error);
+                host_thread_gone(c);
                 broker_unpark(c, ARBITER_OUTCOME_NOPROC);
                 child_free(c);
         }
