@@ -44,6 +44,9 @@ int arbiter_set_subreaper(arbiter *a, bool on);
 /* What actors may instantiate by the "spawn" command, besides the arbiter itself; the spawn's name is the definition's name. */
 int arbiter_add_definition(arbiter *a, arbiter_spawn *definition);
 int arbiter_remove_definition(arbiter *a, const char *name);
+/* Stops a lone actor (one that arbiter_spawn_start() or "spawn" made) and forgets it: nothing replaces it, and its name is free
+ * when the future (may be NULL) resolves. -ESRCH. */
+int arbiter_remove_actor(arbiter *a, const char *name, arbiter_future **ret);
 /* Called for Reload (the D-Bus method, and the daemon's own SIGHUP): 0, or a negative errno and a text to be freed. */
 typedef int (*arbiter_reload_handler_t)(arbiter *a, char **ret_text, void *userdata);
 int arbiter_set_reload_handler(arbiter *a, arbiter_reload_handler_t handler, void *userdata);

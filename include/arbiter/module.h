@@ -55,7 +55,8 @@ struct arbiter_module {
 
 /* The whole main() of a program that is an actor (Exec= of a program linked with libarbiter): takes the control link
  * from the environment that the arbiter set, shakes hands, runs until it is stopped, and returns the exit status to leave
- * main() with. Without an arbiter it says so: -ENOTCONN. */
+ * main() with. Without an arbiter it says so: -ENOTCONN. A process that did not inherit its control link (see
+ * arbiter_spawn_expect()) finds the socket by $ARBITER_MAILBOX_SOCKET and its token in the file $ARBITER_TOKEN_FILE. */
 int arbiter_actor_main(const arbiter_module *module);
 /* The same for a process that hosts threads: each time the arbiter asks, another thread becomes an actor of this module.
  * arbiter-host --threads is this; a program seldom needs it. */

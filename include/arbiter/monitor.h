@@ -24,7 +24,7 @@ int arbiter_monitor_set_description(arbiter_monitor *m, const char *description)
 /* Before the start. More than intensity restarts of one worker within the period park it as failed. Default 5 in 10 s. */
 int arbiter_monitor_set_intensity(arbiter_monitor *m, unsigned intensity, uint64_t period_usec);
 /* Before the start. Delay min * factor^k up to max, with jitter in percent; k is halved after each stable window. 0 keeps the
- * default: 100 ms, 30 s, 2, 20 %, 10 s. min UINT64_MAX: no backoff. */
+ * default: 100 ms, 30 s, 2, 20 %, 10 s. min UINT64_MAX: no backoff; jitter UINT_MAX: none. */
 int arbiter_monitor_set_backoff(arbiter_monitor *m, uint64_t min_usec, uint64_t max_usec, double factor,
                 unsigned jitter_percent, uint64_t stable_usec);
 

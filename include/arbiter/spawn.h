@@ -48,6 +48,9 @@ int arbiter_spawn_set_mailbox(arbiter_spawn *s, uint64_t messages, uint64_t byte
 int arbiter_spawn_set_allow(arbiter_spawn *s, const char *const *patterns);
 /* A listening socket that it inherits; duplicated. */
 int arbiter_spawn_add_listen_fd(arbiter_spawn *s, int fd, const char *name);
+/* Opens one (the caller's to close): address as in ListenStream= of systemd.socket(5), "8080", "127.0.0.1:8080",
+ * "[::1]:8080", "/run/x.sock", "@abstract"; type SOCK_STREAM or SOCK_DGRAM; backlog 0: the most. */
+int arbiter_listen_socket(const char *address, int type, int backlog, int *ret_fd);
 
 /* Of processes. Names or numbers. A root arbiter refuses to run one as root unless the user was set. */
 int arbiter_spawn_set_user(arbiter_spawn *s, const char *user);
@@ -63,9 +66,20 @@ int arbiter_spawn_set_kill_signal(arbiter_spawn *s, int signal);
 /* fd numbers to duplicate as its stdout and stderr; -1: inherited; -2: /dev/null. */
 int arbiter_spawn_set_output(arbiter_spawn *s, int stdout_fd, int stderr_fd);
 
+/* Last changes before each start: of a copy, which is this life's alone. definition: the name of the spawn that this was
+ * set on (an instance has another one); name: the actor's ("web.3"). What kind of thing runs stays as it is. Negative: the
+ * start fails, and may be tried again, as any other; *ret_text, to be freed by the library, may say more. */
+typedef int (*arbiter_spawn_prepare_t)(arbiter_spawn *s, const char *definition, const char *name, char **ret_text,
+                void *userdata);
+int arbiter_spawn_set_prepare(arbiter_spawn *s, arbiter_spawn_prepare_t prepare, void *userdata);
+
 /* Starts one. The future (may be NULL) resolves to a proxy when it is running, or fails with the reason; its aid is known at once.
  * -EEXIST: the name is taken; -EINVAL: incomplete or contradictory. */
 int arbiter_spawn_start(arbiter_spawn *s, arbiter_future **ret);
+/* The same for a process that somebody else starts (a debugger, a container): no module and no program is set; within the start
+ * timeout it connects to RUNTIME_DIRECTORY/mailbox as the user that was set, with this token, which serves once.
+ * ret_token is to be freed: hand it over in a file that only that user can read (see arbiter_actor_main()). */
+int arbiter_spawn_expect(arbiter_spawn *s, char **ret_token, arbiter_future **ret);
 
 ARBITER_END_DECLARATIONS
 

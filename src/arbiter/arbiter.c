@@ -136,6 +136,7 @@ _public_ int arbiter_new(struct sd_event *event, const arbiter_module *module, a
         list_init(&a->children);
         list_init(&a->monitors);
         list_init(&a->observers);
+        list_init(&a->strangers);
         list_init(&a->leaves);
         if (getrlimit(RLIMIT_NOFILE, &nofile) >= 0)
                 a->soft_nofile = nofile.rlim_cur;
@@ -219,6 +220,7 @@ _public_ arbiter *arbiter_unref(arbiter *a) {
         if (a->face_free)
                 a->face_free(a->face);
         if (a->actor) {
+                mailbox_socket_done(a);
                 kill_children(a);
                 free_monitors(a);
                 set_done(&a->root);

@@ -169,6 +169,7 @@ void child_free(struct child *c) {
         }
         arbiter_future_unref(c->future);
         arbiter_spawn_unref(c->spawn);
+        free(c->token);
         free(c->failure);
         free(c->status);
         free(c);
@@ -184,6 +185,8 @@ void child_set_state(struct child *c, arbiter_state state) {
 /* Starting. */
 
 static int launch(struct child *c) {
+        if (c->spawn->expected)
+                return launch_expected(c);
         switch (c->concurrency) {
         case ARBITER_CONCURRENCY_PROCESS:
                 return launch_process(c);
@@ -340,6 +343,10 @@ void child_kill(struct child *c, arbiter_reason reason) {
                 actor_end(c->inline_actor);
                 return;
         }
+        if (c->token) { /* it never came */
+                (void) actor_timer_set(c->arbiter->actor, &c->end_timer, 0);
+                return;
+        }
         if (c->host) { /* a thread cannot be killed: its process is, and its siblings with it */
                 c->culprit = true;
                 child_escalate(c->host, reason);
@@ -426,9 +433,9 @@ int child_stop(struct child *c, arbiter_future *waits) {
         c->stop_stage = CHILD_STOP_ASKED;
         bound = MIN(c->spawn ? c->spawn->stop_usec : (usec_t) STOP_TIMEOUT_DEFAULT_USEC, (usec_t) STOPPING_HOOK_USEC);
         if (c->process.pid <= 0 && c->spawn)
-                bound += c->spawn->stop_usec; /* there is no SIGTERM to follow */
+                bound = time_add(bound, c->spawn->stop_usec); /* there is no SIGTERM to follow */
         /* A hook that is bounded by the same time gets to end it by itself. */
-        return actor_timer_set(a, &c->stop_timer, now_usec() + bound + bound / 4);
+        return actor_timer_set(a, &c->stop_timer, time_add(now_usec(), time_add(bound, bound / 4)));
 }
 
 /* Ending. */

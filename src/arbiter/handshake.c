@@ -194,7 +194,7 @@ int handshake_hello(arbiter_actor *a, arbiter_message *m, void *userdata) {
         r = arbiter_message_read(m, "usu", &version, &token, &pid);
         if (r < 0)
                 return r;
-        if (version != ENVELOPE_VERSION || *token) {
+        if (version != ENVELOPE_VERSION || (*token && !c->spawn->expected)) {
                 child_fail_start(c, ARBITER_REASON_HANDSHAKE, *token ? "it sent a token that it was never given" :
                                 "it speaks version %u of the protocol, this arbiter %d", version, ENVELOPE_VERSION);
                 return -EPROTO;

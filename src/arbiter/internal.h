@@ -10,6 +10,7 @@
  *   set.c        the glue to src/supervise: events in, actions carried out
  *   monitor.c    pools
  *   spawn.c      descriptions of actors to be
+ *   mailbox-socket.c  how an actor that did not inherit its control link comes to it
  *   handshake.c  hello, welcome, notify
  *   broker.c     links between actors: made once, then out of the way
  *   relations.c  watches and links: who is told of whose death
@@ -40,6 +41,9 @@ enum {
         CHILD_SPAWNS_BURST = 256,
         CHILD_WATCHES_MAX = 16384,
         LEAF_RETRY_USEC = 5 * 1000,
+        TOKEN_LENGTH = 64,          /* hexadecimal digits of 256 bits */
+        STRANGERS_MAX = 64,         /* connections that have not said hello yet */
+        STRANGER_USEC = 5 * 1000 * 1000,
 };
 
 struct child;
@@ -69,6 +73,8 @@ struct arbiter_spawn {
         bool context_changed, user_set, resolved;
         int kill_signal;
         int output[2];
+        bool expected; /* somebody else starts the process, which then connects with the token */
+        char token[TOKEN_LENGTH + 1];
         char *process_name; /* argv[0]; NULL: of a program its path, of a module the actor's name */
         arbiter_spawn_prepare_t prepare;
         void *prepare_userdata;
@@ -145,6 +151,7 @@ struct child {
         sd_event_source *death_source;
         struct notify_socket notify;
         sd_event_source *notify_source;
+        char *token; /* it is expected to connect with it; NULL once it has */
         pthread_t thread;
         bool has_thread;
         struct child *host;      /* of a thread in another process */
@@ -224,6 +231,11 @@ struct arbiter {
         struct list_node leaves; /* struct dying_leaf: cgroups that are not empty yet */
         struct actor_timer leaf_timer;
 
+        struct list_node strangers; /* of the well-known socket */
+        unsigned n_strangers;
+        sd_event_source *mailbox_source;
+        bool old_identity; /* as on kernels before 6.5: for tests */
+
         struct list_node observers;
         arbiter_log_handler_t log_handler;
         void *log_userdata;
@@ -280,6 +292,13 @@ void leaf_dispose(arbiter *a, struct cgroup_leaf *leaf);
 
 /* The arbiter's end becomes the child's control link; returns the other. */
 int launch_make_control(struct child *c, int *ret_fd);
+
+/* Notices its end: once it has a pidfd. */
+int child_watch_death(struct child *c);
+
+/* mailbox-socket.c */
+int launch_expected(struct child *c);
+void mailbox_socket_done(arbiter *a);
 
 /* host.c */
 int launch_hosted_thread(struct child *c);

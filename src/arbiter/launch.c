@@ -98,7 +98,8 @@ void child_link_lost(struct child *c, int error) {
                 return;
         }
         c->link_lost = true;
-        if (error < 0) {
+        /* A reset is how a process ends that had mail from us unread: its status says more. */
+        if (error < 0 && error != -ECONNRESET) {
                 child_escalate(c, c->welcomed ? ARBITER_REASON_NO_CONNECTION : ARBITER_REASON_HANDSHAKE);
                 return;
         }
@@ -293,13 +294,21 @@ static int start_process(struct child *c, int mailbox) {
         } else
                 r = start_program(c, &fds, leaf, &failure);
         if (r < 0) {
+                struct exec_context shown = s->context;
                 char text[EXEC_FAILURE_STRING_MAX];
 
+                if (s->module_file)
+                        shown.path = c->arbiter->host_program;
                 free(c->failure);
-                c->failure = strdup(exec_failure_format(&failure, &s->context, text, sizeof(text)));
+                c->failure = strdup(exec_failure_format(&failure, &shown, text, sizeof(text)));
                 return r;
         }
         return 0;
+}
+
+int child_watch_death(struct child *c) {
+        /* Edge-triggered: a thousand deaths at once must not be polled a thousand times each (research/ipc.md 7.10). */
+        return sd_event_add_io(c->arbiter->event, &c->death_source, c->process.pidfd, EPOLLIN | EPOLLET, on_death, c);
 }
 
 int launch_process(struct child *c) {
@@ -321,8 +330,7 @@ int launch_process(struct child *c) {
         r = start_process(c, theirs);
         if (r < 0)
                 return r;
-        /* Edge-triggered: a thousand deaths at once must not be polled a thousand times each (research/ipc.md 7.10). */
-        r = sd_event_add_io(c->arbiter->event, &c->death_source, c->process.pidfd, EPOLLIN | EPOLLET, on_death, c);
+        r = child_watch_death(c);
         if (r < 0) {
                 (void) process_kill_all(&c->process);
                 (void) process_reap(&c->process, &(struct process_exit){});

@@ -2,6 +2,7 @@
 /* Monitors: pools of N workers alike. What they decide is decided in src/supervise; here is what they are to the outside: an
  * inline actor with a name, futures for who waits until a size is reached, and the public functions. */
 
+#include <limits.h>
 #include <stdio.h>
 #include <syslog.h>
 
@@ -103,7 +104,7 @@ _public_ int arbiter_monitor_set_intensity(arbiter_monitor *m, unsigned intensit
 
 _public_ int arbiter_monitor_set_backoff(arbiter_monitor *m, uint64_t min_usec, uint64_t max_usec, double factor,
                 unsigned jitter_percent, uint64_t stable_usec) {
-        if (!m || jitter_percent > 100 || (factor != 0 && (factor < 1 || factor > 1000)))
+        if (!m || (jitter_percent > 100 && jitter_percent != UINT_MAX) || (factor != 0 && (factor < 1 || factor > 1000)))
                 return -EINVAL;
         if (m->started)
                 return -EBUSY;
@@ -118,7 +119,7 @@ _public_ int arbiter_monitor_set_backoff(arbiter_monitor *m, uint64_t min_usec, 
         if (factor > 0)
                 m->policy.backoff_factor = (uint32_t) (factor + 0.5);
         if (jitter_percent > 0)
-                m->policy.backoff_jitter = jitter_percent;
+                m->policy.backoff_jitter = jitter_percent == UINT_MAX ? 0 : jitter_percent;
         if (stable_usec > 0)
                 m->policy.backoff_stable = stable_usec * NSEC_PER_USEC;
         return m->policy.backoff_min <= m->policy.backoff_max ? 0 : -EINVAL;

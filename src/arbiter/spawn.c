@@ -139,6 +139,8 @@ _public_ arbiter_spawn *arbiter_spawn_unref(arbiter_spawn *s) {
                 if (s->output[i] >= 0)
                         close_fd(s->output[i]);
         free(s->module_file);
+        free(s->process_name);
+        free(s->prepare_definition);
         free(s->description);
         free(s->name);
         free(s);
@@ -306,6 +308,16 @@ _public_ int arbiter_spawn_add_listen_fd(arbiter_spawn *s, int fd, const char *n
         return join_names(s);
 }
 
+_public_ int arbiter_listen_socket(const char *address, int type, int backlog, int *ret_fd) {
+        struct listen_address a;
+        int r;
+
+        if (!address || backlog < 0 || !ret_fd)
+                return -EINVAL;
+        r = listen_address_parse(address, type, &a);
+        return r < 0 ? r : listen_address_bind(&a, backlog, ret_fd);
+}
+
 _public_ int arbiter_spawn_set_user(arbiter_spawn *s, const char *user) {
         if (!s || !user)
                 return -EINVAL;
@@ -366,15 +378,19 @@ _public_ int arbiter_spawn_set_limit(arbiter_spawn *s, int resource, uint64_t so
 }
 
 _public_ int arbiter_spawn_set_process_name(arbiter_spawn *s, const char *name) {
-        char *copy;
+        return s && name && *name ? replace_string(&s->process_name, name) : -EINVAL;
+}
 
-        if (!s || !name || !*name || !s->context.argv)
-                return -EINVAL; /* set_exec() comes first */
-        copy = strdup(name);
-        if (!copy)
-                return -ENOMEM;
-        free(s->context.argv[0]);
-        s->context.argv[0] = copy;
+_public_ int arbiter_spawn_set_prepare(arbiter_spawn *s, arbiter_spawn_prepare_t prepare, void *userdata) {
+        int r;
+
+        if (!s)
+                return -EINVAL;
+        r = replace_string(&s->prepare_definition, prepare ? s->name : NULL);
+        if (r < 0)
+                return r;
+        s->prepare = prepare;
+        s->prepare_userdata = userdata;
         return 0;
 }
 
@@ -418,7 +434,7 @@ int spawn_check(arbiter_spawn *s, char **ret_text) {
         struct exec_failure failure = {};
         int r;
 
-        if ((s->module != NULL) + (s->module_file != NULL) + s->exec != 1)
+        if (!s->expected && (s->module != NULL) + (s->module_file != NULL) + s->exec != 1)
                 return complain(ret_text, -EINVAL, "exactly one of a module, a module file and a program is needed");
         if (s->concurrency == ARBITER_CONCURRENCY_INLINE && !s->module)
                 return complain(ret_text, -EINVAL, "an inline actor needs a module of this program");
@@ -442,9 +458,9 @@ static int copy_context(const arbiter_spawn *from, arbiter_spawn *to) {
 
         for (char **e = c->environment; r >= 0 && e && *e; e++)
                 r = append_string(&to->context.environment, *e);
-        if (r >= 0 && c->argv && !from->module_file)
+        if (r >= 0 && c->argv)
                 r = copy_strings((const char *const *) c->argv, &to->context.argv);
-        if (r >= 0 && c->path && !from->module_file)
+        if (r >= 0 && c->path)
                 r = replace_string(&to->context.path, c->path);
         if (r >= 0)
                 r = replace_string(&to->context.user, c->user);
@@ -482,6 +498,12 @@ static int copy_rest(const arbiter_spawn *from, arbiter_spawn *to) {
         if (r >= 0)
                 r = replace_string(&to->module_file, from->module_file);
         if (r >= 0)
+                r = replace_string(&to->process_name, from->process_name);
+        to->prepare = from->prepare;
+        to->prepare_userdata = from->prepare_userdata;
+        if (r >= 0)
+                r = replace_string(&to->prepare_definition, from->prepare_definition);
+        if (r >= 0)
                 r = replace_string(&to->description, from->description);
         if (r >= 0)
                 r = arbiter_spawn_set_allow(to, (const char *const *) from->allow);
@@ -514,6 +536,25 @@ int spawn_instance(arbiter_spawn *s, const char *name, const char *const *parame
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(new);
+        return 0;
+}
+
+int spawn_prepare(arbiter_spawn *s, const char *name, arbiter_spawn **ret, char **ret_text) {
+        _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *copy = NULL;
+        int r;
+
+        if (!s || !s->prepare) {
+                *ret = arbiter_spawn_ref(s);
+                return 0;
+        }
+        r = spawn_instance(s, NULL, NULL, &copy);
+        if (r >= 0)
+                r = s->prepare(copy, s->prepare_definition, name, ret_text, s->prepare_userdata);
+        if (r >= 0)
+                r = spawn_check(copy, ret_text);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(copy);
         return 0;
 }
 
@@ -570,4 +611,34 @@ int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, arbi
 
 _public_ int arbiter_spawn_start(arbiter_spawn *s, arbiter_future **ret) {
         return s ? spawn_start_as(s, NULL, NULL, ret) : -EINVAL;
+}
+
+_public_ int arbiter_remove_actor(arbiter *a, const char *name, arbiter_future **ret) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        struct set *root;
+        uint32_t slot = 1;
+        int r;
+
+        if (!a || !name)
+                return -EINVAL;
+        root = &a->root;
+        while (slot < root->n_slots && !(root->slots[slot].spawn && streq(root->slots[slot].spawn->name, name)))
+                slot++;
+        if (slot >= root->n_slots)
+                return -ESRCH;
+        r = future_new(a->actor, &f);
+        if (r < 0)
+                return r;
+        if (root->slots[slot].child) {
+                r = child_stop(root->slots[slot].child, f); /* first who waits; then the decision that it goes */
+                if (r < 0)
+                        return r;
+        } else
+                future_resolve(f, ARBITER_OUTCOME_REPLY, NULL); /* in backoff, held or given up */
+        r = set_handle(root, &(supervise_event){ .type = SUPERVISE_REMOVE_CHILD, .slot = slot });
+        if (r < 0)
+                return r;
+        if (ret)
+                *ret = TAKE_PTR(f);
+        return 0;
 }

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The well-known socket, RUNTIME_DIRECTORY/mailbox: how an actor that did not inherit its control link comes to it. Whoever
+ * connects is a stranger with one message to say, hello with a one-time token, and little time to say it; identity is what the
+ * kernel says of the connection. Exists only once a token has been given out. */
+
+#include <poll.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <syslog.h>
+
+#include "arbiter/internal.h"
+#include "basic/fd.h"
+#include "basic/pidfd.h"
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77 /* Linux 6.5 */
+#endif
+
+struct stranger {
+        struct list_node strangers;
+        arbiter *arbiter;
+        struct link *link;
+        struct actor_timer timer;
+        struct ucred credentials;
+        int pidfd;
+};
+
+static void stranger_free(struct stranger *s) {
+        list_remove(&s->strangers);
+        s->arbiter->n_strangers--;
+        actor_timer_clear(s->arbiter->actor, &s->timer);
+        if (s->link) {
+                link_close(s->link);
+                link_unref(s->link);
+        }
+        close_fd(s->pidfd);
+        free(s);
+}
+
+static void refuse(struct stranger *s, const char *why) {
+        arbiter_log(s->arbiter, LOG_WARNING, NULL, "refused", "refused a connection of process %d (uid %u): %s",
+                        (int) s->credentials.pid, (unsigned) s->credentials.uid, why);
+}
+
+/* In constant time: how much of a token was right is nobody's business. */
+static bool token_equal(const char *a, const char *b) {
+        volatile uint8_t difference = 0;
+
+        for (size_t i = 0; i < TOKEN_LENGTH; i++)
+                difference |= (uint8_t) (a[i] ^ b[i]);
+        return difference == 0;
+}
+
+static struct child *find_expected(arbiter *a, const char *token) {
+        struct child *found = NULL;
+
+        if (strlen(token) != TOKEN_LENGTH)
+                return NULL;
+        LIST_FOREACH(c, &a->children, struct child, children)
+                if (c->token && token_equal(c->token, token))
+                        found = c;
+        return found;
+}
+
+/* Its pid is ours to watch from here on, by pidfd. */
+static int adopt(struct stranger *s, struct child *c) {
+        uid_t wanted = c->spawn->context.has_uid ? c->spawn->context.uid : geteuid();
+        struct pollfd p = { .fd = link_get_fd(s->link), .events = POLLIN };
+        int r;
+
+        if (s->credentials.uid != wanted) {
+                refuse(s, "its token belongs to an actor of another user");
+                return -EACCES;
+        }
+        /* Without SO_PEERPIDFD the pid might be another's by now; but then the connection would have lost its other end. */
+        if (poll(&p, 1, 0) < 0 || (p.revents & (POLLHUP | POLLERR)))
+                return -ESRCH;
+        c->process.pid = s->credentials.pid;
+        c->process.pidfd = TAKE_FD(s->pidfd);
+        c->process.own_group = false;
+        r = child_watch_death(c);
+        if (r < 0)
+                return r;
+        r = child_attach_link(c, s->link);
+        if (r < 0)
+                return r;
+        s->link = link_unref(s->link); /* the peer's now */
+        free(c->token);
+        c->token = NULL;
+        return 0;
+}
+
+static int read_token(const struct envelope *e, const uint8_t *body, arbiter_message **ret_message, const char **ret_token) {
+        uint32_t version;
+        int r;
+
+        if (e->kind != ENVELOPE_REQUEST || !streq(e->command, "hello") || e->n_fds > 0)
+                return -EBADMSG;
+        r = message_from_frame(e, body, NULL, ret_message);
+        if (r < 0)
+                return r;
+        r = arbiter_message_read(*ret_message, "us", &version, ret_token);
+        return r > 0 ? 0 : -EBADMSG;
+}
+
+static int on_frame(struct link *l, const struct envelope *e, const uint8_t *body, const int *fds, void *userdata) {
+        _cleanup_(arbiter_message_unrefp) arbiter_message *m = NULL;
+        struct stranger *s = userdata;
+        const char *token;
+        struct child *c;
+        int r;
+
+        r = read_token(e, body, &m, &token);
+        if (r < 0) {
+                close_many(fds, e->n_fds);
+                refuse(s, "it did not say hello");
+                return -EBADMSG;
+        }
+        c = find_expected(s->arbiter, token);
+        if (!c) {
+                refuse(s, *token ? "its token is not known, or was used before" : "it has no token");
+                return -EACCES;
+        }
+        r = adopt(s, c);
+        if (r < 0)
+                return r;
+        stranger_free(s);
+        /* From here it is an actor like any other: the same hello, now on its own control link. */
+        return actor_link_events.frame(l, e, body, fds, c->peer);
+}
+
+static void on_closed(struct link *l, int error, void *userdata) {
+        stranger_free(userdata);
+}
+
+static const struct link_events stranger_events = { .frame = on_frame, .closed = on_closed };
+
+static void on_timer(arbiter_actor *a, struct actor_timer *t) {
+        struct stranger *s = CONTAINER_OF(t, struct stranger, timer);
+
+        refuse(s, "it said nothing");
+        stranger_free(s);
+}
+
+static int identify(int fd, bool force_old, struct stranger *s) {
+        socklen_t size = sizeof(s->credentials);
+
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &s->credentials, &size) < 0)
+                return negative_errno();
+        size = sizeof(s->pidfd);
+        if (!force_old && getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &s->pidfd, &size) >= 0)
+                return 0;
+        s->pidfd = pidfd_open_pid(s->credentials.pid);
+        return s->pidfd < 0 ? s->pidfd : 0;
+}
+
+static int stranger_new(arbiter *a, int fd) {
+        struct stranger *s = calloc(1, sizeof(*s));
+        int r;
+
+        if (!s) {
+                close_fd(fd);
+                return -ENOMEM;
+        }
+        s->arbiter = a;
+        s->pidfd = -EBADF;
+        s->timer = ACTOR_TIMER_INIT(on_timer);
+        list_append(&a->strangers, &s->strangers);
+        a->n_strangers++;
+        r = identify(fd, a->old_identity, s);
+        if (r < 0)
+                close_fd(fd);
+        else
+                r = link_new(a->event, LINK_SEQPACKET, fd, NULL, 0, &stranger_events, s, &s->link);
+        if (r >= 0)
+                r = actor_timer_set(a->actor, &s->timer, now_usec() + STRANGER_USEC);
+        if (r < 0)
+                stranger_free(s);
+        return r;
+}
+
+static int on_accept(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        arbiter *a = userdata;
+        int connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+        if (connection < 0)
+                return 0;
+        if (a->n_strangers >= STRANGERS_MAX) {
+                close_fd(connection); /* the oldest leave by their timer */
+                return 0;
+        }
+        (void) stranger_new(a, connection);
+        return 0;
+}
+
+static int listen_mailbox(arbiter *a) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        _cleanup_close_ int fd = -EBADF;
+        int r;
+
+        if (a->mailbox_source)
+                return 0;
+        if (!a->runtime_directory)
+                return -EOPNOTSUPP;
+        if ((size_t) snprintf(address.sun_path, sizeof(address.sun_path), "%s/mailbox", a->runtime_directory) >=
+            sizeof(address.sun_path))
+                return -ENAMETOOLONG;
+        fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+                return negative_errno();
+        (void) unlink(address.sun_path); /* the directory is ours alone */
+        if (bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 || chmod(address.sun_path, 0600) < 0 || listen(fd, 64) < 0)
+                return negative_errno();
+        r = sd_event_add_io(a->event, &a->mailbox_source, fd, EPOLLIN, on_accept, a);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_io_fd_own(a->mailbox_source, true);
+        if (r < 0)
+                return r;
+        TAKE_FD(fd);
+        return 0;
+}
+
+void mailbox_socket_done(arbiter *a) {
+        struct stranger *s;
+
+        while ((s = LIST_FIRST(&a->strangers, struct stranger, strangers)))
+                stranger_free(s);
+        if (a->mailbox_source) {
+                char path[sizeof(((struct sockaddr_un *) 0)->sun_path)];
+
+                (void) snprintf(path, sizeof(path), "%s/mailbox", a->runtime_directory);
+                (void) unlink(path);
+        }
+        a->mailbox_source = sd_event_source_disable_unref(a->mailbox_source);
+}
+
+static int token_new(char ret[static TOKEN_LENGTH + 1]) {
+        uint8_t bytes[TOKEN_LENGTH / 2];
+
+        if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t) sizeof(bytes))
+                return negative_errno();
+        for (size_t i = 0; i < sizeof(bytes); i++)
+                (void) snprintf(ret + 2 * i, 3, "%02x", bytes[i]);
+        return 0;
+}
+
+int launch_expected(struct child *c) {
+        int r;
+
+        r = listen_mailbox(c->arbiter);
+        if (r < 0)
+                return r;
+        c->token = strdup(c->spawn->token);
+        return c->token ? 0 : -ENOMEM;
+}
+
+_public_ int arbiter_spawn_expect(arbiter_spawn *s, char **ret_token, arbiter_future **ret) {
+        _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *instance = NULL;
+        int r;
+
+        if (!s || !ret_token || s->concurrency != ARBITER_CONCURRENCY_PROCESS)
+                return -EINVAL;
+        if (s->module || s->module_file || s->exec)
+                return -EINVAL; /* what it runs is its own business */
+        r = spawn_instance(s, NULL, NULL, &instance);
+        if (r < 0)
+                return r;
+        instance->expected = true;
+        r = token_new(instance->token);
+        if (r < 0)
+                return r;
+        *ret_token = strdup(instance->token);
+        if (!*ret_token)
+                return -ENOMEM;
+        r = spawn_start_as(instance, NULL, NULL, ret);
+        if (r < 0) {
+                free(*ret_token);
+                *ret_token = NULL;
+        }
+        return r;
+}
