@@ -244,8 +244,11 @@ void child_running(struct child *c) {
         child_set_state(c, ARBITER_STATE_RUNNING);
         if (silence > 0 && c->concurrency != ARBITER_CONCURRENCY_INLINE)
                 (void) actor_timer_set(a, &c->silence_timer, c->last_heard_usec + silence);
-        arbiter_log(c->arbiter, LOG_INFO, c, c->generation > 1 ? "replaced" : "started", "%s is running (pid %d)", c->name,
-                        (int) c->process.pid);
+        if (c->process.pid > 0)
+                arbiter_log(c->arbiter, LOG_INFO, c, c->generation > 1 ? "replaced" : "started", "%s is running (pid %d)",
+                                c->name, (int) c->process.pid);
+        else
+                arbiter_log(c->arbiter, LOG_INFO, c, c->generation > 1 ? "replaced" : "started", "%s is running", c->name);
         broker_unpark(c, ARBITER_OUTCOME_REPLY);
         if (c->future) {
                 _cleanup_(arbiter_future_unrefp) arbiter_future *f = TAKE_PTR(c->future);

@@ -85,7 +85,7 @@ static int on_death(sd_event_source *s, int fd, uint32_t events, void *userdata)
         (void) process_reap(&c->process, &e);
         child_end(c, reason_of(c, &e), e.status);
         actor_leave(a->actor, previous);
-        actor_flush(a->actor);
+        actor_turn_end(a->actor);
         actor_unref(a->actor);
         return 0;
 }
@@ -208,7 +208,7 @@ static int on_notify(sd_event_source *s, int fd, uint32_t events, void *userdata
         actor_enter(a, &previous);
         drain_notify(c);
         actor_leave(a, previous);
-        actor_flush(a);
+        actor_turn_end(a);
         actor_unref(a);
         return 0;
 }
