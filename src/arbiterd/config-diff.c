@@ -96,7 +96,7 @@ static void put_monitor(FILE *f, const struct monitor_config *m, bool workers) {
         put_number(f, "restart-period", m->restart_period_usec);
         put_number(f, "backoff-min", m->backoff_min_usec);
         put_number(f, "backoff-max", m->backoff_max_usec);
-        put_number(f, "backoff-factor", m->backoff_factor_permille);
+        put_number(f, "backoff-factor", m->backoff_factor);
         put_number(f, "backoff-jitter", m->backoff_jitter_percent);
         put_number(f, "stable", m->stable_usec);
         put_list(f, "after", m->after);
@@ -243,4 +243,56 @@ int config_diff(const struct config *old, const struct config *new, struct confi
         *ret = TAKE_PTR(d);
         *ret_n = n;
         return 0;
+}
+
+/* Puts one more into a list sorted by name. */
+static int insert(void *array, size_t *n, void *element, const char *(*name)(const void *)) {
+        void ***a = array, **bigger = reallocarray(*a, *n + 1, sizeof(void *));
+        size_t i = *n;
+
+        if (!bigger)
+                return -ENOMEM;
+        *a = bigger;
+        for (; i > 0 && strcmp(name(bigger[i - 1]), name(element)) > 0; i--)
+                bigger[i] = bigger[i - 1];
+        bigger[i] = element;
+        (*n)++;
+        return 0;
+}
+
+static const char *monitor_name(const void *m) {
+        return ((const struct monitor_config *) m)->name;
+}
+
+static const char *actor_name(const void *a) {
+        return ((const struct actor_config *) a)->name;
+}
+
+static int adopt_monitor(struct config *new, struct monitor_config **m) {
+        struct monitor_config **order = reallocarray(new->order, new->n_monitors + 1, sizeof(*order));
+        int r;
+
+        if (!order)
+                return -ENOMEM;
+        new->order = order;
+        r = insert(&new->monitors, &new->n_monitors, *m, monitor_name);
+        if (r < 0)
+                return r;
+        order[new->n_monitors - 1] = TAKE_PTR(*m); /* it has been started long ago */
+        return 0;
+}
+
+int config_adopt(struct config *new, struct config *old) {
+        int r = 0;
+
+        for (size_t i = 0; old && r >= 0 && i < old->n_monitors; i++)
+                if (old->monitors[i] && has_failed(new, old->monitors[i]->name, ".monitor"))
+                        r = adopt_monitor(new, old->monitors + i);
+        for (size_t i = 0; old && r >= 0 && i < old->n_actors; i++)
+                if (old->actors[i] && has_failed(new, old->actors[i]->name, ".actor")) {
+                        r = insert(&new->actors, &new->n_actors, old->actors[i], actor_name);
+                        if (r >= 0)
+                                old->actors[i] = NULL;
+                }
+        return r;
 }

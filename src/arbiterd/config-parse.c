@@ -262,18 +262,6 @@ static int parse_backoff(const struct conf_context *c, const char *value, void *
         return conf_parse_timespan(c, value, field);
 }
 
-static int parse_backoff_factor(const struct conf_context *c, const char *value, void *field) {
-        uint64_t x;
-
-        if (conf_reset(c, value, field, sizeof(uint64_t)))
-                return 0;
-        if (parse_permille(value, &x) < 0 || x < 1000 || x > 100000)
-                return conf_bad_value(c, value,
-                                      "a factor from 1 to 100; write for example BackoffFactor=2 or 1.5");
-        *(uint64_t *) field = x;
-        return 0;
-}
-
 static int parse_jitter(const struct conf_context *c, const char *value, void *field) {
         if (conf_reset(c, value, field, sizeof(unsigned)))
                 return 0;
@@ -373,6 +361,7 @@ static const struct conf_word concurrency_words[] = {
 static const struct conf_word type_words[] = {
         { "exec", CONFIG_TYPE_EXEC },
         { "notify", CONFIG_TYPE_NOTIFY },
+        { "mailbox", CONFIG_TYPE_MAILBOX },
         { "simple", CONFIG_TYPE_EXEC, "is not known here; use exec, which also notices a failing exec" },
         { "forking", CONFIG_TYPE_EXEC,
           "is not known here; keep the program in the foreground and use exec" },
@@ -404,6 +393,7 @@ static const struct conf_word output_words[] = {
 };
 static const struct conf_range range_workers = { 0, CONFIG_WORKERS_MAX, "4" };
 static const struct conf_range range_intensity = { 0, 1000000, "5" };
+static const struct conf_range range_factor = { 1, 100, "2" };
 static const struct conf_range range_backlog = { 1, INT32_MAX, "4096" };
 static const struct conf_range range_messages = { 1, 16777216, "1000" };
 static const struct conf_range range_bytes = { 4096, (uint64_t) 1 << 40, "1M" };
@@ -467,7 +457,7 @@ const struct conf_item config_monitor_items[] = {
         MONITOR("RestartPeriodSec", conf_parse_timespan, restart_period_usec, &range_period),
         MONITOR("BackoffMinSec", parse_backoff, backoff_min_usec, &range_backoff),
         MONITOR("BackoffMaxSec", parse_backoff, backoff_max_usec, &range_backoff),
-        MONITOR("BackoffFactor", parse_backoff_factor, backoff_factor_permille),
+        MONITOR("BackoffFactor", conf_parse_unsigned, backoff_factor, &range_factor),
         MONITOR("BackoffJitter", parse_jitter, backoff_jitter_percent),
         MONITOR("StableSec", conf_parse_timespan, stable_usec, &range_period),
         MONITOR("After", parse_after, after),
@@ -511,7 +501,7 @@ void config_init_monitor(struct monitor_config *m, const struct daemon_config *d
                 .restart_period_usec = 10 * USEC_PER_SEC,
                 .backoff_min_usec = 100 * USEC_PER_MSEC,
                 .backoff_max_usec = 30 * USEC_PER_SEC,
-                .backoff_factor_permille = 2000,
+                .backoff_factor = 2,
                 .backoff_jitter_percent = 20,
                 .stable_usec = 10 * USEC_PER_SEC,
                 .actor = {

@@ -11,8 +11,6 @@
 #include "shared/exec-line.h"
 #include "shared/strv.h"
 
-#define DAEMON_FILE "arbiterd.conf"
-
 void config_done_daemon(struct daemon_config *d) {
         free(d->pid_file);
         free(d->process_name);
@@ -372,18 +370,18 @@ static int load_main_file(struct config *c, const struct config_options *o) {
         int r;
 
         config_init_daemon(&c->daemon);
-        r = conf_files_find(o->directories, DAEMON_FILE, &files);
+        r = conf_files_find(o->directories, CONFIG_DAEMON_FILE, &files);
         if (r < 0 && r != -ENOMEM) {
-                conf_message(&o->sink, CONF_ERROR, DAEMON_FILE, 0, "Its drop-ins cannot be read: %s.",
+                conf_message(&o->sink, CONF_ERROR, CONFIG_DAEMON_FILE, 0, "Its drop-ins cannot be read: %s.",
                              strerror(-r));
-                return strv_add(&c->failed, DAEMON_FILE);
+                return strv_add(&c->failed, CONFIG_DAEMON_FILE);
         }
         if (r < 0)
                 return r;
-        s.path = files.path ? files.path : DAEMON_FILE;
+        s.path = files.path ? files.path : CONFIG_DAEMON_FILE;
         r = load_daemon(o, &s, &c->daemon);
         conf_files_done(&files);
-        return r == -EBADMSG ? strv_add(&c->failed, DAEMON_FILE) : r;
+        return r == -EBADMSG ? strv_add(&c->failed, CONFIG_DAEMON_FILE) : r;
 }
 
 struct ordering {
@@ -481,7 +479,7 @@ static int check_source(const struct config_options *o, const char *file_name, c
         bool pool = false;
         int r;
 
-        if (streq(file_name, DAEMON_FILE)) {
+        if (streq(file_name, CONFIG_DAEMON_FILE)) {
                 r = load_daemon(o, s, &d);
                 if (r >= 0)
                         config_done_daemon(&d);

@@ -16,11 +16,12 @@
 
 enum config_concurrency { CONFIG_PROCESS, CONFIG_THREAD, CONFIG_UNIT /* refused by this version */ };
 enum config_restart { CONFIG_PERMANENT, CONFIG_TRANSIENT, CONFIG_TEMPORARY };
-enum config_type { CONFIG_TYPE_EXEC, CONFIG_TYPE_NOTIFY };
+enum config_type { CONFIG_TYPE_EXEC, CONFIG_TYPE_NOTIFY, CONFIG_TYPE_MAILBOX /* linked with libarbiter */ };
 enum config_policy { CONFIG_REJECT, CONFIG_DROP_NEW, CONFIG_DROP_OLDEST, CONFIG_BLOCK };
 enum config_output { CONFIG_OUTPUT_INHERIT, CONFIG_OUTPUT_NULL };
 
 #define CONFIG_WORKERS_MAX 10000U
+#define CONFIG_DAEMON_FILE "arbiterd.conf"
 
 /* One ListenStream= or ListenDatagram=. The socket is opened once and inherited by all workers. */
 struct config_socket {
@@ -103,7 +104,7 @@ struct monitor_config {
         usec_t restart_period_usec;       /* RestartPeriodSec=; 10 s */
         usec_t backoff_min_usec;          /* BackoffMinSec=; 100 ms */
         usec_t backoff_max_usec;          /* BackoffMaxSec=; 30 s */
-        uint64_t backoff_factor_permille; /* BackoffFactor= 1 ... 100 in thousandths; 2000 */
+        unsigned backoff_factor;          /* BackoffFactor= 1 ... 100; 2 */
         unsigned backoff_jitter_percent;  /* BackoffJitter= 0 ... 100; 20 */
         usec_t stable_usec;               /* StableSec= a life as long as this forgives one failure; 10 s */
         char **after;                     /* After= names of monitors that start first */
@@ -193,6 +194,9 @@ struct config_difference {
  * slip in a file must not end what runs (its new pointer is NULL; keep the old data). old may be NULL. */
 int config_diff(const struct config *old, const struct config *new, struct config_difference **ret,
                 size_t *ret_n);
+
+/* What failed to load in new, and is in old, goes on as it was: moves it from old (may be NULL) into new. -ENOMEM. */
+int config_adopt(struct config *new, struct config *old);
 
 /* All that matters of a definition as text, equal for equal definitions; workers = false leaves Workers=
  * out. */

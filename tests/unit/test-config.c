@@ -129,7 +129,7 @@ static void test_defaults(void **state) {
         assert_int_equal(m->restart_period_usec, 10 * USEC_PER_SEC);
         assert_int_equal(m->backoff_min_usec, 100 * USEC_PER_MSEC);
         assert_int_equal(m->backoff_max_usec, 30 * USEC_PER_SEC);
-        assert_int_equal(m->backoff_factor_permille, 2000);
+        assert_int_equal(m->backoff_factor, 2);
         assert_int_equal(m->backoff_jitter_percent, 20);
         assert_int_equal(m->stable_usec, 10 * USEC_PER_SEC);
         assert_int_equal(m->actor.concurrency, CONFIG_PROCESS);
@@ -156,7 +156,7 @@ static void test_everything(void **state) {
         put(etc, "web.monitor",
             "[Monitor]\nDescription=Web of %N\nDocumentation=man:web(8) https://example.com\nWorkers=4\n"
             "RestartIntensity=3\nRestartPeriodSec=1min\nBackoffMinSec=50ms\nBackoffMaxSec=2s\nBackoffFactor="
-            "1.5\n"
+            "3\n"
             "BackoffJitter=0%\nStableSec=3s\n"
             "[Actor]\nDescription=worker\nConcurrency=process\nExec=/usr/bin/env \"a b\" %i "
             "%n\nType=notify\n"
@@ -179,7 +179,7 @@ static void test_everything(void **state) {
         assert_string_equal(m->description, "Web of web");
         assert_int_equal(strv_length(m->documentation), 2);
         assert_int_equal(m->workers, 4);
-        assert_int_equal(m->backoff_factor_permille, 1500);
+        assert_int_equal(m->backoff_factor, 3);
         assert_int_equal(m->backoff_jitter_percent, 0);
         assert_string_equal(a->exec[1], "a b");
         assert_string_equal(a->exec[2], "%i");
@@ -381,8 +381,8 @@ static void test_bad_values(void **state) {
                    "%i has no value in ListenStream=; it is the same for all workers, so leave "
                    "the number out.");
         expect_bad_monitor("BackoffFactor=0.5",
-                           "BackoffFactor=0.5 is not a factor from 1 to 100; write for example "
-                           "BackoffFactor=2 or 1.5.");
+                           "BackoffFactor=0.5 is not a whole number from 1 to 100; write for example "
+                           "BackoffFactor=2.");
         expect_bad_monitor("BackoffJitter=101%",
                            "BackoffJitter=101% is not a percentage from 0 to 100; write for example "
                            "BackoffJitter=20%.");

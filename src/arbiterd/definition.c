@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From [Actor] to an arbiter_spawn. What differs from worker to worker (%i), or is to be looked at afresh at each start
+ * (environment files, a program that is not there yet), is filled in by prepare(), just before the start. Starts nothing. */
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "arbiterd/daemon.h"
+#include "basic/parse.h"
+#include "shared/log.h"
+#include "shared/strv.h"
+
+static bool is_numbered(const char *s) {
+        return s && strstr(s, "%i");
+}
+
+static bool any_numbered(char *const *l) {
+        STRV_FOREACH(i, l)
+                if (is_numbered(*i))
+                        return true;
+        return false;
+}
+
+/* Is there something that cannot be said once for all its lives? */
+static bool varies(const struct actor_config *a) {
+        return a->environment_files || a->working_directory_optional || any_numbered(a->exec) || any_numbered(a->params) ||
+                any_numbered(a->environment) || is_numbered(a->working_directory) || is_numbered(a->process_name);
+}
+
+static int set_program(const struct actor_config *a, const struct config_expanded *e, arbiter_spawn *s) {
+        static const arbiter_exec_type types[] = {
+                [CONFIG_TYPE_EXEC] = ARBITER_EXEC_EXEC,
+                [CONFIG_TYPE_NOTIFY] = ARBITER_EXEC_NOTIFY,
+                [CONFIG_TYPE_MAILBOX] = ARBITER_EXEC_MAILBOX,
+        };
+        size_t n = strv_length(e->argv);
+        _cleanup_free_ const char **argv = calloc(n + 1, sizeof(*argv));
+
+        if (!argv)
+                return -ENOMEM;
+        argv[0] = e->program;
+        for (size_t i = 1; i < n; i++)
+                argv[i] = e->argv[i];
+        return arbiter_spawn_set_exec(s, argv, types[a->type]);
+}
+
+/* "KEY=VALUE" to a setter. */
+static int set_assignments(arbiter_spawn *s, char *const *l, int (*set)(arbiter_spawn *, const char *, const char *)) {
+        STRV_FOREACH(i, l) {
+                const char *equals = strchr(*i, '=');
+                _cleanup_free_ char *key = equals ? strndup(*i, (size_t) (equals - *i)) : NULL;
+                int r;
+
+                if (!key)
+                        return equals ? -ENOMEM : -EINVAL;
+                r = set(s, key, equals + 1);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static const char *existing_directory(const struct actor_config *a, const char *path) {
+        struct stat st;
+
+        if (a->working_directory_optional && (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)))
+                return "/";
+        return path;
+}
+
+static int set_expanded(const struct actor_config *a, const struct config_expanded *e, arbiter_spawn *s) {
+        int r = 0;
+
+        if (e->program)
+                r = set_program(a, e, s);
+        if (r >= 0)
+                r = set_assignments(s, e->environment, arbiter_spawn_set_environment);
+        if (r >= 0)
+                r = arbiter_spawn_set_working_directory(s, existing_directory(a, e->working_directory));
+        if (r >= 0 && e->process_name)
+                r = arbiter_spawn_set_process_name(s, e->process_name);
+        return r;
+}
+
+static unsigned number_of(const char *name) {
+        const char *dot = strrchr(name, '.');
+        uint64_t n;
+
+        return dot && parse_u64_range(dot + 1, 1, CONFIG_WORKERS_MAX, &n) >= 0 ? (unsigned) n : 0;
+}
+
+/* An arbiter_spawn_prepare_t. The configuration may be a newer one than that of the definition: the better. */
+static int prepare(arbiter_spawn *s, const char *definition, const char *name, char **ret_text, void *userdata) {
+        struct daemon *d = userdata;
+        const struct monitor_config *m = config_find_monitor(d->config, definition);
+        const struct actor_config *a = m ? &m->actor : config_find_actor(d->config, definition);
+        struct config_expanded e;
+        int r;
+
+        if (!a)
+                return -ENOENT;
+        r = config_expand(a, m ? number_of(name) : 0, d->home, d->runtime_directory, d->environment, &e, ret_text);
+        if (r < 0)
+                return r;
+        r = set_expanded(a, &e, s);
+        if (r >= 0 && m) /* of a lone one they are in the definition, and who spawned it may have set others */
+                r = set_assignments(s, e.params, arbiter_spawn_set_parameter);
+        config_expanded_done(&e);
+        return r;
+}
+
+/* What prepare() replaces: only the kind counts. */
+static int set_unprepared(struct daemon *d, const struct actor_config *a, arbiter_spawn *s) {
+        struct actor_config rest = *a;
+        struct config_expanded e;
+        int r;
+
+        rest.exec = rest.environment_files = NULL;
+        r = config_expand(&rest, 0, d->home, d->runtime_directory, d->environment, &e, NULL);
+        if (r < 0)
+                return r;
+        r = set_expanded(a, &e, s);
+        if (r >= 0)
+                r = set_assignments(s, e.params, arbiter_spawn_set_parameter);
+        if (r >= 0 && a->exec) {
+                e.argv = NULL;
+                r = strv_copy(a->exec, &e.argv);
+                if (r >= 0 && a->exec[0][0] == '/')
+                        e.program = strdup(a->exec[0]);
+                else if (r >= 0 && asprintf(&e.program, "/usr/bin/%s", a->exec[0]) < 0)
+                        e.program = NULL;
+                if (r >= 0)
+                        r = e.program ? set_program(a, &e, s) : -ENOMEM;
+        }
+        config_expanded_done(&e);
+        return r < 0 ? r : arbiter_spawn_set_prepare(s, prepare, d);
+}
+
+static int set_command(struct daemon *d, const struct actor_config *a, arbiter_spawn *s) {
+        _cleanup_free_ char *why = NULL;
+        struct config_expanded e;
+        int r;
+
+        if (varies(a))
+                return set_unprepared(d, a, s);
+        r = config_expand(a, 0, d->home, d->runtime_directory, d->environment, &e, &why);
+        if (r == -ENOENT || r == -EACCES) /* a start will say so, again and again, until it is there */
+                return set_unprepared(d, a, s);
+        if (r < 0) {
+                if (why)
+                        (void) log_error_errno(r, "%s: %s", a->path, why);
+                return r;
+        }
+        r = set_expanded(a, &e, s);
+        if (r >= 0)
+                r = set_assignments(s, e.params, arbiter_spawn_set_parameter);
+        config_expanded_done(&e);
+        return r;
+}
+
+static int set_module(const struct actor_config *a, arbiter_spawn *s) {
+        _cleanup_free_ char *path = NULL;
+
+        if (!a->module)
+                return 0;
+        if (a->module[0] == '/')
+                return arbiter_spawn_set_module_file(s, a->module);
+        if (asprintf(&path, "%s/%s", ARBITER_MODULE_DIRECTORY, a->module) < 0) {
+                path = NULL;
+                return -ENOMEM;
+        }
+        return arbiter_spawn_set_module_file(s, path);
+}
+
+static int set_credentials(const struct actor_config *a, arbiter_spawn *s) {
+        int r = 0;
+
+        if (a->user)
+                r = arbiter_spawn_set_user(s, a->user);
+        if (r >= 0 && a->group)
+                r = arbiter_spawn_set_group(s, a->group);
+        STRV_FOREACH(i, a->group_names)
+                if (r >= 0)
+                        r = arbiter_spawn_add_supplementary_group(s, *i);
+        return r;
+}
+
+/* A pattern without a dot means the workers of that pool, too. */
+static int set_allow(const struct actor_config *a, arbiter_spawn *s) {
+        _cleanup_strv_free_ char **patterns = NULL;
+        int r;
+
+        if (!a->allow || !a->allow[0])
+                return 0;
+        r = strv_copy(a->allow, &patterns);
+        STRV_FOREACH(i, a->allow) {
+                char *workers = NULL;
+
+                if (r < 0 || strchr(*i, '.'))
+                        continue;
+                if (asprintf(&workers, "%s.*", *i) < 0)
+                        workers = NULL;
+                r = strv_take(&patterns, workers);
+        }
+        return r < 0 ? r : arbiter_spawn_set_allow(s, (const char *const *) patterns);
+}
+
+static int set_process(const struct actor_config *a, arbiter_spawn *s) {
+        int r;
+
+        r = arbiter_spawn_set_umask(s, a->umask);
+        if (r >= 0 && a->nice_set)
+                r = arbiter_spawn_set_nice(s, a->nice);
+        for (int i = 0; r >= 0 && i < (int) N_LIMITS; i++)
+                if (a->limits[i].set)
+                        r = arbiter_spawn_set_limit(s, i, a->limits[i].value.rlim_cur, a->limits[i].value.rlim_max);
+        if (r >= 0)
+                r = arbiter_spawn_set_kill_signal(s, a->kill_signal);
+        if (r >= 0)
+                r = arbiter_spawn_set_output(s, a->standard_output == CONFIG_OUTPUT_NULL ? -2 : -1,
+                                a->standard_error == CONFIG_OUTPUT_NULL ? -2 : -1);
+        return r;
+}
+
+static int set_rest(const struct actor_config *a, arbiter_spawn *s) {
+        static const arbiter_mailbox_policy policies[] = {
+                [CONFIG_REJECT] = ARBITER_MAILBOX_REJECT,
+                [CONFIG_DROP_NEW] = ARBITER_MAILBOX_DROP_NEW,
+                [CONFIG_DROP_OLDEST] = ARBITER_MAILBOX_DROP_OLDEST,
+                [CONFIG_BLOCK] = ARBITER_MAILBOX_BLOCK,
+        };
+        static const arbiter_restart restarts[] = {
+                [CONFIG_PERMANENT] = ARBITER_RESTART_PERMANENT,
+                [CONFIG_TRANSIENT] = ARBITER_RESTART_TRANSIENT,
+                [CONFIG_TEMPORARY] = ARBITER_RESTART_TEMPORARY,
+        };
+        int r;
+
+        r = arbiter_spawn_set_description(s, a->description);
+        if (r >= 0)
+                r = arbiter_spawn_set_concurrency(s, a->concurrency == CONFIG_THREAD ? ARBITER_CONCURRENCY_THREAD :
+                                                                                       ARBITER_CONCURRENCY_PROCESS);
+        if (r >= 0)
+                r = arbiter_spawn_set_restart(s, restarts[a->restart]);
+        if (r >= 0)
+                r = arbiter_spawn_set_timeouts(s, a->timeout_usec, a->timeout_start_usec, a->timeout_stop_usec,
+                                a->watchdog_usec == USEC_INFINITY ? 0 : a->watchdog_usec);
+        if (r >= 0)
+                r = arbiter_spawn_set_mailbox(s, a->mailbox_messages, a->mailbox_bytes, policies[a->mailbox_policy]);
+        return r < 0 ? r : set_allow(a, s);
+}
+
+int definition_new(struct daemon *d, const struct actor_config *a, arbiter_spawn **ret) {
+        _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
+        int r;
+
+        r = arbiter_spawn_new(d->arbiter, a->name, &s);
+        if (r >= 0)
+                r = set_rest(a, s);
+        if (r >= 0)
+                r = set_module(a, s);
+        if (r >= 0)
+                r = set_credentials(a, s);
+        if (r >= 0)
+                r = set_process(a, s);
+        if (r >= 0)
+                r = set_command(d, a, s);
+        if (r < 0)
+                return log_error_errno(r, "%s: cannot be set up: %m", a->path);
+        r = listeners_add_to(d, a, s);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(s);
+        return 0;
+}

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* arbiterd: an arbiter that runs what the configuration says, in the foreground, with neither systemd nor a bus. Here are the
+ * options, the order of the start, and the end. Exit status: 0 done; 1 something unexpected; 2 usage, configuration, or
+ * another one runs already. */
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <systemd/sd-event.h>
+
+#include "arbiterd/daemon.h"
+#include "arbiterd/pid-file.h"
+#include "basic/fd.h"
+#include "shared/config-dirs.h"
+#include "shared/log.h"
+#include "shared/strv.h"
+#include "shared/verbs.h"
+
+#define PROGRAM "arbiterd"
+
+enum { OPTION_RUNTIME_DIR = 0x100, OPTION_CONFIG_DIR, OPTION_LOG_LEVEL, OPTION_CGROUP, OPTION_HOST_PROGRAM, OPTION_CHECK, OPTION_VERSION };
+
+static const struct option long_options[] = {
+        { "runtime-dir", required_argument, NULL, OPTION_RUNTIME_DIR },
+        { "config-dir", required_argument, NULL, OPTION_CONFIG_DIR },
+        { "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
+        { "cgroup", required_argument, NULL, OPTION_CGROUP },
+        { "host-program", required_argument, NULL, OPTION_HOST_PROGRAM },
+        { "check", no_argument, NULL, OPTION_CHECK },
+        { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, OPTION_VERSION },
+        {},
+};
+
+static const char *const option_help[][2] = {
+        { "--runtime-dir=DIR", "Directory for its sockets; made if missing. By default $ARBITER_RUNTIME_DIR, else "
+                               "/run/arbiter for root, else $XDG_RUNTIME_DIR/arbiter" },
+        { "--config-dir=DIR", "Read NAME.monitor, NAME.actor and arbiterd.conf from there; may be given several times, "
+                              "earlier wins. By default /etc/arbiter and so on" },
+        { "--log-level=LEVEL", "emerg, alert, crit, err, warning, notice, info or debug; wins over LogLevel=" },
+        { "--cgroup=DIR", "A delegated cgroup v2 directory, for a leaf of each process. By default its own, if that is "
+                          "delegated" },
+        { "--host-program=PATH", "The program that loads modules. By default arbiter-host as installed" },
+        { "--check", "Check the configuration and exit" },
+        { "-h, --help", "Show this help" },
+        { "--version", "Show the version" },
+};
+
+static int print_help(void) {
+        (void) puts(PROGRAM " [OPTION...]\n\nRuns actors as the configuration says, in the foreground.\n\nOptions:");
+        for (size_t i = 0; i < ELEMENTSOF(option_help); i++)
+                help_print_line(stdout, option_help[i][0], option_help[i][1]);
+        (void) puts("\nSIGTERM and SIGINT stop everything in order, SIGHUP reads the configuration\nagain. arbiterctl talks to "
+                    "it.");
+        return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int out_of_memory(void) {
+        log_error("Out of memory.");
+        return EXIT_FAILURE;
+}
+
+static char *absolute_path(const char *path) {
+        _cleanup_free_ char *cwd = NULL;
+        char *joined;
+
+        if (*path == '/')
+                return strdup(path);
+        cwd = getcwd(NULL, 0);
+        return cwd && asprintf(&joined, "%s/%s", cwd, path) >= 0 ? joined : NULL;
+}
+
+static int set_path(char **p, const char *value) {
+        free(*p);
+        *p = absolute_path(value);
+        return *p ? 0 : -ENOMEM;
+}
+
+/* -EAGAIN: go on. Else the exit status. */
+static int take_option(struct daemon *d, int option) {
+        int r = 0;
+
+        switch (option) {
+        case OPTION_RUNTIME_DIR:
+                r = set_path(&d->runtime_directory, optarg);
+                break;
+        case OPTION_CONFIG_DIR:
+                d->directories_given = true;
+                r = strv_take(&d->directories, absolute_path(optarg));
+                break;
+        case OPTION_LOG_LEVEL:
+                d->log_level = log_level_from_string(optarg);
+                if (d->log_level < 0) {
+                        log_error("'%s' is no log level; expected emerg, alert, crit, err, warning, notice, info or debug.", optarg);
+                        return EXIT_USAGE;
+                }
+                log_set_level(d->log_level);
+                break;
+        case OPTION_CGROUP:
+                r = set_path(&d->cgroup, optarg);
+                break;
+        case OPTION_HOST_PROGRAM:
+                r = set_path(&d->host_program, optarg);
+                break;
+        case OPTION_CHECK:
+                d->check = true;
+                break;
+        case 'h':
+                return print_help();
+        case OPTION_VERSION:
+                (void) printf(PROGRAM " %s\n", arbiter_version());
+                return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        default: /* getopt_long() has said what is wrong */
+                log_error("See " PROGRAM " --help.");
+                return EXIT_USAGE;
+        }
+        return r < 0 ? out_of_memory() : -EAGAIN;
+}
+
+static int parse_options(struct daemon *d, int argc, char *argv[]) {
+        int option, r;
+
+        while ((option = getopt_long(argc, argv, "h", long_options, NULL)) >= 0) {
+                r = take_option(d, option);
+                if (r != -EAGAIN)
+                        return r;
+        }
+        if (optind < argc) {
+                log_error("Unexpected argument '%s'; see " PROGRAM " --help.", argv[optind]);
+                return EXIT_USAGE;
+        }
+        return -EAGAIN;
+}
+
+static int find_home(struct daemon *d) {
+        const char *e = getenv("HOME");
+        struct passwd *pw = e && *e == '/' ? NULL : getpwuid(geteuid());
+
+        d->home = strdup(e && *e == '/' ? e : pw ? pw->pw_dir : "/");
+        return d->home ? 0 : -ENOMEM;
+}
+
+/* What systemd or a supervisor told us alone is not for workers. */
+static int find_environment(struct daemon *d) {
+        static const char *const ours[] = { "NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_", "INVOCATION_ID=", "MAINPID=",
+                                            "ARBITER_", "CREDENTIALS_DIRECTORY=", "RUNTIME_DIRECTORY=" };
+        int r;
+
+        for (char **e = environ; *e; e++) {
+                bool leave = false;
+
+                for (size_t i = 0; i < ELEMENTSOF(ours); i++)
+                        leave = leave || startswith(*e, ours[i]);
+                if (leave || !strchr(*e, '='))
+                        continue;
+                r = strv_add(&d->environment, *e);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int find_runtime_directory(struct daemon *d) {
+        const char *e = getenv("ARBITER_RUNTIME_DIR"), *user = getenv("XDG_RUNTIME_DIR");
+
+        if (d->runtime_directory)
+                return 0;
+        if (e && *e)
+                d->runtime_directory = absolute_path(e);
+        else if (geteuid() == 0)
+                d->runtime_directory = strdup("/run/arbiter");
+        else if (!user || !*user) {
+                log_error("Where to run? $XDG_RUNTIME_DIR is not set; name a directory with --runtime-dir=DIR.");
+                return EXIT_USAGE;
+        } else if (asprintf(&d->runtime_directory, "%s/arbiter", user) < 0)
+                d->runtime_directory = NULL;
+        return d->runtime_directory ? 0 : out_of_memory();
+}
+
+static int find_out(struct daemon *d) {
+        bool system = geteuid() == 0;
+        int r;
+
+        r = find_runtime_directory(d);
+        if (r != 0)
+                return r;
+        d->options.require_user = system;
+        d->options.check_programs = d->check;
+        if ((!d->directories_given && config_directories(system, &d->directories) < 0) || find_home(d) < 0 ||
+            find_environment(d) < 0)
+                return out_of_memory();
+        return 0;
+}
+
+/* Configuration, before anything is touched. */
+
+static bool any_directory(const struct daemon *d) {
+        STRV_FOREACH(i, d->directories)
+                if (access(*i, F_OK) == 0)
+                        return true;
+        return false;
+}
+
+static int load(struct daemon *d, struct config **ret) {
+        struct config *c;
+        int r;
+
+        r = daemon_load(d, &c);
+        if (r < 0)
+                return out_of_memory();
+        if (d->log_level < 0 && c->daemon.log_level >= 0)
+                log_set_level(c->daemon.log_level);
+        if (d->directories_given && !any_directory(d)) {
+                log_error("There is no directory %s: nothing to run. Make it and put NAME.monitor or NAME.actor files there, or "
+                          "name another one with --config-dir=DIR.", d->directories[0]);
+                config_free(c);
+                return EXIT_USAGE;
+        }
+        *ret = c;
+        return 0;
+}
+
+static int check(struct daemon *d, struct config *c) {
+        size_t n_failed = strv_length(c->failed);
+
+        if (n_failed == 0)
+                log_info("The configuration is good: %zu monitors, %zu lone actors.", c->n_monitors, c->n_actors);
+        else
+                log_error("%zu files have errors.", n_failed);
+        return n_failed == 0 ? EXIT_SUCCESS : EXIT_USAGE;
+}
+
+/* The place. */
+
+static int make_runtime_directory(const char *path) {
+        struct stat st;
+
+        if (mkdir(path, 0700) < 0 && errno != EEXIST)
+                return log_error_errno(errno, "Cannot make the runtime directory %s: %m", path);
+        if (stat(path, &st) < 0)
+                return log_error_errno(errno, "Cannot use the runtime directory %s: %m", path);
+        if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid())
+                return log_error_errno(-EPERM, "%s is no directory of ours; name another one with --runtime-dir=DIR.", path);
+        return 0;
+}
+
+static int take_lock(struct daemon *d, struct pid_file *lock) {
+        _cleanup_free_ char *path = NULL;
+        pid_t pid = 0;
+        int r;
+
+        r = make_runtime_directory(d->runtime_directory);
+        if (r < 0)
+                return EXIT_FAILURE;
+        if (asprintf(&path, "%s/lock", d->runtime_directory) < 0) {
+                path = NULL;
+                return out_of_memory();
+        }
+        r = pid_file_take(path, lock, &pid);
+        if (r == -EBUSY) {
+                log_error("An arbiter runs in %s already (PID %d); stop it first, or name another directory with "
+                          "--runtime-dir=DIR.", d->runtime_directory, (int) pid);
+                return EXIT_USAGE;
+        }
+        if (r < 0) {
+                log_error_errno(r, "Cannot lock %s: %m", path);
+                return EXIT_FAILURE;
+        }
+        return 0;
+}
+
+static int take_pid_file(const char *path, struct pid_file *p) {
+        pid_t pid = 0;
+        int r;
+
+        if (!path)
+                return 0;
+        r = pid_file_take(path, p, &pid);
+        if (r >= 0)
+                return 0;
+        if (r == -EBUSY)
+                log_error("Already running on PID %d (pid file '%s')", (int) pid, path);
+        else
+                log_error_errno(r, "Cannot write the pid file '%s': %m", path);
+        return EXIT_USAGE;
+}
+
+/* ps and top show it. The kernel reads the arguments where it has put them: what does not fit there is cut. */
+static void set_process_name(const char *name, char *arguments, size_t room) {
+        size_t n;
+
+        if (!name)
+                return;
+        n = MIN(strlen(name), room);
+        memcpy(arguments, name, n);
+        memset(arguments + n, 0, room - n);
+        (void) prctl(PR_SET_NAME, name);
+}
+
+/* Running. */
+
+static void on_log(const arbiter_log_entry *e, void *userdata) {
+        log_full(e->level, "%s", e->text);
+}
+
+static int on_reload_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
+        struct daemon *d = userdata;
+
+        (void) arbiter_reload(d->arbiter, NULL); /* what is wrong has been logged */
+        return 0;
+}
+
+static int block_signals(void) {
+        sigset_t set;
+
+        (void) signal(SIGPIPE, SIG_IGN); /* of whoever reads our log */
+        sigemptyset(&set);
+        sigaddset(&set, SIGTERM);
+        sigaddset(&set, SIGINT);
+        sigaddset(&set, SIGHUP);
+        return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? negative_errno() : 0;
+}
+
+/* Three descriptors an actor. Workers get the limit as it was: the arbiter keeps it in mind from arbiter_new() on. */
+static void raise_nofile(void) {
+        struct rlimit l;
+
+        if (getrlimit(RLIMIT_NOFILE, &l) >= 0 && l.rlim_cur < l.rlim_max) {
+                l.rlim_cur = l.rlim_max;
+                (void) setrlimit(RLIMIT_NOFILE, &l);
+        }
+}
+
+static int set_up(struct daemon *d) {
+        int r;
+
+        r = arbiter_new(NULL, NULL, &d->arbiter);
+        if (r < 0)
+                return r;
+        raise_nofile();
+        r = arbiter_set_log_handler(d->arbiter, on_log, NULL);
+        if (r >= 0)
+                r = arbiter_set_runtime_directory(d->arbiter, d->runtime_directory);
+        if (r >= 0 && d->cgroup)
+                r = arbiter_set_cgroup(d->arbiter, d->cgroup);
+        if (r >= 0 && d->host_program)
+                r = arbiter_set_host_program(d->arbiter, d->host_program);
+        if (r >= 0)
+                r = arbiter_set_subreaper(d->arbiter, true);
+        if (r >= 0)
+                r = arbiter_set_reload_handler(d->arbiter, daemon_reload, d);
+        if (r >= 0)
+                r = sd_event_add_signal(arbiter_get_event(d->arbiter), NULL, SIGHUP, on_reload_signal, d);
+        return r >= 0 ? arbiter_start(d->arbiter) : r;
+}
+
+static int run(struct daemon *d, struct config *c) {
+        int r;
+
+        r = set_up(d);
+        if (r < 0) {
+                log_error_errno(r, "Cannot start: %m");
+                config_free(c);
+                return EXIT_FAILURE;
+        }
+        r = arbiter_listen_private(d->arbiter, NULL);
+        if (r < 0) {
+                log_error_errno(r, "Cannot listen on %s/private: %m", d->runtime_directory);
+                config_free(c);
+                return EXIT_FAILURE;
+        }
+        r = daemon_apply(d, c);
+        if (r < 0)
+                return out_of_memory();
+        log_info("%zu monitors and %zu lone actors in %s.", c->n_monitors, c->n_actors, d->runtime_directory);
+        r = arbiter_run(d->arbiter, true);
+        if (r < 0) {
+                log_error_errno(r, "The event loop has failed: %m");
+                return EXIT_FAILURE;
+        }
+        return r;
+}
+
+static int start(struct daemon *d, char *arguments, size_t room) {
+        struct pid_file lock = PID_FILE_INIT, pid_file = PID_FILE_INIT;
+        struct config *c = NULL;
+        int r;
+
+        r = find_out(d);
+        if (r == 0)
+                r = load(d, &c);
+        if (r != 0)
+                return r;
+        if (d->check) {
+                r = check(d, c);
+                config_free(c);
+                return r;
+        }
+        r = take_lock(d, &lock);
+        if (r == 0)
+                r = take_pid_file(c->daemon.pid_file, &pid_file);
+        if (r == 0) {
+                set_process_name(c->daemon.process_name, arguments, room);
+                r = run(d, c);
+        } else
+                config_free(c);
+        d->arbiter = arbiter_unref(d->arbiter);
+        listeners_done(d);
+        pid_file_done(&pid_file);
+        pid_file_done(&lock);
+        return r;
+}
+
+int main(int argc, char *argv[]) {
+        struct daemon d = { .log_level = -1 };
+        /* Before getopt_long() changes their order. */
+        size_t room = argc > 0 ? (size_t) (argv[argc - 1] - argv[0]) + strlen(argv[argc - 1]) : 0;
+        int r;
+
+        log_open(PROGRAM);
+        r = parse_options(&d, argc, argv);
+        if (r == -EAGAIN) {
+                r = block_signals();
+                r = r < 0 ? EXIT_FAILURE : start(&d, argv[0], room);
+        }
+        config_free(d.config);
+        strv_free(d.directories);
+        strv_free(d.environment);
+        strv_free(d.leaving);
+        free(d.complaints);
+        free(d.runtime_directory);
+        free(d.home);
+        free(d.cgroup);
+        free(d.host_program);
+        return r;
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What is to run, against what runs: at the start everything is new; later a reload touches what has changed and nothing else.
+ * A definition whose file no longer loads keeps what it has. Called from the arbiter's loop only. */
+
+#include <limits.h>
+#include <stdio.h>
+
+#include "arbiterd/daemon.h"
+#include "shared/log.h"
+#include "shared/strv.h"
+
+static bool is_leaving(const struct daemon *d, const char *name) {
+        return strv_contains(d->leaving, name);
+}
+
+static void forget_leaving(struct daemon *d, const char *name) {
+        for (char **i = d->leaving; i && *i; i++)
+                if (streq(*i, name)) {
+                        free(*i);
+                        for (; *i; i++)
+                                i[0] = i[1];
+                        return;
+                }
+}
+
+static int configure_monitor(const struct monitor_config *m, arbiter_monitor *monitor) {
+        int r;
+
+        r = arbiter_monitor_set_description(monitor, m->description);
+        if (r >= 0)
+                r = arbiter_monitor_set_intensity(monitor, m->restart_intensity, m->restart_period_usec);
+        if (r >= 0)
+                r = arbiter_monitor_set_backoff(monitor, m->backoff_min_usec, m->backoff_max_usec, m->backoff_factor,
+                                m->backoff_jitter_percent > 0 ? m->backoff_jitter_percent : UINT_MAX, m->stable_usec);
+        return r;
+}
+
+static int start_monitor(struct daemon *d, const struct monitor_config *m) {
+        _cleanup_(arbiter_monitor_unrefp) arbiter_monitor *monitor = NULL;
+        _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
+        int r;
+
+        r = definition_new(d, &m->actor, &s);
+        if (r < 0)
+                return r; /* told */
+        r = arbiter_monitor_new(d->arbiter, m->name, s, NULL, &monitor);
+        if (r < 0)
+                return log_error_errno(r, "%s: %s", m->path, r == -EEXIST ? "the name is taken by an actor that runs" : "%m");
+        r = configure_monitor(m, monitor);
+        if (r >= 0)
+                r = arbiter_monitor_start(monitor, m->workers, NULL);
+        if (r < 0) {
+                (void) arbiter_monitor_stop(monitor, NULL);
+                return log_error_errno(r, "%s: cannot be started: %m", m->path);
+        }
+        return 0;
+}
+
+/* A lone actor is also what "spawn" may make more of. */
+static int start_actor(struct daemon *d, const struct actor_config *a) {
+        _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
+        int r;
+
+        r = definition_new(d, a, &s);
+        if (r < 0)
+                return r;
+        (void) arbiter_remove_definition(d->arbiter, a->name);
+        r = arbiter_add_definition(d->arbiter, s);
+        if (r >= 0)
+                r = arbiter_spawn_start(s, NULL);
+        if (r < 0)
+                return log_error_errno(r, "%s: %s", a->path, r == -EEXIST ? "the name is taken by an actor that runs" : "%m");
+        return 0;
+}
+
+static int start_by_name(struct daemon *d, const char *name) {
+        const struct monitor_config *m = config_find_monitor(d->config, name);
+        const struct actor_config *a = config_find_actor(d->config, name);
+
+        if (m)
+                return start_monitor(d, m);
+        return a ? start_actor(d, a) : 0;
+}
+
+struct departure {
+        struct daemon *daemon;
+        char *name;
+};
+
+static struct departure *departure_free(struct departure *x) {
+        if (x)
+                free(x->name);
+        free(x);
+        return NULL;
+}
+DEFINE_CLEANUP(struct departure *, departure_free)
+
+static void on_left(arbiter_future *f, void *userdata) {
+        _cleanup_(departure_freep) struct departure *x = userdata;
+        struct daemon *d = x->daemon;
+
+        forget_leaving(d, x->name);
+        if (arbiter_actor_get_state(arbiter_get_actor(d->arbiter)) >= ARBITER_STATE_STOPPING)
+                return;
+        (void) start_by_name(d, x->name);
+        listeners_sweep(d);
+}
+
+/* Stops what runs under this name; when it is gone, starts what the configuration has for it by then, if anything. */
+static int replace(struct daemon *d, const char *name) {
+        _cleanup_(departure_freep) struct departure *x = calloc(1, sizeof(*x));
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        arbiter_monitor *m = arbiter_find_monitor(d->arbiter, name);
+        int r;
+
+        if (!x)
+                return -ENOMEM;
+        *x = (struct departure){ .daemon = d, .name = strdup(name) };
+        if (!x->name)
+                return -ENOMEM;
+        (void) arbiter_remove_definition(d->arbiter, name);
+        r = m ? arbiter_monitor_stop(m, &f) : arbiter_remove_actor(d->arbiter, name, &f);
+        if (r == -ESRCH) /* it has ended, or was stopped by hand */
+                return start_by_name(d, name);
+        if (r >= 0)
+                r = strv_add(&d->leaving, name);
+        if (r < 0)
+                return r;
+        r = arbiter_future_then(f, on_left, x);
+        if (r < 0) {
+                forget_leaving(d, name);
+                return r;
+        }
+        x = NULL;
+        return 0;
+}
+
+/* What is decided once, when a pool starts. */
+static bool same_policy(const struct monitor_config *a, const struct monitor_config *b) {
+        return a->restart_intensity == b->restart_intensity && a->restart_period_usec == b->restart_period_usec &&
+                a->backoff_min_usec == b->backoff_min_usec && a->backoff_max_usec == b->backoff_max_usec &&
+                a->backoff_factor == b->backoff_factor && a->backoff_jitter_percent == b->backoff_jitter_percent &&
+                a->stable_usec == b->stable_usec && a->actor.restart == b->actor.restart;
+}
+
+static int same_worker(const struct actor_config *a, const struct actor_config *b) {
+        _cleanup_free_ char *x = NULL, *y = NULL;
+        int r;
+
+        r = actor_config_serialize(a, &x);
+        if (r >= 0)
+                r = actor_config_serialize(b, &y);
+        return r < 0 ? r : streq(x, y);
+}
+
+static int change_monitor(struct daemon *d, const struct config_difference *x) {
+        const struct monitor_config *m = x->new_monitor;
+        arbiter_monitor *monitor = arbiter_find_monitor(d->arbiter, m->name);
+        _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
+        int r;
+
+        if (!monitor || (x->change == CONFIG_CHANGED && !same_policy(x->old_monitor, m)))
+                return replace(d, m->name);
+        if (x->change == CONFIG_CHANGED) {
+                r = arbiter_monitor_set_description(monitor, m->description);
+                if (r >= 0)
+                        r = same_worker(&x->old_monitor->actor, &m->actor);
+                if (r < 0)
+                        return r;
+                if (r == 0) {
+                        r = definition_new(d, &m->actor, &s);
+                        if (r < 0)
+                                return r;
+                        r = arbiter_monitor_restart(monitor, s, NULL);
+                        if (r < 0)
+                                return r;
+                }
+        }
+        return x->old_monitor->workers == m->workers ? 0 : arbiter_monitor_scale(monitor, m->workers, NULL);
+}
+
+static void apply_one(struct daemon *d, const struct config_difference *x) {
+        int r = 0;
+
+        if (is_leaving(d, x->name))
+                return; /* on_left() sees the newest configuration */
+        if (x->change == CONFIG_REMOVED)
+                r = replace(d, x->name);
+        else if (x->change == CONFIG_CHANGED && x->new_actor)
+                r = replace(d, x->name);
+        else if ((x->change == CONFIG_CHANGED || x->change == CONFIG_SCALED) && x->new_monitor)
+                r = change_monitor(d, x);
+        else if (x->change == CONFIG_ADDED && x->new_actor)
+                r = start_actor(d, x->new_actor);
+        else if (x->change == CONFIG_ADDED)
+                r = start_monitor(d, x->new_monitor);
+        if (r < 0)
+                log_debug_errno(r, "%s: %m", x->name);
+}
+
+static void apply_all(struct daemon *d, const struct config_difference *x, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                if (x[i].change != CONFIG_ADDED)
+                        apply_one(d, x + i);
+        for (size_t i = 0; i < n; i++)
+                if (x[i].change == CONFIG_ADDED && x[i].new_actor)
+                        apply_one(d, x + i);
+        for (size_t m = 0; m < d->config->n_monitors; m++)
+                for (size_t i = 0; i < n; i++)
+                        if (x[i].change == CONFIG_ADDED && x[i].new_monitor && x[i].new_monitor == d->config->order[m])
+                                apply_one(d, x + i);
+}
+
+int daemon_apply(struct daemon *d, struct config *new) {
+        _cleanup_free_ struct config_difference *x = NULL;
+        _cleanup_(config_freep) struct config *old = NULL;
+        size_t n = 0;
+        int r;
+
+        r = config_diff(d->config, new, &x, &n);
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                if (!x[i].new_monitor && !x[i].new_actor && x[i].change == CONFIG_UNCHANGED)
+                        log_warning("%s goes on as it was: its file has errors", x[i].name);
+        if (r >= 0)
+                r = config_adopt(new, d->config);
+        if (r < 0) {
+                config_free(new);
+                return r;
+        }
+        old = d->config;
+        d->config = new;
+        apply_all(d, x, n);
+        listeners_sweep(d);
+        return 0;
+}
+
+static void on_message(void *userdata, enum conf_level level, const char *file, unsigned line, const char *text) {
+        struct daemon *d = userdata;
+        char place[16] = "", *bigger;
+
+        if (line > 0)
+                (void) snprintf(place, sizeof(place), ":%u", line);
+        log_full((int) level, "%s%s: %s", file, place, text);
+        if (level != CONF_ERROR)
+                return;
+        if (asprintf(&bigger, "%s%s%s%s: %s", d->complaints ? d->complaints : "", d->complaints ? "\n" : "", file, place,
+                        text) < 0)
+                return; /* the log has it */
+        free(d->complaints);
+        d->complaints = bigger;
+}
+
+int daemon_load(struct daemon *d, struct config **ret) {
+        free(d->complaints);
+        d->complaints = NULL;
+        d->options.directories = (const char *const *) d->directories;
+        d->options.home = d->home;
+        d->options.runtime = d->runtime_directory;
+        d->options.sink = (struct conf_sink){ on_message, d };
+        return config_load(&d->options, ret);
+}
+
+int daemon_reload(arbiter *a, char **ret_text, void *userdata) {
+        struct daemon *d = userdata;
+        struct config *new = NULL;
+        bool failed, whole;
+        int r;
+
+        log_info("Reloading the configuration.");
+        r = daemon_load(d, &new);
+        if (r < 0)
+                return log_error_errno(r, "The configuration cannot be loaded: %m");
+        failed = new->failed != NULL;
+        whole = !strv_contains(new->failed, CONFIG_DAEMON_FILE);
+        if (!whole) { /* the defaults of all others are in it */
+                log_error("%s has errors: nothing is changed.", CONFIG_DAEMON_FILE);
+                config_free(new);
+        } else {
+                if (d->log_level < 0)
+                        log_set_level(new->daemon.log_level >= 0 ? new->daemon.log_level : LOG_INFO);
+                r = daemon_apply(d, new);
+                if (r < 0)
+                        return log_error_errno(r, "The configuration cannot be applied: %m");
+        }
+        if (ret_text)
+                *ret_text = TAKE_PTR(d->complaints);
+        return failed ? -EBADMSG : 0;
+}
