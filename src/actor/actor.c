@@ -57,6 +57,8 @@ usec_t actor_notify_period(usec_t silence) {
         /* clamp(0.3 x timeout, 3 s, 30 s); where the floor would be too slow for a short timeout, it gives way. */
         usec_t period = silence / 10 * 3;
 
+        if (silence == 0)
+                return NOTIFY_MAX_USEC; /* nobody waits for it; what it tells is shown all the same */
         if (period >= NOTIFY_MIN_USEC)
                 return MIN(period, (usec_t) NOTIFY_MAX_USEC);
         return silence >= SILENCE_DEFAULT_USEC / 3 ? NOTIFY_MIN_USEC : period;
@@ -123,6 +125,8 @@ static void init_defaults(arbiter_actor *a, const struct actor_options *o) {
         list_init(&a->extra);
         list_init(&a->queue);
         list_init(&a->free_incoming);
+        list_init(&a->ready);
+        list_init(&a->futures);
         peer_init(a);
         if (o->aid) {
                 a->aid = *o->aid;
@@ -180,6 +184,7 @@ arbiter_actor *actor_unref(arbiter_actor *a) {
         dispatch_done(a);
         peer_done(a);
         calls_done(a);
+        futures_done(a);
         watch_done(a);
         actor_timers_done(a);
         incoming_free_all(a);
@@ -300,16 +305,17 @@ static int read_parameters(arbiter_actor *a, arbiter_message *m) {
 }
 
 static int read_welcome(arbiter_actor *a, arbiter_message *m, int *ret_page_fd) {
-        const char *id, *name, *manager;
+        const char *spawner, *id, *name, *manager;
         uint8_t policy, concurrency;
         uint32_t generation;
         int r;
 
-        r = arbiter_message_read(m, "sssuttttyy", &id, &name, &manager, &generation, &a->silence_usec, &a->stop_usec,
+        r = arbiter_message_read(m, "ssssuttttyy", &spawner, &id, &name, &manager, &generation, &a->silence_usec, &a->stop_usec,
                         &a->mailbox_messages, &a->mailbox_bytes, &policy, &concurrency);
         if (r <= 0)
                 return r < 0 ? r : -EBADMSG;
-        if (aid_parse(id, &a->aid) < 0 || !qualified_name_is_valid(name) || policy > ARBITER_MAILBOX_BLOCK)
+        if (aid_parse(id, &a->aid) < 0 || aid_equal(&a->aid, &AID_ARBITER) || !qualified_name_is_valid(name) ||
+            policy > ARBITER_MAILBOX_BLOCK || (*spawner && aid_parse(spawner, &a->spawner) < 0))
                 return -EBADMSG;
         a->aid_string = aid_to_string(&a->aid);
         (void) snprintf(a->name, sizeof(a->name), "%s", name);
@@ -492,6 +498,10 @@ void actor_end(arbiter_actor *a) {
         actor_timer_clear(a, &a->notify_timer);
         actor_timer_clear(a, &a->idle_timer);
         dispatch_refuse_all(a, ARBITER_OUTCOME_NOPROC);
+        /* The exit hook is the last call: threads and callbacks, which may use what it frees, end before it. */
+        a->thread_pool = thread_pool_free(a->thread_pool);
+        calls_done(a);
+        futures_run_ready(a);
         if (a->module && a->module->exit) {
                 actor_enter(a, &previous);
                 a->module->exit(a, a->userdata);
@@ -500,7 +510,6 @@ void actor_end(arbiter_actor *a) {
         (void) actor_cast_arbiter(a, "closed", "i", (int32_t) a->exit_code);
         actor_flush(a);
         peers_flush_finally(a);
-        calls_done(a);
         if (a->ended)
                 a->ended(a, a->ended_userdata);
         peer_done(a);
@@ -536,15 +545,15 @@ static int add_signals(arbiter_actor *a) {
 
 int actor_run(const arbiter_module *module, int control_fd, arbiter_concurrency concurrency, const char *const *listen_names,
                 const int *listen_fds, size_t n_listen_fds) {
-        return actor_run_with(module, NULL, control_fd, concurrency, listen_names, listen_fds, n_listen_fds);
+        return actor_run_with(module, NULL, NULL, control_fd, concurrency, listen_names, listen_fds, n_listen_fds);
 }
 
-int actor_run_with(const arbiter_module *module, void *userdata, int control_fd, arbiter_concurrency concurrency,
+int actor_run_with(const arbiter_module *module, void *userdata, const char *token, int control_fd, arbiter_concurrency concurrency,
                 const char *const *listen_names, const int *listen_fds, size_t n_listen_fds) {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
         _cleanup_(actor_unrefp) arbiter_actor *a = NULL;
         _cleanup_(link_unrefp) struct link *control = NULL;
-        struct actor_options o = { .module = module, .concurrency = concurrency, .own_loop = true };
+        struct actor_options o = { .module = module, .token = token, .concurrency = concurrency, .own_loop = true };
         int r;
 
         r = sd_event_new(&event);

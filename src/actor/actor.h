@@ -45,6 +45,8 @@ enum {
         MAILBOX_MESSAGES_DEFAULT = 16384,
         MAILBOX_BYTES_DEFAULT = 16 * 1024 * 1024,
         LINKS_MAX_DEFAULT = 512,
+        REQUESTS_MAX = 1024,    /* quota: unanswered ones of one caller at the arbiter; elsewhere it is the mailbox's size */
+        QUEUED_FDS_MAX = 256,   /* quota: descriptors of one caller that wait in a mailbox */
         WAITING_MESSAGES_MAX = 1024, /* per peer, while there is no link or no credit yet */
         WAITING_BYTES_MAX = 1024 * 1024,
         THREAD_WORKERS_DEFAULT = 5,
@@ -89,6 +91,7 @@ struct arbiter_actor {
         aid_string aid_string;
         char name[QUALIFIED_NAME_SIZE];
         char manager[QUALIFIED_NAME_SIZE]; /* its monitor, or "arbiter" */
+        aid spawner;                       /* all zero: the arbiter, or a monitor */
         const char *token;
         uint32_t generation;
         arbiter_concurrency concurrency;
@@ -115,7 +118,10 @@ struct arbiter_actor {
         size_t n_links, links_max;
         uint64_t granted_messages, granted_bytes; /* sums over links */
         sd_event_source *flush_source;
-        unsigned batch_depth; /* inside a link's batch: it will flush */
+        unsigned batch_depth; /* inside a callback of the loop's that ends in actor_turn_end() */
+        struct list_node futures; /* all that belong to it */
+        struct list_node ready;   /* resolved futures whose callbacks are to run */
+        sd_event_source *ready_source;
 
         /* calls */
         struct call_slot {
@@ -197,7 +203,7 @@ int actor_start(arbiter_actor *a);
 /* The whole life on a loop of its own, from an inherited control fd (taken) to the exit code. */
 int actor_run(const arbiter_module *module, int control_fd, arbiter_concurrency concurrency, const char *const *listen_names,
                 const int *listen_fds, size_t n_listen_fds);
-int actor_run_with(const arbiter_module *module, void *userdata, int control_fd, arbiter_concurrency concurrency,
+int actor_run_with(const arbiter_module *module, void *userdata, const char *token, int control_fd, arbiter_concurrency concurrency,
                 const char *const *listen_names, const int *listen_fds, size_t n_listen_fds);
 /* host.c: the same for a process whose actor starts threads of this module when the arbiter asks. */
 int actor_run_host(const arbiter_module *module, int control_fd);
@@ -222,6 +228,8 @@ void actor_timers_done(arbiter_actor *a);
 extern const struct link_events actor_link_events;
 int dispatch_init(arbiter_actor *a);
 void dispatch_done(arbiter_actor *a);
+/* The end of a callback of the loop's: callbacks of futures run, and what was sent leaves. */
+void actor_turn_end(arbiter_actor *a);
 /* Messages that wait get their turn; on a peer's death its mail comes first, then done(). */
 void dispatch_wake(arbiter_actor *a);
 int dispatch_barrier(arbiter_actor *a, void (*reached)(arbiter_actor *a, void *userdata), void *userdata);

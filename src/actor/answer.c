@@ -14,6 +14,8 @@ static void incoming_release(struct incoming *i) {
         arbiter_actor *a = i->actor;
 
         list_remove(&i->incoming);
+        if (i->peer)
+                i->peer->n_incoming--;
         if (a->exclusive == i) {
                 a->exclusive = NULL;
                 dispatch_wake(a);
@@ -52,6 +54,7 @@ int incoming_new(arbiter_actor *a, struct peer *p, arbiter_message *m, struct in
                 .flags = m->envelope.flags & ENVELOPE_SYSTEM,
         };
         list_append(&p->incoming, &i->incoming);
+        p->n_incoming++;
         m->context = i;
         m->context_free = context_free;
         *ret = i;
@@ -69,6 +72,8 @@ void incoming_free_all(arbiter_actor *a) {
 
 void incoming_detach(struct incoming *i) {
         list_remove(&i->incoming);
+        if (i->peer)
+                i->peer->n_incoming--;
         i->peer = NULL;
         i->cancelled = true;
         if (i->exclusive && i->actor->exclusive == i) {

@@ -9,12 +9,13 @@ struct future_callback;
 
 struct arbiter_future {
         unsigned n_ref;
-        arbiter_actor *actor; /* borrowed; NULL once the actor has ended */
+        arbiter_actor *actor;      /* borrowed; NULL once the actor is gone */
+        struct list_node futures;  /* of the actor: so that none outlives it pending */
         bool pending;
         arbiter_outcome outcome;
         arbiter_message *reply; /* answer or error */
         struct list_node callbacks;
-        sd_event_source *callback_source;
+        struct list_node ready; /* resolved, and its callbacks are to run */
 
         /* of a request */
         struct list_node calls; /* in peer->calls */
@@ -40,6 +41,10 @@ struct arbiter_future {
 };
 
 int future_new(arbiter_actor *a, arbiter_future **ret);
+/* The actor goes: what is pending is cancelled, callbacks run, and the rest forgets the actor. */
+void futures_done(arbiter_actor *a);
+/* Runs the callbacks of what has been resolved. Called by the loop's callbacks, at their end. */
+void futures_run_ready(arbiter_actor *a);
 /* Exactly once: later calls are ignored. The message's reference is taken (may be NULL). */
 void future_resolve(arbiter_future *f, arbiter_outcome outcome, arbiter_message *reply);
 /* With an error's text made here. */

@@ -14,6 +14,7 @@ struct queued {
         struct list_node queue;
         struct incoming *incoming; /* owns its message by one reference */
         uint64_t frame_size, sequence;
+        unsigned peer_fds;
         void (*reached)(arbiter_actor *a, void *userdata);
         void *userdata;
 };
@@ -137,6 +138,8 @@ static void queued_free(arbiter_actor *a, struct queued *q) {
         if (q->incoming) {
                 a->n_queued--;
                 a->queued_bytes -= q->frame_size;
+                if (q->incoming->peer)
+                        q->incoming->peer->n_queued_fds -= q->peer_fds;
         }
         free(q);
 }
@@ -154,6 +157,8 @@ static int enqueue(arbiter_actor *a, struct incoming *i, uint64_t sequence, uint
         q->incoming = i;
         q->sequence = sequence;
         q->frame_size = frame_size;
+        q->peer_fds = i->message->envelope.n_fds;
+        i->peer->n_queued_fds += q->peer_fds;
         arbiter_message_ref(i->message);
         list_append(&a->queue, &q->queue);
         a->n_queued++;
@@ -181,7 +186,7 @@ int dispatch_barrier(arbiter_actor *a, void (*reached)(arbiter_actor *a, void *u
 
 void dispatch_wake(arbiter_actor *a) {
         if (a->queue_source && !list_is_empty(&a->queue) && may_dispatch(a))
-                (void) sd_event_source_set_enabled(a->queue_source, SD_EVENT_ON);
+                (void) sd_event_source_set_enabled(a->queue_source, SD_EVENT_ONESHOT);
 }
 
 static void dispatch_queued(arbiter_actor *a, struct queued *q) {
@@ -201,6 +206,31 @@ static void dispatch_queued(arbiter_actor *a, struct queued *q) {
         arbiter_message_unref(m);
 }
 
+void actor_turn_end(arbiter_actor *a) {
+        if (a->batch_depth > 0)
+                return; /* of an outer one */
+        a->batch_depth++;
+        futures_run_ready(a);
+        a->batch_depth--;
+        actor_flush(a);
+}
+
+static int on_queue(sd_event_source *s, void *userdata);
+
+/* sd-event takes a defer source as pending since it was *made*: one that stays enabled runs before all others of its priority,
+ * for ever. So that the others get their turn, it is made anew for each turn. */
+static int renew_queue_source(arbiter_actor *a) {
+        sd_event_source *s;
+        int r;
+
+        r = sd_event_add_defer(a->event, &s, on_queue, a);
+        if (r < 0)
+                return r;
+        sd_event_source_disable_unref(a->queue_source);
+        a->queue_source = s;
+        return 0;
+}
+
 static int on_queue(sd_event_source *s, void *userdata) {
         arbiter_actor *a = actor_ref(userdata), *previous;
         struct queued *q;
@@ -215,9 +245,9 @@ static int on_queue(sd_event_source *s, void *userdata) {
         }
         a->batch_depth--;
         actor_leave(a, previous);
-        actor_flush(a);
-        if (a->queue_source && (list_is_empty(&a->queue) || !may_dispatch(a)))
-                (void) sd_event_source_set_enabled(a->queue_source, SD_EVENT_OFF);
+        actor_turn_end(a);
+        if (a->queue_source && !list_is_empty(&a->queue) && may_dispatch(a) && renew_queue_source(a) < 0)
+                (void) sd_event_source_set_enabled(a->queue_source, SD_EVENT_ONESHOT); /* unfair is better than stuck */
         actor_unref(a);
         return 0;
 }
@@ -244,6 +274,22 @@ void dispatch_refuse_all(arbiter_actor *a, arbiter_outcome outcome) {
 
 /* Frames. */
 
+/* A refusal before its turn: its credit goes back all the same. */
+static void refuse_early(arbiter_actor *a, struct incoming *i, const struct envelope *e, arbiter_outcome outcome,
+                const char *format) {
+        if (!(e->flags & ENVELOPE_SYSTEM) && i->peer && i->peer->link)
+                link_consumed(i->peer->link, 1, envelope_frame_size(e));
+        incoming_refuse(i, outcome, format, a->name);
+        if (!i->wants_reply)
+                actor_dead_letter(a, i->peer ? i->peer->name : "", a->name, e->command, i->id, outcome);
+}
+
+/* Only the arbiter may send in the system lane what is not a system command: a sibling would bypass the mailbox. */
+static bool lane_is_allowed(const arbiter_actor *a, const struct peer *p, const struct incoming *i, const struct envelope *e) {
+        return !(e->flags & ENVELOPE_SYSTEM) || !i->command || (i->command->flags & ARBITER_COMMAND_SYSTEM) ||
+                (p->control && !a->arbiter_ops);
+}
+
 static int on_call(arbiter_actor *a, struct peer *p, arbiter_message *m, const struct envelope *e) {
         struct incoming *i;
         int r;
@@ -252,6 +298,14 @@ static int on_call(arbiter_actor *a, struct peer *p, arbiter_message *m, const s
         if (r < 0)
                 return r;
         i->command = find_command(a, p, e);
+        if (_unlikely_(!lane_is_allowed(a, p, i, e))) {
+                i->answered = true;
+                return -EBADMSG;
+        }
+        if (_unlikely_(p->n_incoming > (a->arbiter_ops ? (uint64_t) REQUESTS_MAX : a->mailbox_messages))) {
+                refuse_early(a, i, e, ARBITER_OUTCOME_OVERLOAD, "too many requests of this caller wait for answers of '%s'");
+                return 0;
+        }
 
         if ((e->flags & ENVELOPE_SYSTEM) || (i->command && (i->command->flags & ARBITER_COMMAND_SYSTEM))) {
                 bool user = !(e->flags & ENVELOPE_SYSTEM);
@@ -264,11 +318,15 @@ static int on_call(arbiter_actor *a, struct peer *p, arbiter_message *m, const s
                 return 0;
         }
         if (a->state >= ARBITER_STATE_CLOSED) {
-                incoming_refuse(i, ARBITER_OUTCOME_NOPROC, "'%s' has ended", a->name);
+                refuse_early(a, i, e, ARBITER_OUTCOME_NOPROC, "'%s' has ended");
                 return 0;
         }
         if (a->exclusive && chain_contains(e, &a->aid)) {
-                incoming_refuse(i, ARBITER_OUTCOME_DEADLOCK, "'%s' waits for itself behind an exclusive command", a->name);
+                refuse_early(a, i, e, ARBITER_OUTCOME_DEADLOCK, "'%s' waits for itself behind an exclusive command");
+                return 0;
+        }
+        if (e->n_fds > 0 && p->n_queued_fds + e->n_fds > QUEUED_FDS_MAX) {
+                refuse_early(a, i, e, ARBITER_OUTCOME_OVERLOAD, "too many descriptors of this caller wait in the mailbox of '%s'");
                 return 0;
         }
         return enqueue(a, i, e->sequence, envelope_frame_size(e));
@@ -341,8 +399,11 @@ static int on_frame(struct link *l, const struct envelope *e, const uint8_t *bod
         r = message_from_frame(e, body, fds, &m);
         if (r == -EBADMSG)
                 return r; /* a body that is not what its signature says costs the link */
-        if (r < 0)
-                return 0; /* no memory: a lost message is what at-most-once allows; its caller has a deadline */
+        if (r < 0) { /* no memory: a lost message is what at-most-once allows; its caller has a deadline */
+                if ((e->kind == ENVELOPE_REQUEST || e->kind == ENVELOPE_CAST) && !(e->flags & ENVELOPE_SYSTEM))
+                        link_consumed(l, 1, envelope_frame_size(e));
+                return 0;
+        }
 
         actor_ref(a);
         a->batch_depth++;
@@ -361,7 +422,7 @@ static void on_batch_end(struct link *l, void *userdata) {
         struct peer *p = userdata;
 
         if (p)
-                actor_flush(p->actor);
+                actor_turn_end(p->actor);
 }
 
 static void on_credit(struct link *l, void *userdata) {
@@ -375,9 +436,11 @@ static void on_closed(struct link *l, int error, void *userdata) {
         arbiter_actor *a = actor_ref(p->actor), *previous;
 
         actor_enter(a, &previous);
+        a->batch_depth++;
         peer_handle_closed(p, error);
+        a->batch_depth--;
         actor_leave(a, previous);
-        actor_flush(a);
+        actor_turn_end(a);
         actor_unref(a);
 }
 
@@ -390,6 +453,14 @@ const struct link_events actor_link_events = {
 
 static int on_flush(sd_event_source *s, void *userdata) {
         actor_flush(userdata);
+        return 0;
+}
+
+static int on_ready(sd_event_source *s, void *userdata) {
+        arbiter_actor *a = actor_ref(userdata);
+
+        actor_turn_end(a);
+        actor_unref(a);
         return 0;
 }
 
@@ -410,12 +481,15 @@ int dispatch_init(arbiter_actor *a) {
         r = sd_event_source_set_enabled(a->flush_source, SD_EVENT_OFF);
         if (r < 0)
                 return r;
-        /* At the end of the turn: after everything else that is ready. */
-        return sd_event_source_set_priority(a->flush_source, SD_EVENT_PRIORITY_NORMAL + 10);
+        r = sd_event_add_defer(a->event, &a->ready_source, on_ready, a);
+        if (r < 0)
+                return r;
+        return sd_event_source_set_enabled(a->ready_source, SD_EVENT_OFF);
 }
 
 void dispatch_done(arbiter_actor *a) {
         dispatch_refuse_all(a, ARBITER_OUTCOME_NOPROC);
         a->queue_source = sd_event_source_disable_unref(a->queue_source);
         a->flush_source = sd_event_source_disable_unref(a->flush_source);
+        a->ready_source = sd_event_source_disable_unref(a->ready_source);
 }

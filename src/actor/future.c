@@ -28,6 +28,8 @@ int future_new(arbiter_actor *a, arbiter_future **ret) {
         f->deadline = ACTOR_TIMER_INIT(NULL);
         list_init(&f->callbacks);
         list_init(&f->calls);
+        list_init(&f->ready);
+        list_append(&a->futures, &f->futures);
         *ret = f;
         return 0;
 }
@@ -39,13 +41,13 @@ _public_ arbiter_future *arbiter_future_ref(arbiter_future *f) {
 }
 
 static void future_free(arbiter_future *f) {
+        list_remove(&f->futures);
         LIST_FOREACH(c, &f->callbacks, struct future_callback, callbacks) {
                 list_remove(&c->callbacks);
                 free(c);
         }
         if (f->destroy)
                 f->destroy(f);
-        sd_event_source_disable_unref(f->callback_source);
         arbiter_message_unref(f->reply);
         arbiter_proxy_unref(f->proxy);
         free(f);
@@ -75,34 +77,47 @@ static void run_callbacks(arbiter_future *f, bool now) {
         }
 }
 
-static int on_deferred(sd_event_source *s, void *userdata) {
-        arbiter_future *f = userdata;
-        arbiter_actor *a = f->actor, *previous = NULL;
+/* User callbacks run from the loop: at the end of the batch or timer that resolved their future, else in a turn of their own. */
+void futures_run_ready(arbiter_actor *a) {
+        arbiter_actor *previous;
+        arbiter_future *f;
 
-        f->callback_source = sd_event_source_disable_unref(f->callback_source);
-        if (a) {
-                actor_ref(a);
-                actor_enter(a, &previous);
+        if (list_is_empty(&a->ready))
+                return;
+        actor_ref(a);
+        actor_enter(a, &previous);
+        while ((f = LIST_FIRST(&a->ready, arbiter_future, ready))) {
+                list_remove(&f->ready);
+                run_callbacks(f, false);
+                arbiter_future_unref(f); /* the one that schedule() took */
         }
-        run_callbacks(f, false);
-        if (a) {
-                actor_leave(a, previous);
-                actor_unref(a);
-        }
-        arbiter_future_unref(f); /* the one that schedule() took */
-        return 0;
+        actor_leave(a, previous);
+        actor_unref(a);
 }
 
-/* Arranges for the user's callbacks to run from the loop. Without memory for a source they run at the next chance: now. */
-static void schedule(arbiter_future *f) {
-        if (!f->actor || f->callback_source || !find_callback(f, false))
-                return;
-        if (sd_event_add_defer(f->actor->event, &f->callback_source, on_deferred, f) < 0) {
-                run_callbacks(f, false);
-                return;
+void futures_done(arbiter_actor *a) {
+        arbiter_future *f;
+
+        while ((f = LIST_FIRST(&a->futures, arbiter_future, futures))) {
+                arbiter_future_ref(f);
+                list_remove(&f->futures);
+                if (f->pending)
+                        future_fail(f, ARBITER_OUTCOME_CANCELLED, "the actor ends");
+                futures_run_ready(a);
+                f->actor = NULL;
+                arbiter_future_unref(f);
         }
-        (void) sd_event_source_set_priority(f->callback_source, SD_EVENT_PRIORITY_NORMAL - 5);
+}
+
+static void schedule(arbiter_future *f) {
+        arbiter_actor *a = f->actor;
+
+        if (!a || list_is_linked(&f->ready) || !find_callback(f, false))
+                return;
+        list_append(&a->ready, &f->ready);
         arbiter_future_ref(f);
+        if (a->batch_depth == 0 && a->ready_source)
+                (void) sd_event_source_set_enabled(a->ready_source, SD_EVENT_ONESHOT);
 }
 
 void future_resolve(arbiter_future *f, arbiter_outcome outcome, arbiter_message *reply) {

@@ -66,5 +66,5 @@ static const arbiter_command commands[] = {
 static const arbiter_module host = { ARBITER_MODULE_HEAD, .name = "host", .commands = commands };
 
 int actor_run_host(const arbiter_module *module, int control_fd) {
-        return actor_run_with(&host, (void *) module, control_fd, ARBITER_CONCURRENCY_PROCESS, NULL, NULL, 0);
+        return actor_run_with(&host, (void *) module, NULL, control_fd, ARBITER_CONCURRENCY_PROCESS, NULL, NULL, 0);
 }

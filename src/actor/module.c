@@ -2,7 +2,10 @@
 /* Modules: checking them, loading them from shared objects, and the main() of a program that is an actor. */
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "actor/actor.h"
 #include "basic/fd.h"
@@ -92,9 +95,40 @@ static int take_mailbox(void) {
         return (int) fd;
 }
 
+/* The well-known socket, for a process that somebody else started: arbiter_spawn_expect(). */
+static int connect_mailbox(const char *path) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        _cleanup_close_ int fd = -EBADF;
+
+        if ((size_t) snprintf(address.sun_path, sizeof(address.sun_path), "%s", path) >= sizeof(address.sun_path))
+                return -ENAMETOOLONG;
+        fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0 || connect(fd, (struct sockaddr *) &address, sizeof(address)) < 0)
+                return negative_errno();
+        return TAKE_FD(fd);
+}
+
+static int run_with_token(const arbiter_module *module, const char *path, const char *token_file) {
+        _cleanup_free_ char *token = NULL;
+        int fd, r;
+
+        r = read_file_full(AT_FDCWD, token_file, 4096, &token, NULL);
+        if (r < 0)
+                return r;
+        token[strcspn(token, "\n")] = 0;
+        fd = connect_mailbox(path);
+        if (fd < 0)
+                return fd;
+        unsetenv("ARBITER_MAILBOX_SOCKET");
+        unsetenv("ARBITER_TOKEN_FILE");
+        r = actor_run_with(module, NULL, token, fd, ARBITER_CONCURRENCY_PROCESS, NULL, NULL, 0);
+        explicit_bzero(token, strlen(token));
+        return r;
+}
+
 _public_ int arbiter_actor_main(const arbiter_module *module) {
+        const char *names[64], *path = secure_getenv("ARBITER_MAILBOX_SOCKET"), *token_file = secure_getenv("ARBITER_TOKEN_FILE");
         _cleanup_free_ char *storage = NULL;
-        const char *names[64];
         int fds[64], fd, n, r;
 
         if (!module)
@@ -102,6 +136,8 @@ _public_ int arbiter_actor_main(const arbiter_module *module) {
         r = module_check(module);
         if (r < 0)
                 return r;
+        if (!getenv("ARBITER_MAILBOX") && path && token_file)
+                return run_with_token(module, path, token_file);
         fd = take_mailbox();
         if (fd < 0)
                 return fd;

@@ -322,7 +322,8 @@ int peer_handle_peer(arbiter_actor *a, arbiter_message *m) {
         aid id;
 
         r = arbiter_message_read(m, "ssutyyhh", &id_string, &name, &generation, &link_id, &side, &policy, &socket_fd, &page_fd);
-        if (r <= 0 || aid_parse(id_string, &id) < 0 || side > 1 || policy > ARBITER_MAILBOX_BLOCK)
+        if (r <= 0 || aid_parse(id_string, &id) < 0 || side > 1 || policy > ARBITER_MAILBOX_BLOCK ||
+            aid_equal(&id, &AID_ARBITER) || aid_equal(&id, &a->aid))
                 return -EBADMSG;
         r = link_page_map(page_fd, &page);
         if (r < 0)

@@ -32,6 +32,8 @@ struct peer {
         usec_t last_used;
         struct list_node calls;    /* struct arbiter_future: requests we sent and wait for */
         struct list_node incoming; /* requests we received and have not answered */
+        uint64_t n_incoming;       /* of incoming */
+        unsigned n_queued_fds;     /* descriptors that wait in our mailbox with its messages */
         struct list_node routes;   /* struct route: names that lead here */
         struct waiting_room waiting;
         struct actor_timer loss_timer;

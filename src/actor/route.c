@@ -125,7 +125,7 @@ static struct peer *known_peer(arbiter_actor *a, const char *target, const aid *
 
         if (id)
                 return peer_find(a, id);
-        if (a->control && (streq(target, "arbiter") || (streq(target, "monitor") && streq(a->manager, "arbiter"))))
+        if (a->control && streq(target, "arbiter"))
                 return a->control;
         r = map_get_string(a->routes, target);
         return r ? r->peer : NULL;
@@ -167,11 +167,11 @@ int route_send(arbiter_actor *a, const char *target, const aid *id, const struct
 
         if (id ? aid_equal(id, &a->aid) : streq(target, a->name))
                 return send_self(a, e, m, f);
+        if (!id && a->control && streq(target, "monitor"))
+                target = a->manager;
         p = known_peer(a, target, id);
         if (_likely_(p))
                 return peer_send(p, e, m, f, target);
-        if (!id && a->control && streq(target, "monitor"))
-                target = a->manager;
         if (id)
                 target = id_string.s;
         if (a->arbiter_ops)

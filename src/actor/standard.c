@@ -84,11 +84,15 @@ static int config_get(arbiter_actor *a, arbiter_message *m, const char *key) {
                         "known are timeout, concurrency, mailbox_messages, mailbox_policy, thread_workers, and the parameters given at spawn");
 }
 
-static bool may_configure(arbiter_actor *a, arbiter_message *m) {
-        struct peer *p = message_get_peer(m);
+static bool may_command(arbiter_actor *a, arbiter_message *m) {
+        const struct peer *p = message_get_peer(m);
 
-        /* The arbiter itself, or the actor about itself (DESIGN.md 8). */
-        return p && (p->control || aid_equal(&p->aid, &a->aid));
+        /* The arbiter, who spawned it, or the actor about itself (DESIGN.md 8). To the arbiter's own actor all are subjects. */
+        if (!p)
+                return false;
+        if (aid_equal(&p->aid, &a->aid) || (p->control && !a->arbiter_ops))
+                return true;
+        return !aid_is_null(&a->spawner) && aid_equal(&p->aid, &a->spawner);
 }
 
 static int config_set(arbiter_actor *a, arbiter_message *m, const char *key) {
@@ -96,7 +100,7 @@ static int config_set(arbiter_actor *a, arbiter_message *m, const char *key) {
         uint32_t u;
         int r;
 
-        if (!may_configure(a, m)) {
+        if (!may_command(a, m)) {
                 incoming_refuse(m->context, ARBITER_OUTCOME_DENIED, "only its arbiter may configure '%s'", a->name);
                 return 0;
         }
@@ -132,8 +136,7 @@ static int on_config(arbiter_actor *a, arbiter_message *m, void *userdata) {
 static int on_stop(arbiter_actor *a, arbiter_message *m, void *userdata) {
         struct peer *p = message_get_peer(m);
 
-        /* The arbiter decides who may stop whom (DESIGN.md 8): from siblings it comes through kill_actor. */
-        if (!p || !(p->control || aid_equal(&p->aid, &a->aid))) {
+        if (!may_command(a, m)) {
                 actor_dead_letter(a, p ? p->name : "", a->name, "stop", 0, ARBITER_OUTCOME_DENIED);
                 return 0;
         }
@@ -183,7 +186,7 @@ static int on_trace(arbiter_actor *a, arbiter_message *m, void *userdata) {
         r = arbiter_message_read(m, "b", &on);
         if (r < 0)
                 return r;
-        if (!may_configure(a, m)) {
+        if (!may_command(a, m)) {
                 incoming_refuse(m->context, ARBITER_OUTCOME_DENIED, "only its arbiter may trace '%s'", a->name);
                 return 0;
         }

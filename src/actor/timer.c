@@ -18,13 +18,17 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
 
         a->timer_armed = USEC_INFINITY;
         actor_enter(a, &previous);
+        a->batch_depth++;
         while ((n = heap_peek(&a->timers)) && n->key <= now) {
                 struct actor_timer *t = CONTAINER_OF(n, struct actor_timer, node);
 
                 heap_remove(&a->timers, n);
                 t->fire(a, t);
         }
+        a->batch_depth--;
         actor_leave(a, previous);
+        actor_turn_end(a);
+        n = heap_peek(&a->timers);
         if (n && n->key < a->timer_armed && a->timer_source)
                 arm(a, n->key);
         actor_unref(a);

@@ -244,6 +244,7 @@ _public_ arbiter *arbiter_unref(arbiter *a) {
         free(a->runtime_directory);
         free(a->host_program);
         free(a->cgroup_path);
+        free(a->dead_aids);
         free(a);
         return NULL;
 }

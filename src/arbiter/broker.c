@@ -202,6 +202,8 @@ static int connect_target(struct child *caller, const char *name, arbiter_messag
                 return refuse(m, ARBITER_OUTCOME_DENIED, "'%s' is itself", name);
         if (target->plain && plain_ensure_stub(target) < 0)
                 return refuse(m, ARBITER_OUTCOME_OVERLOAD, "no memory for '%s'", name);
+        if (target->link_lost || !target->peer)
+                return refuse(m, ARBITER_OUTCOME_NOPROC, "'%s' is about to end", name);
         if (!target->welcomed)
                 return park(target, m) < 0 ? -ENOMEM : 0;
         return connect_child(caller, target, m);

@@ -27,6 +27,33 @@ bool child_is_mailbox(const struct child *c) {
         return !c->plain;
 }
 
+bool child_aid_is_fresh(arbiter *a, const aid *id) {
+        for (uint32_t i = 0; i < a->n_dead_aids; i++)
+                if (aid_equal(&a->dead_aids[i], id))
+                        return false;
+        return !map_get(a->by_aid, id->c, AID_SIZE);
+}
+
+static void bury_aid(arbiter *a, const aid *id) {
+        if (a->n_dead_aids == a->dead_aids_allocated && a->dead_aids_allocated < DEAD_AIDS_MAX) {
+                uint32_t n = MAX(64U, a->dead_aids_allocated * 2);
+                aid *p = reallocarray(a->dead_aids, n, sizeof(*p));
+
+                if (p) {
+                        a->dead_aids = p;
+                        a->dead_aids_allocated = n;
+                }
+        }
+        if (a->n_dead_aids < a->dead_aids_allocated) {
+                a->dead_aids[a->n_dead_aids++] = *id;
+                return;
+        }
+        if (a->n_dead_aids == 0)
+                return;
+        a->next_dead_aid %= a->n_dead_aids;
+        a->dead_aids[a->next_dead_aid++] = *id;
+}
+
 static int next_generation(arbiter *a, const char *name, uint32_t *ret) {
         uint32_t *n = map_get_string(a->generations, name);
         int r;
@@ -167,6 +194,7 @@ void child_free(struct child *c) {
                 arbiter_future_unref(w->future);
                 free(w);
         }
+        commands_table_unref(c->arbiter, c->commands);
         arbiter_future_unref(c->future);
         arbiter_spawn_unref(c->spawn);
         free(c->token);
@@ -305,7 +333,8 @@ static void on_silence_timer(arbiter_actor *a, struct actor_timer *t) {
                 (void) link_drain(c->peer->link);
         last = c->last_heard_usec;
         if (now - due > MIN((usec_t) LAG_USEC, silence / 2))
-                last = MAX(last, now);
+                c->arbiter->resumed_usec = now;
+        last = MAX(last, c->arbiter->resumed_usec); /* that pause may have been the machine's: it counts for nobody */
         if (last + silence > now) {
                 (void) actor_timer_set(a, t, last + silence);
                 return;
@@ -412,9 +441,23 @@ static int add_waiter(struct list_node *list, arbiter_future *f) {
         return 0;
 }
 
+/* A hook that is bounded by the same time gets to end it by itself. */
+static int bound_stop(struct child *c) {
+        usec_t bound = MIN(c->spawn ? c->spawn->stop_usec : (usec_t) STOP_TIMEOUT_DEFAULT_USEC, (usec_t) STOPPING_HOOK_USEC);
+
+        c->stop_stage = CHILD_STOP_ASKED;
+        if (c->process.pid <= 0 && c->spawn)
+                bound += c->spawn->stop_usec; /* there is no SIGTERM to follow */
+        return actor_timer_set(c->arbiter->actor, &c->stop_timer, now_usec() + bound + bound / 4);
+}
+
+void child_stops_itself(struct child *c) {
+        child_set_state(c, ARBITER_STATE_STOPPING);
+        if (c->stop_stage == CHILD_STOP_NONE)
+                (void) bound_stop(c);
+}
+
 int child_stop(struct child *c, arbiter_future *waits) {
-        arbiter_actor *a = c->arbiter->actor;
-        usec_t bound;
         int r;
 
         if (waits) {
@@ -511,6 +554,7 @@ void child_end(struct child *c, arbiter_reason reason, int status) {
         log_death(c, reason, status);
 
         unregister_child(c); /* the name is free before anybody hears of it */
+        bury_aid(c->arbiter, &c->aid);
         remember_death(c, reason, status);
         if (set && set->slots[c->slot].child == c)
                 set->slots[c->slot].child = NULL;
@@ -543,7 +587,12 @@ static void on_end_timer(arbiter_actor *a, struct actor_timer *t) {
         struct child *c = CONTAINER_OF(t, struct child, end_timer);
 
         if (c->has_thread) {
-                pthread_join(c->thread, NULL);
+                /* Its last word was before its last deed: what it still waits for must not hold us. */
+                if (pthread_tryjoin_np(c->thread, NULL) == EBUSY) {
+                        c->join_delay = MIN(MAX(c->join_delay * 2, (usec_t) JOIN_MIN_USEC), (usec_t) JOIN_MAX_USEC);
+                        (void) actor_timer_set(a, t, now_usec() + c->join_delay);
+                        return;
+                }
                 c->has_thread = false;
         }
         if (c->reason_set)

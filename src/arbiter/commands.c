@@ -93,7 +93,7 @@ static int on_spawn(arbiter_actor *a, arbiter_message *m, void *userdata) {
         if (!d)
                 return refuse(m, ARBITER_OUTCOME_DENIED,
                                 "'%s' is neither a definition of this arbiter nor what the caller is itself", definition);
-        if (aid_parse(id, &wanted) < 0 || aid_equal(&wanted, &AID_ARBITER) || map_get(c->arbiter->by_aid, wanted.c, AID_SIZE))
+        if (aid_parse(id, &wanted) < 0 || aid_equal(&wanted, &AID_ARBITER) || !child_aid_is_fresh(c->arbiter, &wanted))
                 return refuse(m, ARBITER_OUTCOME_BAD_ARGUMENTS, "'%s' is not a free aid", id);
         r = spawn_instance(d, *name ? name : NULL, parameters, &s);
         if (r >= 0)

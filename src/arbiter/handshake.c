@@ -7,6 +7,7 @@
 
 #include "arbiter/internal.h"
 #include "basic/fd.h"
+#include "wire/signature.h"
 
 bool handshake_admits(arbiter_actor *a, struct peer *p, const struct envelope *e) {
         struct child *c = p->userdata;
@@ -14,6 +15,9 @@ bool handshake_admits(arbiter_actor *a, struct peer *p, const struct envelope *e
         if (!c)
                 return aid_equal(&p->aid, &a->aid); /* the arbiter's own loop to itself */
         child_heard(c);
+        /* What actors ask of the arbiter is small, and is read at once: it must not take long. */
+        if ((e->flags & ENVELOPE_SYSTEM) && e->body_size > HELLO_SIZE_MAX)
+                return false;
         if (c->welcomed || e->kind == ENVELOPE_REPLY || e->kind == ENVELOPE_ERROR)
                 return true;
         return (e->kind == ENVELOPE_REQUEST && streq(e->command, "hello")) ||
@@ -44,6 +48,20 @@ void commands_table_free(void *p) {
         free(t);
 }
 
+static bool is_printable(const char *s) {
+        for (; *s; s++)
+                if (*s < ' ' || *s > '~')
+                        return false;
+        return true;
+}
+
+/* It is shown to people, and other actors' arguments are built by it. */
+static bool view_is_valid(const struct command_view *v) {
+        return *v->name && strlen(v->name) <= 255 && command_is_valid(v->name, strlen(v->name)) &&
+                signature_string_is_valid(v->arguments) && signature_string_is_valid(v->result) &&
+                is_printable(v->argument_names) && is_printable(v->result_names);
+}
+
 static int read_views(struct commands_table *t) {
         struct command_view v;
         int r;
@@ -56,8 +74,11 @@ static int read_views(struct commands_table *t) {
                 return r < 0 ? r : -EBADMSG;
         while ((r = arbiter_message_read(t->message, "(ssssst)", &v.name, &v.arguments, &v.argument_names, &v.result,
                                 &v.result_names, &v.flags)) > 0) {
-                struct command_view *views = reallocarray(t->views, t->n_views + 1, sizeof(v));
+                struct command_view *views;
 
+                if (t->n_views >= HELLO_COMMANDS_MAX || !view_is_valid(&v))
+                        return -EBADMSG;
+                views = reallocarray(t->views, t->n_views + 1, sizeof(v));
                 if (!views)
                         return -ENOMEM;
                 t->views = views;
@@ -90,7 +111,14 @@ static int table_new(arbiter_message *m, struct commands_table **ret) {
         return 0;
 }
 
-/* A thousand workers alike say the same thousand times: it is kept once. */
+void commands_table_unref(arbiter *a, struct commands_table *t) {
+        if (!t || --t->n_ref > 0)
+                return;
+        map_remove(a->commands, t->key, sizeof(t->key));
+        commands_table_free(t);
+}
+
+/* A thousand workers alike say the same thousand times: it is kept once, as long as one of them is there. */
 static int intern_commands(arbiter *a, arbiter_message *m, struct commands_table **ret) {
         const size_t head = 16; /* version, token, pid: those differ */
         struct commands_table *t;
@@ -116,7 +144,9 @@ static int intern_commands(arbiter *a, arbiter_message *m, struct commands_table
                         commands_table_free(t);
                         return r;
                 }
+                memcpy(t->key, key, sizeof(key));
         }
+        t->n_ref++;
         *ret = t;
         return 0;
 }
@@ -148,7 +178,7 @@ static int reply_welcome(struct child *c, arbiter_message *m, int page_fd) {
         r = arbiter_message_new(&reply);
         if (r < 0)
                 return r;
-        r = arbiter_message_append(reply, "sssuttttyy", c->aid_string.s, c->name, manager_of(c), c->generation,
+        r = arbiter_message_append(reply, "ssssuttttyy", aid_to_string(&c->spawner).s, c->aid_string.s, c->name, manager_of(c), c->generation,
                         s ? s->silence_usec : (usec_t) SILENCE_DEFAULT_USEC, s ? s->stop_usec : (usec_t) STOP_TIMEOUT_DEFAULT_USEC,
                         s ? s->mailbox_messages : (uint64_t) MAILBOX_MESSAGES_DEFAULT,
                         s ? s->mailbox_bytes : (uint64_t) MAILBOX_BYTES_DEFAULT,
@@ -199,6 +229,7 @@ int handshake_hello(arbiter_actor *a, arbiter_message *m, void *userdata) {
                                 "it speaks version %u of the protocol, this arbiter %d", version, ENVELOPE_VERSION);
                 return -EPROTO;
         }
+        commands_table_unref(c->arbiter, TAKE_PTR(c->commands));
         r = intern_commands(c->arbiter, m, &c->commands);
         if (r >= 0)
                 r = welcome(c, m);
@@ -224,21 +255,34 @@ int handshake_notify(arbiter_actor *a, arbiter_message *m, void *userdata) {
         if (c->state == ARBITER_STATE_STARTING)
                 child_running(c);
         else if (state == ARBITER_STATE_STOPPING && c->state == ARBITER_STATE_RUNNING)
-                child_set_state(c, ARBITER_STATE_STOPPING);
+                child_stops_itself(c);
         return 0;
+}
+
+/* Somebody's words, to be logged and shown: one line, of a bounded length. */
+static void copy_printable(char *text, size_t size, const char *s) {
+        size_t n = 0;
+
+        for (; *s && n + 1 < size; s++)
+                text[n++] = (unsigned char) *s < ' ' || *s == 127 ? '?' : *s;
+        while (*s && n > 0 && (text[n - 1] & 0x80))
+                n--; /* not in the midst of a character */
+        text[n] = 0;
 }
 
 int handshake_failed(arbiter_actor *a, arbiter_message *m, void *userdata) {
         struct child *c = caller_child(m);
-        const char *text;
+        char text[FAILURE_TEXT_MAX];
+        const char *said;
         int32_t error;
         int r;
 
         if (!c || c->state != ARBITER_STATE_STARTING)
                 return 0;
-        r = arbiter_message_read(m, "is", &error, &text);
+        r = arbiter_message_read(m, "is", &error, &said);
         if (r < 0)
                 return r;
+        copy_printable(text, sizeof(text), said);
         if (!c->failure && asprintf(&c->failure, "its start hook failed: %s", text) < 0)
                 c->failure = NULL;
         arbiter_log(c->arbiter, LOG_WARNING, c, "start-failed", "%s: its start hook failed: %s", c->name, text);

@@ -41,6 +41,12 @@ enum {
         CHILD_SPAWNS_BURST = 256,
         CHILD_WATCHES_MAX = 16384,
         LEAF_RETRY_USEC = 5 * 1000,
+        JOIN_MIN_USEC = 50, JOIN_MAX_USEC = 100 * 1000, /* between looks at a thread that has said goodbye */
+        HELLO_SIZE_MAX = 256 * 1024,
+        HELLO_COMMANDS_MAX = 1024,
+        FAILURE_TEXT_MAX = 400,
+        DEAD_AIDS_MAX = 64 * 1024,
+        NAMES_KEPT_MAX = 16 * 1024, /* of which generation and last death are remembered without a life */
         TOKEN_LENGTH = 64,          /* hexadecimal digits of 256 bits */
         STRANGERS_MAX = 64,         /* connections that have not said hello yet */
         STRANGER_USEC = 5 * 1000 * 1000,
@@ -120,6 +126,8 @@ struct pair {
 };
 
 struct commands_table {
+        unsigned n_ref;  /* children that said it */
+        uint64_t key[2]; /* in arbiter.commands */
         arbiter_message *message;
         struct command_view *views;
         size_t n_views;
@@ -154,6 +162,7 @@ struct child {
         char *token; /* it is expected to connect with it; NULL once it has */
         pthread_t thread;
         bool has_thread;
+        usec_t join_delay;
         struct child *host;      /* of a thread in another process */
         struct list_node hosted; /* of a thread: its place; of a host: the threads */
         bool is_host, culprit;   /* it is the one for which the host was ended */
@@ -245,6 +254,9 @@ struct arbiter {
         void (*face_free)(void *face);
 
         bool started, running;
+        usec_t resumed_usec; /* when this loop was last found to have been held up */
+        aid *dead_aids;      /* a ring: none of them is had again on request */
+        uint32_t n_dead_aids, dead_aids_allocated, next_dead_aid;
         int exit_code;
         usec_t started_usec;
 };
@@ -268,6 +280,8 @@ void child_running(struct child *c);
 void child_fail_start(struct child *c, arbiter_reason reason, const char *format, ...) _printf_(3, 4);
 /* In order: message, SIGTERM, SIGKILL. The future (may be NULL) resolves when it is gone. */
 int child_stop(struct child *c, arbiter_future *waits);
+/* It says that it stops: it has as long for it as if it had been asked to. */
+void child_stops_itself(struct child *c);
 /* At once from SIGTERM on, with this reason. */
 void child_escalate(struct child *c, arbiter_reason reason);
 void child_kill(struct child *c, arbiter_reason reason);
@@ -276,6 +290,8 @@ void child_end(struct child *c, arbiter_reason reason, int status);
 void child_free(struct child *c);
 void child_heard(struct child *c);
 bool child_is_mailbox(const struct child *c);
+/* Nobody has it, nor has had it lately: who asks for an aid must not inherit another one's callers. */
+bool child_aid_is_fresh(arbiter *a, const aid *id);
 struct child *child_find(arbiter *a, const char *name_or_aid);
 void child_set_state(struct child *c, arbiter_state state);
 
@@ -341,6 +357,7 @@ int handshake_exiting(arbiter_actor *a, arbiter_message *m, void *userdata);
 bool handshake_admits(arbiter_actor *a, struct peer *p, const struct envelope *e);
 void handshake_peer_lost(arbiter_actor *a, struct peer *p, int error);
 void commands_table_free(void *p);
+void commands_table_unref(arbiter *a, struct commands_table *t);
 
 /* broker.c */
 int broker_connect(arbiter_actor *a, arbiter_message *m, void *userdata);

@@ -99,7 +99,7 @@ void child_link_lost(struct child *c, int error) {
         }
         c->link_lost = true;
         /* A reset is how a process ends that had mail from us unread: its status says more. */
-        if (error < 0 && error != -ECONNRESET) {
+        if (error < 0 && error != -ECONNRESET && error != -EPIPE) {
                 child_escalate(c, c->welcomed ? ARBITER_REASON_NO_CONNECTION : ARBITER_REASON_HANDSHAKE);
                 return;
         }

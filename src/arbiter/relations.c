@@ -99,6 +99,20 @@ void relations_child_gone(struct child *c, arbiter_reason reason, int status) {
         }
 }
 
+static uid_t uid_of(const struct child *c) {
+        return c->concurrency == ARBITER_CONCURRENCY_PROCESS && c->spawn && c->spawn->context.has_uid ? c->spawn->context.uid :
+                                                                                                      geteuid();
+}
+
+/* A link lets its maker end the other one by ending itself. So it reaches as far as kill_actor (DESIGN.md 8), and to those that the
+ * same user could signal anyway. */
+static bool may_link(const struct child *c, const aid *id) {
+        const struct child *target = map_get(c->arbiter->by_aid, id->c, AID_SIZE);
+
+        return !target || target == c || aid_equal(&target->spawner, &c->aid) ||
+                (!target->monitor_actor && uid_of(c) == uid_of(target));
+}
+
 static int change(arbiter_message *m, bool link, bool add, const char *signature) {
         struct child *c = caller_child(m);
         uint32_t generation = 0;
@@ -116,6 +130,11 @@ static int change(arbiter_message *m, bool link, bool add, const char *signature
                 return r;
         if (!add) {
                 relations_remove(c->arbiter, c, &id, link);
+                return 0;
+        }
+        if (link && !may_link(c, &id)) {
+                incoming_refuse(m->context, ARBITER_OUTCOME_DENIED, "'%s' is neither a child of the caller nor of the same user", s);
+                tell(c->arbiter, c, true, aid_to_string(&id).s, "", 0, ARBITER_REASON_NOPROC, 0);
                 return 0;
         }
         return relations_add(c->arbiter, c, &id, link);

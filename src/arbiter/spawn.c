@@ -578,7 +578,8 @@ int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, arbi
                 return r;
         if (!a->started || a->actor->state >= ARBITER_STATE_STOPPING)
                 return -ESHUTDOWN;
-        if (child_find(a, s->name))
+        if (child_find(a, s->name) || map_get_string(a->monitors_by_name, s->name) || streq(s->name, "arbiter") ||
+            streq(s->name, "monitor"))
                 return -EEXIST;
         for (uint32_t i = 1; i < root->n_slots; i++)
                 if (root->slots[i].spawn && streq(root->slots[i].spawn->name, s->name))
