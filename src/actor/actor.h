@@ -243,6 +243,10 @@ int module_check(const arbiter_module *m);
 extern const arbiter_command actor_standard_commands[];
 int actor_append_info(arbiter_actor *a, arbiter_message *m);
 int actor_append_notify(arbiter_actor *a, arbiter_message *m);
+/* For who adds to an open a{sv}: one entry; or a section, an a{sv} of its own under a key. */
+int info_add(arbiter_message *m, const char *key, const char *signature, ...);
+int info_open_section(arbiter_message *m, const char *key);
+int info_close_section(arbiter_message *m);
 
 /* dead letters */
 void actor_dead_letter(arbiter_actor *a, const char *sender, const char *target, const char *command, uint64_t id,

@@ -90,6 +90,8 @@ static void run_handler(arbiter_actor *a, struct incoming *i) {
         struct incoming *outer = a->current;
         int r;
 
+        if (_unlikely_(a->trace))
+                (void) actor_cast_arbiter(a, "traced", "ss", i->peer ? i->peer->name : "", i->command->name);
         if (i->command->flags & ARBITER_COMMAND_NO_REPLY)
                 (void) arbiter_message_reply(m, "");
         if ((i->command->flags & ARBITER_COMMAND_EXCLUSIVE) && i->wants_reply) {

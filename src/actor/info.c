@@ -7,7 +7,7 @@
 
 #include "actor/actor.h"
 
-static int add(arbiter_message *m, const char *key, const char *signature, ...) {
+int info_add(arbiter_message *m, const char *key, const char *signature, ...) {
         va_list ap;
         int r;
 
@@ -29,7 +29,7 @@ static int add(arbiter_message *m, const char *key, const char *signature, ...) 
         return r < 0 ? r : arbiter_message_close_container(m);
 }
 
-static int open_section(arbiter_message *m, const char *key) {
+int info_open_section(arbiter_message *m, const char *key) {
         int r;
 
         r = arbiter_message_open_container(m, 'e', "sv");
@@ -42,7 +42,7 @@ static int open_section(arbiter_message *m, const char *key) {
         return r < 0 ? r : arbiter_message_open_container(m, 'a', "{sv}");
 }
 
-static int close_section(arbiter_message *m) {
+int info_close_section(arbiter_message *m) {
         int r;
 
         for (unsigned i = 0; i < 3; i++) {
@@ -56,49 +56,49 @@ static int close_section(arbiter_message *m) {
 static int append_actor(arbiter_actor *a, arbiter_message *m) {
         int r;
 
-        r = open_section(m, "actor");
+        r = info_open_section(m, "actor");
         if (r >= 0)
-                r = add(m, "name", "s", a->name);
+                r = info_add(m, "name", "s", a->name);
         if (r >= 0)
-                r = add(m, "state", "s", arbiter_state_to_string(a->state));
+                r = info_add(m, "state", "s", arbiter_state_to_string(a->state));
         if (r >= 0)
-                r = add(m, "actor_id", "s", a->aid_string.s);
+                r = info_add(m, "actor_id", "s", a->aid_string.s);
         if (r >= 0)
-                r = add(m, "generation", "u", a->generation);
+                r = info_add(m, "generation", "u", a->generation);
         if (r >= 0)
-                r = add(m, "uptime", "d", (double) (now_usec() - a->started_usec) / (double) USEC_PER_SEC);
+                r = info_add(m, "uptime", "d", (double) (now_usec() - a->started_usec) / (double) USEC_PER_SEC);
         if (r >= 0)
-                r = add(m, "concurrency", "s", arbiter_concurrency_to_string(a->concurrency));
+                r = info_add(m, "concurrency", "s", arbiter_concurrency_to_string(a->concurrency));
         if (r >= 0)
-                r = add(m, "is_process", "b", (int) (a->concurrency == ARBITER_CONCURRENCY_PROCESS));
+                r = info_add(m, "is_process", "b", (int) (a->concurrency == ARBITER_CONCURRENCY_PROCESS));
         if (r >= 0)
-                r = add(m, "process_id", "u", (uint32_t) getpid());
+                r = info_add(m, "process_id", "u", (uint32_t) getpid());
         if (r >= 0)
-                r = add(m, "thread_id", "u", (uint32_t) syscall(SYS_gettid));
+                r = info_add(m, "thread_id", "u", (uint32_t) syscall(SYS_gettid));
         if (r >= 0)
-                r = add(m, "manager", "s", a->manager);
-        return r < 0 ? r : close_section(m);
+                r = info_add(m, "manager", "s", a->manager);
+        return r < 0 ? r : info_close_section(m);
 }
 
 static int append_mailbox(arbiter_actor *a, arbiter_message *m) {
         int r;
 
-        r = open_section(m, "mailbox");
+        r = info_open_section(m, "mailbox");
         if (r >= 0)
-                r = add(m, "queued", "t", a->n_queued);
+                r = info_add(m, "queued", "t", a->n_queued);
         if (r >= 0)
-                r = add(m, "queued_bytes", "t", a->queued_bytes);
+                r = info_add(m, "queued_bytes", "t", a->queued_bytes);
         if (r >= 0)
-                r = add(m, "begun", "t", a->statistics.begun);
+                r = info_add(m, "begun", "t", a->statistics.begun);
         if (r >= 0)
-                r = add(m, "expired", "t", a->statistics.expired);
+                r = info_add(m, "expired", "t", a->statistics.expired);
         if (r >= 0)
-                r = add(m, "late_replies", "t", a->statistics.late_replies);
+                r = info_add(m, "late_replies", "t", a->statistics.late_replies);
         if (r >= 0)
-                r = add(m, "dead_letters", "t", a->statistics.dead_letters);
+                r = info_add(m, "dead_letters", "t", a->statistics.dead_letters);
         if (r >= 0)
-                r = add(m, "links", "t", (uint64_t) a->n_links);
-        return r < 0 ? r : close_section(m);
+                r = info_add(m, "links", "t", (uint64_t) a->n_links);
+        return r < 0 ? r : info_close_section(m);
 }
 
 static int append_system(arbiter_message *m) {
@@ -107,30 +107,30 @@ static int append_system(arbiter_message *m) {
 
         if (getrusage(RUSAGE_SELF, &u) < 0)
                 return 0;
-        r = open_section(m, "system");
+        r = info_open_section(m, "system");
         if (r >= 0)
-                r = add(m, "memory_peak", "t", (uint64_t) u.ru_maxrss * 1024);
+                r = info_add(m, "memory_peak", "t", (uint64_t) u.ru_maxrss * 1024);
         if (r >= 0)
-                r = add(m, "cpu_usec", "t",
+                r = info_add(m, "cpu_usec", "t",
                                 (uint64_t) (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * USEC_PER_SEC +
                                                 (uint64_t) (u.ru_utime.tv_usec + u.ru_stime.tv_usec));
         if (r >= 0)
-                r = add(m, "nice", "i", (int32_t) getpriority(PRIO_PROCESS, 0));
-        return r < 0 ? r : close_section(m);
+                r = info_add(m, "nice", "i", (int32_t) getpriority(PRIO_PROCESS, 0));
+        return r < 0 ? r : info_close_section(m);
 }
 
 static int append_extra(arbiter_actor *a, arbiter_message *m) {
         int r;
 
-        r = open_section(m, "extra");
+        r = info_open_section(m, "extra");
         if (r < 0)
                 return r;
         LIST_FOREACH(p, &a->extra, struct actor_parameter, parameters) {
-                r = add(m, p->key, "s", p->value);
+                r = info_add(m, p->key, "s", p->value);
                 if (r < 0)
                         return r;
         }
-        return close_section(m);
+        return info_close_section(m);
 }
 
 int actor_append_info(arbiter_actor *a, arbiter_message *m) {

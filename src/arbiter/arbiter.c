@@ -61,6 +61,7 @@ static const struct actor_arbiter_ops ops = {
         .link = own_link,
         .spawn = own_spawn,
         .stop = own_stop,
+        .info = arbiter_append_info,
         .admits = handshake_admits,
         .peer_lost = handshake_peer_lost,
         .commands = arbiter_commands,

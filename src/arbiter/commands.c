@@ -191,6 +191,7 @@ const arbiter_command arbiter_commands[] = {
         ARBITER_COMMAND("failed", "is", "errno text", "", "", handshake_failed, SYSTEM),
         ARBITER_COMMAND("closed", "i", "exit_code", "", "", handshake_closed, SYSTEM),
         ARBITER_COMMAND("exiting", "u", "reason", "", "", handshake_exiting, SYSTEM),
+        ARBITER_COMMAND("traced", "ss", "sender command", "", "", handshake_traced, SYSTEM),
         ARBITER_COMMAND("connect", "s", "target", "ssut", "aid name generation link", broker_connect, SYSTEM),
         ARBITER_COMMAND("disconnect", "t", "link", "", "", broker_disconnect, SYSTEM),
         ARBITER_COMMAND("watch", "su", "aid generation", "", "", relations_watch, SYSTEM),

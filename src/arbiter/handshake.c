@@ -238,6 +238,21 @@ int handshake_hello(arbiter_actor *a, arbiter_message *m, void *userdata) {
         return r;
 }
 
+/* Counted exactly, told of at a limited rate. */
+static void tell_dead_letters(struct child *c, uint64_t count) {
+        usec_t now = actor_now(c->arbiter->actor);
+
+        if (count <= c->dead_letters)
+                return;
+        c->dead_letters = count;
+        if (count > DEAD_LETTERS_LOGGED && now < time_add(c->dead_letters_usec, DEAD_LETTERS_USEC))
+                return;
+        arbiter_log(c->arbiter, LOG_NOTICE, c, "dead-letters", "%s: %llu messages could not be delivered (%llu more than told before)",
+                        c->name, (unsigned long long) count, (unsigned long long) (count - c->dead_letters_told));
+        c->dead_letters_told = count;
+        c->dead_letters_usec = now;
+}
+
 /* Said again and again; the first time it means "running". */
 int handshake_notify(arbiter_actor *a, arbiter_message *m, void *userdata) {
         struct child *c = caller_child(m);
@@ -251,7 +266,7 @@ int handshake_notify(arbiter_actor *a, arbiter_message *m, void *userdata) {
         if (r < 0)
                 return r;
         c->mailbox_queued = queued;
-        c->dead_letters = dead_letters;
+        tell_dead_letters(c, dead_letters);
         if (c->state == ARBITER_STATE_STARTING)
                 child_running(c);
         else if (state == ARBITER_STATE_STOPPING && c->state == ARBITER_STATE_RUNNING)
@@ -323,5 +338,20 @@ int handshake_exiting(arbiter_actor *a, arbiter_message *m, void *userdata) {
                 c->reason = reason;
                 c->reason_set = true;
         }
+        return 0;
+}
+
+/* What a traced actor begins. */
+int handshake_traced(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        struct child *c = caller_child(m);
+        const char *sender, *command;
+        int r;
+
+        if (!c)
+                return 0;
+        r = arbiter_message_read(m, "ss", &sender, &command);
+        if (r < 0)
+                return r;
+        arbiter_log(c->arbiter, LOG_DEBUG, c, "trace", "%s: %s from %s", c->name, command, sender);
         return 0;
 }

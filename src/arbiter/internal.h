@@ -48,6 +48,8 @@ enum {
         DEAD_AIDS_MAX = 64 * 1024,
         NAMES_KEPT_MAX = 16 * 1024, /* of which generation and last death are remembered without a life */
         TOKEN_LENGTH = 64,          /* hexadecimal digits of 256 bits */
+        DEAD_LETTERS_LOGGED = 10,                    /* then silence (Akka's defaults, research/actors.md 3.13) */
+        DEAD_LETTERS_USEC = 5 * 60 * 1000 * 1000,
         STRANGERS_MAX = 64,         /* connections that have not said hello yet */
         STRANGER_USEC = 5 * 1000 * 1000,
 };
@@ -187,7 +189,8 @@ struct child {
         uint64_t spawn_tokens;
         usec_t spawn_tokens_usec;
 
-        uint64_t mailbox_queued, dead_letters;
+        uint64_t mailbox_queued, dead_letters, dead_letters_told;
+        usec_t dead_letters_usec; /* when they were last told of */
         char *status;
         struct commands_table *commands;
 };
@@ -270,6 +273,10 @@ struct last_death {
 void arbiter_log(arbiter *a, int level, const struct child *c, const char *event, const char *format, ...) _printf_(5, 6);
 void arbiter_set_ended(arbiter *a, struct set *s); /* a set is down: go on stopping */
 int arbiter_open_cgroup(arbiter *a);
+
+/* info.c */
+int arbiter_append_info(arbiter_actor *a, arbiter_message *m);
+extern const arbiter_module monitor_default_module;
 
 /* child.c */
 int child_new(arbiter *a, arbiter_spawn *spawn, const char *name, const aid *wanted, struct child **ret);
@@ -354,6 +361,7 @@ int handshake_notify(arbiter_actor *a, arbiter_message *m, void *userdata);
 int handshake_failed(arbiter_actor *a, arbiter_message *m, void *userdata);
 int handshake_closed(arbiter_actor *a, arbiter_message *m, void *userdata);
 int handshake_exiting(arbiter_actor *a, arbiter_message *m, void *userdata);
+int handshake_traced(arbiter_actor *a, arbiter_message *m, void *userdata);
 bool handshake_admits(arbiter_actor *a, struct peer *p, const struct envelope *e);
 void handshake_peer_lost(arbiter_actor *a, struct peer *p, int error);
 void commands_table_free(void *p);

@@ -234,9 +234,6 @@ void monitor_gone(arbiter_monitor *m) {
         arbiter_monitor_unref(m);
 }
 
-/* Its default module: what every actor answers is all it needs. */
-static const arbiter_module plain_module = { ARBITER_MODULE_HEAD, .name = "monitor" };
-
 static int start_actor(arbiter_monitor *m) {
         int r;
 
@@ -245,7 +242,7 @@ static int start_actor(arbiter_monitor *m) {
                 return r;
         m->child->monitor_actor = m;
         m->child->state = ARBITER_STATE_STARTING;
-        r = launch_inline(m->child, m->module ? m->module : &plain_module, m);
+        r = launch_inline(m->child, m->module ? m->module : &monitor_default_module, m);
         if (r < 0) {
                 child_free(m->child);
                 m->child = NULL;
