@@ -74,8 +74,8 @@ static void on_leaf_timer(arbiter_actor *a, struct actor_timer *t) {
 }
 
 static int init_maps(arbiter *a) {
-        map **maps[] = { &a->by_aid, &a->by_name, &a->monitors_by_name, &a->definitions, &a->generations,
-                         &a->deaths, &a->commands, &a->pairs, &a->pairs_by_id };
+        map **maps[] = { &a->by_aid, &a->by_name, &a->monitors_by_name, &a->definitions, &a->names,
+                         &a->commands, &a->pairs, &a->pairs_by_id };
         int r;
 
         for (size_t i = 0; i < ELEMENTSOF(maps); i++) {
@@ -196,10 +196,6 @@ static void kill_children(arbiter *a) {
         }
 }
 
-static void free_death(void *p) {
-        free(p);
-}
-
 static void free_definition(void *p) {
         arbiter_spawn_unref(p);
 }
@@ -235,8 +231,7 @@ _public_ arbiter *arbiter_unref(arbiter *a) {
         map_free(a->by_name, NULL);
         map_free(a->monitors_by_name, NULL);
         map_free(a->definitions, free_definition);
-        map_free(a->generations, free_death);
-        map_free(a->deaths, free_death);
+        map_free(a->names, free);
         map_free(a->commands, commands_table_free);
         map_free(a->pairs, NULL);
         map_free(a->pairs_by_id, NULL);

@@ -54,21 +54,37 @@ static void bury_aid(arbiter *a, const aid *id) {
         a->dead_aids[a->next_dead_aid++] = *id;
 }
 
+/* What is remembered of names without a life is bounded: all of it goes when there is too much. */
+static void forget_names(arbiter *a) {
+        void *position = NULL;
+        struct name_memory *n;
+
+        if (map_size(a->names) < NAMES_KEPT_MAX + 2 * map_size(a->by_name))
+                return;
+        while ((n = map_next(a->names, &position)))
+                if (!map_get_string(a->by_name, n->name)) {
+                        map_remove_string(a->names, n->name);
+                        free(n);
+                }
+}
+
 static int next_generation(arbiter *a, const char *name, uint32_t *ret) {
-        uint32_t *n = map_get_string(a->generations, name);
+        struct name_memory *n = map_get_string(a->names, name);
         int r;
 
         if (!n) {
+                forget_names(a);
                 n = calloc(1, sizeof(*n));
                 if (!n)
                         return -ENOMEM;
-                r = map_put_string(a->generations, name, n);
+                (void) snprintf(n->name, sizeof(n->name), "%s", name);
+                r = map_put_string(a->names, name, n);
                 if (r < 0) {
                         free(n);
                         return r;
                 }
         }
-        *ret = ++*n;
+        *ret = ++n->generation;
         return 0;
 }
 
@@ -390,6 +406,12 @@ void child_kill(struct child *c, arbiter_reason reason) {
                                 "%s does not end, and a thread cannot be killed: it stays until its process ends", c->name);
                 control_actor_changed(c);
         }
+        if (c->has_thread && c->arbiter->actor->state >= ARBITER_STATE_STOPPING) {
+                /* The process ends, and it with it. */
+                pthread_detach(c->thread);
+                c->has_thread = false;
+                (void) actor_timer_set(c->arbiter->actor, &c->end_timer, 0);
+        }
 }
 
 void child_escalate(struct child *c, arbiter_reason reason) {
@@ -447,8 +469,8 @@ static int bound_stop(struct child *c) {
 
         c->stop_stage = CHILD_STOP_ASKED;
         if (c->process.pid <= 0 && c->spawn)
-                bound += c->spawn->stop_usec; /* there is no SIGTERM to follow */
-        return actor_timer_set(c->arbiter->actor, &c->stop_timer, now_usec() + bound + bound / 4);
+                bound = time_add(bound, c->spawn->stop_usec); /* there is no SIGTERM to follow */
+        return actor_timer_set(c->arbiter->actor, &c->stop_timer, time_add(now_usec(), time_add(bound, bound / 4)));
 }
 
 void child_stops_itself(struct child *c) {
@@ -465,6 +487,8 @@ int child_stop(struct child *c, arbiter_future *waits) {
                 if (r < 0)
                         return r;
         }
+        if (c->stop_stage == CHILD_STOP_STUCK)
+                child_kill(c, ARBITER_REASON_STOP_TIMEOUT);
         if (c->stop_stage != CHILD_STOP_NONE || c->ending)
                 return 0;
         set_reason(c, ARBITER_REASON_SHUTDOWN);
@@ -476,12 +500,7 @@ int child_stop(struct child *c, arbiter_future *waits) {
                         child_kill(c, ARBITER_REASON_SHUTDOWN);
                 return 0;
         }
-        c->stop_stage = CHILD_STOP_ASKED;
-        bound = MIN(c->spawn ? c->spawn->stop_usec : (usec_t) STOP_TIMEOUT_DEFAULT_USEC, (usec_t) STOPPING_HOOK_USEC);
-        if (c->process.pid <= 0 && c->spawn)
-                bound = time_add(bound, c->spawn->stop_usec); /* there is no SIGTERM to follow */
-        /* A hook that is bounded by the same time gets to end it by itself. */
-        return actor_timer_set(a, &c->stop_timer, time_add(now_usec(), time_add(bound, bound / 4)));
+        return bound_stop(c);
 }
 
 /* Ending. */
@@ -512,18 +531,12 @@ static void resolve_waiters(struct list_node *list) {
 }
 
 static void remember_death(struct child *c, arbiter_reason reason, int status) {
-        struct last_death *d = map_get_string(c->arbiter->deaths, c->name);
+        struct name_memory *n = map_get_string(c->arbiter->names, c->name);
 
-        if (!d) {
-                d = calloc(1, sizeof(*d));
-                if (!d)
-                        return; /* only a picture in a list */
-                if (map_put_string(c->arbiter->deaths, c->name, d) < 0) {
-                        free(d);
-                        return;
-                }
+        if (n) {
+                n->reason = reason;
+                n->status = status;
         }
-        *d = (struct last_death){ .reason = reason, .status = status };
 }
 
 static void log_death(struct child *c, arbiter_reason reason, int status) {

@@ -11,7 +11,7 @@ static uint32_t restarts_of(const struct child *c) {
 }
 
 static void fill_view(struct child *c, struct actor_view *v, bool usage) {
-        struct last_death *d = map_get_string(c->arbiter->deaths, c->name);
+        struct name_memory *d = map_get_string(c->arbiter->names, c->name);
         struct cgroup_usage u = { .cpu_usec = CGROUP_UNKNOWN, .memory_current = CGROUP_UNKNOWN };
 
         if (usage && cgroup_leaf_exists(&c->leaf))

@@ -233,8 +233,7 @@ struct arbiter {
         struct list_node children, monitors;
         map *monitors_by_name;
         map *definitions; /* name -> arbiter_spawn */
-        map *generations; /* name -> uint64_t * : how many lives a name has had */
-        map *deaths;      /* name -> struct last_death */
+        map *names;       /* name -> struct name_memory */
         map *commands;    /* bytes of a hello's table -> struct commands_table */
         map *pairs;       /* both aids -> struct pair */
         map *pairs_by_id;
@@ -264,7 +263,10 @@ struct arbiter {
         usec_t started_usec;
 };
 
-struct last_death {
+/* What outlives the lives of a name. */
+struct name_memory {
+        char name[QUALIFIED_NAME_SIZE];
+        uint32_t generation;
         arbiter_reason reason;
         int status;
 };

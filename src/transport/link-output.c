@@ -75,6 +75,7 @@ int output_add_fds(struct output *o, const int *fds, size_t n_fds) {
         else
                 o->fds = f;
         o->last_fds = f;
+        o->n_fds += n_fds;
         return 0;
 }
 
@@ -84,6 +85,7 @@ struct output_fds *output_take_fds(struct output *o) {
         o->fds = f->next;
         if (!o->fds)
                 o->last_fds = NULL;
+        o->n_fds -= f->n_fds;
         return f;
 }
 

@@ -20,6 +20,7 @@ struct output {
         size_t hint;    /* how much the last burst needed */
         uint64_t position; /* of data[start] in this lane since the link was made */
         struct output_fds *fds, *last_fds;
+        size_t n_fds; /* altogether */
 };
 
 static inline size_t output_size(const struct output *o) {

@@ -195,7 +195,9 @@ int link_send(struct link *l, struct envelope *e, const void *body, const int *f
                             (!(e->flags & ENVELOPE_MEMFD) && e->body_size > BODY_INLINE_MAX)))
                 return -EMSGSIZE;
         size = envelope_frame_size(e);
-        if (_unlikely_(link_get_buffered(l) + size > LINK_OUTPUT_MAX)) {
+        if (_unlikely_(link_get_buffered(l) + size > LINK_OUTPUT_MAX ||
+                            (e->n_fds > 0 && l->output[LANE_USER].n_fds + l->output[LANE_SYSTEM].n_fds +
+                                                             e->n_fds > LINK_FDS_MAX))) {
                 l->want_room = true;
                 return refuse(l, -ENOBUFS);
         }
@@ -237,7 +239,8 @@ int link_flush(struct link *l) {
 }
 
 void link_room(struct link *l) {
-        if (l->closed || link_get_buffered(l) > LINK_OUTPUT_MAX / 2)
+        if (l->closed || link_get_buffered(l) > LINK_OUTPUT_MAX / 2 ||
+                        l->output[LANE_USER].n_fds + l->output[LANE_SYSTEM].n_fds > LINK_FDS_MAX / 2)
                 return;
         if (l->signal_due)
                 link_publish_credit(l);

@@ -42,7 +42,7 @@ enum {
         LINK_FLUSH_SIZE = 64 * 1024,
         LINK_READ_SIZE = 256 * 1024,
         LINK_OUTPUT_MAX = 8 * 1024 * 1024,
-        LINK_FDS_MAX = 256, /* received descriptors waiting for their frame */
+        LINK_FDS_MAX = 256, /* descriptors: received ones that wait for their frame; and those of frames that wait for the socket */
 };
 
 enum link_kind { LINK_STREAM, LINK_SEQPACKET, LINK_LOCAL };
