@@ -235,7 +235,7 @@ static int launch(struct child *c) {
         case ARBITER_CONCURRENCY_PROCESS:
                 return launch_process(c);
         case ARBITER_CONCURRENCY_THREAD:
-                return c->spawn->module ? launch_thread(c) : c->is_host ? launch_process(c) : launch_hosted_thread(c);
+                return c->spawn->module ? launch_thread(c) : launch_hosted_thread(c);
         case ARBITER_CONCURRENCY_INLINE:
                 return launch_inline(c, c->spawn->module, NULL);
         default:

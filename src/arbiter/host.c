@@ -13,16 +13,19 @@
 static int make_host(struct child *thread, struct child **ret) {
         _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
         arbiter_monitor *m = thread->set ? thread->set->monitor : NULL;
-        char name[QUALIFIED_NAME_SIZE + 8];
+        char name[QUALIFIED_NAME_SIZE + 16];
         struct child *host;
         int r;
 
         (void) snprintf(name, sizeof(name), "%s-host", m ? m->name : thread->name);
+        if (child_find(thread->arbiter, name)) /* the last one is not quite gone */
+                (void) snprintf(name, sizeof(name), "%s-host-%u", m ? m->name : thread->name, (unsigned) thread->age);
         if (!name_is_valid(name))
                 return -ENAMETOOLONG;
         r = spawn_instance(thread->spawn, NULL, NULL, &s);
         if (r < 0)
                 return r;
+        s->concurrency = ARBITER_CONCURRENCY_PROCESS;
         r = spawn_check(s, NULL);
         if (r < 0)
                 return r;

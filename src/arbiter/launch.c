@@ -262,7 +262,7 @@ static int start_program(struct child *c, const struct process_fds *fds, const s
                 struct exec_failure *failure) {
         arbiter_spawn *s = c->spawn;
         struct exec_context context = s->context;
-        char *host_argv[] = { s->process_name ? s->process_name : c->name, s->module_file, NULL };
+        char *host_argv[] = { s->process_name ? s->process_name : c->name, s->module_file, c->is_host ? (char *) "--threads" : NULL, NULL };
         char **argv = context.argv, *program_name = NULL;
         int r;
 
