@@ -342,7 +342,7 @@ static void on_silence_timer(arbiter_actor *a, struct actor_timer *t) {
         usec_t silence = c->plain ? c->watchdog_usec : c->spawn->silence_usec;
         usec_t now = now_usec(), due = t->node.key, last;
 
-        if (c->state != ARBITER_STATE_RUNNING || silence == 0)
+        if (c->state != ARBITER_STATE_RUNNING || silence == 0 || c->link_lost)
                 return;
         /* Judged only after what it had sent has been read; and never by a loop that was late itself. */
         if (c->peer && c->peer->link)
@@ -429,8 +429,8 @@ static void on_stop_timer(arbiter_actor *a, struct actor_timer *t) {
         struct child *c = CONTAINER_OF(t, struct child, stop_timer);
 
         if (c->stop_stage == CHILD_STOP_ASKED && c->process.pid > 0) {
-                if (c->link_lost)
-                        set_reason(c, ARBITER_REASON_NO_CONNECTION);
+                /* Unless it was asked to stop: then that it was told again changes nothing. */
+                set_reason(c, c->link_lost ? ARBITER_REASON_NO_CONNECTION : ARBITER_REASON_STOP_TIMEOUT);
                 signal_stage(c);
                 return;
         }
