@@ -114,12 +114,14 @@ struct arbiter_actor {
         /* peers */
         map *peers_by_aid;
         map *routes; /* target string -> struct route */
+        struct route *last_route; /* most senders repeat themselves */
         struct list_node peers, lru, dirty;
         size_t n_links, links_max;
         uint64_t granted_messages, granted_bytes; /* sums over links */
         sd_event_source *flush_source;
         unsigned batch_depth; /* inside a callback of the loop's that ends in actor_turn_end() */
         struct list_node futures; /* all that belong to it */
+        usec_t turn_usec;      /* actor_now() within such a callback; 0: not read yet */
         struct list_node ready;   /* resolved futures whose callbacks are to run */
         sd_event_source *ready_source;
 

@@ -211,10 +211,13 @@ static void dispatch_queued(arbiter_actor *a, struct queued *q) {
 void actor_turn_end(arbiter_actor *a) {
         if (a->batch_depth > 0)
                 return; /* of an outer one */
+        actor_ref(a);
         a->batch_depth++;
         futures_run_ready(a);
         a->batch_depth--;
         actor_flush(a);
+        a->turn_usec = 0;
+        actor_unref(a);
 }
 
 static int on_queue(sd_event_source *s, void *userdata);
@@ -412,10 +415,15 @@ static int on_frame(struct link *l, const struct envelope *e, const uint8_t *bod
         actor_enter(a, &previous);
         r = handle_message(a, p, m, e);
         actor_leave(a, previous);
+        /* An answer that its callback has read in place need not be copied. */
+        if (a->batch_depth == 1)
+                futures_run_ready(a);
         a->batch_depth--;
         if (m->n_ref > 1 && message_own(m) < 0)
                 r = -ENOMEM; /* somebody keeps what we cannot keep: the link's buffer must not be reused under them */
         arbiter_message_unref(m);
+        if (!link_is_open(l))
+                actor_turn_end(a); /* of a closed link's batch no end is told */
         actor_unref(a);
         return r == -ENOMEM || r == -EBADMSG || r == -EACCES ? r : 0;
 }

@@ -32,8 +32,10 @@ void actor_flush(arbiter_actor *a) {
 
         while ((p = LIST_FIRST(&a->dirty, struct peer, dirty))) {
                 list_remove(&p->dirty);
-                if (p->link)
-                        (void) link_flush(p->link); /* a broken link reports itself by "closed" */
+                if (!p->link)
+                        continue;
+                peer_touch(p);
+                (void) link_flush(p->link); /* a broken link reports itself by "closed" */
         }
 }
 
@@ -127,8 +129,7 @@ static int apply_policy(struct peer *p, const struct envelope *e, arbiter_messag
         }
 }
 
-int peer_send(struct peer *p, const struct envelope *e, arbiter_message *m, arbiter_future *f, const char *target) {
-        struct envelope copy = *e;
+int peer_send(struct peer *p, struct envelope *e, arbiter_message *m, arbiter_future *f, const char *target) {
         int r;
 
         if (p->state != PEER_OPEN || (is_credited(e) && p->waiting.n > 0)) {
@@ -138,13 +139,11 @@ int peer_send(struct peer *p, const struct envelope *e, arbiter_message *m, arbi
                 return r < 0 ? refuse(p->actor, p, e, f, r) : 0;
         }
 
-        r = link_out(p, &copy, m);
+        r = link_out(p, e, m);
         if (_likely_(r >= 0)) {
                 peer_mark_dirty(p);
-                if (!p->control)
-                        peer_touch(p);
                 if (f)
-                        call_sent(f, p, &copy);
+                        call_sent(f, p, e);
                 return 0;
         }
         if (r == -ENOBUFS && is_credited(e)) {

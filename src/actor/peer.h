@@ -65,10 +65,10 @@ void actor_flush(arbiter_actor *a);
 
 /* A sealed message with its envelope (kind, flags, id, deadline, command, chain) to a target (by name) or to one life
  * (id). With a future, the request's failure is its outcome and 0 is returned; a cast answers -ENOBUFS for overload, -ENOMEM. */
-int route_send(arbiter_actor *a, const char *target, const aid *id, const struct envelope *e, arbiter_message *m,
+int route_send(arbiter_actor *a, const char *target, const aid *id, struct envelope *e, arbiter_message *m,
                 arbiter_future *f);
 /* Straight to a peer that is known. */
-int peer_send(struct peer *p, const struct envelope *e, arbiter_message *m, arbiter_future *f, const char *target);
+int peer_send(struct peer *p, struct envelope *e, arbiter_message *m, arbiter_future *f, const char *target);
 /* Makes sure that there is a link to this life and puts the sent request f on its list (delegation). */
 int route_rehome(arbiter_actor *a, const aid *id, arbiter_future *f);
 /* What waited goes out, in order, as far as the credit goes. */

@@ -11,6 +11,8 @@ static void connect_route(struct route *r);
 
 static void route_free(struct route *r) {
         list_remove(&r->routes);
+        if (r->actor->last_route == r)
+                r->actor->last_route = NULL;
         map_remove_string(r->actor->routes, r->target);
         free(r->target);
         free(r);
@@ -128,11 +130,13 @@ static struct peer *known_peer(arbiter_actor *a, const char *target, const aid *
         if (a->control && streq(target, "arbiter"))
                 return a->control;
         r = map_get_string(a->routes, target);
+        if (r && r->peer)
+                a->last_route = r;
         return r ? r->peer : NULL;
 }
 
 /* The arbiter knows everybody. */
-static int arbiter_send_to(arbiter_actor *a, const char *target, const struct envelope *e, arbiter_message *m,
+static int arbiter_send_to(arbiter_actor *a, const char *target, struct envelope *e, arbiter_message *m,
                 arbiter_future *f) {
         struct peer *p = NULL;
         arbiter_outcome outcome = a->arbiter_ops->resolve(a, target, &p);
@@ -146,7 +150,7 @@ static int arbiter_send_to(arbiter_actor *a, const char *target, const struct en
         return 0;
 }
 
-static int send_self(arbiter_actor *a, const struct envelope *e, arbiter_message *m, arbiter_future *f) {
+static int send_self(arbiter_actor *a, struct envelope *e, arbiter_message *m, arbiter_future *f) {
         struct peer *p = peer_find(a, &a->aid);
         int r = p ? 0 : connect_self(a, &p);
 
@@ -158,13 +162,15 @@ static int send_self(arbiter_actor *a, const struct envelope *e, arbiter_message
         return 0;
 }
 
-int route_send(arbiter_actor *a, const char *target, const aid *id, const struct envelope *e, arbiter_message *m,
+int route_send(arbiter_actor *a, const char *target, const aid *id, struct envelope *e, arbiter_message *m,
                 arbiter_future *f) {
-        aid_string id_string = id ? aid_to_string(id) : (aid_string){};
+        aid_string id_string;
         struct route *route;
         struct peer *p;
         int r;
 
+        if (!id && a->last_route && streq(a->last_route->target, target))
+                return peer_send(a->last_route->peer, e, m, f, target);
         if (id ? aid_equal(id, &a->aid) : streq(target, a->name))
                 return send_self(a, e, m, f);
         if (!id && a->control && streq(target, "monitor"))
@@ -172,8 +178,10 @@ int route_send(arbiter_actor *a, const char *target, const aid *id, const struct
         p = known_peer(a, target, id);
         if (_likely_(p))
                 return peer_send(p, e, m, f, target);
-        if (id)
+        if (id) {
+                id_string = aid_to_string(id);
                 target = id_string.s;
+        }
         if (a->arbiter_ops)
                 return arbiter_send_to(a, target, e, m, f);
 

@@ -239,6 +239,11 @@ static int dispatch_user(struct link *l, struct link_batch *b) {
                 }
                 if (batch_is_full(b, size))
                         break;
+                if (_unlikely_(b->n % LINK_FLUSH_MESSAGES == 0 && l->events.batch_end)) {
+                        l->events.batch_end(l, l->userdata);
+                        if (l->closed)
+                                break;
+                }
         }
         return 0;
 }

@@ -39,6 +39,7 @@
 enum {
         LINK_BATCH_MESSAGES = 256,
         LINK_BATCH_USEC = 50,
+        LINK_FLUSH_MESSAGES = 32, /* what these were answered leaves, so that the other end works meanwhile */
         LINK_FLUSH_SIZE = 64 * 1024,
         LINK_READ_SIZE = 256 * 1024,
         LINK_OUTPUT_MAX = 8 * 1024 * 1024,
@@ -53,7 +54,7 @@ struct link_events {
         /* One whole frame, decoded and checked. Body and strings are borrowed for the call; the e->n_fds descriptors
          * are the callee's now. Negative: a violation by the peer; the link closes with that error. */
         int (*frame)(struct link *l, const struct envelope *e, const uint8_t *body, const int *fds, void *userdata);
-        /* A batch has been dispatched: flush what the handlers sent. May be NULL. */
+        /* A batch, or LINK_FLUSH_MESSAGES of it, has been dispatched: flush what the handlers sent. May be NULL. */
         void (*batch_end)(struct link *l, void *userdata);
         /* Credit has come after link_send() had answered -ENOBUFS. May be NULL. */
         void (*credit)(struct link *l, void *userdata);
