@@ -281,6 +281,7 @@ int daemon_reload(arbiter *a, char **ret_text, void *userdata) {
                 r = daemon_apply(d, new);
                 if (r < 0)
                         return log_error_errno(r, "The configuration cannot be applied: %m");
+                log_info("The configuration is reloaded%s.", failed ? ", but for what has errors" : "");
         }
         if (ret_text)
                 *ret_text = TAKE_PTR(d->complaints);
