@@ -126,6 +126,8 @@ static void init_defaults(arbiter_actor *a, const struct actor_options *o) {
         a->idle_timer = ACTOR_TIMER_INIT(on_idle_timer);
         list_init(&a->parameters);
         list_init(&a->extra);
+        list_init(&a->unlinkings);
+        list_init(&a->pending_exits);
         list_init(&a->queue);
         list_init(&a->free_incoming);
         list_init(&a->ready);
@@ -222,6 +224,8 @@ static void start_failed(arbiter_actor *a, int error, const char *text) {
 }
 
 static void now_running(arbiter_actor *a) {
+        if (a->control)
+                peer_grant_control(a->control);
         actor_set_state(a, ARBITER_STATE_RUNNING);
         a->started_usec = now_usec();
         on_notify_timer(a, &a->notify_timer);
@@ -354,9 +358,6 @@ static void on_welcome(arbiter_future *f, void *userdata) {
                 return;
         }
         a->control->fresh = true;
-        link_set_window(a->control->link, a->mailbox_messages / 8, a->mailbox_bytes / 8);
-        a->granted_messages += a->mailbox_messages / 8;
-        a->granted_bytes += a->mailbox_bytes / 8;
         (void) actor_start(a);
 }
 

@@ -45,6 +45,8 @@ enum {
         MAILBOX_MESSAGES_DEFAULT = 16384,
         MAILBOX_BYTES_DEFAULT = 16 * 1024 * 1024,
         LINKS_MAX_DEFAULT = 512,
+        LINKS_EXPECTED = 640,   /* as many may be made by others (the arbiter's quota) */
+        SHARE_BYTES_MIN = 1024, /* any frame without its body fits */
         REQUESTS_MAX = 1024,    /* quota: unanswered ones of one caller at the arbiter; elsewhere it is the mailbox's size */
         QUEUED_FDS_MAX = 256,   /* quota: descriptors of one caller that wait in a mailbox */
         WAITING_MESSAGES_MAX = 1024, /* per peer, while there is no link or no credit yet */
@@ -116,7 +118,7 @@ struct arbiter_actor {
         map *routes; /* target string -> struct route */
         struct route *last_route; /* most senders repeat themselves */
         struct list_node peers, lru, dirty;
-        size_t n_links, links_max;
+        size_t n_links, links_max, n_unserved; /* unserved: links without a share of the mailbox */
         uint64_t granted_messages, granted_bytes; /* sums over links */
         sd_event_source *flush_source;
         unsigned batch_depth; /* inside a callback of the loop's that ends in actor_turn_end() */
@@ -163,6 +165,7 @@ struct arbiter_actor {
         /* watches, links */
         map *watches; /* u64 -> struct watch */
         uint64_t watch_counter;
+        struct list_node unlinkings, pending_exits; /* of watch.c */
         arbiter_exit_handler_t exit_handler;
         void *exit_userdata;
 
@@ -255,10 +258,12 @@ void actor_dead_letter(arbiter_actor *a, const char *sender, const char *target,
                 arbiter_outcome outcome);
 
 /* watch.c */
+bool watch_exists(arbiter_actor *a, const aid *target);
 void watch_handle_down(arbiter_actor *a, arbiter_message *m);
 void watch_handle_exit(arbiter_actor *a, arbiter_message *m);
 /* The arbiter's own watches: it knows without a message. */
 void watch_deliver(arbiter_actor *a, const arbiter_down *down, const aid *target);
+void watch_deliver_later(arbiter_actor *a, const arbiter_down *down);
 void watch_done(arbiter_actor *a);
 
 /* thread-pool.c */

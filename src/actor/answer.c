@@ -16,6 +16,7 @@ static void incoming_release(struct incoming *i) {
         list_remove(&i->incoming);
         if (i->peer)
                 i->peer->n_incoming--;
+        i->from = arbiter_proxy_unref(i->from);
         if (a->exclusive == i) {
                 a->exclusive = NULL;
                 dispatch_wake(a);
@@ -51,6 +52,7 @@ int incoming_new(arbiter_actor *a, struct peer *p, arbiter_message *m, struct in
                 .sender = m->envelope.sender,
                 .sender_generation = m->envelope.sender_generation,
                 .wants_reply = m->envelope.kind == ENVELOPE_REQUEST,
+                .delegated = !aid_is_null(&m->envelope.sender) && !aid_equal(&m->envelope.sender, &p->aid),
                 .flags = m->envelope.flags & ENVELOPE_SYSTEM,
         };
         list_append(&p->incoming, &i->incoming);
@@ -71,10 +73,18 @@ void incoming_free_all(arbiter_actor *a) {
 }
 
 void incoming_detach(struct incoming *i) {
+        aid_string id;
+
         list_remove(&i->incoming);
-        if (i->peer)
+        if (i->peer) {
+                id = aid_to_string(&i->peer->aid);
                 i->peer->n_incoming--;
+                /* What waits for its turn can still say whom it is from. */
+                (void) arbiter_proxy_new(id.s, i->peer->name, i->peer->generation, &i->from);
+        }
         i->peer = NULL;
+        if (i->delegated)
+                return; /* its caller is somebody else, who still waits */
         i->cancelled = true;
         if (i->exclusive && i->actor->exclusive == i) {
                 i->actor->exclusive = NULL; /* nobody waits any more */
@@ -95,18 +105,17 @@ static int send_answer(struct incoming *i, enum envelope_kind kind, arbiter_outc
                 .body_size = m->envelope.body_size,
         };
         arbiter_actor *a = i->actor;
-        bool delegated = i->peer && !i->peer->control && !aid_equal(&i->sender, &i->peer->aid);
 
         i->answered = true;
         if (i->exclusive && a->exclusive == i) {
                 a->exclusive = NULL;
                 dispatch_wake(a);
         }
-        if (!i->peer || i->cancelled) {
+        if ((!i->peer && !i->delegated) || i->cancelled) {
                 a->statistics.reply_dropped++;
                 return 0;
         }
-        if (delegated)
+        if (i->delegated)
                 return route_send(a, NULL, &i->sender, &e, m, NULL);
         return peer_send(i->peer, &e, m, NULL, NULL);
 }
@@ -253,8 +262,12 @@ _public_ int arbiter_message_get_sender(arbiter_message *m, arbiter_proxy **ret)
         struct incoming *i = m->context;
         aid_string s;
 
-        if (!i || !i->peer)
+        if (!i || (!i->peer && !i->from))
                 return -ENODATA;
+        if (!i->peer) {
+                *ret = arbiter_proxy_ref(i->from);
+                return 0;
+        }
         s = aid_to_string(&i->peer->aid);
         return arbiter_proxy_new(s.s, i->peer->name, i->peer->generation, ret);
 }

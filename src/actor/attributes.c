@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "actor/actor.h"
+#include "actor/call.h"
 #include "actor/peer.h"
 #include "basic/fd.h"
 
@@ -127,7 +128,8 @@ _public_ int arbiter_actor_set_mailbox(arbiter_actor *a, uint64_t messages, uint
         if (bytes > 0)
                 a->mailbox_bytes = bytes;
         a->mailbox_policy = policy;
-        return 0;
+        /* It hands the policy to those that connect. */
+        return a->control ? actor_cast_arbiter(a, "mailbox", "y", (uint8_t) policy) : 0;
 }
 
 _public_ int arbiter_actor_get_statistics(arbiter_actor *a, arbiter_mailbox_statistics *ret) {

@@ -51,7 +51,7 @@ static int add_chain(arbiter_actor *a, struct envelope *e, uint8_t *chain) {
         return 0;
 }
 
-int call_register(arbiter_actor *a, arbiter_future *f, struct envelope *e, uint8_t *chain, usec_t timeout) {
+int call_register(arbiter_actor *a, arbiter_future *f, struct envelope *e, uint8_t *chain, usec_t timeout, bool inherit) {
         usec_t deadline;
         uint32_t slot;
         int r;
@@ -68,7 +68,7 @@ int call_register(arbiter_actor *a, arbiter_future *f, struct envelope *e, uint8
         deadline = timeout == UINT64_MAX ? UINT64_MAX :
                                            time_add(actor_now(a), timeout > 0 ? timeout : CALL_TIMEOUT_DEFAULT_USEC);
         /* A chained request inherits what is left to the one that it serves. */
-        if (a->current && !(e->flags & ENVELOPE_SYSTEM))
+        if (a->current && inherit)
                 deadline = MIN(deadline, a->current->message->envelope.deadline);
         f->deadline.fire = on_deadline;
         r = actor_timer_set(a, &f->deadline, deadline);
@@ -177,13 +177,21 @@ void calls_done(arbiter_actor *a) {
 
 /* The public functions. */
 
+/* What every actor answers past all that waits in its mailbox travels past it, too, and costs no credit. */
+static bool is_standard_system(const char *command) {
+        for (const arbiter_command *c = actor_standard_commands; c->name; c++)
+                if (*c->name == *command && streq(c->name, command))
+                        return c->flags & ARBITER_COMMAND_SYSTEM;
+        return false;
+}
+
 static int send_message(arbiter_actor *a, const char *target, const aid *id, const char *command, arbiter_message *m,
                 usec_t timeout, uint8_t flags, arbiter_future **ret) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         uint8_t chain[CHAIN_MAX * AID_SIZE];
         struct envelope e = {
                 .kind = ret ? ENVELOPE_REQUEST : ENVELOPE_CAST,
-                .flags = flags,
+                .flags = (uint8_t) (flags | (is_standard_system(command) ? ENVELOPE_SYSTEM : 0)),
                 .deadline = UINT64_MAX,
                 .command = command,
                 .body_size = m->envelope.body_size,
@@ -196,7 +204,7 @@ static int send_message(arbiter_actor *a, const char *target, const aid *id, con
                 r = future_new(a, &f);
                 if (r < 0)
                         return r;
-                r = call_register(a, f, &e, chain, timeout);
+                r = call_register(a, f, &e, chain, timeout, !(flags & ENVELOPE_SYSTEM));
                 if (r == -EDEADLK) {
                         future_fail(f, ARBITER_OUTCOME_DEADLOCK, "the chain of calls is longer than %d", CHAIN_MAX);
                         *ret = TAKE_PTR(f);

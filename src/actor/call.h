@@ -55,8 +55,9 @@ void future_resolve_proxy(arbiter_future *f, arbiter_proxy *proxy);
 /* Fires inside of library code, before the user's callbacks and at once: for the library's own continuations. */
 int future_then_now(arbiter_future *f, arbiter_future_callback_t callback, void *userdata);
 
-/* Registers the future as a request: gives e its id, deadline and chain. chain has room for CHAIN_MAX aids. */
-int call_register(arbiter_actor *a, arbiter_future *f, struct envelope *e, uint8_t *chain, usec_t timeout);
+/* Registers the future as a request: gives e its id, deadline and chain. chain has room for CHAIN_MAX aids. inherit: not
+ * beyond the deadline of the request that is being handled. */
+int call_register(arbiter_actor *a, arbiter_future *f, struct envelope *e, uint8_t *chain, usec_t timeout, bool inherit);
 /* It has left on this peer's link with this sequence. */
 void call_sent(arbiter_future *f, struct peer *p, const struct envelope *e);
 /* Gives back slot and timer. Called by future_resolve(). */
@@ -87,7 +88,9 @@ struct incoming {
         uint64_t id;
         aid sender;
         uint32_t sender_generation;
+        arbiter_proxy *from; /* who the peer was */
         bool wants_reply, answered, cancelled, exclusive;
+        bool delegated; /* the answer goes to the sender, who is not the peer */
         uint8_t flags;
 };
 

@@ -123,7 +123,8 @@ static void begin(arbiter_actor *a, struct incoming *i, enum link_lane lane, uin
                 i->answered = true; /* cancelled, or its caller is gone: never started */
                 return;
         }
-        if (deadline != UINT64_MAX && now_usec() > deadline) {
+        /* Not even in its last microsecond: that is when the caller may look at the page. */
+        if (deadline != UINT64_MAX && now_usec() >= deadline) {
                 a->statistics.expired++;
                 i->answered = true; /* the caller knows by itself, exactly */
                 actor_dead_letter(a, i->peer ? i->peer->name : "", a->name, i->message->envelope.command, i->id,
@@ -337,16 +338,28 @@ static int on_call(arbiter_actor *a, struct peer *p, arbiter_message *m, const s
         return enqueue(a, i, e->sequence, envelope_frame_size(e));
 }
 
-static void on_cancel(arbiter_actor *a, struct peer *p, uint64_t id) {
+static bool cancel_from(struct peer *p, uint64_t id, const aid *sender) {
+        arbiter_actor *a = p->actor;
+
         LIST_FOREACH(i, &p->incoming, struct incoming, incoming)
-                if (i->id == id && i->wants_reply) {
+                if (i->id == id && i->wants_reply && aid_equal(&i->sender, sender)) {
                         i->cancelled = true;
                         if (a->exclusive == i) {
                                 a->exclusive = NULL;
                                 dispatch_wake(a);
                         }
-                        return;
+                        return true;
                 }
+        return false;
+}
+
+static void on_cancel(arbiter_actor *a, struct peer *p, uint64_t id) {
+        if (cancel_from(p, id, &p->aid))
+                return;
+        /* Delegated to us: it came by another way. */
+        LIST_FOREACH(other, &a->peers, struct peer, peers)
+                if (other != p && cancel_from(other, id, &p->aid))
+                        return;
 }
 
 static int on_signal(arbiter_actor *a, struct peer *p, arbiter_message *m) {

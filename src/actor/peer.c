@@ -30,6 +30,8 @@ void peer_mark_dirty(struct peer *p) {
 void actor_flush(arbiter_actor *a) {
         struct peer *p;
 
+        if (_unlikely_(a->n_links > a->links_max || a->n_unserved > 0))
+                peers_close_idle(a, actor_now(a));
         while ((p = LIST_FIRST(&a->dirty, struct peer, dirty))) {
                 list_remove(&p->dirty);
                 if (!p->link)
@@ -53,6 +55,21 @@ void peer_touch(struct peer *p) {
                 (void) actor_timer_set(a, &a->idle_timer, p->last_used + LINK_IDLE_USEC);
 }
 
+static bool is_credited(const struct envelope *e) {
+        return (e->kind == ENVELOPE_REQUEST || e->kind == ENVELOPE_CAST) && !(e->flags & ENVELOPE_SYSTEM);
+}
+
+/* A frame that is larger than all that this link may ever have under way travels beside it, as a memfd. */
+static bool fits_share(struct peer *p, const struct envelope *e) {
+        uint64_t messages;
+
+        if (!is_credited(e))
+                return true;
+        if (p->share_bytes == 0) /* nothing has been sent yet: it is the whole window, or not granted yet */
+                link_get_credit(p->link, &messages, &p->share_bytes);
+        return p->share_bytes == 0 || envelope_frame_size(e) <= p->share_bytes;
+}
+
 static int link_out(struct peer *p, struct envelope *e, arbiter_message *m) {
         _cleanup_close_ int memfd = -EBADF;
         int fds[FRAME_FDS_MAX];
@@ -68,7 +85,7 @@ static int link_out(struct peer *p, struct envelope *e, arbiter_message *m) {
         e->command_length = (uint8_t) strlen(e->command);
         e->body_size = m ? m->envelope.body_size : 0;
         e->n_fds = m ? m->envelope.n_fds : 0;
-        if (_likely_(e->body_size <= BODY_INLINE_MAX))
+        if (_likely_(e->body_size <= BODY_INLINE_MAX && (e->body_size < SHARE_BYTES_MIN / 2 || fits_share(p, e))))
                 return link_send(p->link, e, m ? m->body : NULL, m ? m->fds : NULL);
 
         if (e->n_fds >= FRAME_FDS_MAX)
@@ -81,10 +98,6 @@ static int link_out(struct peer *p, struct envelope *e, arbiter_message *m) {
         fds[e->n_fds++] = memfd;
         e->flags |= ENVELOPE_MEMFD;
         return link_send(p->link, e, NULL, fds);
-}
-
-static bool is_credited(const struct envelope *e) {
-        return (e->kind == ENVELOPE_REQUEST || e->kind == ENVELOPE_CAST) && !(e->flags & ENVELOPE_SYSTEM);
 }
 
 static int refuse(arbiter_actor *a, struct peer *p, const struct envelope *e, arbiter_future *f, int error) {
@@ -189,17 +202,51 @@ struct peer *peer_find(arbiter_actor *a, const aid *id) {
         return map_get(a->peers_by_aid, id->c, AID_SIZE);
 }
 
-/* The link's share of the mailbox: a quarter of what is left, but something for everybody while there is any. */
+/* A share for one more link: a quarter of what is left when a small one is kept for each link that may still come. */
+static uint64_t share(uint64_t size, uint64_t granted, uint64_t least, size_t n_links) {
+        uint64_t left = size - MIN(granted, size), kept = least * (LINKS_EXPECTED - MIN(n_links, (size_t) LINKS_EXPECTED));
+
+        return MIN(left, least + (left > kept ? (left - kept) / 4 : 0));
+}
+
+/* The link's share of the mailbox. With none left, idle links are closed until there is (actor_flush()). */
 static void grant_window(struct peer *p) {
         arbiter_actor *a = p->actor;
-        uint64_t messages_left = a->mailbox_messages - MIN(a->granted_messages, a->mailbox_messages);
-        uint64_t bytes_left = a->mailbox_bytes - MIN(a->granted_bytes, a->mailbox_bytes);
 
-        p->window_messages = MIN(messages_left, MAX(messages_left / 4, (uint64_t) 16));
-        p->window_bytes = MIN(bytes_left, MAX(bytes_left / 4, (uint64_t) FRAME_SIZE_MAX));
+        p->window_messages = share(a->mailbox_messages, a->granted_messages, MAX(a->mailbox_messages / 4096, (uint64_t) 1), a->n_links);
+        p->window_bytes = share(a->mailbox_bytes, a->granted_bytes, MAX(a->mailbox_bytes / 4096, (uint64_t) SHARE_BYTES_MIN), a->n_links);
+        if (p->window_messages == 0 || p->window_bytes < SHARE_BYTES_MIN) {
+                p->window_messages = p->window_bytes = 0;
+                a->n_unserved++;
+                return;
+        }
         a->granted_messages += p->window_messages;
         a->granted_bytes += p->window_bytes;
         link_set_window(p->link, p->window_messages, p->window_bytes);
+}
+
+void peer_grant_control(struct peer *p) {
+        arbiter_actor *a = p->actor;
+
+        p->window_messages = MAX(a->mailbox_messages / 8, (uint64_t) 1);
+        p->window_bytes = MAX(a->mailbox_bytes / 8, (uint64_t) SHARE_BYTES_MIN);
+        a->granted_messages += p->window_messages;
+        a->granted_bytes += p->window_bytes;
+        link_set_window(p->link, p->window_messages, p->window_bytes);
+}
+
+/* A share has come back. */
+static void serve_unserved(arbiter_actor *a) {
+        LIST_FOREACH(p, &a->lru, struct peer, lru) {
+                if (a->n_unserved == 0)
+                        return;
+                if (p->window_messages > 0)
+                        continue;
+                a->n_unserved--;
+                grant_window(p);
+                if (p->window_messages == 0)
+                        return;
+        }
 }
 
 static void on_loss_timer(arbiter_actor *a, struct actor_timer *t);
@@ -256,6 +303,10 @@ static void drop_link(struct peer *p) {
                 a->n_links--;
                 a->granted_messages -= p->window_messages;
                 a->granted_bytes -= p->window_bytes;
+                if (p->window_messages == 0)
+                        a->n_unserved--;
+                else if (a->n_unserved > 0)
+                        serve_unserved(a);
         }
 }
 
@@ -317,6 +368,7 @@ int peer_handle_peer(arbiter_actor *a, arbiter_message *m) {
         uint64_t link_id;
         uint8_t side, policy;
         int socket_fd, page_fd, r;
+        struct waiting_room waiting;
         struct peer *p;
         aid id;
 
@@ -336,15 +388,22 @@ int peer_handle_peer(arbiter_actor *a, arbiter_message *m) {
         if (r < 0)
                 return r;
 
-        /* The same two may have had a link before that has just been closed by fin: the new one takes over. */
+        /* The same two may have had a link before that has just been closed by fin: the new one takes over, and what waits. */
+        room_init(&waiting);
         p = peer_find(a, &id);
-        if (p)
+        if (p) {
+                room_move(&p->waiting, &waiting);
                 peer_free(p, ARBITER_OUTCOME_NO_CONNECTION);
+        }
         r = peer_new(a, link, &id, name, generation, false, &p);
-        if (r < 0)
+        if (r < 0) {
+                room_fail(a, &waiting, ARBITER_OUTCOME_NO_CONNECTION, strerror(-r));
                 return r;
+        }
         p->link_id = link_id;
         p->policy = policy;
+        room_move(&waiting, &p->waiting);
+        peer_flush_waiting(p);
         return 0;
 }
 
@@ -362,14 +421,18 @@ static void peer_send_fin(struct peer *p) {
 
 /* Over the bound, the least recently used idle link goes; at rest, those that have been idle for a minute. */
 void peers_close_idle(arbiter_actor *a, usec_t now) {
-        size_t surplus = a->n_links > a->links_max ? a->n_links - a->links_max : 0;
+        size_t surplus = MAX(a->n_unserved, a->n_links > a->links_max ? a->n_links - a->links_max : 0);
 
         LIST_FOREACH(p, &a->lru, struct peer, lru) {
                 bool old = p->last_used + LINK_IDLE_USEC <= now;
 
                 if (surplus == 0 && !old)
                         return;
-                if (!peer_is_idle(p))
+                if (surplus > 0 && (p->state == PEER_FIN_SENT || p->state == PEER_FIN_ACKED)) {
+                        surplus--; /* on its way */
+                        continue;
+                }
+                if (!peer_is_idle(p) || p->window_messages == 0)
                         continue;
                 peer_send_fin(p);
                 if (surplus > 0)
@@ -418,7 +481,8 @@ void peer_handle_fin_refused(struct peer *p) {
 static void on_loss_timer(arbiter_actor *a, struct actor_timer *t) {
         struct peer *p = CONTAINER_OF(t, struct peer, loss_timer);
 
-        (void) actor_cast_arbiter(a, "unwatch", "s", aid_to_string(&p->aid).s);
+        if (!watch_exists(a, &p->aid))
+                (void) actor_cast_arbiter(a, "unwatch", "s", aid_to_string(&p->aid).s);
         (void) actor_cast_arbiter(a, "disconnect", "t", p->link_id);
         peer_free(p, ARBITER_OUTCOME_NO_CONNECTION);
 }
@@ -454,7 +518,7 @@ void peer_handle_closed(struct peer *p, int error) {
         }
         /* Dead, or only disconnected? What it had begun stays readable in the page until the arbiter has told. */
         p->state = PEER_LOST;
-        if (actor_cast_arbiter(a, "watch", "su", aid_to_string(&p->aid).s, p->generation) < 0 ||
+        if (actor_cast_arbiter(a, "lost", "su", aid_to_string(&p->aid).s, p->generation) < 0 ||
             actor_timer_set(a, &p->loss_timer, now_usec() + LINK_LOSS_GRACE_USEC) < 0)
                 peer_free(p, ARBITER_OUTCOME_NO_CONNECTION);
 }

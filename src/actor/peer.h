@@ -29,6 +29,7 @@ struct peer {
         uint64_t link_id;
         arbiter_mailbox_policy policy;           /* the other end's */
         uint64_t window_messages, window_bytes;  /* what we granted */
+        uint64_t share_bytes;                    /* what we were granted at first */
         usec_t last_used;
         struct list_node calls;    /* struct arbiter_future: requests we sent and wait for */
         struct list_node incoming; /* requests we received and have not answered */
@@ -58,6 +59,8 @@ int peer_new(arbiter_actor *a, struct link *link, const aid *id, const char *nam
 /* Lets go of everything; calls still pending end with this outcome unless they are settled before. */
 struct peer *peer_free(struct peer *p, arbiter_outcome outcome);
 struct peer *peer_find(arbiter_actor *a, const aid *id);
+/* The arbiter's share of the mailbox. */
+void peer_grant_control(struct peer *p);
 void peer_touch(struct peer *p);
 /* To be written at the end of this turn. */
 void peer_mark_dirty(struct peer *p);

@@ -91,7 +91,7 @@ static void connect_route(struct route *r) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         int q;
 
-        q = actor_request_arbiter(r->actor, &f, "connect", CALL_TIMEOUT_DEFAULT_USEC, "s", r->target);
+        q = actor_request_arbiter(r->actor, &f, "connect", UINT64_MAX, "s", r->target);
         if (q >= 0)
                 q = future_then_now(f, on_connected, r);
         if (q < 0)
@@ -116,6 +116,7 @@ static int connect_self(arbiter_actor *a, struct peer **ret) {
                 peer_free(other, ARBITER_OUTCOME_NO_CONNECTION);
                 return r;
         }
+        p->policy = a->mailbox_policy;
         list_remove(&p->lru); /* costs nothing: never closed for being idle */
         list_remove(&other->lru);
         *ret = p;

@@ -23,7 +23,9 @@ struct pending_down {
         uint32_t generation;
         arbiter_reason reason;
         int status;
-        bool exit; /* for a link, not for a watch */
+        struct list_node exits; /* in actor->pending_exits */
+        bool exit;              /* for a link, not for a watch */
+        bool unlinked;          /* since it came */
         struct actor_timer timer;
 };
 
@@ -35,6 +37,10 @@ static struct watch *find_watch(arbiter_actor *a, const aid *target) {
                 if (aid_equal(&w->target, target))
                         return w;
         return NULL;
+}
+
+bool watch_exists(arbiter_actor *a, const aid *target) {
+        return find_watch(a, target);
 }
 
 static int ask(arbiter_actor *a, const char *command, const aid *target, uint32_t generation) {
@@ -107,12 +113,19 @@ _public_ int arbiter_actor_watch(arbiter_actor *a, const arbiter_proxy *p, arbit
         return 0;
 }
 
+/* The library itself waits for the same news (peer_handle_closed()). */
+static bool is_lost(arbiter_actor *a, const aid *target) {
+        struct peer *p = peer_find(a, target);
+
+        return p && p->state == PEER_LOST;
+}
+
 _public_ int arbiter_actor_unwatch(arbiter_actor *a, uint64_t watch) {
         struct watch *w = map_remove_u64(a->watches, watch);
 
         if (!w)
                 return -ENOENT;
-        if (!find_watch(a, &w->target))
+        if (!find_watch(a, &w->target) && !is_lost(a, &w->target))
                 (void) ask(a, "unwatch", &w->target, w->generation);
         free(w);
         return 0;
@@ -126,12 +139,56 @@ _public_ int arbiter_actor_link(arbiter_actor *a, const arbiter_proxy *p) {
         return ask(a, "link", &id, arbiter_proxy_get_generation(p));
 }
 
+/* An exit may be on its way to us already. What comes before the arbiter's answer is of the link that we have given up. */
+struct unlinking {
+        struct list_node unlinkings;
+        aid target;
+};
+
+static void on_unlinked(arbiter_future *f, void *userdata) {
+        struct unlinking *u = userdata;
+
+        list_remove(&u->unlinkings);
+        free(u);
+}
+
+static int unlink_until_answered(arbiter_actor *a, const aid *target, uint32_t generation) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        struct unlinking *u;
+        int r;
+
+        r = actor_request_arbiter(a, &f, "unlink", UINT64_MAX, "su", aid_to_string(target).s, generation);
+        if (r < 0)
+                return r;
+        u = calloc(1, sizeof(*u));
+        if (!u)
+                return -ENOMEM;
+        u->target = *target;
+        LIST_FOREACH(p, &a->pending_exits, struct pending_down, exits)
+                if (aid_equal(&p->target, target))
+                        p->unlinked = true;
+        list_append(&a->unlinkings, &u->unlinkings);
+        r = future_then_now(f, on_unlinked, u);
+        if (r < 0)
+                on_unlinked(f, u);
+        return r;
+}
+
+static bool is_unlinking(arbiter_actor *a, const aid *target) {
+        LIST_FOREACH(u, &a->unlinkings, struct unlinking, unlinkings)
+                if (aid_equal(&u->target, target))
+                        return true;
+        return false;
+}
+
 _public_ int arbiter_actor_unlink(arbiter_actor *a, const arbiter_proxy *p) {
         aid id;
 
         if (!a || !p || aid_parse(arbiter_proxy_get_aid(p), &id) < 0)
                 return -EINVAL;
-        return ask(a, "unlink", &id, arbiter_proxy_get_generation(p));
+        if (a->arbiter_ops)
+                return ask(a, "unlink", &id, arbiter_proxy_get_generation(p));
+        return unlink_until_answered(a, &id, arbiter_proxy_get_generation(p));
 }
 
 _public_ int arbiter_actor_trap_exit(arbiter_actor *a, arbiter_exit_handler_t handler, void *userdata) {
@@ -182,8 +239,11 @@ static void deliver(arbiter_actor *a, void *userdata) {
                 .status = p->status,
         };
 
-        if (p->exit)
-                deliver_exit(a, &d);
+        if (p->exit) {
+                list_remove(&p->exits);
+                if (!p->unlinked)
+                        deliver_exit(a, &d);
+        }
         else
                 watch_deliver(a, &d, &p->target);
         free(p);
@@ -191,6 +251,22 @@ static void deliver(arbiter_actor *a, void *userdata) {
 
 static void on_noproc(arbiter_actor *a, struct actor_timer *t) {
         deliver(a, CONTAINER_OF(t, struct pending_down, timer));
+}
+
+/* Behind all mail of the dead that waits: where there is no message, the arbiter itself. */
+void watch_deliver_later(arbiter_actor *a, const arbiter_down *down) {
+        struct pending_down *p = calloc(1, sizeof(*p));
+
+        if (!p || aid_parse(down->aid, &p->target) < 0) {
+                free(p);
+                return;
+        }
+        (void) snprintf(p->name, sizeof(p->name), "%s", down->name);
+        p->generation = down->generation;
+        p->reason = down->reason;
+        p->status = down->status;
+        if (dispatch_barrier(a, deliver, p) < 0)
+                deliver(a, p); /* out of memory: early is better than never */
 }
 
 static struct pending_down *parse(arbiter_message *m, bool exit) {
@@ -226,6 +302,10 @@ static void handle(arbiter_actor *a, arbiter_message *m, bool exit) {
         p = peer_find(a, &d->target);
         if (p)
                 peer_died(p, d->reason, d->status);
+        if (exit) {
+                d->unlinked = is_unlinking(a, &d->target);
+                list_append(&a->pending_exits, &d->exits);
+        }
         if (dispatch_barrier(a, deliver, d) < 0)
                 deliver(a, d); /* out of memory: early is better than never */
 }

@@ -21,7 +21,7 @@ static arbiter_outcome resolve(arbiter_actor *actor, const char *target, struct 
         struct child *c = child_find(arbiter_of(actor), target);
 
         if (!c)
-                return ARBITER_OUTCOME_NOPROC;
+                return broker_is_restarting(arbiter_of(actor), target) ? ARBITER_OUTCOME_RESTARTING : ARBITER_OUTCOME_NOPROC;
         if (c->plain && plain_ensure_stub(c) < 0)
                 return ARBITER_OUTCOME_OVERLOAD;
         /* Its own inline actors take mail before their welcome is through: it is all one queue. */

@@ -75,7 +75,7 @@ static int pair_new(struct child *x, struct child *y, struct pair **ret) {
 
 static int tell(struct child *c, struct child *other, const struct pair *p, uint8_t side, int socket_fd, int page_fd) {
         return actor_signal_peer(c->peer, ENVELOPE_SYSTEM, "peer", "ssutyyhh", other->aid_string.s, other->name, other->generation,
-                        p->link_id, side, (uint8_t) (other->spawn ? other->spawn->mailbox_policy : ARBITER_MAILBOX_REJECT),
+                        p->link_id, side, (uint8_t) (other->peer ? other->peer->policy : ARBITER_MAILBOX_REJECT),
                         socket_fd, page_fd);
 }
 
@@ -97,6 +97,8 @@ static int make_local(struct child *x, struct child *y, const struct pair *pair)
                 return r;
         }
         px->link_id = py->link_id = pair->link_id;
+        px->policy = y->peer->policy;
+        py->policy = x->peer->policy;
         return 0;
 }
 
@@ -148,7 +150,7 @@ static int park(struct child *target, arbiter_message *m) {
 }
 
 /* Is there a name that has no life just now, but will have? */
-static bool is_restarting(arbiter *a, const char *name) {
+bool broker_is_restarting(arbiter *a, const char *name) {
         const char *dot = strchr(name, '.');
         supervise_slot_info slot;
 
@@ -194,7 +196,7 @@ static int connect_target(struct child *caller, const char *name, arbiter_messag
         struct child *target = child_find(a, name);
 
         if (!target)
-                return is_restarting(a, name) ? refuse(m, ARBITER_OUTCOME_RESTARTING, "'%s' is between two lives", name) :
+                return broker_is_restarting(a, name) ? refuse(m, ARBITER_OUTCOME_RESTARTING, "'%s' is between two lives", name) :
                                                 refuse(m, ARBITER_OUTCOME_NOPROC, "no actor '%s'", name);
         if (!is_allowed(caller, target->name))
                 return refuse(m, ARBITER_OUTCOME_DENIED, "Allow= does not let it connect to '%s'", name);

@@ -29,15 +29,27 @@ bool child_is_mailbox(const struct child *c) {
 
 bool child_aid_is_fresh(arbiter *a, const aid *id) {
         for (uint32_t i = 0; i < a->n_dead_aids; i++)
-                if (aid_equal(&a->dead_aids[i], id))
+                if (aid_equal(&a->dead_aids[i].id, id))
                         return false;
         return !map_get(a->by_aid, id->c, AID_SIZE);
 }
 
-static void bury_aid(arbiter *a, const aid *id) {
+arbiter_reason child_how_ended(arbiter *a, const aid *id, int *ret_status) {
+        for (uint32_t i = 0; i < a->n_dead_aids; i++)
+                if (aid_equal(&a->dead_aids[i].id, id)) {
+                        *ret_status = a->dead_aids[i].status;
+                        return a->dead_aids[i].reason;
+                }
+        *ret_status = 0;
+        return ARBITER_REASON_NOPROC;
+}
+
+static void bury_aid(arbiter *a, const aid *id, arbiter_reason reason, int status) {
+        struct dead_aid dead = { .id = *id, .reason = reason, .status = status };
+
         if (a->n_dead_aids == a->dead_aids_allocated && a->dead_aids_allocated < DEAD_AIDS_MAX) {
                 uint32_t n = MAX(64U, a->dead_aids_allocated * 2);
-                aid *p = reallocarray(a->dead_aids, n, sizeof(*p));
+                struct dead_aid *p = reallocarray(a->dead_aids, n, sizeof(*p));
 
                 if (p) {
                         a->dead_aids = p;
@@ -45,13 +57,13 @@ static void bury_aid(arbiter *a, const aid *id) {
                 }
         }
         if (a->n_dead_aids < a->dead_aids_allocated) {
-                a->dead_aids[a->n_dead_aids++] = *id;
+                a->dead_aids[a->n_dead_aids++] = dead;
                 return;
         }
         if (a->n_dead_aids == 0)
                 return;
         a->next_dead_aid %= a->n_dead_aids;
-        a->dead_aids[a->next_dead_aid++] = *id;
+        a->dead_aids[a->next_dead_aid++] = dead;
 }
 
 /* What is remembered of names without a life is bounded: all of it goes when there is too much. */
@@ -567,7 +579,7 @@ void child_end(struct child *c, arbiter_reason reason, int status) {
         log_death(c, reason, status);
 
         unregister_child(c); /* the name is free before anybody hears of it */
-        bury_aid(c->arbiter, &c->aid);
+        bury_aid(c->arbiter, &c->aid, reason, status);
         remember_death(c, reason, status);
         if (set && set->slots[c->slot].child == c)
                 set->slots[c->slot].child = NULL;

@@ -188,6 +188,7 @@ enum { SYSTEM = ARBITER_COMMAND_SYSTEM };
 const arbiter_command arbiter_commands[] = {
         ARBITER_COMMAND("hello", "usua(ssssst)", "version token pid commands", NULL, NULL, handshake_hello, SYSTEM),
         ARBITER_COMMAND("notify", "ytt", "state queued dead_letters", "", "", handshake_notify, SYSTEM),
+        ARBITER_COMMAND("mailbox", "y", "policy", "", "", handshake_mailbox, SYSTEM),
         ARBITER_COMMAND("failed", "is", "errno text", "", "", handshake_failed, SYSTEM),
         ARBITER_COMMAND("closed", "i", "exit_code", "", "", handshake_closed, SYSTEM),
         ARBITER_COMMAND("exiting", "u", "reason", "", "", handshake_exiting, SYSTEM),
@@ -195,6 +196,7 @@ const arbiter_command arbiter_commands[] = {
         ARBITER_COMMAND("connect", "s", "target", "ssut", "aid name generation link", broker_connect, SYSTEM),
         ARBITER_COMMAND("disconnect", "t", "link", "", "", broker_disconnect, SYSTEM),
         ARBITER_COMMAND("watch", "su", "aid generation", "", "", relations_watch, SYSTEM),
+        ARBITER_COMMAND("lost", "su", "aid generation", "", "", relations_lost, SYSTEM),
         ARBITER_COMMAND("unwatch", "s", "aid", "", "", relations_unwatch, SYSTEM),
         ARBITER_COMMAND("link", "su", "aid generation", "", "", relations_link, SYSTEM),
         ARBITER_COMMAND("unlink", "su", "aid generation", "", "", relations_unlink, SYSTEM),

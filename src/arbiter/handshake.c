@@ -285,6 +285,22 @@ static void copy_printable(char *text, size_t size, const char *s) {
         text[n] = 0;
 }
 
+/* Its start hook has chosen another policy than its spawn. */
+int handshake_mailbox(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        struct child *c = caller_child(m);
+        uint8_t policy;
+        int r;
+
+        if (!c || !c->peer)
+                return 0;
+        r = arbiter_message_read(m, "y", &policy);
+        if (r < 0)
+                return r;
+        if (policy <= ARBITER_MAILBOX_BLOCK)
+                c->peer->policy = policy;
+        return 0;
+}
+
 int handshake_failed(arbiter_actor *a, arbiter_message *m, void *userdata) {
         struct child *c = caller_child(m);
         char text[FAILURE_TEXT_MAX];

@@ -218,6 +218,12 @@ struct arbiter_monitor {
         struct list_node settled; /* struct waiter: scale, restart */
 };
 
+struct dead_aid {
+        aid id;
+        arbiter_reason reason;
+        int status;
+};
+
 struct arbiter {
         unsigned n_ref;
         sd_event *event;
@@ -257,7 +263,7 @@ struct arbiter {
 
         bool started, running;
         usec_t resumed_usec; /* when this loop was last found to have been held up */
-        aid *dead_aids;      /* a ring: none of them is had again on request */
+        struct dead_aid *dead_aids;      /* a ring: none of them is had again on request */
         uint32_t n_dead_aids, dead_aids_allocated, next_dead_aid;
         int exit_code;
         usec_t started_usec;
@@ -300,6 +306,8 @@ void child_free(struct child *c);
 void child_heard(struct child *c);
 bool child_is_mailbox(const struct child *c);
 /* Nobody has it, nor has had it lately: who asks for an aid must not inherit another one's callers. */
+/* How that life ended, if it is remembered; else noproc. */
+arbiter_reason child_how_ended(arbiter *a, const aid *id, int *ret_status);
 bool child_aid_is_fresh(arbiter *a, const aid *id);
 struct child *child_find(arbiter *a, const char *name_or_aid);
 void child_set_state(struct child *c, arbiter_state state);
@@ -360,6 +368,7 @@ int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, arbi
 /* handshake.c */
 int handshake_hello(arbiter_actor *a, arbiter_message *m, void *userdata);
 int handshake_notify(arbiter_actor *a, arbiter_message *m, void *userdata);
+int handshake_mailbox(arbiter_actor *a, arbiter_message *m, void *userdata);
 int handshake_failed(arbiter_actor *a, arbiter_message *m, void *userdata);
 int handshake_closed(arbiter_actor *a, arbiter_message *m, void *userdata);
 int handshake_exiting(arbiter_actor *a, arbiter_message *m, void *userdata);
@@ -370,6 +379,7 @@ void commands_table_free(void *p);
 void commands_table_unref(arbiter *a, struct commands_table *t);
 
 /* broker.c */
+bool broker_is_restarting(arbiter *a, const char *name);
 int broker_connect(arbiter_actor *a, arbiter_message *m, void *userdata);
 int broker_disconnect(arbiter_actor *a, arbiter_message *m, void *userdata);
 void broker_unpark(struct child *c, arbiter_outcome outcome);
@@ -377,6 +387,7 @@ void broker_child_gone(struct child *c);
 
 /* relations.c */
 int relations_watch(arbiter_actor *a, arbiter_message *m, void *userdata);
+int relations_lost(arbiter_actor *a, arbiter_message *m, void *userdata);
 int relations_unwatch(arbiter_actor *a, arbiter_message *m, void *userdata);
 int relations_link(arbiter_actor *a, arbiter_message *m, void *userdata);
 int relations_unlink(arbiter_actor *a, arbiter_message *m, void *userdata);

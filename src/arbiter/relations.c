@@ -35,13 +35,12 @@ static void tell(arbiter *a, struct child *owner, bool link, const char *id, con
                 .reason = reason,
                 .status = status,
         };
-        aid target;
 
         if (owner) {
                 if (owner->peer)
                         (void) notify(owner, link ? "exit" : "down", id, name, generation, reason, status);
-        } else if (!link && aid_parse(id, &target) >= 0)
-                watch_deliver(a->actor, &down, &target);
+        } else if (!link)
+                watch_deliver_later(a->actor, &down);
 }
 
 int relations_add(arbiter *a, struct child *owner, const aid *id, bool link) {
@@ -138,6 +137,29 @@ static int change(arbiter_message *m, bool link, bool add, const char *signature
                 return 0;
         }
         return relations_add(c->arbiter, c, &id, link);
+}
+
+/* The caller's link to it was lost: tells how it has ended, or when it does. Unlike a watch, which a dead life answers noproc. */
+int relations_lost(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        struct child *c = caller_child(m);
+        uint32_t generation;
+        arbiter_reason reason;
+        const char *s;
+        int status, r;
+        aid id;
+
+        if (!c)
+                return -ESRCH;
+        r = arbiter_message_read(m, "su", &s, &generation);
+        if (r >= 0)
+                r = aid_parse(s, &id);
+        if (r < 0)
+                return r;
+        if (map_get(c->arbiter->by_aid, id.c, AID_SIZE))
+                return relations_add(c->arbiter, c, &id, false);
+        reason = child_how_ended(c->arbiter, &id, &status);
+        tell(c->arbiter, c, false, s, "", generation, reason, status);
+        return 0;
 }
 
 int relations_watch(arbiter_actor *a, arbiter_message *m, void *userdata) {
