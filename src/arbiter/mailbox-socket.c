@@ -188,10 +188,8 @@ static int on_accept(sd_event_source *source, int fd, uint32_t events, void *use
 
         if (connection < 0)
                 return 0;
-        if (a->n_strangers >= STRANGERS_MAX) {
-                close_fd(connection); /* the oldest leave by their timer */
-                return 0;
-        }
+        if (a->n_strangers >= STRANGERS_MAX) /* the oldest has had its chance */
+                stranger_free(LIST_FIRST(&a->strangers, struct stranger, strangers));
         (void) stranger_new(a, connection);
         return 0;
 }

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The well-known socket: actors that somebody else starts, and strangers who would like to be one. */
+
+#include <sys/un.h>
+
+#include "arbiter/internal.h"
+#include "test-hostile-util.h"
+
+static int on_square(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        int64_t n;
+        int r = arbiter_message_read(m, "x", &n);
+
+        return r < 0 ? r : arbiter_message_reply(m, "x", n * n);
+}
+
+static const arbiter_command commands[] = {
+        ARBITER_COMMAND("square", "x", "n", "x", "result", on_square, 0),
+        ARBITER_COMMANDS_END,
+};
+static const arbiter_module squares = { ARBITER_MODULE_HEAD, .name = "squares", .commands = commands };
+
+struct fixture {
+        arbiter *a;
+        char directory[64], socket[96], token_file[96];
+        unsigned n_refused;
+};
+
+static void on_log(const arbiter_log_entry *e, void *userdata) {
+        struct fixture *f = userdata;
+
+        if (e->event && strcmp(e->event, "refused") == 0)
+                f->n_refused++;
+}
+
+static int setup(void **state) {
+        struct fixture *f = calloc(1, sizeof(*f));
+
+        assert_non_null(f);
+        strcpy(f->directory, "/tmp/test-mailbox-XXXXXX");
+        assert_non_null(mkdtemp(f->directory));
+        (void) snprintf(f->socket, sizeof(f->socket), "%s/mailbox", f->directory);
+        (void) snprintf(f->token_file, sizeof(f->token_file), "%s/token", f->directory);
+        assert_ok(arbiter_new(NULL, NULL, &f->a));
+        assert_ok(arbiter_set_log_handler(f->a, on_log, f));
+        assert_ok(arbiter_set_runtime_directory(f->a, f->directory));
+        assert_ok(arbiter_start(f->a));
+        *state = f;
+        return 0;
+}
+
+static int teardown(void **state) {
+        struct fixture *f = *state;
+
+        assert_ok(arbiter_stop(f->a, 0));
+        assert_int_equal(arbiter_run(f->a, false), 0);
+        arbiter_unref(f->a);
+        (void) unlink(f->token_file);
+        assert_int_equal(access(f->socket, F_OK), -1); /* nothing is left behind */
+        assert_int_equal(rmdir(f->directory), 0);
+        free(f);
+        return 0;
+}
+
+static arbiter_future *expect_named(struct fixture *f, const char *name, uint64_t start_timeout) {
+        arbiter_spawn *s = NULL;
+        arbiter_future *future = NULL;
+        char *token = NULL;
+        int fd;
+
+        assert_ok(arbiter_spawn_new(f->a, name, &s));
+        assert_ok(arbiter_spawn_set_timeouts(s, 0, start_timeout, 0, 0));
+        assert_ok(arbiter_spawn_expect(s, &token, &future));
+        assert_int_equal(strlen(token), 64);
+        fd = open(f->token_file, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0600);
+        assert_true(fd >= 0);
+        assert_ok(write_all(fd, token, 64));
+        close(fd);
+        free(token);
+        arbiter_spawn_unref(s);
+        return future;
+}
+
+/* As another program would: only the environment tells it. */
+static pid_t start_actor(struct fixture *f) {
+        pid_t pid = fork();
+
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                setenv("ARBITER_MAILBOX_SOCKET", f->socket, 1);
+                setenv("ARBITER_TOKEN_FILE", f->token_file, 1);
+                _exit(arbiter_actor_main(&squares) == 0 ? 0 : 1);
+        }
+        return pid;
+}
+
+static void assert_squares(struct fixture *f, const char *name) {
+        arbiter_message *reply = NULL;
+        int64_t n = 0;
+
+        assert_ok(arbiter_call(arbiter_get_actor(f->a), &reply, name, "square", 0, "x", (int64_t) 12));
+        assert_int_equal(arbiter_message_read(reply, "x", &n), 1);
+        assert_int_equal(n, 144);
+        arbiter_message_unref(reply);
+}
+
+static void run_expected(struct fixture *f, bool old_identity) {
+        arbiter_future *future = expect_named(f, "guest", 0);
+        pid_t pid, again;
+        int status;
+
+        f->a->old_identity = old_identity;
+        pid = start_actor(f);
+        assert_ok(arbiter_future_wait(future, 0));
+        assert_int_equal(arbiter_future_get_outcome(future), ARBITER_OUTCOME_REPLY);
+        arbiter_future_unref(future);
+        assert_squares(f, "guest");
+        assert_int_equal(child_find(f->a, "guest")->process.pid, pid);
+
+        /* A used token opens nothing, and does not disturb whom it belonged to. */
+        again = start_actor(f);
+        while (f->n_refused == 0)
+                assert_ok(sd_event_run(arbiter_get_event(f->a), UINT64_MAX));
+        assert_int_equal(waitpid(again, &status, 0), again);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1); /* it was never one, and leaves */
+        assert_squares(f, "guest");
+}
+
+static void test_expected(void **state) {
+        run_expected(*state, false);
+}
+
+static void test_expected_old_kernel(void **state) {
+        run_expected(*state, true);
+}
+
+static void test_never_comes(void **state) {
+        struct fixture *f = *state;
+        arbiter_future *future = expect_named(f, "late", 100 * 1000);
+        int status;
+
+        assert_ok(arbiter_future_wait(future, 0));
+        assert_int_equal(arbiter_future_get_outcome(future), ARBITER_OUTCOME_CALLEE_DIED);
+        assert_int_equal(arbiter_future_get_reason(future, &status), ARBITER_REASON_START_TIMEOUT);
+        arbiter_future_unref(future);
+        assert_null(child_find(f->a, "late"));
+}
+
+static void on_down(arbiter_actor *a, const arbiter_down *down, void *userdata) {
+        *(arbiter_reason *) userdata = down->reason;
+}
+
+static void test_death_is_seen(void **state) {
+        struct fixture *f = *state;
+        arbiter_future *future = expect_named(f, "guest", 0);
+        arbiter_reason reason = ARBITER_REASON_NORMAL;
+        arbiter_proxy *p = NULL;
+        pid_t pid = start_actor(f);
+
+        assert_ok(arbiter_future_wait(future, 0));
+        assert_ok(arbiter_future_get_proxy(future, &p));
+        assert_ok(arbiter_actor_watch(arbiter_get_actor(f->a), p, on_down, &reason, NULL));
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        while (reason == ARBITER_REASON_NORMAL)
+                assert_ok(sd_event_run(arbiter_get_event(f->a), UINT64_MAX));
+        assert_int_equal(reason, ARBITER_REASON_SIGNAL);
+        arbiter_proxy_unref(p);
+        arbiter_future_unref(future);
+}
+
+static int connect_socket(struct fixture *f) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+        assert_true(fd >= 0);
+        strcpy(address.sun_path, f->socket);
+        assert_int_equal(connect(fd, (struct sockaddr *) &address, sizeof(address)), 0);
+        return fd;
+}
+
+/* The arbiter hangs up, and says why. */
+static void assert_refused(struct fixture *f, int fd) {
+        unsigned before = f->n_refused;
+        struct pollfd p = { .fd = fd, .events = POLLIN };
+
+        while (poll(&p, 1, 0) == 0)
+                assert_ok(sd_event_run(arbiter_get_event(f->a), 10 * 1000));
+        assert_true(p.revents & (POLLHUP | POLLIN));
+        assert_true(f->n_refused >= before);
+        close(fd);
+}
+
+static void send_hello(int fd, const char *token) {
+        static struct raw r;
+        arbiter_message *m = raw_message("usu", (uint32_t) ENVELOPE_VERSION, token, (uint32_t) getpid());
+
+        memset(&r, 0, sizeof(r));
+        r.fd = fd;
+        raw_send(&r, ENVELOPE_REQUEST, ENVELOPE_SYSTEM, "hello", m);
+}
+
+static void test_strangers(void **state) {
+        struct fixture *f = *state;
+        arbiter_future *future = expect_named(f, "guest", 0);
+        uint8_t garbage[256];
+        uint32_t huge[16] = { 0xfffffff8 };
+        int fd;
+
+        fd = connect_socket(f);
+        send_hello(fd, "");
+        assert_refused(f, fd);
+
+        fd = connect_socket(f);
+        send_hello(fd, "0000000000000000000000000000000000000000000000000000000000000000");
+        assert_refused(f, fd);
+
+        fd = connect_socket(f);
+        send_hello(fd, "short");
+        assert_refused(f, fd);
+
+        memset(garbage, 0xa5, sizeof(garbage));
+        fd = connect_socket(f);
+        assert_int_equal(send(fd, garbage, sizeof(garbage), 0), sizeof(garbage));
+        assert_refused(f, fd);
+
+        fd = connect_socket(f);
+        assert_int_equal(send(fd, huge, sizeof(huge), 0), sizeof(huge));
+        assert_refused(f, fd);
+
+        fd = connect_socket(f);
+        assert_int_equal(send(fd, huge, 7, 0), 7); /* half a message */
+        assert_refused(f, fd);
+        assert_true(f->n_refused >= 3);
+
+        /* None of them has used up the token. */
+        (void) start_actor(f);
+        assert_ok(arbiter_future_wait(future, 0));
+        assert_int_equal(arbiter_future_get_outcome(future), ARBITER_OUTCOME_REPLY);
+        arbiter_future_unref(future);
+        assert_squares(f, "guest");
+}
+
+static void test_silent_strangers(void **state) {
+        struct fixture *f = *state;
+        arbiter_future *future = expect_named(f, "guest", 0);
+        int fds[2 * STRANGERS_MAX];
+
+        for (unsigned i = 0; i < ELEMENTSOF(fds); i++) {
+                fds[i] = connect_socket(f);
+                assert_ok(sd_event_run(arbiter_get_event(f->a), 0));
+        }
+        assert_true(f->a->n_strangers <= STRANGERS_MAX);
+        /* The door is not blocked by those who stand in it. */
+        (void) start_actor(f);
+        assert_ok(arbiter_future_wait(future, 0));
+        assert_int_equal(arbiter_future_get_outcome(future), ARBITER_OUTCOME_REPLY);
+        arbiter_future_unref(future);
+        for (unsigned i = 0; i < ELEMENTSOF(fds); i++)
+                close(fds[i]);
+}
+
+static void test_refused_settings(void **state) {
+        struct fixture *f = *state;
+        arbiter_spawn *s = NULL;
+        char *token = NULL;
+
+        assert_ok(arbiter_spawn_new(f->a, "both", &s));
+        assert_ok(arbiter_spawn_set_module(s, &squares));
+        assert_errno(arbiter_spawn_expect(s, &token, NULL), EINVAL);
+        assert_null(token);
+        arbiter_spawn_unref(s);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_expected, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_expected_old_kernel, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_never_comes, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_death_is_seen, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_strangers, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_silent_strangers, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_refused_settings, setup, teardown),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
