@@ -195,7 +195,8 @@ struct config_difference {
 int config_diff(const struct config *old, const struct config *new, struct config_difference **ret,
                 size_t *ret_n);
 
-/* What failed to load in new, and is in old, goes on as it was: moves it from old (may be NULL) into new. -ENOMEM. */
+/* What failed to load in new, and is in old, goes on as it was: moves it from old (may be NULL) into new.
+ * -ENOMEM. */
 int config_adopt(struct config *new, struct config *old);
 
 /* All that matters of a definition as text, equal for equal definitions; workers = false leaves Workers=

@@ -19,7 +19,8 @@ struct daemon {
         char **environment; /* of workers, before their own settings */
         struct listener *listeners;
         size_t n_listeners;
-        char **leaving;    /* names that are being stopped; started again then if the configuration still has them */
+        /* names that are being stopped; started again then if the configuration still has them */
+        char **leaving;
         char *complaints;  /* errors of the configuration that is being loaded, a line each */
         int log_level;     /* of the command line; -1: not said */
         bool check;
@@ -28,7 +29,8 @@ struct daemon {
 /* definition.c: what one actor, or each worker of a pool, is started from. Errors have been told. */
 int definition_new(struct daemon *d, const struct actor_config *a, arbiter_spawn **ret);
 
-/* listener.c: each listening socket is opened once, and stays open over reloads as long as somebody has it. */
+/* listener.c: each listening socket is opened once, and stays open over reloads as long as somebody has
+ * it. */
 int listeners_add_to(struct daemon *d, const struct actor_config *a, arbiter_spawn *s);
 void listeners_sweep(struct daemon *d);
 void listeners_done(struct daemon *d);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From [Actor] to an arbiter_spawn. What differs from worker to worker (%i), or is to be looked at afresh at each start
- * (environment files, a program that is not there yet), is filled in by prepare(), just before the start. Starts nothing. */
+/* From [Actor] to an arbiter_spawn. What differs from worker to worker (%i), or is to be looked at afresh
+ * at each start (environment files, a program that is not there yet), is filled in by prepare(), just
+ * before the start. Starts nothing. */
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -16,15 +17,16 @@ static bool is_numbered(const char *s) {
 
 static bool any_numbered(char *const *l) {
         STRV_FOREACH(i, l)
-                if (is_numbered(*i))
-                        return true;
+        if (is_numbered(*i))
+                return true;
         return false;
 }
 
 /* Is there something that cannot be said once for all its lives? */
 static bool varies(const struct actor_config *a) {
-        return a->environment_files || a->working_directory_optional || any_numbered(a->exec) || any_numbered(a->params) ||
-                any_numbered(a->environment) || is_numbered(a->working_directory) || is_numbered(a->process_name);
+        return a->environment_files || a->working_directory_optional || any_numbered(a->exec) ||
+               any_numbered(a->params) || any_numbered(a->environment) ||
+               is_numbered(a->working_directory) || is_numbered(a->process_name);
 }
 
 static int set_program(const struct actor_config *a, const struct config_expanded *e, arbiter_spawn *s) {
@@ -45,10 +47,11 @@ static int set_program(const struct actor_config *a, const struct config_expande
 }
 
 /* "KEY=VALUE" to a setter. */
-static int set_assignments(arbiter_spawn *s, char *const *l, int (*set)(arbiter_spawn *, const char *, const char *)) {
+static int set_assignments(
+                arbiter_spawn *s, char *const *l, int (*set)(arbiter_spawn *, const char *, const char *)) {
         STRV_FOREACH(i, l) {
                 const char *equals = strchr(*i, '=');
-                _cleanup_free_ char *key = equals ? strndup(*i, (size_t) (equals - *i)) : NULL;
+                _cleanup_free_ char *key = equals ? strndup(*i, (size_t)(equals - *i)) : NULL;
                 int r;
 
                 if (!key)
@@ -86,11 +89,13 @@ static unsigned number_of(const char *name) {
         const char *dot = strrchr(name, '.');
         uint64_t n;
 
-        return dot && parse_u64_range(dot + 1, 1, CONFIG_WORKERS_MAX, &n) >= 0 ? (unsigned) n : 0;
+        return dot && parse_u64_range(dot + 1, 1, CONFIG_WORKERS_MAX, &n) >= 0 ? (unsigned)n : 0;
 }
 
-/* An arbiter_spawn_prepare_t. The configuration may be a newer one than that of the definition: the better. */
-static int prepare(arbiter_spawn *s, const char *definition, const char *name, char **ret_text, void *userdata) {
+/* An arbiter_spawn_prepare_t. The configuration may be a newer one than that of the definition: the
+ * better. */
+static int prepare(arbiter_spawn *s, const char *definition, const char *name, char **ret_text,
+                void *userdata) {
         struct daemon *d = userdata;
         const struct monitor_config *m = config_find_monitor(d->config, definition);
         const struct actor_config *a = m ? &m->actor : config_find_actor(d->config, definition);
@@ -99,11 +104,13 @@ static int prepare(arbiter_spawn *s, const char *definition, const char *name, c
 
         if (!a)
                 return -ENOENT;
-        r = config_expand(a, m ? number_of(name) : 0, d->home, d->runtime_directory, d->environment, &e, ret_text);
+        r = config_expand(a, m ? number_of(name) : 0, d->home, d->runtime_directory, d->environment, &e,
+                        ret_text);
         if (r < 0)
                 return r;
         r = set_expanded(a, &e, s);
-        if (r >= 0 && m) /* of a lone one they are in the definition, and who spawned it may have set others */
+        /* of a lone one they are in the definition, and who spawned it may have set others */
+        if (r >= 0 && m)
                 r = set_assignments(s, e.params, arbiter_spawn_set_parameter);
         config_expanded_done(&e);
         return r;
@@ -148,7 +155,7 @@ static int set_command(struct daemon *d, const struct actor_config *a, arbiter_s
                 return set_unprepared(d, a, s);
         if (r < 0) {
                 if (why)
-                        (void) log_error_errno(r, "%s: %s", a->path, why);
+                        (void)log_error_errno(r, "%s: %s", a->path, why);
                 return r;
         }
         r = set_expanded(a, &e, s);
@@ -180,8 +187,8 @@ static int set_credentials(const struct actor_config *a, arbiter_spawn *s) {
         if (r >= 0 && a->group)
                 r = arbiter_spawn_set_group(s, a->group);
         STRV_FOREACH(i, a->group_names)
-                if (r >= 0)
-                        r = arbiter_spawn_add_supplementary_group(s, *i);
+        if (r >= 0)
+                r = arbiter_spawn_add_supplementary_group(s, *i);
         return r;
 }
 
@@ -202,7 +209,7 @@ static int set_allow(const struct actor_config *a, arbiter_spawn *s) {
                         workers = NULL;
                 r = strv_take(&patterns, workers);
         }
-        return r < 0 ? r : arbiter_spawn_set_allow(s, (const char *const *) patterns);
+        return r < 0 ? r : arbiter_spawn_set_allow(s, (const char *const *)patterns);
 }
 
 static int set_process(const struct actor_config *a, arbiter_spawn *s) {
@@ -211,9 +218,10 @@ static int set_process(const struct actor_config *a, arbiter_spawn *s) {
         r = arbiter_spawn_set_umask(s, a->umask);
         if (r >= 0 && a->nice_set)
                 r = arbiter_spawn_set_nice(s, a->nice);
-        for (int i = 0; r >= 0 && i < (int) N_LIMITS; i++)
+        for (int i = 0; r >= 0 && i < (int)N_LIMITS; i++)
                 if (a->limits[i].set)
-                        r = arbiter_spawn_set_limit(s, i, a->limits[i].value.rlim_cur, a->limits[i].value.rlim_max);
+                        r = arbiter_spawn_set_limit(
+                                        s, i, a->limits[i].value.rlim_cur, a->limits[i].value.rlim_max);
         if (r >= 0)
                 r = arbiter_spawn_set_kill_signal(s, a->kill_signal);
         if (r >= 0)
@@ -238,15 +246,18 @@ static int set_rest(const struct actor_config *a, arbiter_spawn *s) {
 
         r = arbiter_spawn_set_description(s, a->description);
         if (r >= 0)
-                r = arbiter_spawn_set_concurrency(s, a->concurrency == CONFIG_THREAD ? ARBITER_CONCURRENCY_THREAD :
-                                                                                       ARBITER_CONCURRENCY_PROCESS);
+                r = arbiter_spawn_set_concurrency(s, a->concurrency == CONFIG_THREAD
+                                                                     ? ARBITER_CONCURRENCY_THREAD
+                                                                     : ARBITER_CONCURRENCY_PROCESS);
         if (r >= 0)
                 r = arbiter_spawn_set_restart(s, restarts[a->restart]);
         if (r >= 0)
-                r = arbiter_spawn_set_timeouts(s, a->timeout_usec, a->timeout_start_usec, a->timeout_stop_usec,
+                r = arbiter_spawn_set_timeouts(s, a->timeout_usec, a->timeout_start_usec,
+                                a->timeout_stop_usec,
                                 a->watchdog_usec == USEC_INFINITY ? 0 : a->watchdog_usec);
         if (r >= 0)
-                r = arbiter_spawn_set_mailbox(s, a->mailbox_messages, a->mailbox_bytes, policies[a->mailbox_policy]);
+                r = arbiter_spawn_set_mailbox(
+                                s, a->mailbox_messages, a->mailbox_bytes, policies[a->mailbox_policy]);
         return r < 0 ? r : set_allow(a, s);
 }
 

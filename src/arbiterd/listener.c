@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Listening sockets: ListenStream=, ListenDatagram=. Opened when the first definition that has one is made, inherited by all
- * its workers, kept over reloads so that no connection is refused meanwhile. Must not let two definitions share an address
- * unawares. */
+/* Listening sockets: ListenStream=, ListenDatagram=. Opened when the first definition that has one is
+ * made, inherited by all its workers, kept over reloads so that no connection is refused meanwhile. Must
+ * not let two definitions share an address unawares. */
 
 #include "arbiterd/daemon.h"
 #include "basic/fd.h"
@@ -34,7 +34,8 @@ static struct listener *find(struct daemon *d, const struct config_socket *s) {
 }
 
 static int open_listener(struct daemon *d, const struct actor_config *a, const struct config_socket *s) {
-        struct listener *bigger = reallocarray(d->listeners, d->n_listeners + 1, sizeof(*bigger)), l = { .type = s->type };
+        struct listener *bigger = reallocarray(d->listeners, d->n_listeners + 1, sizeof(*bigger)),
+                        l = { .type = s->type };
         int r;
 
         if (!bigger)
@@ -42,7 +43,7 @@ static int open_listener(struct daemon *d, const struct actor_config *a, const s
         d->listeners = bigger;
         l.text = strdup(s->text);
         l.owner = strdup(a->name);
-        r = l.text && l.owner ? arbiter_listen_socket(s->text, s->type, (int) a->backlog, &l.fd) : -ENOMEM;
+        r = l.text && l.owner ? arbiter_listen_socket(s->text, s->type, (int)a->backlog, &l.fd) : -ENOMEM;
         if (r < 0) {
                 free(l.text);
                 free(l.owner);
@@ -59,8 +60,8 @@ static int take_over(struct daemon *d, struct listener *l, const struct actor_co
         if (streq(l->owner, a->name))
                 return 0;
         if (is_wanted(d, l))
-                return log_error_errno(-EADDRINUSE, "%s: cannot listen on %s: %s does; use another address", a->path,
-                                l->text, l->owner);
+                return log_error_errno(-EADDRINUSE, "%s: cannot listen on %s: %s does; use another address",
+                                a->path, l->text, l->owner);
         owner = strdup(a->name);
         if (!owner)
                 return -ENOMEM;
@@ -87,7 +88,7 @@ int listeners_add_to(struct daemon *d, const struct actor_config *a, arbiter_spa
 
 static void close_listener(struct listener *l) {
         if (l->text[0] == '/')
-                (void) unlink(l->text);
+                (void)unlink(l->text);
         close_fd(l->fd);
         free(l->text);
         free(l->owner);

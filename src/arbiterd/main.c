@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* arbiterd: an arbiter that runs what the configuration says, in the foreground, with neither systemd nor a bus. Here are the
- * options, the order of the start, and the end. Exit status: 0 done; 1 something unexpected; 2 usage, configuration, or
- * another one runs already. */
+/* arbiterd: an arbiter that runs what the configuration says, in the foreground, with neither systemd nor
+ * a bus. Here are the options, the order of the start, and the end. Exit status: 0 done; 1 something
+ * unexpected; 2 usage, configuration, or another one runs already. */
 
 #include <fcntl.h>
 #include <getopt.h>
@@ -23,7 +23,15 @@
 
 #define PROGRAM "arbiterd"
 
-enum { OPTION_RUNTIME_DIR = 0x100, OPTION_CONFIG_DIR, OPTION_LOG_LEVEL, OPTION_CGROUP, OPTION_HOST_PROGRAM, OPTION_CHECK, OPTION_VERSION };
+enum {
+        OPTION_RUNTIME_DIR = 0x100,
+        OPTION_CONFIG_DIR,
+        OPTION_LOG_LEVEL,
+        OPTION_CGROUP,
+        OPTION_HOST_PROGRAM,
+        OPTION_CHECK,
+        OPTION_VERSION
+};
 
 static const struct option long_options[] = {
         { "runtime-dir", required_argument, NULL, OPTION_RUNTIME_DIR },
@@ -38,12 +46,16 @@ static const struct option long_options[] = {
 };
 
 static const char *const option_help[][2] = {
-        { "--runtime-dir=DIR", "Directory for its sockets; made if missing. By default $ARBITER_RUNTIME_DIR, else "
+        { "--runtime-dir=DIR", "Directory for its sockets; made if missing. By default "
+                               "$ARBITER_RUNTIME_DIR, else "
                                "/run/arbiter for root, else $XDG_RUNTIME_DIR/arbiter" },
-        { "--config-dir=DIR", "Read NAME.monitor, NAME.actor and arbiterd.conf from there; may be given several times, "
+        { "--config-dir=DIR", "Read NAME.monitor, NAME.actor and arbiterd.conf from there; may be "
+                              "given several times, "
                               "earlier wins. By default /etc/arbiter and so on" },
-        { "--log-level=LEVEL", "emerg, alert, crit, err, warning, notice, info or debug; wins over LogLevel=" },
-        { "--cgroup=DIR", "A delegated cgroup v2 directory, for a leaf of each process. By default its own, if that is "
+        { "--log-level=LEVEL", "emerg, alert, crit, err, warning, notice, info or debug; wins over "
+                               "LogLevel=" },
+        { "--cgroup=DIR", "A delegated cgroup v2 directory, for a leaf of each process. By default "
+                          "its own, if that is "
                           "delegated" },
         { "--host-program=PATH", "The program that loads modules. By default arbiter-host as installed" },
         { "--check", "Check the configuration and exit" },
@@ -52,11 +64,13 @@ static const char *const option_help[][2] = {
 };
 
 static int print_help(void) {
-        (void) puts(PROGRAM " [OPTION...]\n\nRuns actors as the configuration says, in the foreground.\n\nOptions:");
+        (void)puts(PROGRAM " [OPTION...]\n\nRuns actors as the configuration says, in the "
+                           "foreground.\n\nOptions:");
         for (size_t i = 0; i < ELEMENTSOF(option_help); i++)
                 help_print_line(stdout, option_help[i][0], option_help[i][1]);
-        (void) puts("\nSIGTERM and SIGINT stop everything in order, SIGHUP reads the configuration\nagain. arbiterctl talks to "
-                    "it.");
+        (void)puts("\nSIGTERM and SIGINT stop everything in order, SIGHUP reads the configuration\nagain. "
+                   "arbiterctl talks to "
+                   "it.");
         return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -96,7 +110,9 @@ static int take_option(struct daemon *d, int option) {
         case OPTION_LOG_LEVEL:
                 d->log_level = log_level_from_string(optarg);
                 if (d->log_level < 0) {
-                        log_error("'%s' is no log level; expected emerg, alert, crit, err, warning, notice, info or debug.", optarg);
+                        log_error("'%s' is no log level; expected emerg, alert, crit, err, warning, notice, "
+                                  "info or debug.",
+                                        optarg);
                         return EXIT_USAGE;
                 }
                 log_set_level(d->log_level);
@@ -113,7 +129,7 @@ static int take_option(struct daemon *d, int option) {
         case 'h':
                 return print_help();
         case OPTION_VERSION:
-                (void) printf(PROGRAM " %s\n", arbiter_version());
+                (void)printf(PROGRAM " %s\n", arbiter_version());
                 return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
         default: /* getopt_long() has said what is wrong */
                 log_error("See " PROGRAM " --help.");
@@ -147,8 +163,8 @@ static int find_home(struct daemon *d) {
 
 /* What systemd or a supervisor told us alone is not for workers. */
 static int find_environment(struct daemon *d) {
-        static const char *const ours[] = { "NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_", "INVOCATION_ID=", "MAINPID=",
-                                            "ARBITER_", "CREDENTIALS_DIRECTORY=", "RUNTIME_DIRECTORY=" };
+        static const char *const ours[] = { "NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_",
+                "INVOCATION_ID=", "MAINPID=", "ARBITER_", "CREDENTIALS_DIRECTORY=", "RUNTIME_DIRECTORY=" };
         int r;
 
         for (char **e = environ; *e; e++) {
@@ -175,7 +191,8 @@ static int find_runtime_directory(struct daemon *d) {
         else if (geteuid() == 0)
                 d->runtime_directory = strdup("/run/arbiter");
         else if (!user || !*user) {
-                log_error("Where to run? $XDG_RUNTIME_DIR is not set; name a directory with --runtime-dir=DIR.");
+                log_error("Where to run? $XDG_RUNTIME_DIR is not set; name a directory with "
+                          "--runtime-dir=DIR.");
                 return EXIT_USAGE;
         } else if (asprintf(&d->runtime_directory, "%s/arbiter", user) < 0)
                 d->runtime_directory = NULL;
@@ -192,7 +209,7 @@ static int find_out(struct daemon *d) {
         d->options.require_user = system;
         d->options.check_programs = d->check;
         if ((!d->directories_given && config_directories(system, &d->directories) < 0) || find_home(d) < 0 ||
-            find_environment(d) < 0)
+                        find_environment(d) < 0)
                 return out_of_memory();
         return 0;
 }
@@ -201,8 +218,8 @@ static int find_out(struct daemon *d) {
 
 static bool any_directory(const struct daemon *d) {
         STRV_FOREACH(i, d->directories)
-                if (access(*i, F_OK) == 0)
-                        return true;
+        if (access(*i, F_OK) == 0)
+                return true;
         return false;
 }
 
@@ -216,8 +233,10 @@ static int load(struct daemon *d, struct config **ret) {
         if (d->log_level < 0 && c->daemon.log_level >= 0)
                 log_set_level(c->daemon.log_level);
         if (d->directories_given && !any_directory(d)) {
-                log_error("There is no directory %s: nothing to run. Make it and put NAME.monitor or NAME.actor files there, or "
-                          "name another one with --config-dir=DIR.", d->directories[0]);
+                log_error("There is no directory %s: nothing to run. Make it and put NAME.monitor or "
+                          "NAME.actor files there, or "
+                          "name another one with --config-dir=DIR.",
+                                d->directories[0]);
                 config_free(c);
                 return EXIT_USAGE;
         }
@@ -229,7 +248,8 @@ static int check(struct daemon *d, struct config *c) {
         size_t n_failed = strv_length(c->failed);
 
         if (n_failed == 0)
-                log_info("The configuration is good: %zu monitors, %zu lone actors.", c->n_monitors, c->n_actors);
+                log_info("The configuration is good: %zu monitors, %zu lone actors.", c->n_monitors,
+                                c->n_actors);
         else
                 log_error("%zu files have errors.", n_failed);
         return n_failed == 0 ? EXIT_SUCCESS : EXIT_USAGE;
@@ -245,7 +265,9 @@ static int make_runtime_directory(const char *path) {
         if (stat(path, &st) < 0)
                 return log_error_errno(errno, "Cannot use the runtime directory %s: %m", path);
         if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid())
-                return log_error_errno(-EPERM, "%s is no directory of ours; name another one with --runtime-dir=DIR.", path);
+                return log_error_errno(-EPERM,
+                                "%s is no directory of ours; name another one with --runtime-dir=DIR.",
+                                path);
         return 0;
 }
 
@@ -263,8 +285,10 @@ static int take_lock(struct daemon *d, struct pid_file *lock) {
         }
         r = pid_file_take(path, lock, &pid);
         if (r == -EBUSY) {
-                log_error("An arbiter runs in %s already (PID %d); stop it first, or name another directory with "
-                          "--runtime-dir=DIR.", d->runtime_directory, (int) pid);
+                log_error("An arbiter runs in %s already (PID %d); stop it first, or name another directory "
+                          "with "
+                          "--runtime-dir=DIR.",
+                                d->runtime_directory, (int)pid);
                 return EXIT_USAGE;
         }
         if (r < 0) {
@@ -284,13 +308,14 @@ static int take_pid_file(const char *path, struct pid_file *p) {
         if (r >= 0)
                 return 0;
         if (r == -EBUSY)
-                log_error("Already running on PID %d (pid file '%s')", (int) pid, path);
+                log_error("Already running on PID %d (pid file '%s')", (int)pid, path);
         else
                 log_error_errno(r, "Cannot write the pid file '%s': %m", path);
         return EXIT_USAGE;
 }
 
-/* ps and top show it. The kernel reads the arguments where it has put them: what does not fit there is cut. */
+/* ps and top show it. The kernel reads the arguments where it has put them: what does not fit there is
+ * cut. */
 static void set_process_name(const char *name, char *arguments, size_t room) {
         size_t n;
 
@@ -299,7 +324,7 @@ static void set_process_name(const char *name, char *arguments, size_t room) {
         n = MIN(strlen(name), room);
         memcpy(arguments, name, n);
         memset(arguments + n, 0, room - n);
-        (void) prctl(PR_SET_NAME, name);
+        (void)prctl(PR_SET_NAME, name);
 }
 
 /* Running. */
@@ -311,14 +336,14 @@ static void on_log(const arbiter_log_entry *e, void *userdata) {
 static int on_reload_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
         struct daemon *d = userdata;
 
-        (void) arbiter_reload(d->arbiter, NULL); /* what is wrong has been logged */
+        (void)arbiter_reload(d->arbiter, NULL); /* what is wrong has been logged */
         return 0;
 }
 
 static int block_signals(void) {
         sigset_t set;
 
-        (void) signal(SIGPIPE, SIG_IGN); /* of whoever reads our log */
+        (void)signal(SIGPIPE, SIG_IGN); /* of whoever reads our log */
         sigemptyset(&set);
         sigaddset(&set, SIGTERM);
         sigaddset(&set, SIGINT);
@@ -326,13 +351,14 @@ static int block_signals(void) {
         return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? negative_errno() : 0;
 }
 
-/* Three descriptors an actor. Workers get the limit as it was: the arbiter keeps it in mind from arbiter_new() on. */
+/* Three descriptors an actor. Workers get the limit as it was: the arbiter keeps it in mind from
+ * arbiter_new() on. */
 static void raise_nofile(void) {
         struct rlimit l;
 
         if (getrlimit(RLIMIT_NOFILE, &l) >= 0 && l.rlim_cur < l.rlim_max) {
                 l.rlim_cur = l.rlim_max;
-                (void) setrlimit(RLIMIT_NOFILE, &l);
+                (void)setrlimit(RLIMIT_NOFILE, &l);
         }
 }
 
@@ -377,7 +403,8 @@ static int run(struct daemon *d, struct config *c) {
         r = daemon_apply(d, c);
         if (r < 0)
                 return out_of_memory();
-        log_info("%zu monitors and %zu lone actors in %s.", c->n_monitors, c->n_actors, d->runtime_directory);
+        log_info("%zu monitors and %zu lone actors in %s.", c->n_monitors, c->n_actors,
+                        d->runtime_directory);
         r = arbiter_run(d->arbiter, true);
         if (r < 0) {
                 log_error_errno(r, "The event loop has failed: %m");
@@ -419,7 +446,7 @@ static int start(struct daemon *d, char *arguments, size_t room) {
 int main(int argc, char *argv[]) {
         struct daemon d = { .log_level = -1 };
         /* Before getopt_long() changes their order. */
-        size_t room = argc > 0 ? (size_t) (argv[argc - 1] - argv[0]) + strlen(argv[argc - 1]) : 0;
+        size_t room = argc > 0 ? (size_t)(argv[argc - 1] - argv[0]) + strlen(argv[argc - 1]) : 0;
         int r;
 
         log_open(PROGRAM);

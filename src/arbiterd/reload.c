@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is to run, against what runs: at the start everything is new; later a reload touches what has changed and nothing else.
- * A definition whose file no longer loads keeps what it has. Called from the arbiter's loop only. */
+/* What is to run, against what runs: at the start everything is new; later a reload touches what has
+ * changed and nothing else. A definition whose file no longer loads keeps what it has. Called from the
+ * arbiter's loop only. */
 
 #include <limits.h>
 #include <stdio.h>
@@ -30,8 +31,10 @@ static int configure_monitor(const struct monitor_config *m, arbiter_monitor *mo
         if (r >= 0)
                 r = arbiter_monitor_set_intensity(monitor, m->restart_intensity, m->restart_period_usec);
         if (r >= 0)
-                r = arbiter_monitor_set_backoff(monitor, m->backoff_min_usec, m->backoff_max_usec, m->backoff_factor,
-                                m->backoff_jitter_percent > 0 ? m->backoff_jitter_percent : UINT_MAX, m->stable_usec);
+                r = arbiter_monitor_set_backoff(monitor, m->backoff_min_usec, m->backoff_max_usec,
+                                m->backoff_factor,
+                                m->backoff_jitter_percent > 0 ? m->backoff_jitter_percent : UINT_MAX,
+                                m->stable_usec);
         return r;
 }
 
@@ -45,12 +48,13 @@ static int start_monitor(struct daemon *d, const struct monitor_config *m) {
                 return r; /* told */
         r = arbiter_monitor_new(d->arbiter, m->name, s, NULL, &monitor);
         if (r < 0)
-                return log_error_errno(r, "%s: %s", m->path, r == -EEXIST ? "the name is taken by an actor that runs" : "%m");
+                return log_error_errno(r, "%s: %s", m->path,
+                                r == -EEXIST ? "the name is taken by an actor that runs" : "%m");
         r = configure_monitor(m, monitor);
         if (r >= 0)
                 r = arbiter_monitor_start(monitor, m->workers, NULL);
         if (r < 0) {
-                (void) arbiter_monitor_stop(monitor, NULL);
+                (void)arbiter_monitor_stop(monitor, NULL);
                 return log_error_errno(r, "%s: cannot be started: %m", m->path);
         }
         return 0;
@@ -64,12 +68,13 @@ static int start_actor(struct daemon *d, const struct actor_config *a) {
         r = definition_new(d, a, &s);
         if (r < 0)
                 return r;
-        (void) arbiter_remove_definition(d->arbiter, a->name);
+        (void)arbiter_remove_definition(d->arbiter, a->name);
         r = arbiter_add_definition(d->arbiter, s);
         if (r >= 0)
                 r = arbiter_spawn_start(s, NULL);
         if (r < 0)
-                return log_error_errno(r, "%s: %s", a->path, r == -EEXIST ? "the name is taken by an actor that runs" : "%m");
+                return log_error_errno(r, "%s: %s", a->path,
+                                r == -EEXIST ? "the name is taken by an actor that runs" : "%m");
         return 0;
 }
 
@@ -102,11 +107,12 @@ static void on_left(arbiter_future *f, void *userdata) {
         forget_leaving(d, x->name);
         if (arbiter_actor_get_state(arbiter_get_actor(d->arbiter)) >= ARBITER_STATE_STOPPING)
                 return;
-        (void) start_by_name(d, x->name);
+        (void)start_by_name(d, x->name);
         listeners_sweep(d);
 }
 
-/* Stops what runs under this name; when it is gone, starts what the configuration has for it by then, if anything. */
+/* Stops what runs under this name; when it is gone, starts what the configuration has for it by then, if
+ * anything. */
 static int replace(struct daemon *d, const char *name) {
         _cleanup_(departure_freep) struct departure *x = calloc(1, sizeof(*x));
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
@@ -118,7 +124,7 @@ static int replace(struct daemon *d, const char *name) {
         *x = (struct departure){ .daemon = d, .name = strdup(name) };
         if (!x->name)
                 return -ENOMEM;
-        (void) arbiter_remove_definition(d->arbiter, name);
+        (void)arbiter_remove_definition(d->arbiter, name);
         r = m ? arbiter_monitor_stop(m, &f) : arbiter_remove_actor(d->arbiter, name, &f);
         if (r == -ESRCH) /* it has ended, or was stopped by hand */
                 return start_by_name(d, name);
@@ -137,10 +143,12 @@ static int replace(struct daemon *d, const char *name) {
 
 /* What is decided once, when a pool starts. */
 static bool same_policy(const struct monitor_config *a, const struct monitor_config *b) {
-        return a->restart_intensity == b->restart_intensity && a->restart_period_usec == b->restart_period_usec &&
-                a->backoff_min_usec == b->backoff_min_usec && a->backoff_max_usec == b->backoff_max_usec &&
-                a->backoff_factor == b->backoff_factor && a->backoff_jitter_percent == b->backoff_jitter_percent &&
-                a->stable_usec == b->stable_usec && a->actor.restart == b->actor.restart;
+        return a->restart_intensity == b->restart_intensity &&
+               a->restart_period_usec == b->restart_period_usec &&
+               a->backoff_min_usec == b->backoff_min_usec && a->backoff_max_usec == b->backoff_max_usec &&
+               a->backoff_factor == b->backoff_factor &&
+               a->backoff_jitter_percent == b->backoff_jitter_percent && a->stable_usec == b->stable_usec &&
+               a->actor.restart == b->actor.restart;
 }
 
 static int same_worker(const struct actor_config *a, const struct actor_config *b) {
@@ -207,7 +215,8 @@ static void apply_all(struct daemon *d, const struct config_difference *x, size_
                         apply_one(d, x + i);
         for (size_t m = 0; m < d->config->n_monitors; m++)
                 for (size_t i = 0; i < n; i++)
-                        if (x[i].change == CONFIG_ADDED && x[i].new_monitor && x[i].new_monitor == d->config->order[m])
+                        if (x[i].change == CONFIG_ADDED && x[i].new_monitor &&
+                                        x[i].new_monitor == d->config->order[m])
                                 apply_one(d, x + i);
 }
 
@@ -234,17 +243,18 @@ int daemon_apply(struct daemon *d, struct config *new) {
         return 0;
 }
 
-static void on_message(void *userdata, enum conf_level level, const char *file, unsigned line, const char *text) {
+static void on_message(
+                void *userdata, enum conf_level level, const char *file, unsigned line, const char *text) {
         struct daemon *d = userdata;
         char place[16] = "", *bigger;
 
         if (line > 0)
-                (void) snprintf(place, sizeof(place), ":%u", line);
-        log_full((int) level, "%s%s: %s", file, place, text);
+                (void)snprintf(place, sizeof(place), ":%u", line);
+        log_full((int)level, "%s%s: %s", file, place, text);
         if (level != CONF_ERROR)
                 return;
-        if (asprintf(&bigger, "%s%s%s%s: %s", d->complaints ? d->complaints : "", d->complaints ? "\n" : "", file, place,
-                        text) < 0)
+        if (asprintf(&bigger, "%s%s%s%s: %s", d->complaints ? d->complaints : "", d->complaints ? "\n" : "",
+                            file, place, text) < 0)
                 return; /* the log has it */
         free(d->complaints);
         d->complaints = bigger;
@@ -253,7 +263,7 @@ static void on_message(void *userdata, enum conf_level level, const char *file, 
 int daemon_load(struct daemon *d, struct config **ret) {
         free(d->complaints);
         d->complaints = NULL;
-        d->options.directories = (const char *const *) d->directories;
+        d->options.directories = (const char *const *)d->directories;
         d->options.home = d->home;
         d->options.runtime = d->runtime_directory;
         d->options.sink = (struct conf_sink){ on_message, d };
