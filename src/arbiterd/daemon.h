@@ -21,7 +21,7 @@ struct daemon {
         size_t n_listeners;
         /* names that are being stopped; started again then if the configuration still has them */
         char **leaving;
-        char *complaints;  /* errors of the configuration that is being loaded, a line each */
+        char *complaints;  /* what could not be loaded or done, a line each */
         int log_level;     /* of the command line; -1: not said */
         bool check;
 };

@@ -4,11 +4,33 @@
  * arbiter's loop only. */
 
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "arbiterd/daemon.h"
 #include "shared/log.h"
 #include "shared/strv.h"
+
+static void complain(struct daemon *d, const char *format, ...) _printf_(2, 3);
+static void complain(struct daemon *d, const char *format, ...) {
+        _cleanup_free_ char *text = NULL;
+        char *all;
+        va_list ap;
+        int r;
+
+        va_start(ap, format);
+        r = vasprintf(&text, format, ap);
+        va_end(ap);
+        if (r < 0) {
+                text = NULL;
+                return; /* the log has it */
+        }
+        if (asprintf(&all, "%s%s%s", d->complaints ? d->complaints : "", d->complaints ? "\n" : "", text) <
+            0)
+                return;
+        free(d->complaints);
+        d->complaints = all;
+}
 
 static bool is_leaving(const struct daemon *d, const char *name) {
         return strv_contains(d->leaving, name);
@@ -202,8 +224,10 @@ static void apply_one(struct daemon *d, const struct config_difference *x) {
                 r = start_actor(d, x->new_actor);
         else if (x->change == CONFIG_ADDED)
                 r = start_monitor(d, x->new_monitor);
-        if (r < 0)
+        if (r < 0) {
                 log_debug_errno(r, "%s: %m", x->name);
+                complain(d, "%s could not be put into effect: %s.", x->name, strerror(-r));
+        }
 }
 
 static void apply_all(struct daemon *d, const struct config_difference *x, size_t n) {
@@ -243,21 +267,15 @@ int daemon_apply(struct daemon *d, struct config *new) {
         return 0;
 }
 
-static void on_message(
-                void *userdata, enum conf_level level, const char *file, unsigned line, const char *text) {
-        struct daemon *d = userdata;
-        char place[16] = "", *bigger;
+static void on_message(void *userdata, enum conf_level level, const char *file, unsigned line,
+                const char *text) {
+        char place[16] = "";
 
         if (line > 0)
-                (void)snprintf(place, sizeof(place), ":%u", line);
-        log_full((int)level, "%s%s: %s", file, place, text);
-        if (level != CONF_ERROR)
-                return;
-        if (asprintf(&bigger, "%s%s%s%s: %s", d->complaints ? d->complaints : "", d->complaints ? "\n" : "",
-                            file, place, text) < 0)
-                return; /* the log has it */
-        free(d->complaints);
-        d->complaints = bigger;
+                (void) snprintf(place, sizeof(place), ":%u", line);
+        log_full((int) level, "%s%s: %s", file, place, text);
+        if (level == CONF_ERROR)
+                complain(userdata, "%s%s: %s", file, place, text);
 }
 
 int daemon_load(struct daemon *d, struct config **ret) {
@@ -273,16 +291,14 @@ int daemon_load(struct daemon *d, struct config **ret) {
 int daemon_reload(arbiter *a, char **ret_text, void *userdata) {
         struct daemon *d = userdata;
         struct config *new = NULL;
-        bool failed, whole;
+        bool failed;
         int r;
 
         log_info("Reloading the configuration.");
         r = daemon_load(d, &new);
         if (r < 0)
                 return log_error_errno(r, "The configuration cannot be loaded: %m");
-        failed = new->failed != NULL;
-        whole = !strv_contains(new->failed, CONFIG_DAEMON_FILE);
-        if (!whole) { /* the defaults of all others are in it */
+        if (strv_contains(new->failed, CONFIG_DAEMON_FILE)) { /* the defaults of all others are in it */
                 log_error("%s has errors: nothing is changed.", CONFIG_DAEMON_FILE);
                 config_free(new);
         } else {
@@ -291,8 +307,10 @@ int daemon_reload(arbiter *a, char **ret_text, void *userdata) {
                 r = daemon_apply(d, new);
                 if (r < 0)
                         return log_error_errno(r, "The configuration cannot be applied: %m");
-                log_info("The configuration is reloaded%s.", failed ? ", but for what has errors" : "");
+                log_info("The configuration is reloaded%s.",
+                         d->complaints ? ", but for what has errors" : "");
         }
+        failed = d->complaints != NULL;
         if (ret_text)
                 *ret_text = TAKE_PTR(d->complaints);
         return failed ? -EBADMSG : 0;

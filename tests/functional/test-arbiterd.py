@@ -432,6 +432,15 @@ class Reload(Case):
         self.assertEqual(len(self.actors()), 3)
         self.stop()
 
+    def test_what_cannot_be_done(self):
+        self.monitor('nap', 'Exec=/bin/sleep 1000\n')
+        self.start()
+        before = self.actors()['nap.1']['pid']
+        self.monitor('nap', 'Exec=/bin/sleep 1000\nListenStream=/nonexistent/socket\n')
+        self.assertIn('nap could not be put into effect: No such file', self.ctl('reload', status=1))
+        self.assertEqual(self.actors()['nap.1']['pid'], before)
+        self.stop()
+
     def test_by_arbiterctl(self):
         self.start()
         self.actor('lone', 'Exec=/bin/sleep 1000\n')
