@@ -19,14 +19,18 @@ def notify(*lines):
         s.sendto('\n'.join(lines).encode(), address)
 
 
+def status():
+    return 'STATUS=load %.2f' % os.getloadavg()[0]
+
+
 def main():
     # Half the time that we are given between two signs of life.
     period = int(os.environ.get('WATCHDOG_USEC', 2000000)) / 2000000
     ends = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-    notify('READY=1', 'STATUS=started')
+    notify('READY=1', status())
     while not signal.sigtimedwait(ends, period):
-        notify('WATCHDOG=1', 'STATUS=load %.2f' % os.getloadavg()[0])
+        notify('WATCHDOG=1', status())
     notify('STOPPING=1')
 
 
