@@ -301,8 +301,11 @@ static int on_call(arbiter_actor *a, struct peer *p, arbiter_message *m, const s
         int r;
 
         r = incoming_new(a, p, m, &i);
-        if (r < 0)
-                return r;
+        if (r < 0) { /* lost, as any message may be */
+                if (!(e->flags & ENVELOPE_SYSTEM))
+                        link_consumed(p->link, 1, envelope_frame_size(e));
+                return 0;
+        }
         i->command = find_command(a, p, e);
         if (_unlikely_(!lane_is_allowed(a, p, i, e))) {
                 i->answered = true;
@@ -335,7 +338,9 @@ static int on_call(arbiter_actor *a, struct peer *p, arbiter_message *m, const s
                 refuse_early(a, i, e, ARBITER_OUTCOME_OVERLOAD, "too many descriptors of this caller wait in the mailbox of '%s'");
                 return 0;
         }
-        return enqueue(a, i, e->sequence, envelope_frame_size(e));
+        if (enqueue(a, i, e->sequence, envelope_frame_size(e)) < 0)
+                refuse_early(a, i, e, ARBITER_OUTCOME_OVERLOAD, "'%s' is out of memory");
+        return 0;
 }
 
 static bool cancel_from(struct peer *p, uint64_t id, const aid *sender) {

@@ -2,7 +2,6 @@
 /* The arbiter: made, started, run, stopped. The public functions on it, and what its own actor does differently from all
  * others (struct actor_arbiter_ops). */
 
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -168,19 +167,10 @@ _public_ arbiter *arbiter_ref(arbiter *a) {
 
 /* Without ceremony: the last reference has gone while children were alive. */
 static void kill_children(arbiter *a) {
-        struct process_exit e;
-
         LIST_FOREACH(c, &a->children, struct child, children) {
                 c->set = NULL;
-                if (c->process.pid > 0) {
-                        (void) process_kill_all(&c->process);
-                        while (process_peek(&c->process, &e) == -EAGAIN) {
-                                struct pollfd p = { .fd = c->process.pidfd, .events = POLLIN };
-
-                                (void) poll(&p, 1, -1);
-                        }
-                        (void) process_reap(&c->process, &e);
-                }
+                if (c->process.pid > 0)
+                        process_end(&c->process);
                 if (c->peer && c->peer->link)
                         link_close(c->peer->link); /* a thread sees EOF, and ends */
                 if (c->has_thread)

@@ -13,6 +13,8 @@ static void on_start_timer(arbiter_actor *a, struct actor_timer *t);
 static void on_silence_timer(arbiter_actor *a, struct actor_timer *t);
 static void on_stop_timer(arbiter_actor *a, struct actor_timer *t);
 static void on_end_timer(arbiter_actor *a, struct actor_timer *t);
+static void forget_future(struct child *c, arbiter_reason reason, int status);
+static int ask_to_stop(struct child *c);
 
 struct child *child_find(arbiter *a, const char *name_or_aid) {
         struct child *c = map_get_string(a->by_name, name_or_aid);
@@ -224,6 +226,7 @@ void child_free(struct child *c) {
         }
         commands_table_unref(c->arbiter, c->commands);
         arbiter_future_unref(c->future);
+        arbiter_proxy_unref(c->proxy);
         arbiter_spawn_unref(c->spawn);
         free(c->token);
         free(c->failure);
@@ -274,19 +277,20 @@ int child_start(struct child *c) {
 
         c->state = ARBITER_STATE_STARTING;
         control_actor_new(c);
-        r = prepare(c);
+        /* Before the launch: what runs must not be without a bound, nor be lost for want of one. */
+        r = actor_timer_set(a, &c->start_timer, time_add(c->created_usec, c->spawn->start_usec));
+        if (r >= 0)
+                r = prepare(c);
         if (r >= 0)
                 r = launch(c);
         if (r < 0) {
                 if (!c->failure)
-                        (void) asprintf(&c->failure, "%s", strerror(-r));
+                        c->failure = strdup(strerror(-r));
                 return r;
         }
-        if (c->plain && c->spawn->exec_type == ARBITER_EXEC_EXEC) {
+        if (c->plain && c->spawn->exec_type == ARBITER_EXEC_EXEC)
                 child_running(c); /* exec has succeeded */
-                return 0;
-        }
-        return actor_timer_set(a, &c->start_timer, time_add(c->created_usec, c->spawn->start_usec));
+        return 0;
 }
 
 void child_running(struct child *c) {
@@ -308,12 +312,9 @@ void child_running(struct child *c) {
         broker_unpark(c, ARBITER_OUTCOME_REPLY);
         if (c->future) {
                 _cleanup_(arbiter_future_unrefp) arbiter_future *f = TAKE_PTR(c->future);
-                _cleanup_(arbiter_proxy_unrefp) arbiter_proxy *p = NULL;
+                _cleanup_(arbiter_proxy_unrefp) arbiter_proxy *p = TAKE_PTR(c->proxy);
 
-                if (arbiter_proxy_new(c->aid_string.s, c->name, c->generation, &p) >= 0)
-                        future_resolve_proxy(f, p);
-                else
-                        future_fail_errno(f, -ENOMEM, NULL);
+                future_resolve_proxy(f, p);
         }
         if (c->is_host)
                 host_running(c);
@@ -414,6 +415,12 @@ void child_kill(struct child *c, arbiter_reason reason) {
         }
         if (c->has_thread && c->stop_stage != CHILD_STOP_STUCK) {
                 c->stop_stage = CHILD_STOP_STUCK;
+                forget_future(c, reason, 0);
+                /* If it looks up at all, EOF is what it sees; and its end is to be noticed. */
+                if (c->peer && c->peer->link)
+                        link_close(c->peer->link);
+                c->link_lost = true;
+                (void) actor_timer_set(c->arbiter->actor, &c->end_timer, 0);
                 arbiter_log(c->arbiter, LOG_ERR, c, "stuck",
                                 "%s does not end, and a thread cannot be killed: it stays until its process ends", c->name);
                 control_actor_changed(c);
@@ -433,7 +440,11 @@ void child_escalate(struct child *c, arbiter_reason reason) {
         child_set_state(c, ARBITER_STATE_STOPPING);
         if (c->process.pid > 0)
                 signal_stage(c);
-        else
+        else if (!c->inline_actor && c->welcomed && c->stop_stage == CHILD_STOP_NONE && ask_to_stop(c) >= 0) {
+                /* No signal reaches a thread: it is asked, and may well hear it. */
+                c->stop_stage = CHILD_STOP_ASKED;
+                (void) actor_timer_set(c->arbiter->actor, &c->stop_timer, time_add(now_usec(), c->spawn->stop_usec));
+        } else
                 child_kill(c, reason);
 }
 

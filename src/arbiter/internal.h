@@ -41,7 +41,7 @@ enum {
         CHILD_SPAWNS_BURST = 256,
         CHILD_WATCHES_MAX = 16384,
         LEAF_RETRY_USEC = 5 * 1000,
-        JOIN_MIN_USEC = 50, JOIN_MAX_USEC = 100 * 1000, /* between looks at a thread that has said goodbye */
+        JOIN_MIN_USEC = 50, JOIN_MAX_USEC = 1000 * 1000, /* between looks at a thread that has said goodbye */
         HELLO_SIZE_MAX = 256 * 1024,
         HELLO_COMMANDS_MAX = 1024,
         FAILURE_TEXT_MAX = 400,
@@ -180,6 +180,7 @@ struct child {
         char *failure; /* why the start failed, in words */
 
         arbiter_future *future;   /* of the spawn */
+        arbiter_proxy *proxy;     /* what it will resolve to: success must not fail for want of memory */
         struct list_node stops;   /* struct waiter: who waits for its end */
         struct list_node parked;  /* struct parked: connects that wait until it is running */
         struct list_node watched_by, watches; /* struct relation */

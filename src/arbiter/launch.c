@@ -332,8 +332,7 @@ int launch_process(struct child *c) {
                 return r;
         r = child_watch_death(c);
         if (r < 0) {
-                (void) process_kill_all(&c->process);
-                (void) process_reap(&c->process, &(struct process_exit){});
+                process_end(&c->process);
         }
         return r;
 }
@@ -404,6 +403,19 @@ int launch_thread(struct child *c) {
 
 /* On the arbiter's own loop. */
 
+static int give_listen_fds(const arbiter_spawn *s, arbiter_actor *a) {
+        struct thread_start t = {};
+        int r;
+
+        r = duplicate_listen_fds(s, &t);
+        if (r >= 0)
+                r = actor_set_listen_fds(a, t.listen_fds, t.listen_names, t.n_listen_fds);
+        if (r < 0) /* those that the actor has taken are the last to go with it */
+                close_many(t.listen_fds + a->n_listen_fds, t.n_listen_fds - a->n_listen_fds);
+        free(t.listen_fds);
+        return r;
+}
+
 static void on_inline_ended(arbiter_actor *a, void *userdata) {
         struct child *c = userdata;
 
@@ -425,6 +437,9 @@ int launch_inline(struct child *c, const arbiter_module *module, void *userdata)
         int r;
 
         r = actor_new(&o, &c->inline_actor);
+        if (r < 0)
+                return r;
+        r = c->spawn ? give_listen_fds(c->spawn, c->inline_actor) : 0;
         if (r < 0)
                 return r;
         c->inline_actor->userdata = userdata;

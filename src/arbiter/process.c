@@ -472,6 +472,18 @@ int process_reap(struct process *p, struct process_exit *ret) {
         return 0;
 }
 
+void process_end(struct process *p) {
+        struct process_exit e;
+
+        (void) process_kill_all(p);
+        while (process_peek(p, &e) == -EAGAIN) {
+                struct pollfd fd = { .fd = p->pidfd, .events = POLLIN };
+
+                (void) poll(&fd, 1, -1);
+        }
+        (void) process_reap(p, &e);
+}
+
 void process_done(struct process *p) {
         p->pidfd = close_fd(p->pidfd);
         p->pid = 0;

@@ -83,6 +83,8 @@ int process_reap(struct process *p, struct process_exit *ret);
 /* Closes the pidfd of a process that is not to be reaped (in a forked child, or after adoption by somebody
  * else). */
 void process_done(struct process *p);
+/* Kills it and waits for its end, which takes no longer than the kernel does; then as process_reap(). */
+void process_end(struct process *p);
 
 /* By pidfd; SIGCONT follows SIGTERM and SIGABRT. -ESRCH once reaped; 0 for a zombie. */
 int process_signal(const struct process *p, int signal);

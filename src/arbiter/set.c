@@ -111,7 +111,9 @@ static void act_spawn(struct set *s, const supervise_action *action) {
                 c->future->spawn_aid_string = c->aid_string;
         }
         slot->child = c;
-        r = child_start(c);
+        r = c->future ? arbiter_proxy_new(c->aid_string.s, c->name, c->generation, &c->proxy) : 0;
+        if (r >= 0)
+                r = child_start(c);
         if (r < 0) {
                 s->slots[action->slot].child = NULL;
                 spawn_failed(s, action, c, r, name);

@@ -54,6 +54,7 @@ struct link {
         bool reset;       /* ... and has not read all of ours */
         bool blocked;     /* the socket is full: wait for EPOLLOUT */
         bool scheduled;   /* a deferred turn is on its way */
+        bool no_memory;   /* for the input: the next turn tries again */
         bool want_room;   /* a frame was refused because of LINK_OUTPUT_MAX */
         bool starving;    /* a frame was refused because of credit */
         bool signal_due;  /* a credit signal found no room */

@@ -47,10 +47,10 @@ static void seqpacket_read(struct link *l) {
                 if (in->n_fds - in->fds_start > LINK_FDS_MAX - FRAME_FDS_MAX)
                         return;
                 room = input_prepare(in, PACKET_BUFFER_SIZE, FRAME_SIZE_MAX);
-                if (room < 0)
-                        link_fail_reading(l, (int)room);
-                if (room <= 0)
+                if (room <= 0) {
+                        l->no_memory = room < 0;
                         return;
+                }
                 read_packet(l, (size_t)room);
         }
 }

@@ -21,8 +21,7 @@ static void stream_read(struct link *l) {
                 size = LINK_READ_SIZE;
         room = input_prepare(in, size, 0);
         if (room <= 0) {
-                if (room < 0)
-                        link_fail_reading(l, (int)room);
+                l->no_memory = room < 0;
                 return;
         }
 

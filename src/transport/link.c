@@ -281,11 +281,12 @@ void link_turn(struct link *l, struct link_batch *b) {
         unsigned before = b->n;
 
         l->dispatching = true;
+        l->no_memory = false;
         do {
                 if (l->readable)
                         l->ops->read(l);
                 link_dispatch(l, b);
-        } while (!l->closed && !b->full && l->readable);
+        } while (!l->closed && !b->full && l->readable && !l->no_memory);
         if (!l->closed && b->n > before)
                 end_batch(l);
         l->dispatching = false;
@@ -297,7 +298,7 @@ void link_turn(struct link *l, struct link_batch *b) {
         else if (l->eof)
                 finish(l);
         else if (l->readable)
-                l->ops->schedule(l); /* writing broke in this very batch */
+                l->ops->schedule(l); /* writing broke in this very batch, or there was no memory */
         else if (l->kind != LINK_LOCAL)
                 input_release(&l->input);
 }
