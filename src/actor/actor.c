@@ -447,13 +447,31 @@ static void on_idle_timer(arbiter_actor *a, struct actor_timer *t) {
 static void on_stop_gate(arbiter_future *f, void *userdata) {
         arbiter_actor *a = userdata;
 
-        if (a->state == ARBITER_STATE_STOPPING)
+        if (a->state != ARBITER_STATE_STOPPING)
+                return;
+        a->stop_gate = arbiter_future_unref(a->stop_gate);
+        if (actor_timer_set(a, &a->stop_timer, 0) < 0)
                 actor_end(a);
 }
 
 static void on_stop_timer(arbiter_actor *a, struct actor_timer *t) {
-        if (a->state == ARBITER_STATE_STOPPING)
-                actor_end(a);
+        if (a->state != ARBITER_STATE_STOPPING)
+                return;
+        /* What it has said and what waits for a link or for credit goes out first, within the same bound. */
+        if (!a->draining && !a->stop_gate && actor_has_waiting(a) &&
+            actor_timer_set(a, t, now_usec() + MIN(a->stop_usec, (usec_t) STOPPING_HOOK_USEC)) >= 0) {
+                a->draining = true;
+                return;
+        }
+        actor_end(a);
+}
+
+/* At the end of a turn: nothing waits any more? */
+void actor_drained(arbiter_actor *a) {
+        if (actor_has_waiting(a))
+                return;
+        a->draining = false;
+        (void) actor_timer_set(a, &a->stop_timer, 0);
 }
 
 _public_ int arbiter_actor_stop(arbiter_actor *a, int exit_code) {

@@ -156,6 +156,7 @@ struct arbiter_actor {
         struct actor_timer notify_timer, stop_timer, idle_timer;
         usec_t silence_usec, stop_usec;
         arbiter_future *start_gate, *stop_gate; /* what the hooks delay for */
+        bool draining;                          /* stopping, but not before what waits has left */
         int exit_code;
         arbiter_reason exit_reason;
         bool exit_reason_set, trace;
@@ -212,6 +213,8 @@ int actor_run_with(const arbiter_module *module, void *userdata, const char *tok
                 const char *const *listen_names, const int *listen_fds, size_t n_listen_fds);
 /* host.c: the same for a process whose actor starts threads of this module when the arbiter asks. */
 int actor_run_host(const arbiter_module *module, int control_fd);
+/* Stops waiting for the last messages once they are gone. */
+void actor_drained(arbiter_actor *a);
 void actor_set_state(arbiter_actor *a, arbiter_state state);
 /* After an orderly stop or a lost arbiter: everything pending is settled, links are closed. */
 void actor_end(arbiter_actor *a);

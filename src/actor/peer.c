@@ -30,6 +30,8 @@ void peer_mark_dirty(struct peer *p) {
 void actor_flush(arbiter_actor *a) {
         struct peer *p;
 
+        if (_unlikely_(a->draining))
+                actor_drained(a);
         if (_unlikely_(a->n_links > a->links_max || a->n_unserved > 0))
                 peers_close_idle(a, actor_now(a));
         while ((p = LIST_FIRST(&a->dirty, struct peer, dirty))) {
@@ -155,6 +157,8 @@ int peer_send(struct peer *p, struct envelope *e, arbiter_message *m, arbiter_fu
         r = link_out(p, e, m);
         if (_likely_(r >= 0)) {
                 peer_mark_dirty(p);
+                if (_unlikely_(p->fresh) && is_credited(e))
+                        p->fresh = false;
                 if (f)
                         call_sent(f, p, e);
                 return 0;
@@ -196,6 +200,13 @@ void peer_handle_credit(struct peer *p) {
         peer_flush_waiting(p);
 }
 
+bool actor_has_waiting(arbiter_actor *a) {
+        LIST_FOREACH(p, &a->peers, struct peer, peers)
+                if (p->waiting.n > 0)
+                        return true;
+        return routes_wait(a);
+}
+
 /* Life of a peer. */
 
 struct peer *peer_find(arbiter_actor *a, const aid *id) {
@@ -218,6 +229,8 @@ static void grant_window(struct peer *p) {
         if (p->window_messages == 0 || p->window_bytes < SHARE_BYTES_MIN) {
                 p->window_messages = p->window_bytes = 0;
                 a->n_unserved++;
+                if (a->flush_source)
+                        (void) sd_event_source_set_enabled(a->flush_source, SD_EVENT_ONESHOT);
                 return;
         }
         a->granted_messages += p->window_messages;

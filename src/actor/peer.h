@@ -78,6 +78,9 @@ int route_rehome(arbiter_actor *a, const aid *id, arbiter_future *f);
 void peer_flush_waiting(struct peer *p);
 /* The names that led to this peer have to be asked for anew. */
 void routes_forget(struct peer *p);
+/* Does a message wait for a link; or for anything at all? */
+bool routes_wait(arbiter_actor *a);
+bool actor_has_waiting(arbiter_actor *a);
 /* All go; what waits is given up. */
 void routes_done(arbiter_actor *a);
 

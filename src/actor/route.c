@@ -247,6 +247,16 @@ void routes_forget(struct peer *p) {
                 route_free(r);
 }
 
+bool routes_wait(arbiter_actor *a) {
+        void *position = NULL;
+        struct route *r;
+
+        while ((r = map_next(a->routes, &position)))
+                if (r->waiting.n > 0)
+                        return true;
+        return false;
+}
+
 void routes_done(arbiter_actor *a) {
         void *position = NULL;
         struct route *r;

@@ -255,12 +255,17 @@ static void on_noproc(arbiter_actor *a, struct actor_timer *t) {
 
 /* Behind all mail of the dead that waits: where there is no message, the arbiter itself. */
 void watch_deliver_later(arbiter_actor *a, const arbiter_down *down) {
-        struct pending_down *p = calloc(1, sizeof(*p));
+        struct pending_down *p;
+        aid target;
 
-        if (!p || aid_parse(down->aid, &p->target) < 0) {
-                free(p);
+        if (aid_parse(down->aid, &target) < 0)
+                return;
+        p = calloc(1, sizeof(*p));
+        if (!p) {
+                watch_deliver(a, down, &target); /* early is better than never */
                 return;
         }
+        p->target = target;
         (void) snprintf(p->name, sizeof(p->name), "%s", down->name);
         p->generation = down->generation;
         p->reason = down->reason;

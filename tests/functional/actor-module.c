@@ -434,6 +434,13 @@ static int on_unlink(arbiter_actor *a, arbiter_message *m, void *userdata) {
         return r;
 }
 
+/* Reads nothing until it is released, and then unlinks. */
+static int on_block_unlink(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        say();
+        wait_for_release();
+        return on_unlink(a, m, userdata);
+}
+
 /* A child of its own that holds every descriptor, out of reach of a process group; it ends when release_fd closes. */
 static int on_fork(arbiter_actor *a, arbiter_message *m, void *userdata) {
         switch (fork()) {
@@ -442,7 +449,7 @@ static int on_fork(arbiter_actor *a, arbiter_message *m, void *userdata) {
         case 0:
                 (void) setsid();
                 say();
-                wait_for_release();
+                (void) poll(&(struct pollfd){ .fd = pipe_end(release_fd[0], O_RDONLY) }, 1, -1); /* for its end, not for a byte */
                 _exit(0);
         default:
                 return arbiter_message_reply(m, "x", (int64_t) 0);
@@ -698,6 +705,7 @@ static const arbiter_command commands[] = {
         ARBITER_COMMAND("Trap", "x", "n", "x", "n", on_trap, SYSTEM),
         ARBITER_COMMAND("Link", "ssu", "aid name generation", "", "", on_link, SYSTEM),
         ARBITER_COMMAND("Unlink", "ssu", "aid name generation", "", "", on_unlink, SYSTEM),
+        ARBITER_COMMAND("BlockUnlink", "ssu", "aid name generation", "", "", on_block_unlink, 0),
         ARBITER_COMMAND("Fork", "x", "n", "x", "n", on_fork, 0),
         ARBITER_COMMAND("SpawnOne", "ss", "definition name", "ss", "aid aid", on_spawn_one, 0),
         ARBITER_COMMAND("KillOne", "s", "target", "x", "outcome", on_kill_one, 0),
