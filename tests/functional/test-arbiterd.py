@@ -21,7 +21,7 @@ import time
 import unittest
 import uuid
 
-ARBITERD, ARBITERCTL, HOST, SQUARES, WRONG_ABI = sys.argv[1:6]
+ARBITERD, ARBITERCTL, HOST, SQUARES, WRONG_ABI = map(os.path.abspath, sys.argv[1:6])
 ROOT = os.geteuid() == 0
 USER = 'User=root\n' if ROOT else ''
 ENVIRONMENT = {'PATH': '/usr/bin:/bin', 'LC_ALL': 'C.UTF-8', 'HOME': '/nonexistent'}
