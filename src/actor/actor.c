@@ -428,6 +428,9 @@ static void on_notify_timer(arbiter_actor *a, struct actor_timer *t) {
                 (void) actor_send_system(a, &AID_ARBITER, "notify", m, 0, NULL);
         if (a->module && a->module->periodic_task)
                 (void) a->module->periodic_task(a, a->userdata);
+        /* Nobody is silent on the arbiter's own loop: without a task it need not wake up. */
+        else if (a->concurrency == ARBITER_CONCURRENCY_INLINE)
+                return;
         /* Up to a twentieth early, so that a thousand actors do not all speak at once. */
         (void) actor_timer_set(a, &a->notify_timer, now_usec() + period - (a->aid.c[7] % 16U) * period / 320);
 }
