@@ -141,7 +141,7 @@ int actor_append_info(arbiter_actor *a, arbiter_message *m) {
                 r = append_actor(a, m);
         if (r >= 0)
                 r = append_mailbox(a, m);
-        if (r >= 0)
+        if (r >= 0 && a->concurrency != ARBITER_CONCURRENCY_INLINE) /* of those the process is the arbiter's */
                 r = append_system(m);
         if (r >= 0)
                 r = append_extra(a, m);

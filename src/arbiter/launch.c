@@ -419,6 +419,10 @@ static int give_listen_fds(const arbiter_spawn *s, arbiter_actor *a) {
 static void on_inline_ended(arbiter_actor *a, void *userdata) {
         struct child *c = userdata;
 
+        if (c->plain) { /* the stand-in was asked to stop: that means the program */
+                (void) child_stop(c, NULL);
+                return;
+        }
         c->closed_code = a->exit_code;
         (void) actor_timer_set(c->arbiter->actor, &c->end_timer, 0);
 }
