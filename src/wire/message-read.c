@@ -429,14 +429,23 @@ static int read_value(arbiter_message *m, const char *type, size_t length, struc
         return arbiter_message_read_basic(m, *type, dry ? NULL : p);
 }
 
-_public_ int arbiter_message_readv(arbiter_message *m, const char *signature, va_list ap) {
+/* The usual case: all of a message that has not been read yet, and no containers. The body is known to be what its signature
+ * says, so that nothing can fail half-way. */
+static bool is_all_and_basic(const arbiter_message *m, const char *signature, size_t length) {
+        if (m->p.depth > 0 || m->p.cursor > 0 || m->p.frame.index > 0 || length == 0 ||
+            length != m->envelope.signature_length || memcmp(signature, m->envelope.signature, length) != 0)
+                return false;
+        for (size_t i = 0; i < length; i++)
+                if (!type_info(signature[i])->basic)
+                        return false;
+        return true;
+}
+
+static int read_some(arbiter_message *m, const char *signature, size_t length, va_list ap) {
         struct savepoint s = save(m);
-        size_t length = strnlen(signature, SIGNATURE_MAX + 1);
         struct arguments a;
         int r;
 
-        if (!m->sealed)
-                return -EPERM;
         if (!message_types_are_valid(signature, length))
                 return -EINVAL;
 
@@ -454,6 +463,21 @@ _public_ int arbiter_message_readv(arbiter_message *m, const char *signature, va
         va_end(a.ap);
         if (r < 0)
                 restore(m, &s);
+        return r;
+}
+
+_public_ int arbiter_message_readv(arbiter_message *m, const char *signature, va_list ap) {
+        size_t length = strnlen(signature, SIGNATURE_MAX + 1);
+        struct arguments a;
+        int r;
+
+        if (!m->sealed)
+                return -EPERM;
+        if (!is_all_and_basic(m, signature, length))
+                return read_some(m, signature, length, ap);
+        va_copy(a.ap, ap);
+        r = read_values(m, signature, length, &a, false);
+        va_end(a.ap);
         return r;
 }
 
