@@ -58,6 +58,16 @@ double samples_median(const struct samples *s) {
         return s->n % 2 || s->n == 0 ? rank(s, s->n / 2) : (rank(s, s->n / 2 - 1) + rank(s, s->n / 2)) / 2;
 }
 
+double samples_ratio(const struct samples *value, const struct samples *raw) {
+        struct samples ratios = {};
+
+        if (value->n != raw->n)
+                return samples_median(value) / samples_median(raw);
+        for (size_t i = 0; i < value->n; i++)
+                samples_add(&ratios, value->v[i] / raw->v[i]);
+        return samples_median(&ratios);
+}
+
 double samples_min(const struct samples *s) {
         return rank(s, 0);
 }
@@ -102,7 +112,7 @@ void figure_print(const struct figure *f) {
         print_number("value", value);
         printf(", \"unit\": \"%s\"", f->unit);
         print_number("raw", raw);
-        print_number("ratio", value / raw);
+        print_number("ratio", f->raw ? samples_ratio(f->value, f->raw) : NAN);
         print_number("spread", value != 0 ? (samples_max(f->value) - samples_min(f->value)) / value : 0);
         printf(", \"samples\": %zu", f->value->n);
         if (f->raw_what)
@@ -125,7 +135,7 @@ void bench_parse(int argc, char **argv, struct bench_options *ret) {
         int c;
 
         bench_set_command(argc, argv);
-        *ret = (struct bench_options){ .seconds = 0.5, .repetitions = 7 };
+        *ret = (struct bench_options){ .seconds = 0.25, .repetitions = 11 };
         while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)
                 switch (c) {
                 case 'q':

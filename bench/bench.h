@@ -29,6 +29,8 @@ double now_us(void);
 /* User and system time of this process, or of this thread, in microseconds. */
 double cpu_us(bool thread);
 void samples_add(struct samples *s, double v);
+/* The median of the ratios of what was measured one after the other: the machine changes its mind between repetitions. */
+double samples_ratio(const struct samples *value, const struct samples *raw);
 double samples_median(const struct samples *s);
 double samples_min(const struct samples *s);
 double samples_max(const struct samples *s);

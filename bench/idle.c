@@ -92,6 +92,7 @@ static void bench_mailbox(const struct bench_options *o) {
         report("mailbox-1000-cpu", "% of one CPU", u.cpu_ms / seconds / 10, "<= 0.5 %", u.cpu_ms / seconds / 10 <= 0.5);
         report("mailbox-1000-wakeups", "wakeups/s", (double) u.wakeups / seconds, NULL, true);
         report("mailbox-1000-rss", "KiB", (double) u.rss_kib, "<= 5120 + 4 n KiB", u.rss_kib <= 5120 + 4 * n);
+        report("mailbox-1000-rss-without-link-pages", "KiB", (double) u.private_kib, "<= 5120 + 4 n KiB", u.private_kib <= 5120 + 4 * n);
         report("mailbox-1000-fds", "fds/actor", (double) u.fds / n, "<= 3 fds/actor", u.fds <= 3 * n + 32);
         (void) pool_down(&p);
 }

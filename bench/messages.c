@@ -270,7 +270,7 @@ static const char *const work_units[] = { "us", "round trips/s", "messages/s" };
 static void print_one(enum work work, const char *between, const char *suffix, const char *unit, const struct samples *value,
                 const struct samples *raw, const char *raw_what, double bound) {
         char what[64], target[32];
-        double ratio = samples_median(value) / samples_median(raw);
+        double ratio = samples_ratio(value, raw);
         struct figure f = { .bench = "messages", .what = what, .unit = unit, .value = value };
 
         if (raw->n > 0) {

@@ -233,6 +233,7 @@ void pool_usage(const struct pool *p, struct usage *ret) {
         read_proc(p->manager, "status", text, sizeof(text));
         ret->wakeups = status_number(text, "\nvoluntary_ctxt_switches:");
         ret->rss_kib = status_number(text, "\nVmRSS:");
+        ret->private_kib = ret->rss_kib - status_number(text, "\nRssShmem:");
         (void) snprintf(path, sizeof(path), "/proc/%d/fd", (int) p->manager);
         dir = opendir(path);
         while (dir && (d = readdir(dir)))

@@ -45,7 +45,7 @@ double pool_next(struct pool *p, char what);
 
 struct usage {
         double cpu_ms;
-        unsigned long wakeups, rss_kib, fds;
+        unsigned long wakeups, rss_kib, private_kib, fds; /* private: without the pages that it shares with actors */
 };
 void pool_usage(const struct pool *p, struct usage *ret);
 /* Positional arguments to programs. Exits if there are too few. */
