@@ -87,6 +87,7 @@ static int link_out(struct peer *p, struct envelope *e, arbiter_message *m) {
         e->command_length = (uint8_t) strlen(e->command);
         e->body_size = m ? m->envelope.body_size : 0;
         e->n_fds = m ? m->envelope.n_fds : 0;
+        e->flags &= (uint8_t) ~ENVELOPE_MEMFD; /* of an earlier attempt */
         if (_likely_(e->body_size <= BODY_INLINE_MAX && (e->body_size < SHARE_BYTES_MIN / 2 || fits_share(p, e))))
                 return link_send(p->link, e, m ? m->body : NULL, m ? m->fds : NULL);
 
