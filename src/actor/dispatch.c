@@ -296,6 +296,13 @@ static bool lane_is_allowed(const arbiter_actor *a, const struct peer *p, const 
                 (p->control && !a->arbiter_ops);
 }
 
+static bool is_cancelled_early(const struct peer *p, uint64_t id) {
+        for (size_t i = 0; i < MIN((size_t) p->n_early_cancels, ELEMENTSOF(p->early_cancels)); i++)
+                if (p->early_cancels[i] == id)
+                        return true;
+        return false;
+}
+
 static int on_call(arbiter_actor *a, struct peer *p, arbiter_message *m, const struct envelope *e) {
         struct incoming *i;
         int r;
@@ -306,6 +313,8 @@ static int on_call(arbiter_actor *a, struct peer *p, arbiter_message *m, const s
                         link_consumed(p->link, 1, envelope_frame_size(e));
                 return 0;
         }
+        if (_unlikely_(p->n_early_cancels > 0))
+                i->cancelled = is_cancelled_early(p, i->id);
         i->command = find_command(a, p, e);
         if (_unlikely_(!lane_is_allowed(a, p, i, e))) {
                 i->answered = true;
@@ -365,6 +374,8 @@ static void on_cancel(arbiter_actor *a, struct peer *p, uint64_t id) {
         LIST_FOREACH(other, &a->peers, struct peer, peers)
                 if (other != p && cancel_from(other, id, &p->aid))
                         return;
+        /* It has overtaken its request, as the system lane does. (Or the answer is on its way; ids are not used twice.) */
+        p->early_cancels[p->n_early_cancels++ % ELEMENTSOF(p->early_cancels)] = id;
 }
 
 static int on_signal(arbiter_actor *a, struct peer *p, arbiter_message *m) {
@@ -422,7 +433,9 @@ static int on_frame(struct link *l, const struct envelope *e, const uint8_t *bod
         r = message_from_frame(e, body, fds, &m);
         if (r == -EBADMSG)
                 return r; /* a body that is not what its signature says costs the link */
-        if (r < 0) { /* no memory: a lost message is what at-most-once allows; its caller has a deadline */
+        if (r < 0 && e->n_fds == 0)
+                return -EAGAIN; /* no memory: it comes again */
+        if (r < 0) { /* it has lost its descriptors: a lost message is what at-most-once allows */
                 if ((e->kind == ENVELOPE_REQUEST || e->kind == ENVELOPE_CAST) && !(e->flags & ENVELOPE_SYSTEM))
                         link_consumed(l, 1, envelope_frame_size(e));
                 return 0;

@@ -46,7 +46,7 @@ void actor_flush(arbiter_actor *a) {
 void peer_touch(struct peer *p) {
         arbiter_actor *a = p->actor;
 
-        if (p->control)
+        if (p->control || p->self)
                 return;
         p->last_used = actor_now(a);
         if (a->lru.prev != &p->lru) {
@@ -146,9 +146,11 @@ static int apply_policy(struct peer *p, const struct envelope *e, arbiter_messag
 }
 
 int peer_send(struct peer *p, struct envelope *e, arbiter_message *m, arbiter_future *f, const char *target) {
+        /* The answer to a fin that has crossed ours must not wait for the end of both. */
+        bool closing = p->state != PEER_OPEN && !(p->state == PEER_FIN_SENT && e->kind == ENVELOPE_SIGNAL);
         int r;
 
-        if (p->state != PEER_OPEN || (is_credited(e) && p->waiting.n > 0)) {
+        if (closing || (is_credited(e) && p->waiting.n > 0)) {
                 if (p->state == PEER_OPEN && !p->fresh)
                         return apply_policy(p, e, m, f, target);
                 r = room_wait(p->actor, &p->waiting, e, m, f, target);
@@ -189,11 +191,11 @@ void peer_flush_waiting(struct peer *p) {
                         continue;
                 }
                 peer_mark_dirty(p);
+                p->fresh = p->fresh && !is_credited(&copy);
                 if (o->future)
                         call_sent(o->future, p, &copy);
                 outgoing_free(o);
         }
-        p->fresh = p->fresh && p->waiting.n > 0;
 }
 
 void peer_handle_credit(struct peer *p) {
@@ -296,7 +298,8 @@ int peer_new(arbiter_actor *a, struct link *link, const aid *id, const char *nam
         p->link = link_ref(link);
         link_set_events(link, &actor_link_events, p);
         if (!control) {
-                a->n_links++;
+                p->self = aid_equal(id, &a->aid);
+                a->n_links += !p->self;
                 grant_window(p);
                 peer_touch(p);
         }
@@ -314,7 +317,7 @@ static void drop_link(struct peer *p) {
         list_remove(&p->dirty);
         list_remove(&p->lru);
         if (!p->control) {
-                a->n_links--;
+                a->n_links -= !p->self;
                 a->granted_messages -= p->window_messages;
                 a->granted_bytes -= p->window_bytes;
                 if (p->window_messages == 0)

@@ -24,6 +24,7 @@ struct peer {
         uint32_t generation;
         enum peer_state state;
         bool control;  /* to or from the arbiter: never closed for being idle */
+        bool self;     /* a local link of the actor with itself: never closed for being idle either */
         bool fresh;    /* the other end has not granted anything yet: -ENOBUFS means "wait" */
         struct link *link;
         uint64_t link_id;
@@ -38,6 +39,7 @@ struct peer {
         struct list_node routes;   /* struct route: names that lead here */
         struct waiting_room waiting;
         struct actor_timer loss_timer;
+        uint64_t early_cancels[16], n_early_cancels;
         char last_command_name[32]; /* of the command that it sent last: most senders repeat themselves */
         const arbiter_command *last_command;
         void *userdata; /* of the arbiter: the child */

@@ -117,8 +117,6 @@ static int connect_self(arbiter_actor *a, struct peer **ret) {
                 return r;
         }
         p->policy = a->mailbox_policy;
-        list_remove(&p->lru); /* costs nothing: never closed for being idle */
-        list_remove(&other->lru);
         *ret = p;
         return 0;
 }

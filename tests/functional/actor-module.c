@@ -564,6 +564,16 @@ static int on_cut(arbiter_actor *a, arbiter_message *m, void *userdata) {
         return arbiter_message_reply(m, "x", (int64_t) 0);
 }
 
+static int on_links_max(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        int64_t n;
+        int r = arbiter_message_read(m, "x", &n);
+
+        if (r < 0)
+                return r;
+        a->links_max = (size_t) n;
+        return arbiter_message_reply(m, "x", n);
+}
+
 static int on_sender(arbiter_actor *a, arbiter_message *m, void *userdata) {
         arbiter_proxy *p;
         int r = arbiter_message_get_sender(m, &p);
@@ -713,6 +723,7 @@ static const arbiter_command commands[] = {
         ARBITER_COMMAND("Parameter", "s", "key", "s", "value", on_parameter, 0),
         ARBITER_COMMAND("Self", "", "", "ssu", "aid name generation", on_self, SYSTEM),
         ARBITER_COMMAND("Cut", "x", "n", "x", "n", on_cut, SYSTEM),
+        ARBITER_COMMAND("LinksMax", "x", "n", "x", "n", on_links_max, SYSTEM),
         ARBITER_COMMAND("Sender", "", "", "s", "name", on_sender, 0),
         ARBITER_COMMANDS_END
 };
