@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "announce.h"
 
 enum { PATIENCE_MS = 60 * 1000 };
 
@@ -29,19 +29,17 @@ static void write_file(const struct pool *p, const char *name, const char *text)
                 bench_die(path, errno);
 }
 
-static void open_socket(struct pool *p) {
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
-        int size = 1 << 22;
-
+static void open_fifo(struct pool *p) {
         (void) snprintf(p->directory, sizeof(p->directory), "/tmp/arbiter-bench-XXXXXX");
         if (!mkdtemp(p->directory))
                 bench_die("mkdtemp", errno);
-        (void) snprintf(p->socket_path, sizeof(p->socket_path), "%s/announce", p->directory);
-        strcpy(address.sun_path, p->socket_path);
-        p->socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        (void) setsockopt(p->socket, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-        if (p->socket < 0 || bind(p->socket, (struct sockaddr *) &address, sizeof(address)) < 0)
-                bench_die("socket", errno);
+        (void) snprintf(p->fifo_path, sizeof(p->fifo_path), "%s/announce", p->directory);
+        if (mkfifo(p->fifo_path, 0600) < 0)
+                bench_die("mkfifo", errno);
+        /* For writing, too: so that it has no end while there are no workers. */
+        p->fifo = open(p->fifo_path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+        if (p->fifo < 0 || fcntl(p->fifo, F_SETPIPE_SZ, 1 << 20) < 0)
+                bench_die(p->fifo_path, errno);
 }
 
 static void write_configuration(struct pool *p, const struct pool_programs *programs, enum pool_kind kind, unsigned n) {
@@ -51,9 +49,9 @@ static void write_configuration(struct pool *p, const struct pool_programs *prog
                         "[Monitor]\nWorkers=%u\n[Actor]\n%s%s%s%s%s\n%sStandardOutput=null\nStandardError=null\nEnvironment=BENCH_SOCKET=%s\n",
                         n, kind == POOL_ARBITERD_MODULE ? "Module=" : "Exec=",
                         kind == POOL_ARBITERD_MODULE ? programs->module : programs->worker,
-                        kind == POOL_ARBITERD_MODULE ? "" : " ", kind == POOL_ARBITERD_MODULE ? "" : p->socket_path,
+                        kind == POOL_ARBITERD_MODULE ? "" : " ", kind == POOL_ARBITERD_MODULE ? "" : p->fifo_path,
                         kind == POOL_ARBITERD_CRASH ? " crash\nType=exec" : kind == POOL_ARBITERD ? "\nType=exec" : "",
-                        geteuid() == 0 ? "User=root\n" : "", p->socket_path);
+                        geteuid() == 0 ? "User=root\n" : "", p->fifo_path);
         write_file(p, "pool.monitor", text);
 }
 
@@ -70,11 +68,11 @@ static void exec_manager(struct pool *p, const struct pool_programs *programs, e
         if (fd < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0)
                 _exit(1);
         if (kind == POOL_FLOOR)
-                (void) execl(programs->floor, "floor", number, p->socket_path, programs->worker, NULL);
+                (void) execl(programs->floor, "floor", number, p->fifo_path, programs->worker, NULL);
         else if (kind == POOL_FLOOR_FORK)
-                (void) execl(programs->floor, "floor", number, p->socket_path, NULL);
+                (void) execl(programs->floor, "floor", number, p->fifo_path, NULL);
         else if (kind == POOL_EMBEDDED)
-                (void) execl(programs->embedded, "embedded", number, p->socket_path, NULL);
+                (void) execl(programs->embedded, "embedded", number, p->fifo_path, NULL);
         else
                 (void) execl(programs->arbiterd, "arbiterd", runtime, config, host, NULL);
         _exit(127);
@@ -82,18 +80,18 @@ static void exec_manager(struct pool *p, const struct pool_programs *programs, e
 
 /* The time of the next announcement of this kind, or a negative number after the patience. */
 static double receive(struct pool *p, char what, int timeout_ms) {
-        struct pollfd fd = { .fd = p->socket, .events = POLLIN };
+        struct pollfd fd = { .fd = p->fifo, .events = POLLIN };
         double end = now_us() + timeout_ms * 1e3;
-        char text[128];
+        char text[ANNOUNCEMENT_SIZE];
         long long when;
         ssize_t n;
         int pid;
 
         while (poll(&fd, 1, (int) ((end - now_us()) / 1e3) + 1) > 0) {
-                n = recv(p->socket, text, sizeof(text) - 1, 0);
-                if (n < 1)
-                        bench_die("recv", errno);
-                text[n] = 0;
+                n = read(p->fifo, text, sizeof(text));
+                if (n != sizeof(text))
+                        bench_die("read", errno);
+                text[sizeof(text) - 1] = 0;
                 if (text[0] == what && sscanf(text + 1, "%lld %d", &when, &pid) == 2) {
                         p->pids = reallocarray(p->pids, p->n + 1, sizeof(pid_t));
                         if (!p->pids)
@@ -126,7 +124,7 @@ double pool_up(struct pool *p, const struct pool_programs *programs, enum pool_k
         double begin;
 
         *p = (struct pool){};
-        open_socket(p);
+        open_fifo(p);
         if (kind != POOL_FLOOR && kind != POOL_FLOOR_FORK && kind != POOL_EMBEDDED)
                 write_configuration(p, programs, kind, n);
         begin = now_us();
@@ -199,7 +197,7 @@ double pool_down(struct pool *p) {
                 fprintf(stderr, "the manager ended with wait status %#x; see %s/log\n", (unsigned) status, p->directory);
         else
                 remove_directory(p->directory);
-        (void) close(p->socket);
+        (void) close(p->fifo);
         free(p->pids);
         return duration;
 }

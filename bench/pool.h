@@ -24,10 +24,10 @@ struct pool_programs {
 
 struct pool {
         pid_t manager;
-        int socket;
+        int fifo;
         size_t n;
         pid_t *pids; /* as they came; the last ones live */
-        char directory[64], socket_path[96];
+        char directory[64], fifo_path[96];
 };
 
 /* Starts it, and waits until n announcements of this kind ('S' started, 'R' running) have come. Returns microseconds. */
@@ -36,7 +36,7 @@ double pool_up(struct pool *p, const struct pool_programs *programs, enum pool_k
 double pool_down(struct pool *p);
 /* Kills n workers, beginning with the first-th; microseconds until n new ones have announced what. */
 double pool_kill(struct pool *p, unsigned first, unsigned n, char what);
-/* Lets time pass, and lets workers speak: one that announces itself to a full socket hangs. */
+/* Lets time pass, and reads what workers say meanwhile. */
 void pool_rest(struct pool *p, double seconds);
 /* Announcements of starts within so many seconds. */
 unsigned pool_count(struct pool *p, double seconds);
