@@ -85,6 +85,13 @@ void link_credit_arrived(struct link *l) {
                 l->events.credit(l, l->userdata);
 }
 
+void link_uncharge_received(struct link *l, size_t size) {
+        if (!l->page)
+                return;
+        l->received.messages--;
+        l->received.bytes -= size;
+}
+
 int link_charge_received(struct link *l, size_t size) {
         if (!l->page)
                 return 0;

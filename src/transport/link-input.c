@@ -79,6 +79,10 @@ static int input_grow_fds(struct input *in, size_t n_fds) {
         return 0;
 }
 
+int input_reserve_fds(struct input *in, size_t n_fds) {
+        return in->fds_allocated - in->n_fds >= n_fds ? 0 : input_grow_fds(in, n_fds);
+}
+
 int input_add_fds(struct input *in, const int *fds, size_t n_fds) {
         int r;
 
@@ -182,7 +186,15 @@ static int deliver(struct link *l, const uint8_t *frame, size_t size, size_t fir
                 for (size_t i = 0; i < e.n_fds; i++)
                         l->input.fds[first_fd + i] = -EBADF;
         }
-        return l->events.frame(l, &e, body, fds, l->userdata);
+        r = l->events.frame(l, &e, body, fds, l->userdata);
+        if (_unlikely_(r == -EAGAIN && !l->closed)) { /* as if it had not arrived yet */
+                l->sequence_received[lane]--;
+                l->statistics.frames_received--;
+                if (envelope_is_credited(&e))
+                        link_uncharge_received(l, size);
+                l->no_memory = true;
+        }
+        return r;
 }
 
 /* Looks at what has arrived since the last time. Frames of the system lane are dispatched here, ahead of the
@@ -205,7 +217,7 @@ static int scan(struct link *l, struct link_batch *b) {
                 if (_unlikely_(frame_prefix_is_system(prefix))) {
                         r = deliver(l, frame, size, in->fds_scanned);
                         if (r < 0)
-                                return r;
+                                return r == -EAGAIN ? 0 : r;
                 }
                 in->scanned += size;
                 in->fds_scanned += n_fds;
@@ -231,6 +243,11 @@ static int dispatch_user(struct link *l, struct link_batch *b) {
                 r = deliver(l, frame, size, first_fd);
                 if (_unlikely_(l->closed))
                         break;
+                if (_unlikely_(r == -EAGAIN)) {
+                        in->start -= size;
+                        in->fds_start = first_fd;
+                        break;
+                }
                 if (_unlikely_(r < 0)) {
                         /* The descriptors that deliver() did not hand out stay ours to close. */
                         in->fds_start = first_fd;
@@ -278,6 +295,6 @@ void link_dispatch(struct link *l, struct link_batch *b) {
         if (r < 0) {
                 input_truncate(&l->input);
                 link_fail_reading(l, r);
-        } else if (!b->full && has_surplus_fds(&l->input))
+        } else if (!b->full && !l->no_memory && has_surplus_fds(&l->input))
                 link_fail_reading(l, -EBADMSG);
 }

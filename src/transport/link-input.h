@@ -31,6 +31,8 @@ static inline bool input_is_exhausted(const struct input *in) {
 ssize_t input_prepare(struct input *in, size_t size, size_t room_min);
 /* Room for exactly so much behind what is there. */
 int input_make_room(struct input *in, size_t size);
+/* Room for so many more: what has been received must not be lost for want of it. */
+int input_reserve_fds(struct input *in, size_t n_fds);
 /* Takes the descriptors in any case. */
 int input_add_fds(struct input *in, const int *fds, size_t n_fds);
 /* Forgets what lies behind the scanned frames: it will never be dispatched. */

@@ -38,17 +38,13 @@ static struct output *source_of(struct link *l) {
         return peer_of(l) ? peer_of(l)->output : l->local->left;
 }
 
-static int take_fds(struct input *in, struct output *o) {
+static void take_fds(struct input *in, struct output *o) {
         while (o->fds) {
                 struct output_fds *f = output_take_fds(o);
-                int r;
 
-                r = input_add_fds(in, f->fds, f->n_fds);
+                (void)input_add_fds(in, f->fds, f->n_fds); /* there is room */
                 free(f);
-                if (r < 0)
-                        return r;
         }
-        return 0;
 }
 
 /* Moves all of a lane into the input. An empty input trades its memory for it. */
@@ -56,9 +52,13 @@ static int take(struct input *in, struct output *o) {
         size_t size = output_size(o);
         int r;
 
-        r = take_fds(in, o);
+        /* Room first: then nothing is taken by half. */
+        r = input_size(in) == 0 ? 0 : input_make_room(in, size);
+        if (r >= 0 && o->n_fds > 0)
+                r = input_reserve_fds(in, o->n_fds);
         if (r < 0)
                 return r;
+        take_fds(in, o);
         o->position += size;
         if (input_size(in) == 0) {
                 uint8_t *data = in->data;
@@ -73,9 +73,6 @@ static int take(struct input *in, struct output *o) {
                 o->start = o->end = 0;
                 return 0;
         }
-        r = input_make_room(in, size);
-        if (r < 0)
-                return r;
         memcpy(in->data + in->end, o->data + o->start, size);
         in->end += size;
         o->start = o->end = 0;
@@ -91,7 +88,7 @@ static void local_read(struct link *l) {
         else if (input_size(&l->input) == 0 && output_size(&source[LANE_USER]) > 0)
                 r = take(&l->input, &source[LANE_USER]);
         if (r < 0) {
-                link_fail_reading(l, r);
+                l->no_memory = true;
                 return;
         }
         l->statistics.reads++;

@@ -135,6 +135,7 @@ void link_dispatch(struct link *l, struct link_batch *b);
 bool link_take_credit(struct link *l, size_t size);
 void link_return_credit(struct link *l, size_t size);
 int link_charge_received(struct link *l, size_t size);
+void link_uncharge_received(struct link *l, size_t size);
 void link_credit_arrived(struct link *l);
 void link_publish_credit(struct link *l);
 

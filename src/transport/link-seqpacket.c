@@ -51,6 +51,10 @@ static void seqpacket_read(struct link *l) {
                         l->no_memory = room < 0;
                         return;
                 }
+                if (input_reserve_fds(in, FRAME_FDS_MAX) < 0) {
+                        l->no_memory = true;
+                        return;
+                }
                 read_packet(l, (size_t)room);
         }
 }

@@ -293,12 +293,14 @@ void link_turn(struct link *l, struct link_batch *b) {
 
         if (l->closed)
                 input_done(&l->input);
+        else if (l->no_memory)
+                l->ops->schedule(l);
         else if (b->full && (l->readable || l->eof || input_size(&l->input) > 0))
                 l->ops->schedule(l);
         else if (l->eof)
                 finish(l);
         else if (l->readable)
-                l->ops->schedule(l); /* writing broke in this very batch, or there was no memory */
+                l->ops->schedule(l); /* writing broke in this very batch */
         else if (l->kind != LINK_LOCAL)
                 input_release(&l->input);
 }

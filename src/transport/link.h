@@ -52,7 +52,8 @@ struct link;
 
 struct link_events {
         /* One whole frame, decoded and checked. Body and strings are borrowed for the call; the e->n_fds descriptors
-         * are the callee's now. Negative: a violation by the peer; the link closes with that error. */
+         * are the callee's now. Negative: a violation by the peer; the link closes with that error. But -EAGAIN, for a frame
+         * without descriptors: there is no memory, and it is to be delivered again in a later turn. */
         int (*frame)(struct link *l, const struct envelope *e, const uint8_t *body, const int *fds, void *userdata);
         /* A batch, or LINK_FLUSH_MESSAGES of it, has been dispatched: flush what the handlers sent. May be NULL. */
         void (*batch_end)(struct link *l, void *userdata);
