@@ -52,7 +52,7 @@ int arbiter_spawn_add_listen_fd(arbiter_spawn *s, int fd, const char *name);
  * "[::1]:8080", "/run/x.sock", "@abstract"; type SOCK_STREAM or SOCK_DGRAM; backlog 0: the most. */
 int arbiter_listen_socket(const char *address, int type, int backlog, int *ret_fd);
 
-/* Of processes. Names or numbers. A root arbiter refuses to run one as root unless the user was set. */
+/* Of processes. Names or numbers. Not set: our own. (That none runs as root unless it is written is arbiterd's rule.) */
 int arbiter_spawn_set_user(arbiter_spawn *s, const char *user);
 int arbiter_spawn_set_group(arbiter_spawn *s, const char *group);
 int arbiter_spawn_add_supplementary_group(arbiter_spawn *s, const char *group);
