@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Both sides of a control link against an enemy, in this process and without a fork. The first byte chooses: the arbiter's end of a
- * child's link, or an actor's end with a false arbiter. The rest are datagrams: a length (two bytes) and as many bytes; or,
- * with a length from 0xff00 on, a good frame whose command the low byte chooses and whose body the bytes after it are. */
+/* Both sides of a control link against an enemy, in this process and without a fork. The first byte
+ * chooses: the arbiter's end of a child's link, or an actor's end with a false arbiter. The rest are
+ * datagrams: a length (two bytes) and as many bytes; or, with a length from 0xff00 on, a good frame whose
+ * command the low byte chooses and whose body the bytes after it are. */
 
 #include <sys/socket.h>
 
@@ -15,14 +16,22 @@ static const struct {
         const char *command, *signature;
         uint8_t kind;
 } known[] = {
-        { "hello", "usua(ssssst)", ENVELOPE_REQUEST }, { "notify", "ytt", ENVELOPE_CAST }, { "failed", "is", ENVELOPE_CAST },
-        { "closed", "i", ENVELOPE_CAST }, { "exiting", "u", ENVELOPE_CAST }, { "connect", "s", ENVELOPE_REQUEST },
-        { "disconnect", "t", ENVELOPE_CAST }, { "watch", "su", ENVELOPE_CAST }, { "unwatch", "s", ENVELOPE_CAST },
-        { "link", "su", ENVELOPE_CAST }, { "unlink", "su", ENVELOPE_REQUEST }, { "spawn", "sssas", ENVELOPE_REQUEST },
-        { "kill_actor", "s", ENVELOPE_REQUEST }, { "list", "", ENVELOPE_REQUEST }, { "stop", "", ENVELOPE_CAST },
-        { "config", "ssv", ENVELOPE_REQUEST }, { "down", "ssuui", ENVELOPE_SIGNAL }, { "exit", "ssuui", ENVELOPE_SIGNAL },
-        { "peer", "ssutyyhh", ENVELOPE_SIGNAL }, { "delegated", "ts", ENVELOPE_SIGNAL }, { "fin", "", ENVELOPE_SIGNAL },
-        { "fin-ack", "", ENVELOPE_SIGNAL }, { "credit", "", ENVELOPE_SIGNAL }, { "info", "", ENVELOPE_REQUEST },
+        { "hello", "usua(ssssst)", ENVELOPE_REQUEST }, { "notify", "ytt", ENVELOPE_CAST }, { "failed", "is",
+                        ENVELOPE_CAST },
+        { "closed", "i", ENVELOPE_CAST }, { "exiting", "u", ENVELOPE_CAST }, { "connect", "s",
+                        ENVELOPE_REQUEST },
+        { "disconnect", "t", ENVELOPE_CAST }, { "watch", "su", ENVELOPE_CAST }, { "unwatch", "s",
+                        ENVELOPE_CAST },
+        { "link", "su", ENVELOPE_CAST }, { "unlink", "su", ENVELOPE_REQUEST }, { "spawn", "sssas",
+                        ENVELOPE_REQUEST },
+        { "kill_actor", "s", ENVELOPE_REQUEST }, { "list", "", ENVELOPE_REQUEST }, { "stop", "",
+                        ENVELOPE_CAST },
+        { "config", "ssv", ENVELOPE_REQUEST }, { "down", "ssuui", ENVELOPE_SIGNAL }, { "exit", "ssuui",
+                        ENVELOPE_SIGNAL },
+        { "peer", "ssutyyhh", ENVELOPE_SIGNAL }, { "delegated", "ts", ENVELOPE_SIGNAL }, { "fin", "",
+                        ENVELOPE_SIGNAL },
+        { "fin-ack", "", ENVELOPE_SIGNAL }, { "credit", "", ENVELOPE_SIGNAL }, { "info", "",
+                        ENVELOPE_REQUEST },
 };
 
 static void transmit_known(int fd, unsigned which, const uint8_t *body, size_t size, uint64_t *sequence) {
@@ -89,7 +98,8 @@ static void against_arbiter(const uint8_t *data, size_t size) {
         FUZZ_CHECK(arbiter_start(a) >= 0);
         FUZZ_CHECK(arbiter_spawn_new(a, "child", &s) >= 0);
         FUZZ_CHECK(arbiter_spawn_set_module(s, &module) >= 0);
-        FUZZ_CHECK(arbiter_spawn_set_concurrency(s, ARBITER_CONCURRENCY_INLINE) >= 0); /* so that it spawns no process */
+        FUZZ_CHECK(arbiter_spawn_set_concurrency(s,
+                        ARBITER_CONCURRENCY_INLINE) >= 0); /* so that it spawns no process */
         FUZZ_CHECK(arbiter_add_definition(a, s) >= 0);
         FUZZ_CHECK(child_new(a, s, "child", NULL, &c) >= 0);
         c->state = ARBITER_STATE_STARTING;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Authority (DESIGN.md 8): a worker running as nobody under a root arbiter finds no way to more, and what it may do works. */
+/* Authority (DESIGN.md 8): a worker running as nobody under a root arbiter finds no way to more, and what
+ * it may do works. */
 
 #include <grp.h>
 #include <sys/resource.h>
@@ -56,24 +57,24 @@ static int on_ask(arbiter_actor *a, arbiter_message *m, void *userdata) {
 }
 
 static int on_claim(arbiter_actor *a, arbiter_message *m, void *userdata) {
-        const char *name, *aid;
+        const char *name, *id;
         arbiter_future *f;
-        int r = arbiter_message_read(m, "ss", &name, &aid);
+        int r = arbiter_message_read(m, "ss", &name, &id);
 
         if (r < 0)
                 return r;
-        r = arbiter_call_async(a, &f, "arbiter", "spawn", 0, "sssas", "definition", name, aid, 0U);
+        r = arbiter_call_async(a, &f, "arbiter", "spawn", 0, "sssas", "definition", name, id, 0U);
         return answer_by(f, m, r);
 }
 
 static int on_link(arbiter_actor *a, arbiter_message *m, void *userdata) {
         arbiter_proxy *p;
-        const char *aid;
-        int r = arbiter_message_read(m, "s", &aid);
+        const char *id;
+        int r = arbiter_message_read(m, "s", &id);
 
         if (r < 0)
                 return r;
-        r = arbiter_proxy_new(aid, "somebody", 1, &p);
+        r = arbiter_proxy_new(id, "somebody", 1, &p);
         if (r < 0)
                 return r;
         r = arbiter_actor_link(a, p);
@@ -94,7 +95,8 @@ static int on_identity(arbiter_actor *a, arbiter_message *m, void *userdata) {
         (void) getresuid(&ruid, &euid, &suid);
         (void) getrlimit(RLIMIT_CORE, &l);
         /* Also: it cannot go back. */
-        return arbiter_message_reply(m, "uuutbu", euid == ruid && ruid == suid ? euid : 0, (uint32_t) getegid(), (uint32_t) MAX(n, 0),
+        return arbiter_message_reply(m, "uuutbu", euid == ruid && ruid == suid ? euid : 0,
+                        (uint32_t) getegid(), (uint32_t) MAX(n, 0),
                         (uint64_t) l.rlim_max, setuid(0) == 0, (uint32_t) (n > 0 ? groups[0] : 0));
 }
 
@@ -160,16 +162,17 @@ static int tear_down(void **state) {
         return 0;
 }
 
-#define NEED_ROOT()                                                                                                 \
-        do {                                                                                                        \
-                if (geteuid() != 0)                                                                                 \
-                        skip();                                                                                     \
+#define NEED_ROOT()                                                                                        \
+        do {                                                                                               \
+                if (geteuid() != 0)                                                                        \
+                        skip();                                                                            \
         } while (0)
 
 static arbiter_outcome ask(const char *who, const char *target, const char *command, const char *argument) {
         arbiter_message *m;
         uint32_t o;
-        int r = arbiter_call(arbiter_get_actor(the), &m, who, "ask", 10 * 1000 * 1000, "sss", target, command, argument);
+        int r = arbiter_call(arbiter_get_actor(the), &m, who, "ask", 10 * 1000 * 1000, "sss", target,
+                        command, argument);
 
         if (r < 0)
                 fail_msg("%s: %s", who, strerror(-r));
@@ -182,7 +185,8 @@ static arbiter_outcome spawn_by(const char *who, const char *definition, const c
         arbiter_message *m;
         uint32_t o;
 
-        assert_ok(arbiter_call(arbiter_get_actor(the), &m, who, "spawn_it", 10 * 1000 * 1000, "ss", definition, name));
+        assert_ok(arbiter_call(arbiter_get_actor(the), &m, who, "spawn_it", 10 * 1000 * 1000, "ss",
+                        definition, name));
         assert_true(arbiter_message_read(m, "u", &o) > 0);
         arbiter_message_unref(m);
         return o;
@@ -210,10 +214,12 @@ static void test_spawn(void **state) {
         assert_int_equal(spawn_by("evil", "secret", "x1"), ARBITER_OUTCOME_DENIED);
         assert_int_equal(spawn_by("evil", "victim", "x1"), ARBITER_OUTCOME_DENIED);
         assert_int_equal(spawn_by("evil", "no_such", "x1"), ARBITER_OUTCOME_DENIED);
-        assert_int_equal(spawn_by("evil", "definition", "victim"), ARBITER_OUTCOME_APPLICATION_ERROR); /* the name is taken */
+        assert_int_equal(spawn_by("evil", "definition", "victim"),
+                        ARBITER_OUTCOME_APPLICATION_ERROR); /* the name is taken */
         assert_int_equal(spawn_by("evil", "definition", "x1"), ARBITER_OUTCOME_REPLY);
         assert_int_equal(spawn_by("evil", "evil", "x2"), ARBITER_OUTCOME_REPLY);
-        assert_int_equal(spawn_by("x2", "worker", "x3"), ARBITER_OUTCOME_REPLY); /* what its module is called */
+        assert_int_equal(spawn_by("x2", "worker", "x3"),
+                        ARBITER_OUTCOME_REPLY); /* what its module is called */
         assert_is_nobody("x1");
         assert_is_nobody("x2");
         assert_is_nobody("x3");
@@ -303,14 +309,14 @@ static void test_aid(void **state) {
         arbiter_future *f;
         static struct death d;
         arbiter_proxy *p;
-        char aid[9], name[16] = "thief";
+        char id[9], name[16] = "thief";
 
         NEED_ROOT();
         s = new_spawn("mortal", &secret, "root");
         assert_ok(arbiter_spawn_start(s, &f));
         arbiter_spawn_unref(s);
         wait_future(f);
-        memcpy(aid, arbiter_future_get_aid(f), 9);
+        memcpy(id, arbiter_future_get_aid(f), 9);
         assert_ok(arbiter_future_get_proxy(f, &p));
         arbiter_future_unref(f);
         assert_ok(arbiter_actor_watch(arbiter_get_actor(the), p, on_death, &d, NULL));
@@ -318,8 +324,9 @@ static void test_aid(void **state) {
                 arbiter_message *m;
                 uint32_t o;
 
-                /* i 0: of the living; 1: of the dead. "spawn" by hand, since the library chooses an aid by itself. */
-                assert_ok(arbiter_call(arbiter_get_actor(the), &m, "evil", "claim", 0, "ss", name, aid));
+                /* i 0: of the living; 1: of the dead. "spawn" by hand, since the library chooses an aid
+                 * by itself. */
+                assert_ok(arbiter_call(arbiter_get_actor(the), &m, "evil", "claim", 0, "ss", name, id));
                 assert_true(arbiter_message_read(m, "u", &o) > 0);
                 assert_int_equal(o, ARBITER_OUTCOME_BAD_ARGUMENTS);
                 arbiter_message_unref(m);
@@ -328,7 +335,7 @@ static void test_aid(void **state) {
                         run_until(the, &d.n, 1);
                 }
         }
-        assert_int_equal(arbiter_call(arbiter_get_actor(the), NULL, aid, "ping", 0, ""), -ESRCH);
+        assert_int_equal(arbiter_call(arbiter_get_actor(the), NULL, id, "ping", 0, ""), -ESRCH);
         arbiter_proxy_unref(p);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Workers that break the rules of the control link. Each is ended alone, with the right reason; the arbiter neither
- * crashes nor keeps anything of it, and serves the others meanwhile. */
+/* Workers that break the rules of the control link. Each is ended alone, with the right reason; the
+ * arbiter neither crashes nor keeps anything of it, and serves the others meanwhile. */
 
 #include "test-hostile-util.h"
 
@@ -14,7 +14,8 @@ static void worker_live_on(void) {
 
 static void send_garbage(struct raw *r, const char *mode) {
         uint8_t b[512] __attribute__((aligned(8))) = {};
-        struct envelope e = { .kind = ENVELOPE_CAST, .flags = ENVELOPE_SYSTEM, .deadline = UINT64_MAX, .command = "notify" };
+        struct envelope e = { .kind = ENVELOPE_CAST, .flags = ENVELOPE_SYSTEM, .deadline = UINT64_MAX,
+                        .command = "notify" };
         int fds[2] = { 0, 0 };
         size_t n;
 
@@ -41,7 +42,8 @@ static void send_garbage(struct raw *r, const char *mode) {
                 e.sequence = r->sequence[1] + 2;
                 n = raw_encode(r, &e, NULL, b);
                 (void) raw_write(r->fd, b, n, NULL, 0);
-        } else if (strcmp(mode, "body") == 0) { /* what the signature does not allow: a string that ends nowhere */
+        } else if (strcmp(mode,
+                        "body") == 0) { /* what the signature does not allow: a string that ends nowhere */
                 arbiter_message *m = raw_message("su", "0123456789", 7U);
 
                 m->body[0] = 0xff;
@@ -73,28 +75,35 @@ static void send_garbage(struct raw *r, const char *mode) {
                 EXPECT(!"a known mode");
 }
 
-static const char *const malformed[] = { "garbage", "short", "truncated", "length", "surplus-fds", "missing-fds", "sequence",
+static const char *const malformed[] = { "garbage", "short", "truncated", "length", "surplus-fds",
+                "missing-fds", "sequence",
                                          "body", "large" };
 
 static void worker_before(struct raw *r, const char *mode) {
         if (strcmp(mode, "speaks-first") == 0)
-                raw_send(r, ENVELOPE_CAST, ENVELOPE_SYSTEM, "notify", raw_message("ytt", 3, (uint64_t) 0, (uint64_t) 0));
+                raw_send(r, ENVELOPE_CAST, ENVELOPE_SYSTEM, "notify", raw_message("ytt", 3, (uint64_t) 0,
+                                (uint64_t) 0));
         else if (strcmp(mode, "calls-first") == 0)
                 raw_send(r, ENVELOPE_REQUEST, 0, "ping", raw_message(""));
         else if (strcmp(mode, "version") == 0)
                 raw_send(r, ENVELOPE_REQUEST, ENVELOPE_SYSTEM, "hello", raw_hello_message(99, ""));
         else if (strcmp(mode, "token") == 0)
-                raw_send(r, ENVELOPE_REQUEST, ENVELOPE_SYSTEM, "hello", raw_hello_message(1, "0123456789abcdef"));
+                raw_send(r, ENVELOPE_REQUEST, ENVELOPE_SYSTEM, "hello", raw_hello_message(1,
+                                "0123456789abcdef"));
         else if (strcmp(mode, "table") == 0)
                 raw_send(r, ENVELOPE_REQUEST, ENVELOPE_SYSTEM, "hello",
-                                raw_message("usua(ssssst)", 1U, "", 1U, 1U, "evil\033[2J", "", "", "", "", (uint64_t) 0));
+                                raw_message("usua(ssssst)", 1U, "", 1U, 1U, "evil\033[2J", "", "", "", "",
+                                                (uint64_t) 0));
         else if (strcmp(mode, "table-signature") == 0)
                 raw_send(r, ENVELOPE_REQUEST, ENVELOPE_SYSTEM, "hello",
-                                raw_message("usua(ssssst)", 1U, "", 1U, 1U, "good", "a{", "", "", "", (uint64_t) 0));
+                                raw_message("usua(ssssst)", 1U, "", 1U, 1U, "good", "a{", "", "", "",
+                                                (uint64_t) 0));
         else if (strcmp(mode, "hello-signature") == 0)
-                EXPECT(raw_call(r, "hello", raw_message("su", "hello", 1U)) == ARBITER_OUTCOME_BAD_ARGUMENTS);
+                EXPECT(raw_call(r, "hello", raw_message("su", "hello",
+                                1U)) == ARBITER_OUTCOME_BAD_ARGUMENTS);
         else if (strcmp(mode, "fails") == 0)
-                raw_send(r, ENVELOPE_CAST, ENVELOPE_SYSTEM, "failed", raw_message("is", -5, "\033[2Jno\nway"));
+                raw_send(r, ENVELOPE_CAST, ENVELOPE_SYSTEM, "failed", raw_message("is", -5,
+                                "\033[2Jno\nway"));
         else if (strcmp(mode, "silent-eof") == 0)
                 (void) shutdown(r->fd, SHUT_RDWR);
         else if (strcmp(mode, "mute") != 0)
@@ -105,15 +114,18 @@ static void worker_before(struct raw *r, const char *mode) {
 static void worker_after(struct raw *r, const char *mode) {
         raw_handshake(r);
         if (strcmp(mode, "peer") == 0)
-                raw_send(r, ENVELOPE_SIGNAL, ENVELOPE_SYSTEM, "peer", raw_message("ssutyyhh", "aaaaaaaa", "evil", 1U, (uint64_t) 1, 0, 0, 0, 0));
+                raw_send(r, ENVELOPE_SIGNAL, ENVELOPE_SYSTEM, "peer", raw_message("ssutyyhh", "aaaaaaaa",
+                                "evil", 1U, (uint64_t) 1, 0, 0, 0, 0));
         else if (strcmp(mode, "down") == 0 || strcmp(mode, "exit") == 0)
-                raw_send(r, ENVELOPE_SIGNAL, ENVELOPE_SYSTEM, mode, raw_message("ssuui", "aaaaaaaa", "good", 1U, 0U, 0));
+                raw_send(r, ENVELOPE_SIGNAL, ENVELOPE_SYSTEM, mode, raw_message("ssuui", "aaaaaaaa", "good",
+                                1U, 0U, 0));
         else if (strcmp(mode, "lane") == 0) /* a user's command in the system lane, past the mailbox */
                 raw_send(r, ENVELOPE_CAST, ENVELOPE_SYSTEM, "echo", raw_message("v", "s", "x"));
         else if (strcmp(mode, "eof") == 0)
                 (void) shutdown(r->fd, SHUT_RDWR);
         else if (strcmp(mode, "stops-for-ever") == 0)
-                raw_send(r, ENVELOPE_CAST, ENVELOPE_SYSTEM, "notify", raw_message("ytt", 4, (uint64_t) 0, (uint64_t) 0));
+                raw_send(r, ENVELOPE_CAST, ENVELOPE_SYSTEM, "notify", raw_message("ytt", 4, (uint64_t) 0,
+                                (uint64_t) 0));
         else if (strcmp(mode, "silence") != 0)
                 send_garbage(r, mode);
         worker_live_on();
@@ -121,17 +133,22 @@ static void worker_after(struct raw *r, const char *mode) {
 
 /* Whatever is asked with arguments that make no sense, it is answered so, and the link stays. */
 static void worker_nonsense(struct raw *r) {
-        static const char *const commands[] = { "hello", "notify", "connect", "disconnect", "watch", "unwatch", "link", "unlink",
-                                                "spawn", "kill_actor", "list", "failed", "closed", "exiting" };
-        static const char *const names[] = { "", ".", "..", "/", "no such actor", "\n", "good.", "good.99", "*", "????????",
+        static const char *const commands[] = { "hello", "notify", "connect", "disconnect", "watch",
+                        "unwatch", "link", "unlink",
+                                                "spawn", "kill_actor", "list", "failed", "closed",
+                                                                "exiting" };
+        static const char *const names[] = { "", ".", "..", "/", "no such actor", "\n", "good.", "good.99",
+                        "*", "????????",
                                              "zzzzzzzz", "arbiterx", "9", "web.999999999999" };
         char *longname = malloc(60000);
 
         raw_handshake(r);
-        EXPECT(raw_call(r, "hello", raw_hello_message(1, "")) == ARBITER_OUTCOME_APPLICATION_ERROR); /* a second time */
+        EXPECT(raw_call(r, "hello", raw_hello_message(1,
+                        "")) == ARBITER_OUTCOME_APPLICATION_ERROR); /* a second time */
         for (size_t i = 0; i < ELEMENTSOF(commands); i++) {
                 EXPECT(raw_call(r, commands[i], raw_message("d", 1.0)) == ARBITER_OUTCOME_BAD_ARGUMENTS);
-                EXPECT(raw_call(r, commands[i], raw_message("a{sv}", 1U, "x", "as", 2U, "y", "z")) == ARBITER_OUTCOME_BAD_ARGUMENTS);
+                EXPECT(raw_call(r, commands[i], raw_message("a{sv}", 1U, "x", "as", 2U, "y",
+                                "z")) == ARBITER_OUTCOME_BAD_ARGUMENTS);
         }
         EXPECT(raw_call(r, "no_such_command", raw_message("")) == ARBITER_OUTCOME_UNKNOWN_COMMAND);
         EXPECT(longname);
@@ -143,19 +160,26 @@ static void worker_nonsense(struct raw *r) {
 
                 EXPECT(raw_call(r, "connect", raw_message("s", s)) == ARBITER_OUTCOME_NOPROC);
                 EXPECT(raw_call(r, "kill_actor", raw_message("s", s)) == ARBITER_OUTCOME_NOPROC);
-                EXPECT(raw_call(r, "spawn", raw_message("sssas", s, "x", "abcdefgh", 0U)) == ARBITER_OUTCOME_DENIED);
+                EXPECT(raw_call(r, "spawn", raw_message("sssas", s, "x", "abcdefgh",
+                                0U)) == ARBITER_OUTCOME_DENIED);
                 o = raw_call(r, "spawn", raw_message("sssas", "definition", *s ? s : ".", "abcdefgh", 0U));
-                EXPECT(o == ARBITER_OUTCOME_APPLICATION_ERROR || o == ARBITER_OUTCOME_BAD_ARGUMENTS || /* the aid is not free */
+                EXPECT(o == ARBITER_OUTCOME_APPLICATION_ERROR || o == ARBITER_OUTCOME_BAD_ARGUMENTS ||
+                                /* the aid is not free */
                                 (o == 0 && strcmp(s, "zzzzzzzz") == 0));
                 o = raw_call(r, "watch", raw_message("su", s, 1U));
-                EXPECT(o == ARBITER_OUTCOME_APPLICATION_ERROR || (o == 0 && strlen(s) == 8)); /* an aid: then DOWN, noproc */
+                EXPECT(o == ARBITER_OUTCOME_APPLICATION_ERROR || (o == 0 &&
+                                strlen(s) == 8)); /* an aid: then DOWN, noproc */
                 o = raw_call(r, "unlink", raw_message("su", s, 1U));
                 EXPECT(o == ARBITER_OUTCOME_APPLICATION_ERROR || (o == 0 && strlen(s) == 8));
-                EXPECT(raw_call(r, "spawn", raw_message("sssas", "definition", "fine", s, 0U)) != 0 || strlen(s) == 8);
+                EXPECT(raw_call(r, "spawn", raw_message("sssas", "definition", "fine", s, 0U)) != 0 ||
+                                strlen(s) == 8);
         }
-        EXPECT(raw_call(r, "spawn", raw_message("sssas", "definition", "p1", "pppppppp", 1U, "no equals")) == ARBITER_OUTCOME_APPLICATION_ERROR);
-        EXPECT(raw_call(r, "spawn", raw_message("sssas", "definition", "arbiter", "pppppppp", 0U)) == ARBITER_OUTCOME_APPLICATION_ERROR);
-        EXPECT(raw_call(r, "spawn", raw_message("sssas", "definition", "pool", "pppppppp", 0U)) == ARBITER_OUTCOME_APPLICATION_ERROR);
+        EXPECT(raw_call(r, "spawn", raw_message("sssas", "definition", "p1", "pppppppp", 1U,
+                        "no equals")) == ARBITER_OUTCOME_APPLICATION_ERROR);
+        EXPECT(raw_call(r, "spawn", raw_message("sssas", "definition", "arbiter", "pppppppp",
+                        0U)) == ARBITER_OUTCOME_APPLICATION_ERROR);
+        EXPECT(raw_call(r, "spawn", raw_message("sssas", "definition", "pool", "pppppppp",
+                        0U)) == ARBITER_OUTCOME_APPLICATION_ERROR);
         EXPECT(raw_call(r, "disconnect", raw_message("t", (uint64_t) 12345)) == 0);
         EXPECT(raw_call(r, "exiting", raw_message("u", 4711U)) == 0);
         EXPECT(raw_call(r, "ping", raw_message("")) == 0);
@@ -168,19 +192,24 @@ static void worker_forged(struct raw *r, const char *good) {
 
         raw_handshake(r);
         for (uint64_t i = 0; i < 2000; i++) {
-                e = (struct envelope){ .kind = ENVELOPE_REPLY, .flags = i % 2 ? ENVELOPE_SYSTEM : 0, .deadline = UINT64_MAX, .command = "",
+                e = (struct envelope){ .kind = ENVELOPE_REPLY, .flags = i % 2 ? ENVELOPE_SYSTEM : 0,
+                                .deadline = UINT64_MAX, .command = "",
                                        .id = i < 1000 ? i + 1 : i * UINT64_C(0x100000001) };
                 EXPECT(raw_send_envelope(r, &e, NULL) >= 0);
-                e = (struct envelope){ .kind = ENVELOPE_CANCEL, .flags = ENVELOPE_SYSTEM, .deadline = UINT64_MAX, .command = "",
+                e = (struct envelope){ .kind = ENVELOPE_CANCEL, .flags = ENVELOPE_SYSTEM,
+                                .deadline = UINT64_MAX, .command = "",
                                        .id = i + 1 };
                 EXPECT(raw_send_envelope(r, &e, NULL) >= 0);
         }
-        /* In another one's name, to another one: it stays its own request, and all that it gains is to miss the answer. */
+        /* In another one's name, to another one: it stays its own request, and all that it gains is to
+         * miss the answer. */
         for (unsigned i = 0; i < 3; i++) {
                 arbiter_message *m = i == 0 ? raw_message("") : raw_message("s", "good");
 
-                e = (struct envelope){ .kind = ENVELOPE_REQUEST, .flags = ENVELOPE_SYSTEM, .deadline = UINT64_MAX,
-                                       .command = i == 0 ? "ping" : "kill_actor", .id = ++r->last_id, .sender_generation = 1 };
+                e = (struct envelope){ .kind = ENVELOPE_REQUEST, .flags = ENVELOPE_SYSTEM,
+                                .deadline = UINT64_MAX,
+                                       .command = i == 0 ? "ping" : "kill_actor", .id = ++r->last_id,
+                                                       .sender_generation = 1 };
                 memcpy(e.sender.c, i == 2 ? "arbiter" : good, 8);
                 memcpy(e.target.c, good, 8);
                 EXPECT(raw_send_envelope(r, &e, m) >= 0);
@@ -198,11 +227,14 @@ static void worker_orders(struct raw *r) {
         raw_handshake(r);
         (void) raw_call(r, "stop", raw_message("")); /* it has no answer but an empty one */
         raw_send(r, ENVELOPE_CAST, ENVELOPE_SYSTEM, "stop", raw_message(""));
-        EXPECT(raw_call(r, "config", raw_message("ssv", "set", "thread_workers", "u", 1U)) == ARBITER_OUTCOME_DENIED);
-        EXPECT(raw_call(r, "config", raw_message("ssv", "set", "key", "s", "value")) == ARBITER_OUTCOME_DENIED);
+        EXPECT(raw_call(r, "config", raw_message("ssv", "set", "thread_workers", "u",
+                        1U)) == ARBITER_OUTCOME_DENIED);
+        EXPECT(raw_call(r, "config", raw_message("ssv", "set", "key", "s",
+                        "value")) == ARBITER_OUTCOME_DENIED);
         EXPECT(raw_call(r, "trace", raw_message("b", 1)) == ARBITER_OUTCOME_DENIED);
         for (size_t i = 0; i < ELEMENTSOF(denied_kill); i++)
-                EXPECT(raw_call(r, "kill_actor", raw_message("s", denied_kill[i])) == ARBITER_OUTCOME_DENIED);
+                EXPECT(raw_call(r, "kill_actor", raw_message("s",
+                                denied_kill[i])) == ARBITER_OUTCOME_DENIED);
         EXPECT(raw_call(r, "ping", raw_message("")) == 0);
         _exit(0);
 }
@@ -216,7 +248,8 @@ static void worker_never_reads(struct raw *r, const char *command) {
                 arbiter_message *m = strcmp(command, "connect") == 0 ? raw_message("s", "good") :
                                 strcmp(command, "watch") == 0        ? raw_message("su", "zzzzzzzz", 0U) :
                                                                        raw_message("");
-                struct envelope e = { .kind = ENVELOPE_REQUEST, .flags = ENVELOPE_SYSTEM, .deadline = UINT64_MAX, .command = command,
+                struct envelope e = { .kind = ENVELOPE_REQUEST, .flags = ENVELOPE_SYSTEM,
+                                .deadline = UINT64_MAX, .command = command,
                                       .id = ++r->last_id };
                 int q = raw_send_envelope(r, &e, m);
 
@@ -224,7 +257,8 @@ static void worker_never_reads(struct raw *r, const char *command) {
                 if (q < 0)
                         _exit(3);
                 if (strcmp(command, "connect") == 0)
-                        raw_send(r, ENVELOPE_CAST, ENVELOPE_SYSTEM, "disconnect", raw_message("t", (uint64_t) i + 1));
+                        raw_send(r, ENVELOPE_CAST, ENVELOPE_SYSTEM, "disconnect", raw_message("t",
+                                        (uint64_t) i + 1));
         }
         worker_live_on();
 }
@@ -254,7 +288,8 @@ static void worker_spawns(struct raw *r) {
 
                 (void) snprintf(id, sizeof(id), "q%07u", i);
                 (void) snprintf(name, sizeof(name), "q%u", i);
-                raw_send(r, ENVELOPE_REQUEST, ENVELOPE_SYSTEM, "spawn", raw_message("sssas", "definition", name, id, 0U));
+                raw_send(r, ENVELOPE_REQUEST, ENVELOPE_SYSTEM, "spawn", raw_message("sssas", "definition",
+                                name, id, 0U));
         }
         while (n < 600 && raw_receive(r, &f, 30000) > 0) {
                 if (f.e.kind == ENVELOPE_REPLY || f.e.kind == ENVELOPE_ERROR) {
@@ -370,9 +405,12 @@ static void expect_failed_start(const char *mode, arbiter_reason reason) {
 
         start_hostile("before", mode, &f);
         wait_future(f);
-        if (arbiter_future_get_outcome(f) != ARBITER_OUTCOME_CALLEE_DIED || arbiter_future_get_reason(f, NULL) != reason)
-                fail_msg("%s: %s, %s (%s), not %s", mode, arbiter_outcome_to_string(arbiter_future_get_outcome(f)),
-                                arbiter_reason_to_string(arbiter_future_get_reason(f, NULL)), arbiter_future_get_error_text(f),
+        if (arbiter_future_get_outcome(f) != ARBITER_OUTCOME_CALLEE_DIED || arbiter_future_get_reason(f,
+                        NULL) != reason)
+                fail_msg("%s: %s, %s (%s), not %s", mode,
+                                arbiter_outcome_to_string(arbiter_future_get_outcome(f)),
+                                arbiter_reason_to_string(arbiter_future_get_reason(f, NULL)),
+                                                arbiter_future_get_error_text(f),
                                 arbiter_reason_to_string(reason));
         assert_null(strchr(arbiter_future_get_error_text(f), '\033'));
         arbiter_future_unref(f);
@@ -402,7 +440,8 @@ static void expect_death(const char *mode, const char *argument, arbiter_reason 
         struct death d = run_hostile(mode, argument, NULL);
 
         if (d.reason != reason || d.status != status)
-                fail_msg("%s %s: %s %d, not %s %d", mode, argument ? argument : "", arbiter_reason_to_string(d.reason), d.status,
+                fail_msg("%s %s: %s %d, not %s %d", mode, argument ? argument : "",
+                                arbiter_reason_to_string(d.reason), d.status,
                                 arbiter_reason_to_string(reason), status);
         assert_unharmed();
 }
@@ -453,16 +492,16 @@ static void test_nonsense(void **state) {
 static void test_forged(void **state) {
         arbiter_future *f = NULL;
         arbiter_message *m = NULL;
-        const char *aid = NULL;
+        const char *id = NULL;
         char copy[9] = "";
 
         assert_ok(arbiter_call(arbiter_get_actor(the), &m, "good", "info", 0, ""));
         arbiter_message_unref(m);
         f = start_module(the, "victim", &good, ARBITER_CONCURRENCY_PROCESS);
         wait_future(f);
-        aid = arbiter_future_get_aid(f);
-        assert_non_null(aid);
-        memcpy(copy, aid, 8);
+        id = arbiter_future_get_aid(f);
+        assert_non_null(id);
+        memcpy(copy, id, 8);
         arbiter_future_unref(f);
         base_fds = count_fds();
         expect_death("forged", copy, ARBITER_REASON_NORMAL, 0);
@@ -483,7 +522,8 @@ static void kill_hostile(void) {
                 usec_t before = now_usec();
                 int64_t n;
 
-                assert_ok(arbiter_call(arbiter_get_actor(the), &m, "good", "square", 10 * 1000 * 1000, "x", (int64_t) 7));
+                assert_ok(arbiter_call(arbiter_get_actor(the), &m, "good", "square", 10 * 1000 * 1000, "x",
+                                (int64_t) 7));
                 assert_true(arbiter_message_read(m, "x", &n) > 0);
                 assert_int_equal(n, 49);
                 arbiter_message_unref(m);

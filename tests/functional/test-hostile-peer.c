@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One end of a link between two actors in hostile hands: it costs itself that link, and nobody else anything. */
+/* One end of a link between two actors in hostile hands: it costs itself that link, and nobody else
+ * anything. */
 
 #include "test-hostile-util.h"
 
 /* The worker's side. */
 
-static void connect_to(struct raw *control, const char *target, struct raw *ret, struct link_page **ret_page, unsigned *ret_side) {
+static void connect_to(struct raw *control, const char *target, struct raw *ret,
+                struct link_page **ret_page, unsigned *ret_side) {
         const char *id, *name;
         uint32_t generation;
         uint64_t link_id;
@@ -16,7 +18,8 @@ static void connect_to(struct raw *control, const char *target, struct raw *ret,
         raw_send(control, ENVELOPE_REQUEST, ENVELOPE_SYSTEM, "connect", raw_message("s", target));
         m = raw_signal(control, "peer");
         EXPECT(m);
-        EXPECT(arbiter_message_read(m, "ssutyyhh", &id, &name, &generation, &link_id, &side, &policy, &socket_fd, &page_fd) > 0);
+        EXPECT(arbiter_message_read(m, "ssutyyhh", &id, &name, &generation, &link_id, &side, &policy,
+                        &socket_fd, &page_fd) > 0);
         memset(ret, 0, offsetof(struct raw, buffer));
         ret->n = 0;
         ret->stream = true;
@@ -58,7 +61,8 @@ static void worker_breaks(struct raw *control, const char *mode) {
         struct link_page *page;
         unsigned side;
         uint8_t b[1024] __attribute__((aligned(8))) = {};
-        struct envelope e = { .kind = ENVELOPE_REQUEST, .deadline = UINT64_MAX, .command = "square", .id = 1 };
+        struct envelope e = { .kind = ENVELOPE_REQUEST, .deadline = UINT64_MAX, .command = "square",
+                        .id = 1 };
         size_t n;
 
         connect_to(control, "good", &link, &page, &side);
@@ -66,9 +70,11 @@ static void worker_breaks(struct raw *control, const char *mode) {
         expect_square(&link, square(&link, 12), 12);
 
         if (strcmp(mode, "peer") == 0)
-                raw_send(&link, ENVELOPE_SIGNAL, ENVELOPE_SYSTEM, "peer", raw_message("ssutyyhh", "aaaaaaaa", "evil", 1U, (uint64_t) 1, 0, 0, 0, 0));
+                raw_send(&link, ENVELOPE_SIGNAL, ENVELOPE_SYSTEM, "peer", raw_message("ssutyyhh",
+                                "aaaaaaaa", "evil", 1U, (uint64_t) 1, 0, 0, 0, 0));
         else if (strcmp(mode, "down") == 0 || strcmp(mode, "exit") == 0)
-                raw_send(&link, ENVELOPE_SIGNAL, ENVELOPE_SYSTEM, mode, raw_message("ssuui", "aaaaaaaa", "good", 1U, 2U, 0));
+                raw_send(&link, ENVELOPE_SIGNAL, ENVELOPE_SYSTEM, mode, raw_message("ssuui", "aaaaaaaa",
+                                "good", 1U, 2U, 0));
         else if (strcmp(mode, "lane") == 0)
                 raw_send(&link, ENVELOPE_REQUEST, ENVELOPE_SYSTEM, "square", raw_message("x", (int64_t) 3));
         else if (strcmp(mode, "garbage") == 0) {
@@ -96,7 +102,8 @@ static void worker_breaks(struct raw *control, const char *mode) {
                 atomic_store(&page->side[!side].granted_messages, UINT64_MAX);
                 atomic_store(&page->side[!side].granted_bytes, UINT64_MAX);
                 for (unsigned i = 0; i < 20000; i++) {
-                        struct envelope c = { .kind = ENVELOPE_CAST, .deadline = UINT64_MAX, .command = "count" };
+                        struct envelope c = { .kind = ENVELOPE_CAST, .deadline = UINT64_MAX,
+                                        .command = "count" };
 
                         if (raw_send_envelope(&link, &c, NULL) < 0)
                                 break;
@@ -106,6 +113,46 @@ static void worker_breaks(struct raw *control, const char *mode) {
         EXPECT(is_closed(&link));
         EXPECT(raw_call(control, "ping", raw_message("")) == 0); /* the arbiter has nothing to do with it */
         _exit(0);
+}
+
+static void lie_pending(struct raw *link) {
+        /* Promises without end: an overload at last, and the link lives. */
+        unsigned n = 0;
+        struct raw_frame f;
+
+        while (n < 100000) {
+                struct pollfd p = { .fd = link->fd, .events = POLLIN };
+
+                raw_send(link, ENVELOPE_REQUEST, 0, "promise", raw_message(""));
+                n++;
+                if (n % 8 == 0 && poll(&p, 1, 2) > 0)
+                        break;
+        }
+        EXPECT(raw_receive(link, &f, 5000) > 0);
+        if (f.e.kind == ENVELOPE_SIGNAL) { /* credit: not this time */
+                arbiter_message_unref(f.message);
+                EXPECT(raw_receive(link, &f, 5000) > 0);
+        }
+        EXPECT(f.e.outcome == ARBITER_OUTCOME_OVERLOAD);
+        EXPECT(n >= 1024);
+}
+
+static void lie_fds(struct raw *link) {
+        /* Descriptors that wait behind a command that does not end. */
+        int fds[62];
+        uint64_t last = 0;
+
+        raw_send(link, ENVELOPE_REQUEST, 0, "exclusive", raw_message(""));
+        for (unsigned i = 0; i < 8; i++) {
+                arbiter_message *m = NULL;
+
+                EXPECT(arbiter_message_new(&m) >= 0);
+                for (unsigned k = 0; k < ELEMENTSOF(fds); k++)
+                        EXPECT(arbiter_message_append(m, "h", 0) >= 0);
+                EXPECT(message_seal(m) >= 0);
+                last = raw_send(link, ENVELOPE_REQUEST, 0, "square", m);
+        }
+        EXPECT(raw_answer(link, last, NULL) == ARBITER_OUTCOME_OVERLOAD);
 }
 
 /* Things that harm only itself. */
@@ -130,26 +177,33 @@ static void worker_lies(struct raw *control, const char *mode) {
                         expect_square(&link, square(&link, i), i);
                 }
         } else if (strcmp(mode, "signals") == 0) {
-                static const char *const names[] = { "fin-ack", "fin-refused", "credit", "delegated", "fin-refused" };
+                static const char *const names[] = { "fin-ack", "fin-refused", "credit", "delegated",
+                                "fin-refused" };
 
                 for (unsigned i = 0; i < 500; i++) {
                         raw_send(&link, ENVELOPE_SIGNAL, i % 5 == 2 ? ENVELOPE_SYSTEM : 0, names[i % 5],
-                                        i % 5 == 3 ? raw_message("ts", (uint64_t) i, "aaaaaaaa") : raw_message(""));
+                                        i % 5 == 3 ? raw_message("ts", (uint64_t) i,
+                                                        "aaaaaaaa") : raw_message(""));
                         raw_send(&link, ENVELOPE_SIGNAL, 0, "delegated", raw_message("x", (int64_t) -1));
                 }
                 expect_square(&link, square(&link, 9), 9);
         } else if (strcmp(mode, "forged") == 0) {
                 for (uint64_t i = 0; i < 1000; i++) {
-                        struct envelope e = { .kind = i % 2 ? ENVELOPE_REPLY : ENVELOPE_CANCEL, .deadline = UINT64_MAX, .command = "",
+                        struct envelope e = { .kind = i % 2 ? ENVELOPE_REPLY : ENVELOPE_CANCEL,
+                                        .deadline = UINT64_MAX, .command = "",
                                               .id = i < 500 ? i + 1 : i * UINT64_C(0x100000001) };
 
                         EXPECT(raw_send_envelope(&link, &e, NULL) >= 0);
                 }
-                EXPECT(raw_answer(&link, raw_send(&link, ENVELOPE_REQUEST, 0, "stop", raw_message("")), NULL) == 0);
-                EXPECT(raw_answer(&link, raw_send(&link, ENVELOPE_REQUEST, 0, "trace", raw_message("b", 1)), NULL) == ARBITER_OUTCOME_DENIED);
-                EXPECT(raw_answer(&link, raw_send(&link, ENVELOPE_REQUEST, 0, "config", raw_message("ssv", "set", "a", "s", "b")), NULL) ==
+                EXPECT(raw_answer(&link, raw_send(&link, ENVELOPE_REQUEST, 0, "stop", raw_message("")),
+                                NULL) == 0);
+                EXPECT(raw_answer(&link, raw_send(&link, ENVELOPE_REQUEST, 0, "trace", raw_message("b", 1)),
+                                NULL) == ARBITER_OUTCOME_DENIED);
+                EXPECT(raw_answer(&link, raw_send(&link, ENVELOPE_REQUEST, 0, "config", raw_message("ssv",
+                                "set", "a", "s", "b")), NULL) ==
                                 ARBITER_OUTCOME_DENIED);
-                EXPECT(raw_answer(&link, raw_send(&link, ENVELOPE_REQUEST, 0, "for_arbiter", raw_message("")), NULL) ==
+                EXPECT(raw_answer(&link, raw_send(&link, ENVELOPE_REQUEST, 0, "for_arbiter",
+                                raw_message("")), NULL) ==
                                 ARBITER_OUTCOME_DENIED);
                 expect_square(&link, square(&link, 9), 9);
         } else if (strcmp(mode, "fin") == 0) {
@@ -162,48 +216,17 @@ static void worker_lies(struct raw *control, const char *mode) {
                 arbiter_message_unref(m);
         } else if (strcmp(mode, "half") == 0) {
                 uint8_t b[1024] __attribute__((aligned(8)));
-                struct envelope e = { .kind = ENVELOPE_REQUEST, .deadline = UINT64_MAX, .command = "square", .id = 77 };
+                struct envelope e = { .kind = ENVELOPE_REQUEST, .deadline = UINT64_MAX, .command = "square",
+                                .id = 77 };
                 size_t n = raw_encode(&link, &e, NULL, b);
 
                 (void) raw_write(link.fd, b, n / 2, NULL, 0);
                 EXPECT(raw_call(control, "ping", raw_message("")) == 0);
-        } else if (strcmp(mode, "pending") == 0) {
-                /* Promises without end: an overload at last, and the link lives. */
-                unsigned n = 0;
-                struct raw_frame f;
-
-                while (n < 100000) {
-                        struct pollfd p = { .fd = link.fd, .events = POLLIN };
-
-                        raw_send(&link, ENVELOPE_REQUEST, 0, "promise", raw_message(""));
-                        n++;
-                        if (n % 8 == 0 && poll(&p, 1, 2) > 0)
-                                break;
-                }
-                EXPECT(raw_receive(&link, &f, 5000) > 0);
-                if (f.e.kind == ENVELOPE_SIGNAL) { /* credit: not this time */
-                        arbiter_message_unref(f.message);
-                        EXPECT(raw_receive(&link, &f, 5000) > 0);
-                }
-                EXPECT(f.e.outcome == ARBITER_OUTCOME_OVERLOAD);
-                EXPECT(n >= 1024);
-        } else if (strcmp(mode, "fds") == 0) {
-                /* Descriptors that wait behind a command that does not end. */
-                int fds[62];
-                uint64_t last = 0;
-
-                raw_send(&link, ENVELOPE_REQUEST, 0, "exclusive", raw_message(""));
-                for (unsigned i = 0; i < 8; i++) {
-                        arbiter_message *m = NULL;
-
-                        EXPECT(arbiter_message_new(&m) >= 0);
-                        for (unsigned k = 0; k < ELEMENTSOF(fds); k++)
-                                EXPECT(arbiter_message_append(m, "h", 0) >= 0);
-                        EXPECT(message_seal(m) >= 0);
-                        last = raw_send(&link, ENVELOPE_REQUEST, 0, "square", m);
-                }
-                EXPECT(raw_answer(&link, last, NULL) == ARBITER_OUTCOME_OVERLOAD);
-        } else
+        } else if (strcmp(mode, "pending") == 0)
+                lie_pending(&link);
+        else if (strcmp(mode, "fds") == 0)
+                lie_fds(&link);
+        else
                 EXPECT(!"a known mode");
         /* It closes by ending, with a half-written frame or without. */
         _exit(0);
@@ -285,7 +308,8 @@ static const arbiter_command commands[] = {
         ARBITER_COMMAND("ask", "s", "target", "x", "result", on_ask, 0),
         ARBITER_COMMANDS_END,
 };
-static const arbiter_module good = { ARBITER_MODULE_HEAD, .name = "good", .commands = commands, .exit = on_exit_hook };
+static const arbiter_module good = { ARBITER_MODULE_HEAD, .name = "good", .commands = commands,
+                .exit = on_exit_hook };
 
 static arbiter *the;
 
@@ -338,7 +362,8 @@ static void attack(arbiter_concurrency concurrency, const char *mode, const char
 }
 
 static void test_breaks(void **state) {
-        static const char *const modes[] = { "peer", "down", "exit", "lane", "garbage", "length", "sequence", "fds", "body", "credit" };
+        static const char *const modes[] = { "peer", "down", "exit", "lane", "garbage", "length",
+                        "sequence", "fds", "body", "credit" };
 
         for (size_t i = 0; i < ELEMENTSOF(modes); i++)
                 attack((arbiter_concurrency) (intptr_t) *state, "breaks", modes[i]);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* For tests with hostile and unlucky workers: an arbiter in this process with good actors, and the other side by hand: a
- * worker that speaks the wire itself. The worker is this same program, started as "PROGRAM worker MODE"; it ends with 0, or with
- * the line at which it was disappointed. */
+/* For tests with hostile and unlucky workers: an arbiter in this process with good actors, and the other
+ * side by hand: a worker that speaks the wire itself. The worker is this same program, started as
+ * "PROGRAM worker MODE"; it ends with 0, or with the line at which it was disappointed. */
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -36,12 +36,12 @@
 #define UNDER_SANITIZER 0
 #endif
 
-#define EXPECT(expression)                                                                                          \
-        do {                                                                                                        \
-                if (!(expression)) {                                                                                \
-                        fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #expression);                            \
-                        _exit(__LINE__ % 200 + 10);                                                                 \
-                }                                                                                                   \
+#define EXPECT(expression)                                                                                 \
+        do {                                                                                               \
+                if (!(expression)) {                                                                       \
+                        fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #expression);                   \
+                        _exit(__LINE__ % 200 + 10);                                                        \
+                }                                                                                          \
         } while (0)
 
 static inline unsigned count_fds(void) {
@@ -141,7 +141,8 @@ static inline arbiter_message *raw_message(const char *signature, ...) {
 }
 
 /* Takes m. Returns the id of a request. */
-static inline uint64_t raw_send(struct raw *r, enum envelope_kind kind, uint8_t flags, const char *command, arbiter_message *m) {
+static inline uint64_t raw_send(struct raw *r, enum envelope_kind kind, uint8_t flags, const char *command,
+                arbiter_message *m) {
         struct envelope e = { .kind = kind, .flags = flags, .deadline = UINT64_MAX, .command = command };
         uint64_t id = kind == ENVELOPE_REQUEST ? ++r->last_id : 0;
 
@@ -156,7 +157,8 @@ static inline int raw_receive(struct raw *r, struct raw_frame *f, int timeout_ms
         for (;;) {
                 uint8_t control[CMSG_SPACE(FRAME_FDS_MAX * sizeof(int))] __attribute__((aligned(8)));
                 struct iovec iov = { r->buffer + r->n, sizeof(r->buffer) - r->n };
-                struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+                struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+                                .msg_controllen = sizeof(control) };
                 struct pollfd p = { .fd = r->fd, .events = POLLIN };
                 int fds[FRAME_FDS_MAX];
                 size_t n_fds = 0;
@@ -296,7 +298,8 @@ static inline void run_until_fds(arbiter *a, unsigned wanted) {
         assert_int_equal(count_fds(), wanted);
 }
 
-static inline arbiter_spawn *new_worker(arbiter *a, const char *name, const char *mode, const char *argument) {
+static inline arbiter_spawn *new_worker(arbiter *a, const char *name, const char *mode,
+                const char *argument) {
         const char *argv[] = { "/proc/self/exe", "worker", mode, argument, NULL };
         char path[4096];
         arbiter_spawn *s;
@@ -310,7 +313,8 @@ static inline arbiter_spawn *new_worker(arbiter *a, const char *name, const char
         return s;
 }
 
-static inline arbiter_future *start_module(arbiter *a, const char *name, const arbiter_module *m, arbiter_concurrency c) {
+static inline arbiter_future *start_module(arbiter *a, const char *name, const arbiter_module *m,
+                arbiter_concurrency c) {
         arbiter_spawn *s;
         arbiter_future *f;
 

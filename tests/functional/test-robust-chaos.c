@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Chaos: workers that ask each other all the time are killed, stopped and continued at random. Every request has exactly one outcome, each
- * watch one DOWN, no name is held twice, no process and no descriptor is left. ARBITER_TEST_SEED replays a run. */
+/* Chaos: workers that ask each other all the time are killed, stopped and continued at random. Every
+ * request has exactly one outcome, each watch one DOWN, no name is held twice, no process and no
+ * descriptor is left. ARBITER_TEST_SEED replays a run. */
 
 #include "test-hostile-util.h"
 
@@ -37,7 +38,8 @@ static void ask_on(struct load *l) {
                 arbiter_future *f;
                 char name[32];
 
-                (void) snprintf(name, sizeof(name), "pool.%u", (unsigned) (next_random(&l->random) % WORKERS) + 1);
+                (void) snprintf(name, sizeof(name), "pool.%u",
+                                (unsigned) (next_random(&l->random) % WORKERS) + 1);
                 if (arbiter_call_async(l->actor, &f, name, "square", 500 * 1000, "x", (int64_t) 7) < 0)
                         return;
                 if (arbiter_future_then(f, on_answer, l) >= 0) {
@@ -95,8 +97,10 @@ static const arbiter_command commands[] = {
         ARBITER_COMMAND("count", "", "", "ttu", "asked answered pending", on_count, 0),
         ARBITER_COMMANDS_END,
 };
-static const arbiter_module worker = { ARBITER_MODULE_HEAD, .name = "worker", .commands = commands, .start = on_start };
-static const arbiter_module square = { ARBITER_MODULE_HEAD, .name = "square", .commands = commands, .start = on_start,
+static const arbiter_module worker = { ARBITER_MODULE_HEAD, .name = "worker", .commands = commands,
+                .start = on_start };
+static const arbiter_module square = { ARBITER_MODULE_HEAD, .name = "square", .commands = commands,
+                .start = on_start,
                                        .exit = on_exit_hook };
 
 struct actor_row {
@@ -113,7 +117,8 @@ static size_t list_actors(arbiter *a, struct actor_row *rows, size_t max) {
 
         assert_ok(arbiter_call(arbiter_get_actor(a), &m, "arbiter", "list", 0, ""));
         assert_true(arbiter_message_enter_container(m, 'a', "(sssssut)") > 0);
-        while (n < max && arbiter_message_read(m, "(sssssut)", &id, &name, &monitor, &concurrency, &state, &pid, &uptime) > 0) {
+        while (n < max && arbiter_message_read(m, "(sssssut)", &id, &name, &monitor, &concurrency, &state,
+                        &pid, &uptime) > 0) {
                 struct actor_row *row = &rows[n];
 
                 (void) snprintf(row->aid, sizeof(row->aid), "%s", id);
@@ -127,6 +132,25 @@ static size_t list_actors(arbiter *a, struct actor_row *rows, size_t max) {
         }
         arbiter_message_unref(m);
         return n;
+}
+
+/* Quiet again: all that was asked has its outcome. */
+static void assert_settled(arbiter *a) {
+        for (unsigned i = 0; i < 50; i++) {
+                arbiter_message *r;
+                uint64_t asked, answered;
+                uint32_t pending;
+
+                assert_ok(arbiter_send(arbiter_get_actor(a), "inline", "go", "b", 0));
+                run_for(a, 100 * 1000);
+                assert_ok(arbiter_call(arbiter_get_actor(a), &r, "inline", "count", 0, ""));
+                assert_true(arbiter_message_read(r, "ttu", &asked, &answered, &pending) > 0);
+                arbiter_message_unref(r);
+                assert_true(asked > 0);
+                if (asked == answered && pending == 0)
+                        break;
+                assert_true(i < 49);
+        }
 }
 
 static void test_chaos(void **state) {
@@ -163,7 +187,8 @@ static void test_chaos(void **state) {
                 size_t n = list_actors(a, rows, ELEMENTSOF(rows));
 
                 for (size_t i = 0; i < n; i++) {
-                        static const int signals[] = { SIGKILL, SIGSTOP, SIGCONT, SIGCONT, SIGTERM, 0, 0, 0 };
+                        static const int signals[] = { SIGKILL, SIGSTOP, SIGCONT, SIGCONT, SIGTERM, 0, 0,
+                                        0 };
                         int signal = signals[next_random(&random) % ELEMENTSOF(signals)];
 
                         if (strncmp(rows[i].name, "pool.", 5) == 0 || strcmp(rows[i].name, "inline") == 0)
@@ -174,7 +199,8 @@ static void test_chaos(void **state) {
                                 arbiter_proxy *p;
 
                                 assert_ok(arbiter_proxy_new(rows[i].aid, rows[i].name, 1, &p));
-                                assert_ok(arbiter_actor_watch(arbiter_get_actor(a), p, on_death, &deaths[n_watches++], NULL));
+                                assert_ok(arbiter_actor_watch(arbiter_get_actor(a), p, on_death,
+                                                &deaths[n_watches++], NULL));
                                 arbiter_proxy_unref(p);
                         }
                         if (signal > 0 && next_random(&random) % 3 == 0)
@@ -184,22 +210,7 @@ static void test_chaos(void **state) {
                 assert_answers(a, "inline");
         }
 
-        /* Quiet again: all that was asked has its outcome. */
-        for (unsigned i = 0; i < 50; i++) {
-                arbiter_message *r;
-                uint64_t asked, answered;
-                uint32_t pending;
-
-                assert_ok(arbiter_send(arbiter_get_actor(a), "inline", "go", "b", 0));
-                run_for(a, 100 * 1000);
-                assert_ok(arbiter_call(arbiter_get_actor(a), &r, "inline", "count", 0, ""));
-                assert_true(arbiter_message_read(r, "ttu", &asked, &answered, &pending) > 0);
-                arbiter_message_unref(r);
-                assert_true(asked > 0);
-                if (asked == answered && pending == 0)
-                        break;
-                assert_true(i < 49);
-        }
+        assert_settled(a);
         assert_ok(arbiter_monitor_stop(m, &f));
         wait_future(f);
         arbiter_future_unref(f);

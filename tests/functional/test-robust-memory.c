@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The n-th allocation fails, for every n, on the paths of spawn, send, connect, watch and stop: nothing crashes, hangs or leaks, each
- * failure is typed, and the same works when there is memory again. Processes that are forked meanwhile inherit the fault that
- * is ahead. */
+/* The n-th allocation fails, for every n, on the paths of spawn, send, connect, watch and stop: nothing
+ * crashes, hangs or leaks, each failure is typed, and the same works when there is memory again.
+ * Processes that are forked meanwhile inherit the fault that is ahead. */
 
 #include "test-hostile-util.h"
 
@@ -55,7 +55,8 @@ static void on_asked(arbiter_future *f, void *userdata) {
         if (arbiter_future_get_outcome(f) == ARBITER_OUTCOME_REPLY)
                 (void) arbiter_message_reply(m, "u", 1U);
         else
-                (void) arbiter_message_reply_errno(m, arbiter_outcome_to_errno(arbiter_future_get_outcome(f)));
+                (void) arbiter_message_reply_errno(m,
+                                arbiter_outcome_to_errno(arbiter_future_get_outcome(f)));
         arbiter_message_unref(m);
 }
 
@@ -116,7 +117,8 @@ static void turns(unsigned n) {
                 (void) sd_event_run(arbiter_get_event(the), 2000);
 }
 
-/* Each: the operation with a fault ahead. Leaves everything as it was before; 0 if it has succeeded all the same. */
+/* Each: the operation with a fault ahead. Leaves everything as it was before; 0 if it has succeeded all
+ * the same. */
 
 static int do_spawn(arbiter_concurrency c) {
         arbiter_spawn *s = NULL;
@@ -157,7 +159,8 @@ static int do_spawn_process(void) {
 
 static int do_call_to(const char *target) {
         arbiter_future *f;
-        int r = arbiter_call_async(arbiter_get_actor(the), &f, target, "square", 300 * 1000, "x", (int64_t) 9);
+        int r = arbiter_call_async(arbiter_get_actor(the), &f, target, "square", 300 * 1000, "x",
+                        (int64_t) 9);
 
         if (r < 0)
                 return r;
@@ -194,7 +197,8 @@ static int do_call_large(void) {
 static int do_connect(void) {
         arbiter_future *f;
         arbiter_message *m;
-        int r = arbiter_call_async(arbiter_get_actor(the), &f, "inline", "ask", USEC_PER_SEC, "s", "process");
+        int r = arbiter_call_async(arbiter_get_actor(the), &f, "inline", "ask", USEC_PER_SEC, "s",
+                        "process");
 
         if (r < 0)
                 return r;
@@ -327,9 +331,9 @@ static int tear_down(void **state) {
         return 0;
 }
 
-#define TEST(name)                                                                                                  \
-        static void test_##name(void **state) {                                                                     \
-                every_allocation(do_##name, true);                                                                  \
+#define TEST(name)                                                                                         \
+        static void test_##name(void **state) {                                                            \
+                every_allocation(do_##name, true);                                                         \
         }
 TEST(spawn_inline)
 TEST(spawn_thread)

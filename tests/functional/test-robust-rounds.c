@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Rounds and rounds of spawn and kill, and of descriptors, processes and memory running out: nothing leaks, each failure is typed, the next
- * attempt works once the limit is lifted. */
+/* Rounds and rounds of spawn and kill, and of descriptors, processes and memory running out: nothing
+ * leaks, each failure is typed, the next attempt works once the limit is lifted. */
 
 #include <sys/resource.h>
 
@@ -79,7 +79,8 @@ static void one_round(arbiter_concurrency c, bool kill_it) {
                         uint64_t uptime;
                         uint32_t q;
 
-                        if (arbiter_message_read(m, "(sssssut)", &id, &name, &monitor, &concurrency, &s, &q, &uptime) <= 0)
+                        if (arbiter_message_read(m, "(sssssut)", &id, &name, &monitor, &concurrency, &s, &q,
+                                        &uptime) <= 0)
                                 break;
                         if (strcmp(name, "x") == 0)
                                 pid = q;
@@ -173,7 +174,8 @@ static void stop_one(const char *name) {
 
 /* One more free descriptor each time: every place where one is needed fails once. */
 static void test_descriptors(void **state) {
-        static const arbiter_concurrency all[] = { ARBITER_CONCURRENCY_PROCESS, ARBITER_CONCURRENCY_THREAD, ARBITER_CONCURRENCY_INLINE };
+        static const arbiter_concurrency all[] = { ARBITER_CONCURRENCY_PROCESS, ARBITER_CONCURRENCY_THREAD,
+                        ARBITER_CONCURRENCY_INLINE };
         unsigned fds = count_fds(), failed = 0;
 
         for (size_t k = 0; k < ELEMENTSOF(all); k++)
@@ -190,7 +192,8 @@ static void test_descriptors(void **state) {
                         if (r >= 0)
                                 stop_one("x");
                         run_until_fds(the, fds);
-                        assert_int_equal(arbiter_call(arbiter_get_actor(the), NULL, "x", "ping", 0, ""), -ESRCH);
+                        assert_int_equal(arbiter_call(arbiter_get_actor(the), NULL, "x", "ping", 0, ""),
+                                        -ESRCH);
                 }
         assert_true(failed > 4);
         assert_int_equal(try_spawn("x", ARBITER_CONCURRENCY_PROCESS), 0);
@@ -210,13 +213,15 @@ static void test_link_descriptors(void **state) {
                 spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
                 close(spare);
                 limit(RLIMIT_NOFILE, (rlim_t) spare + free_fds);
-                assert_ok(arbiter_call(arbiter_get_actor(the), &m, "asker", "ask", 10 * 1000 * 1000, "s", "good"));
+                assert_ok(arbiter_call(arbiter_get_actor(the), &m, "asker", "ask", 10 * 1000 * 1000, "s",
+                                "good"));
                 lift(RLIMIT_NOFILE);
                 assert_true(arbiter_message_read(m, "u", &o) > 0);
                 arbiter_message_unref(m);
                 assert_true(o == ARBITER_OUTCOME_REPLY || o == ARBITER_OUTCOME_OVERLOAD);
                 failed += o != ARBITER_OUTCOME_REPLY;
-                assert_ok(arbiter_call(arbiter_get_actor(the), &m, "asker", "ask", 10 * 1000 * 1000, "s", "good"));
+                assert_ok(arbiter_call(arbiter_get_actor(the), &m, "asker", "ask", 10 * 1000 * 1000, "s",
+                                "good"));
                 assert_true(arbiter_message_read(m, "u", &o) > 0);
                 assert_int_equal(o, ARBITER_OUTCOME_REPLY);
                 arbiter_message_unref(m);
@@ -265,7 +270,8 @@ static void test_processes(void **state) {
                 EXPECT(arbiter_spawn_set_module(s, &good) >= 0);
                 EXPECT(setrlimit(RLIMIT_NPROC, &l) == 0);
                 for (unsigned i = 0; i < 2; i++) {
-                        EXPECT(arbiter_spawn_set_concurrency(s, i ? ARBITER_CONCURRENCY_THREAD : ARBITER_CONCURRENCY_PROCESS) >= 0);
+                        EXPECT(arbiter_spawn_set_concurrency(s,
+                                        i ? ARBITER_CONCURRENCY_THREAD : ARBITER_CONCURRENCY_PROCESS) >= 0);
                         EXPECT(arbiter_spawn_start(s, &f) >= 0);
                         (void) arbiter_future_wait(f, 5 * 1000 * 1000);
                         EXPECT(!arbiter_future_is_pending(f));

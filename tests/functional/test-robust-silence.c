@@ -100,7 +100,8 @@ static void test_stop_timeout(void **state) {
         assert_int_equal(death.status, SIGKILL);
 }
 
-/* A thread that does not look up cannot be killed: it is told, others go on, and the arbiter can still stop. */
+/* A thread that does not look up cannot be killed: it is told, others go on, and the arbiter can still
+ * stop. */
 static void test_stuck(void **state) {
         start("x", ARBITER_CONCURRENCY_THREAD, 200 * 1000, 200 * 1000, true);
         start("other", ARBITER_CONCURRENCY_THREAD, 0, 0, false);
@@ -165,10 +166,12 @@ static void pause_for(bool all, unsigned actors) {
                         size_t n = 0;
                         FILE *p;
 
-                        (void) snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int) self, (int) self);
+                        (void) snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int) self,
+                                        (int) self);
                         p = fopen(path, "re");
                         if (p && fgets(list, sizeof(list), p))
-                                for (char *q = strtok(list, " "); q && n < ELEMENTSOF(pids); q = strtok(NULL, " "))
+                                for (char *q = strtok(list, " "); q &&
+                                                n < ELEMENTSOF(pids); q = strtok(NULL, " "))
                                         pids[n++] = atoi(q);
                         (void) kill(self, SIGSTOP);
                         for (size_t i = 0; all && i < n; i++)
