@@ -20,17 +20,17 @@ double now_us(void) {
         struct timespec t;
 
         clock_gettime(CLOCK_MONOTONIC, &t);
-        return (double) t.tv_sec * 1e6 + (double) t.tv_nsec / 1e3;
+        return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
 static double timeval_us(struct timeval t) {
-        return (double) t.tv_sec * 1e6 + (double) t.tv_usec;
+        return (double)t.tv_sec * 1e6 + (double)t.tv_usec;
 }
 
 double cpu_us(bool thread) {
         struct rusage r;
 
-        (void) getrusage(thread ? RUSAGE_THREAD : RUSAGE_SELF, &r);
+        (void)getrusage(thread ? RUSAGE_THREAD : RUSAGE_SELF, &r);
         return timeval_us(r.ru_utime) + timeval_us(r.ru_stime);
 }
 
@@ -40,7 +40,7 @@ void samples_add(struct samples *s, double v) {
 }
 
 static int compare(const void *a, const void *b) {
-        double x = *(const double *) a, y = *(const double *) b;
+        double x = *(const double *)a, y = *(const double *)b;
 
         return x < y ? -1 : x > y;
 }
@@ -81,12 +81,12 @@ void pin_to_cpu(unsigned n) {
 
         if (sched_getaffinity(getpid(), sizeof(all), &all) < 0 || CPU_COUNT(&all) < 2)
                 return;
-        n %= (unsigned) CPU_COUNT(&all);
+        n %= (unsigned)CPU_COUNT(&all);
         for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
                 if (CPU_ISSET(cpu, &all) && n-- == 0) {
                         CPU_ZERO(&one);
                         CPU_SET(cpu, &one);
-                        (void) sched_setaffinity(0, sizeof(one), &one);
+                        (void)sched_setaffinity(0, sizeof(one), &one);
                         return;
                 }
 }
@@ -95,7 +95,7 @@ void bench_set_command(int argc, char **argv) {
         size_t n = 0;
 
         for (int i = 0; i < argc && n < sizeof(command); i++)
-                n += (size_t) snprintf(command + n, sizeof(command) - n, "%s%s", i ? " " : "", argv[i]);
+                n += (size_t)snprintf(command + n, sizeof(command) - n, "%s%s", i ? " " : "", argv[i]);
 }
 
 static void print_number(const char *key, double v) {
@@ -120,22 +120,22 @@ void figure_print(const struct figure *f) {
         if (f->target)
                 printf(", \"target\": \"%s\", \"met\": %s", f->target, f->missed ? "false" : "true");
         printf(", \"command\": \"%s\"}\n", command);
-        (void) fflush(stdout);
+        (void)fflush(stdout);
 }
 
 void bench_parse(int argc, char **argv, struct bench_options *ret) {
         static const struct option options[] = {
-                { "quick", no_argument, NULL, 'q' },
-                { "seconds", required_argument, NULL, 's' },
-                { "repetitions", required_argument, NULL, 'r' },
-                { "only", required_argument, NULL, 'o' },
-                { "alone", no_argument, NULL, 'a' },
-                {},
+                        {"quick", no_argument, NULL, 'q'},
+                        {"seconds", required_argument, NULL, 's'},
+                        {"repetitions", required_argument, NULL, 'r'},
+                        {"only", required_argument, NULL, 'o'},
+                        {"alone", no_argument, NULL, 'a'},
+                        {},
         };
         int c;
 
         bench_set_command(argc, argv);
-        *ret = (struct bench_options){ .seconds = 0.25, .repetitions = 11 };
+        *ret = (struct bench_options){.seconds = 0.25, .repetitions = 11};
         while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)
                 switch (c) {
                 case 'q':
@@ -147,7 +147,7 @@ void bench_parse(int argc, char **argv, struct bench_options *ret) {
                         ret->seconds = atof(optarg);
                         break;
                 case 'r':
-                        ret->repetitions = (unsigned) atoi(optarg);
+                        ret->repetitions = (unsigned)atoi(optarg);
                         break;
                 case 'o':
                         ret->only = optarg;
@@ -182,13 +182,13 @@ struct histogram *histogram_new(void) {
 }
 
 void histogram_add(struct histogram *h, double nanoseconds) {
-        uint64_t v = (uint64_t) nanoseconds;
-        unsigned i = (unsigned) v;
+        uint64_t v = (uint64_t)nanoseconds;
+        unsigned i = (unsigned)v;
 
         if (v >= 1U << SUB_BITS) {
-                unsigned e = 63 - (unsigned) __builtin_clzll(v) - SUB_BITS;
+                unsigned e = 63 - (unsigned)__builtin_clzll(v) - SUB_BITS;
 
-                i = ((e + 1) << SUB_BITS) + (unsigned) ((v >> e) & ((1U << SUB_BITS) - 1));
+                i = ((e + 1) << SUB_BITS) + (unsigned)((v >> e) & ((1U << SUB_BITS) - 1));
         }
         h->n++;
         h->count[i]++;
@@ -199,16 +199,18 @@ double histogram_quantile(const struct histogram *h, double q) {
 
         for (unsigned i = 0; i < BUCKETS; i++) {
                 sum += h->count[i];
-                if ((double) sum <= q * (double) h->n)
+                if ((double)sum <= q * (double)h->n)
                         continue;
                 if (i < 1U << SUB_BITS)
                         return i;
-                return ldexp((double) ((i & ((1U << SUB_BITS) - 1)) | (1U << SUB_BITS)) + 0.5, (int) (i >> SUB_BITS) - 1);
+                return ldexp((double)((i & ((1U << SUB_BITS) - 1)) | (1U << SUB_BITS)) + 0.5,
+                                (int)(i >> SUB_BITS) - 1);
         }
         return NAN;
 }
 
 void bench_die(const char *what, int error) {
-        fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what, strerror(error < 0 ? -error : error));
+        fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what,
+                        strerror(error < 0 ? -error : error));
         _exit(1);
 }

@@ -29,18 +29,20 @@ double now_us(void);
 /* User and system time of this process, or of this thread, in microseconds. */
 double cpu_us(bool thread);
 void samples_add(struct samples *s, double v);
-/* The median of the ratios of what was measured one after the other: the machine changes its mind between repetitions. */
+/* The median of the ratios of what was measured one after the other: the machine changes its mind between
+ * repetitions. */
 double samples_ratio(const struct samples *value, const struct samples *raw);
 double samples_median(const struct samples *s);
 double samples_min(const struct samples *s);
 double samples_max(const struct samples *s);
-/* Puts the calling thread on the n-th CPU that this process may use; does nothing where there is one only. */
+/* Puts the calling thread on the n-th CPU that this process may use; does nothing where there is one
+ * only. */
 void pin_to_cpu(unsigned n);
 /* "command" in each line. */
 void bench_set_command(int argc, char **argv);
 void figure_print(const struct figure *f);
-/* --quick, --seconds S, --repetitions N, --only PART of a figure's name, --alone (nothing beside it: for profiles). Exits on
- * anything else. */
+/* --quick, --seconds S, --repetitions N, --only PART of a figure's name, --alone (nothing beside it: for
+ * profiles). Exits on anything else. */
 struct bench_options {
         double seconds;
         unsigned repetitions;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A program with an arbiter of its own and N forked workers, which say when their first instruction was, and, unless "start" is
- * given, when they were running. embedded N SOCKET [start] */
+/* A program with an arbiter of its own and N forked workers, which say when their first instruction was,
+ * and, unless "start" is given, when they were running. embedded N SOCKET [start] */
 
 #include <arbiter/arbiter.h>
 #include <pthread.h>
@@ -23,7 +23,7 @@ static int periodic_task(arbiter_actor *a, void *userdata) {
         return 0;
 }
 
-static const arbiter_module worker = { ARBITER_MODULE_HEAD, .name = "worker", .periodic_task = periodic_task };
+static const arbiter_module worker = {ARBITER_MODULE_HEAD, .name = "worker", .periodic_task = periodic_task};
 
 static int run(unsigned n) {
         arbiter_monitor *monitor;
@@ -58,9 +58,9 @@ int main(int argc, char **argv) {
                 return 2;
         socket_path = argv[2];
         said = argc > 3;
-        (void) sigemptyset(&mask);
-        (void) sigaddset(&mask, SIGTERM);
-        (void) sigprocmask(SIG_BLOCK, &mask, NULL);
-        (void) pthread_atfork(NULL, NULL, in_child);
-        return run((unsigned) atoi(argv[1])) < 0;
+        (void)sigemptyset(&mask);
+        (void)sigaddset(&mask, SIGTERM);
+        (void)sigprocmask(SIG_BLOCK, &mask, NULL);
+        (void)pthread_atfork(NULL, NULL, in_child);
+        return run((unsigned)atoi(argv[1])) < 0;
 }

@@ -15,7 +15,8 @@
 #define STOP UINT64_MAX
 
 static void send_number(struct exchange *x, uint64_t number) {
-        uint64_t message[MESSAGE_SIZE / sizeof(uint64_t)] = { number, [MESSAGE_SIZE / sizeof(uint64_t) - 1] = ~number };
+        uint64_t message[MESSAGE_SIZE / sizeof(uint64_t)] = {
+                        number, [MESSAGE_SIZE / sizeof(uint64_t) - 1] = ~number};
 
         x->send(x, message, sizeof(message));
 }
@@ -58,13 +59,14 @@ static void finish(struct exchange *x, uint64_t messages) {
         if (x->server)
                 return;
         s->messages = messages;
-        s->rate = (double) messages / (now_us() - x->begin) * 1e6;
+        s->rate = (double)messages / (now_us() - x->begin) * 1e6;
         if (x->work == WORK_ROUND_TRIP)
                 s->p50_us = histogram_quantile(x->histogram, 0.5) / 1e3;
 }
 
 static void receive_server(struct exchange *x, const uint64_t *m) {
-        uint64_t answer[MESSAGE_SIZE / sizeof(uint64_t)] = { x->received, [MESSAGE_SIZE / sizeof(uint64_t) - 1] = ~x->received };
+        uint64_t answer[MESSAGE_SIZE / sizeof(uint64_t)] = {
+                        x->received, [MESSAGE_SIZE / sizeof(uint64_t) - 1] = ~x->received};
 
         if (m[0] == STOP) {
                 send_number(x, STOP);
@@ -132,8 +134,10 @@ static void *run_end(void *p) {
         return NULL;
 }
 
-void exchange_measure(enum work work, double seconds, bool threads, exchange_run_t run, void *userdata, struct measured *ret) {
-        struct shared_ends *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+void exchange_measure(enum work work, double seconds, bool threads, exchange_run_t run, void *userdata,
+                struct measured *ret) {
+        struct shared_ends *shared = mmap(
+                        NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         struct end ends[2];
         pthread_t thread[2];
         pid_t pid[2];
@@ -142,11 +146,12 @@ void exchange_measure(enum work work, double seconds, bool threads, exchange_run
         if (shared == MAP_FAILED)
                 bench_die("mmap", errno);
         for (unsigned i = 0; i < 2; i++) {
-                ends[i] = (struct end){ .run = run, .userdata = userdata };
-                ends[i].exchange = (struct exchange){ .work = work, .server = i == 1, .threads = threads, .shared = shared };
+                ends[i] = (struct end){.run = run, .userdata = userdata};
+                ends[i].exchange = (struct exchange){
+                                .work = work, .server = i == 1, .threads = threads, .shared = shared};
                 ends[i].exchange.histogram = histogram_new();
                 if (threads)
-                        (void) pthread_create(&thread[i], NULL, run_end, &ends[i]);
+                        (void)pthread_create(&thread[i], NULL, run_end, &ends[i]);
                 else if ((pid[i] = fork()) == 0) {
                         alarm(60);
                         run_end(&ends[i]);
@@ -155,15 +160,16 @@ void exchange_measure(enum work work, double seconds, bool threads, exchange_run
         }
         for (unsigned i = 0; i < 2; i++) {
                 if (threads)
-                        (void) pthread_join(thread[i], NULL);
+                        (void)pthread_join(thread[i], NULL);
                 else if (waitpid(pid[i], &status, 0) < 0 || status != 0)
                         bench_die("an end has failed", ECHILD);
                 free(ends[i].exchange.histogram);
         }
         *ret = (struct measured){
-                .p50_us = shared->p50_us,
-                .rate = shared->rate,
-                .cpu_us = (shared->cpu[0] + shared->cpu[1]) / ((double) shared->messages * (work == WORK_CASTS ? 1 : 2)),
+                        .p50_us = shared->p50_us,
+                        .rate = shared->rate,
+                        .cpu_us = (shared->cpu[0] + shared->cpu[1]) /
+                                  ((double)shared->messages * (work == WORK_CASTS ? 1 : 2)),
         };
-        (void) munmap(shared, sizeof(*shared));
+        (void)munmap(shared, sizeof(*shared));
 }

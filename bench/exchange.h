@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The work, the same for the raw socket, for ZeroMQ and (in messages.c, through its API) for arbiter: two ends, 64 bytes, every
- * message with its number, checked at both ends.
+/* The work, the same for the raw socket, for ZeroMQ and (in messages.c, through its API) for arbiter: two
+ * ends, 64 bytes, every message with its number, checked at both ends.
  *
  *   round trips  one request outstanding: the latency
  *   pipelined    100 outstanding
@@ -20,9 +20,9 @@ enum {
 };
 
 struct measured {
-        double p50_us;  /* of round trips */
-        double rate;    /* round trips, or casts, a second */
-        double cpu_us;  /* both ends, for each message; a round trip is two */
+        double p50_us; /* of round trips */
+        double rate;   /* round trips, or casts, a second */
+        double cpu_us; /* both ends, for each message; a round trip is two */
 };
 
 /* One end. send() must not fail. */
@@ -49,7 +49,8 @@ struct shared_ends {
 /* Runs the client's or server's end until the work is done. */
 typedef void (*exchange_run_t)(struct exchange *x, void *userdata);
 /* Forks (or starts a thread for) the server's end and runs both. */
-void exchange_measure(enum work work, double seconds, bool threads, exchange_run_t run, void *userdata, struct measured *ret);
+void exchange_measure(enum work work, double seconds, bool threads, exchange_run_t run, void *userdata,
+                struct measured *ret);
 /* In run(): both ends are connected. The client's sends its first. */
 void exchange_begin(struct exchange *x, double seconds);
 /* In run(): a message has arrived. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* bench-messages: what a message between two actors costs, through the whole product (names, command dispatch, typed
- * arguments, deadlines, credit), beside the raw socket and ZeroMQ in the same run. An embedded arbiter starts "ping" and
- * "pong"; ping does the work of exchange.h and answers with what it has measured. */
+/* bench-messages: what a message between two actors costs, through the whole product (names, command
+ * dispatch, typed arguments, deadlines, credit), beside the raw socket and ZeroMQ in the same run. An
+ * embedded arbiter starts "ping" and "pong"; ping does the work of exchange.h and answers with what it
+ * has measured. */
 
 #include <arbiter/arbiter.h>
 #include <errno.h>
@@ -63,13 +64,16 @@ static int pong_start(arbiter_actor *a, void *userdata) {
 }
 
 static const arbiter_command pong_commands[] = {
-        ARBITER_COMMAND("ask", "ts", "number text", "ts", "number text", pong_echo, 0),
-        ARBITER_COMMAND("cast", "ts", "number text", "", "", pong_cast, 0),
-        ARBITER_COMMAND("usage", "", "", "td", "received cpu", pong_usage, 0),
-        ARBITER_COMMANDS_END,
+                ARBITER_COMMAND("ask", "ts", "number text", "ts", "number text", pong_echo, 0),
+                ARBITER_COMMAND("cast", "ts", "number text", "", "", pong_cast, 0),
+                ARBITER_COMMAND("usage", "", "", "td", "received cpu", pong_usage, 0),
+                ARBITER_COMMANDS_END,
 };
 static const arbiter_module pong_module = {
-        ARBITER_MODULE_HEAD, .name = "pong", .commands = pong_commands, .start = pong_start,
+                ARBITER_MODULE_HEAD,
+                .name = "pong",
+                .commands = pong_commands,
+                .start = pong_start,
 };
 
 /* ping */
@@ -105,8 +109,10 @@ static void on_counted(arbiter_future *f, void *userdata) {
         check(arbiter_future_get(f, "td", &received, &cpu), "usage");
         if (x->work == WORK_CASTS && received != x->sent)
                 bench_die("a cast was lost", EPROTO);
-        check(arbiter_message_reply(ping.request, "tddd", x->sent, now - x->begin, cpu_us(x->threads) - x->cpu_begin + cpu,
-                              x->work == WORK_ROUND_TRIP ? histogram_quantile(x->histogram, 0.5) : NAN), "reply");
+        check(arbiter_message_reply(ping.request, "tddd", x->sent, now - x->begin,
+                              cpu_us(x->threads) - x->cpu_begin + cpu,
+                              x->work == WORK_ROUND_TRIP ? histogram_quantile(x->histogram, 0.5) : NAN),
+                        "reply");
         ping.request = arbiter_message_unref(ping.request);
         free(x->histogram);
 }
@@ -126,7 +132,8 @@ static void on_echo(arbiter_future *f, void *userdata) {
         uint64_t number;
         double now;
 
-        check(arbiter_future_get(f, "ts", &number, &text), arbiter_outcome_to_string(arbiter_future_get_outcome(f)));
+        check(arbiter_future_get(f, "ts", &number, &text),
+                        arbiter_outcome_to_string(arbiter_future_get_outcome(f)));
         if (number != x->received++)
                 bench_die("an answer was lost", EPROTO);
         now = now_us();
@@ -190,7 +197,7 @@ static int ping_measure(arbiter_actor *a, arbiter_message *m, void *userdata) {
                 return r;
         ping.actor = a;
         ping.request = arbiter_message_ref(m);
-        ping.exchange = (struct exchange){ .work = (enum work) work, .end = seconds, .threads = pong.threads };
+        ping.exchange = (struct exchange){.work = (enum work)work, .end = seconds, .threads = pong.threads};
         ping.exchange.histogram = histogram_new();
         if (arbiter_actor_get_parameter(a, "pin"))
                 pin_to_cpu(0);
@@ -199,15 +206,17 @@ static int ping_measure(arbiter_actor *a, arbiter_message *m, void *userdata) {
 }
 
 static const arbiter_command ping_commands[] = {
-        ARBITER_COMMAND("measure", "ud", "work seconds", "tddd", "messages duration cpu p50", ping_measure, 0),
-        ARBITER_COMMAND("acknowledge", "t", "number", "", "", ping_acknowledge, 0),
-        ARBITER_COMMANDS_END,
+                ARBITER_COMMAND("measure", "ud", "work seconds", "tddd", "messages duration cpu p50",
+                                ping_measure, 0),
+                ARBITER_COMMAND("acknowledge", "t", "number", "", "", ping_acknowledge, 0),
+                ARBITER_COMMANDS_END,
 };
-static const arbiter_module ping_module = { ARBITER_MODULE_HEAD, .name = "ping", .commands = ping_commands };
+static const arbiter_module ping_module = {ARBITER_MODULE_HEAD, .name = "ping", .commands = ping_commands};
 
 /* The arbiter */
 
-static void spawn(arbiter *a, const char *name, const arbiter_module *module, arbiter_concurrency concurrency) {
+static void spawn(arbiter *a, const char *name, const arbiter_module *module,
+                arbiter_concurrency concurrency) {
         arbiter_spawn *s;
         arbiter_future *f;
 
@@ -237,17 +246,18 @@ static void measure(enum work work, arbiter_concurrency concurrency, double seco
         check(arbiter_start(a), "start");
         spawn(a, "pong", &pong_module, concurrency);
         spawn(a, "ping", &ping_module, concurrency);
-        check(arbiter_call(arbiter_get_actor(a), &m, "ping", "measure", 60 * 1000 * 1000, "ud", (uint32_t) work, seconds),
-              "measure");
+        check(arbiter_call(arbiter_get_actor(a), &m, "ping", "measure", 60 * 1000 * 1000, "ud",
+                              (uint32_t)work, seconds),
+                        "measure");
         check(arbiter_message_read(m, "tddd", &messages, &duration, &cpu, &p50), "result");
         arbiter_message_unref(m);
         check(arbiter_stop(a, 0), "stop");
         check(arbiter_run(a, false), "run");
         arbiter_unref(a);
         *ret = (struct measured){
-                .p50_us = p50 / 1e3,
-                .rate = (double) messages / duration * 1e6,
-                .cpu_us = cpu / ((double) messages * (work == WORK_CASTS ? 1 : 2)),
+                        .p50_us = p50 / 1e3,
+                        .rate = (double)messages / duration * 1e6,
+                        .cpu_us = cpu / ((double)messages * (work == WORK_CASTS ? 1 : 2)),
         };
 }
 
@@ -264,21 +274,21 @@ static void add(struct results *r, enum work work, unsigned system, const struct
         samples_add(&r->cpu[work][system], m->cpu_us);
 }
 
-static const char *const work_names[] = { "round-trip", "pipelined-100", "casts" };
-static const char *const work_units[] = { "us", "round trips/s", "messages/s" };
+static const char *const work_names[] = {"round-trip", "pipelined-100", "casts"};
+static const char *const work_units[] = {"us", "round trips/s", "messages/s"};
 
-static void print_one(enum work work, const char *between, const char *suffix, const char *unit, const struct samples *value,
-                const struct samples *raw, const char *raw_what, double bound) {
+static void print_one(enum work work, const char *between, const char *suffix, const char *unit,
+                const struct samples *value, const struct samples *raw, const char *raw_what, double bound) {
         char what[64], target[32];
         double ratio = samples_ratio(value, raw);
-        struct figure f = { .bench = "messages", .what = what, .unit = unit, .value = value };
+        struct figure f = {.bench = "messages", .what = what, .unit = unit, .value = value};
 
         if (raw->n > 0) {
                 f.raw = raw;
                 f.raw_what = raw_what;
         }
-        (void) snprintf(what, sizeof(what), "%s-%s%s", work_names[work], between, suffix);
-        (void) snprintf(target, sizeof(target), "%s %.2f raw", work == WORK_ROUND_TRIP ? "<=" : ">=", bound);
+        (void)snprintf(what, sizeof(what), "%s-%s%s", work_names[work], between, suffix);
+        (void)snprintf(target, sizeof(target), "%s %.2f raw", work == WORK_ROUND_TRIP ? "<=" : ">=", bound);
         if (bound > 0 && f.raw) {
                 f.target = target;
                 f.missed = work == WORK_ROUND_TRIP ? ratio > bound : ratio < bound;
@@ -290,20 +300,22 @@ static void print_results(struct results *r, const char *between, const double *
         for (enum work w = 0; w < WORK_COUNT; w++) {
                 if (r->value[w][PRODUCT].n == 0)
                         continue;
-                print_one(w, between, "", work_units[w], &r->value[w][PRODUCT], &r->value[w][RAW], "sd-event stream", bounds[w]);
-                print_one(w, between, "-cpu", "us/message", &r->cpu[w][PRODUCT], &r->cpu[w][RAW], "sd-event stream", 0);
+                print_one(w, between, "", work_units[w], &r->value[w][PRODUCT], &r->value[w][RAW],
+                                "sd-event stream", bounds[w]);
+                print_one(w, between, "-cpu", "us/message", &r->cpu[w][PRODUCT], &r->cpu[w][RAW],
+                                "sd-event stream", 0);
                 if (r->value[w][ZEROMQ].n == 0)
                         continue;
-                print_one(w, between, "-beside-zeromq", work_units[w], &r->value[w][PRODUCT], &r->value[w][ZEROMQ], "ZeroMQ ipc",
-                          1);
-                print_one(w, between, "-cpu-beside-zeromq", "us/message", &r->cpu[w][PRODUCT], &r->cpu[w][ZEROMQ], "ZeroMQ ipc",
-                          0);
+                print_one(w, between, "-beside-zeromq", work_units[w], &r->value[w][PRODUCT],
+                                &r->value[w][ZEROMQ], "ZeroMQ ipc", 1);
+                print_one(w, between, "-cpu-beside-zeromq", "us/message", &r->cpu[w][PRODUCT],
+                                &r->cpu[w][ZEROMQ], "ZeroMQ ipc", 0);
         }
 }
 
 /* Between processes, or threads: alternating with the raw socket, and with ZeroMQ between processes. */
-static void bench_between(const struct bench_options *o, arbiter_concurrency concurrency, const char *between,
-                const double *bounds) {
+static void bench_between(const struct bench_options *o, arbiter_concurrency concurrency,
+                const char *between, const double *bounds) {
         bool threads = concurrency == ARBITER_CONCURRENCY_THREAD;
         struct results r = {};
         struct measured m;
@@ -330,11 +342,11 @@ static void bench_between(const struct bench_options *o, arbiter_concurrency con
 
 /* On one loop there is no socket to compare with. The mark is Erlang's message and answer within one VM. */
 static void bench_inline(const struct bench_options *o) {
-        struct samples erlang = { .v = { 0.85 }, .n = 1 };
+        struct samples erlang = {.v = {0.85}, .n = 1};
         char what[64];
 
         for (enum work w = 0; w < WORK_COUNT; w++) {
-                struct figure f = { .bench = "messages", .what = what, .unit = work_units[w] };
+                struct figure f = {.bench = "messages", .what = what, .unit = work_units[w]};
                 struct samples value = {};
                 struct measured m;
 
@@ -344,7 +356,7 @@ static void bench_inline(const struct bench_options *o) {
                         measure(w, ARBITER_CONCURRENCY_INLINE, o->seconds, &m);
                         samples_add(&value, w == WORK_ROUND_TRIP ? m.p50_us : m.rate);
                 }
-                (void) snprintf(what, sizeof(what), "%s-inline", work_names[w]);
+                (void)snprintf(what, sizeof(what), "%s-inline", work_names[w]);
                 f.value = &value;
                 if (w == WORK_ROUND_TRIP) {
                         f.raw = &erlang;
@@ -355,7 +367,7 @@ static void bench_inline(const struct bench_options *o) {
 }
 
 int main(int argc, char **argv) {
-        static const double process_bounds[] = { 1.3, 0.3, 0.15 }, no_bounds[WORK_COUNT] = {};
+        static const double process_bounds[] = {1.3, 0.3, 0.15}, no_bounds[WORK_COUNT] = {};
         struct bench_options o;
         const char *between;
 

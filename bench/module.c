@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The module worker of the benches, run by arbiter-host. Says when it was started and when it was running (the first notify
- * comes right after the handshake). */
+/* The module worker of the benches, run by arbiter-host. Says when it was started and when it was running
+ * (the first notify comes right after the handshake). */
 
 #include <arbiter/arbiter.h>
 #include <stdlib.h>

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A manager with one pool of workers, as the benches see it: a process that is started, workers that announce themselves,
- * what /proc says of the manager. The same for the floor, arbiterd and an embedded arbiter. */
+/* A manager with one pool of workers, as the benches see it: a process that is started, workers that
+ * announce themselves, what /proc says of the manager. The same for the floor, arbiterd and an embedded
+ * arbiter. */
 
 #include <sys/types.h>
 
 #include "bench.h"
 
 enum pool_kind {
-        POOL_FLOOR,          /* posix_spawn */
+        POOL_FLOOR, /* posix_spawn */
         POOL_FLOOR_FORK,
         POOL_ARBITERD,       /* plain worker, exec'd */
         POOL_ARBITERD_CRASH, /* the same; each exits at once */
         POOL_ARBITERD_MODULE,
-        POOL_EMBEDDED,       /* forked module workers */
+        POOL_EMBEDDED, /* forked module workers */
 };
 
 /* Where the programs are: a directory of the build each. */
@@ -30,8 +31,10 @@ struct pool {
         char directory[64], fifo_path[96];
 };
 
-/* Starts it, and waits until n announcements of this kind ('S' started, 'R' running) have come. Returns microseconds. */
-double pool_up(struct pool *p, const struct pool_programs *programs, enum pool_kind kind, unsigned n, char what);
+/* Starts it, and waits until n announcements of this kind ('S' started, 'R' running) have come. Returns
+ * microseconds. */
+double pool_up(struct pool *p, const struct pool_programs *programs, enum pool_kind kind, unsigned n,
+                char what);
 /* Stops it in order. Returns microseconds until it and all workers are gone. */
 double pool_down(struct pool *p);
 /* Kills n workers, beginning with the first-th; microseconds until n new ones have announced what. */
@@ -45,7 +48,8 @@ double pool_next(struct pool *p, char what);
 
 struct usage {
         double cpu_ms;
-        unsigned long wakeups, rss_kib, private_kib, fds; /* private: without the pages that it shares with actors */
+        /* private: without the pages that it shares with actors */
+        unsigned long wakeups, rss_kib, private_kib, fds;
 };
 void pool_usage(const struct pool *p, struct usage *ret);
 /* Positional arguments to programs. Exits if there are too few. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The raw limit of messages.c: a length and 64 bytes on an AF_UNIX SOCK_STREAM socketpair, sd-event at both ends, everything
- * that one turn of the loop sends in one write. No envelope, no types, no dispatch, no deadlines. */
+/* The raw limit of messages.c: a length and 64 bytes on an AF_UNIX SOCK_STREAM socketpair, sd-event at
+ * both ends, everything that one turn of the loop sends in one write. No envelope, no types, no dispatch,
+ * no deadlines. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -35,14 +36,14 @@ static void flush(struct raw_end *e) {
 
                 if (n <= 0)
                         bench_die("write", errno);
-                done += (size_t) n;
+                done += (size_t)n;
         }
         e->n_out = 0;
 }
 
 static void raw_send(struct exchange *x, const void *data, size_t size) {
         struct raw_end *e = x->userdata;
-        uint32_t length = (uint32_t) size;
+        uint32_t length = (uint32_t)size;
 
         if (e->n_out + sizeof(length) + size > BUFFER_SIZE)
                 flush(e);
@@ -60,7 +61,7 @@ static int on_readable(sd_event_source *s, int fd, uint32_t revents, void *userd
         n = read(fd, e->in + e->n_in, BUFFER_SIZE - e->n_in);
         if (n <= 0)
                 bench_die("read", n < 0 ? errno : EPIPE);
-        e->n_in += (size_t) n;
+        e->n_in += (size_t)n;
         while (e->n_in - start >= sizeof(length)) {
                 memcpy(&length, e->in + start, sizeof(length));
                 if (e->n_in - start - sizeof(length) < length)
@@ -85,21 +86,22 @@ static void run(struct exchange *x, void *userdata) {
         e->fd = pair->fds[x->server];
         x->userdata = e;
         x->send = raw_send;
-        if (sd_event_new(&e->event) < 0 || sd_event_add_io(e->event, NULL, e->fd, EPOLLIN, on_readable, e) < 0)
+        if (sd_event_new(&e->event) < 0 ||
+                        sd_event_add_io(e->event, NULL, e->fd, EPOLLIN, on_readable, e) < 0)
                 bench_die("sd-event", EIO);
         exchange_begin(x, pair->seconds);
         flush(e);
-        (void) sd_event_loop(e->event);
+        (void)sd_event_loop(e->event);
         sd_event_unref(e->event);
         free(e);
 }
 
 void raw_measure(enum work work, double seconds, bool threads, struct measured *ret) {
-        struct raw_pair pair = { .seconds = seconds };
+        struct raw_pair pair = {.seconds = seconds};
 
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.fds) < 0)
                 bench_die("socketpair", errno);
         exchange_measure(work, seconds, threads, run, &pair, ret);
-        (void) close(pair.fds[0]);
-        (void) close(pair.fds[1]);
+        (void)close(pair.fds[0]);
+        (void)close(pair.fds[1]);
 }

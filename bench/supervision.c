@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* bench-supervision: how fast dead workers are replaced, pools started and stopped; beside the least that any supervisor can
- * do, alternating in the same run. Each worker is killed once: restart limits are the product's defaults. */
+/* bench-supervision: how fast dead workers are replaced, pools started and stopped; beside the least that
+ * any supervisor can do, alternating in the same run. Each worker is killed once: restart limits are the
+ * product's defaults. */
 
 #include <math.h>
 #include <stdio.h>
@@ -9,20 +10,25 @@
 
 static struct pool_programs programs;
 
-static void report(const char *what, const char *unit, const struct samples *value, const struct samples *raw,
-                const char *raw_what, double bound, double bound_ratio) {
-        struct figure f = { .bench = "supervision", .what = what, .unit = unit, .value = value, .raw = raw, .raw_what = raw_what };
+static void report(const char *what, const char *unit, const struct samples *value,
+                const struct samples *raw, const char *raw_what, double bound, double bound_ratio) {
+        struct figure f = {.bench = "supervision",
+                        .what = what,
+                        .unit = unit,
+                        .value = value,
+                        .raw = raw,
+                        .raw_what = raw_what};
         double v = samples_median(value), limit = bound;
         char target[64];
 
         if (bound_ratio > 0)
                 limit = fmax(isfinite(bound) ? bound : 0, bound_ratio * samples_median(raw));
         if (bound_ratio > 0 && isfinite(bound))
-                (void) snprintf(target, sizeof(target), "<= %g %s or %g raw", bound, unit, bound_ratio);
+                (void)snprintf(target, sizeof(target), "<= %g %s or %g raw", bound, unit, bound_ratio);
         else if (bound_ratio > 0)
-                (void) snprintf(target, sizeof(target), "<= %g raw", bound_ratio);
+                (void)snprintf(target, sizeof(target), "<= %g raw", bound_ratio);
         else
-                (void) snprintf(target, sizeof(target), "<= %g %s", bound, unit);
+                (void)snprintf(target, sizeof(target), "<= %g %s", bound, unit);
         if (isfinite(bound) || bound_ratio > 0) {
                 f.target = target;
                 f.missed = v > limit;
@@ -34,13 +40,13 @@ static void report(const char *what, const char *unit, const struct samples *val
 static void respawn(enum pool_kind kind, char what, unsigned n, struct samples *ret) {
         struct pool p;
 
-        (void) pool_up(&p, &programs, kind, 20, what);
+        (void)pool_up(&p, &programs, kind, 20, what);
         pool_rest(&p, 0.3);
         for (unsigned i = 0; i < n; i++) {
                 samples_add(ret, pool_kill(&p, i, 1, what) / 1e3);
                 pool_rest(&p, 0.02 + i * 0.001); /* no phase lock with whoever polls */
         }
-        (void) pool_down(&p);
+        (void)pool_down(&p);
 }
 
 static void bench_respawn(const struct bench_options *o) {
@@ -64,10 +70,10 @@ static void bench_respawn(const struct bench_options *o) {
 static void storm(enum pool_kind kind, struct samples *ret) {
         struct pool p;
 
-        (void) pool_up(&p, &programs, kind, 100, 'S');
+        (void)pool_up(&p, &programs, kind, 100, 'S');
         pool_rest(&p, 0.5);
         samples_add(ret, pool_kill(&p, 0, 100, 'S') / 1e3);
-        (void) pool_down(&p);
+        (void)pool_down(&p);
 }
 
 static void bench_storm(const struct bench_options *o) {
@@ -94,15 +100,19 @@ static void start_and_stop(enum pool_kind kind, unsigned n, struct samples *star
 static void bench_start(const struct bench_options *o) {
         struct samples start[4] = {}, stop[4] = {};
         unsigned n = o->quick ? 100 : 1000;
-        static const enum pool_kind kinds[] = { POOL_FLOOR, POOL_ARBITERD, POOL_FLOOR_FORK, POOL_EMBEDDED };
+        static const enum pool_kind kinds[] = {POOL_FLOOR, POOL_ARBITERD, POOL_FLOOR_FORK, POOL_EMBEDDED};
 
         for (unsigned i = 0; i < (o->quick ? 1 : 5); i++)
                 for (unsigned k = 0; k < 4; k++)
                         start_and_stop(kinds[k], n, &start[k], &stop[k]);
-        report(o->quick ? "start-100-exec" : "start-1000-exec", "ms", &start[1], &start[0], "posix_spawn supervisor", INFINITY, 1.5);
-        report(o->quick ? "stop-100-exec" : "stop-1000-exec", "ms", &stop[1], &stop[0], "posix_spawn supervisor", 100, 0);
-        report(o->quick ? "start-100-fork" : "start-1000-fork", "ms", &start[3], &start[2], "fork supervisor", INFINITY, 0);
-        report(o->quick ? "stop-100-fork" : "stop-1000-fork", "ms", &stop[3], &stop[2], "fork supervisor", INFINITY, 0);
+        report(o->quick ? "start-100-exec" : "start-1000-exec", "ms", &start[1], &start[0],
+                        "posix_spawn supervisor", INFINITY, 1.5);
+        report(o->quick ? "stop-100-exec" : "stop-1000-exec", "ms", &stop[1], &stop[0],
+                        "posix_spawn supervisor", 100, 0);
+        report(o->quick ? "start-100-fork" : "start-1000-fork", "ms", &start[3], &start[2],
+                        "fork supervisor", INFINITY, 0);
+        report(o->quick ? "stop-100-fork" : "stop-1000-fork", "ms", &stop[3], &stop[2], "fork supervisor",
+                        INFINITY, 0);
 }
 
 /* 20 workers that exit at once, with the default backoff; and how long after that the next try comes. */
@@ -112,12 +122,12 @@ static void bench_crash(const struct bench_options *o) {
         struct usage before, after;
         struct pool p;
 
-        (void) pool_up(&p, &programs, POOL_ARBITERD_CRASH, 20, 'S');
+        (void)pool_up(&p, &programs, POOL_ARBITERD_CRASH, 20, 'S');
         pool_usage(&p, &before);
         samples_add(&starts, pool_count(&p, seconds));
         pool_usage(&p, &after);
         t = pool_next(&p, 'S');
-        (void) pool_down(&p);
+        (void)pool_down(&p);
         samples_add(&cpu, after.cpu_ms - before.cpu_ms);
         samples_add(&next, t / 1e6);
         report("crash-20-cpu", "ms", &cpu, NULL, NULL, 20, 0);

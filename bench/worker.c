@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The plain worker of the benches: says when its first instruction was, then sleeps. worker SOCKET [crash]. Static, so that
- * its own start is small. */
+/* The plain worker of the benches: says when its first instruction was, then sleeps. worker SOCKET
+ * [crash]. Static, so that its own start is small. */
 
 #include "announce.h"
 
