@@ -303,13 +303,13 @@ static void every_allocation(int (*operation)(void), bool fd_checked) {
                 run_until_fds(the, fds);
 
         /* Not a byte more after any number of failures: the first ten of them, over and over. */
-        for (unsigned round = 0; round < 30; round++) {
+        for (unsigned round = 0; round < 12; round++) {
                 for (long n = 0; n < 10; n++) {
                         countdown = n;
                         (void) operation();
                         countdown = -1;
                 }
-                if (round == 10)
+                if (round == 4)
                         used = mallinfo2().uordblks;
         }
         assert_true(mallinfo2().uordblks < used + 16 * 1024);
