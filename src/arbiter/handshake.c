@@ -196,21 +196,21 @@ static int welcome(struct child *c, arbiter_message *m) {
         int r;
 
         r = link_page_create(&page_fd);
-        if (r < 0)
-                return r;
-        r = reply_welcome(c, m, page_fd);
+        if (r >= 0)
+                r = link_page_grant(page_fd, 0, CONTROL_WINDOW_MESSAGES, CONTROL_WINDOW_BYTES);
+        if (r >= 0)
+                r = reply_welcome(c, m, page_fd);
         if (r < 0)
                 return r;
         c->welcomed = true;
-        if (link_get_kind(c->peer->link) != LINK_LOCAL) {
-                r = link_page_map(page_fd, &page);
-                if (r >= 0)
-                        r = link_set_page(c->peer->link, page, 0);
-                if (r < 0)
-                        return r;
+        if (link_get_kind(c->peer->link) == LINK_LOCAL) {
+                link_set_window(c->peer->link, CONTROL_WINDOW_MESSAGES, CONTROL_WINDOW_BYTES);
+                return 0;
         }
-        link_set_window(c->peer->link, 1024, 4 * FRAME_SIZE_MAX);
-        return 0;
+        r = link_page_map(page_fd, &page);
+        if (r < 0)
+                return r;
+        return link_set_page_granted(c->peer->link, page, 0, CONTROL_WINDOW_MESSAGES, CONTROL_WINDOW_BYTES);
 }
 
 int handshake_hello(arbiter_actor *a, arbiter_message *m, void *userdata) {

@@ -40,6 +40,8 @@ enum {
         CHILD_SPAWNS_PER_SEC = 64,
         CHILD_SPAWNS_BURST = 256,
         CHILD_WATCHES_MAX = 16384,
+        CONTROL_WINDOW_MESSAGES = 1024,              /* what a child may have under way to the arbiter, in the user lane */
+        CONTROL_WINDOW_BYTES = 4 * FRAME_SIZE_MAX,
         LEAF_RETRY_USEC = 5 * 1000,
         JOIN_MIN_USEC = 50, JOIN_MAX_USEC = 1000 * 1000, /* between looks at a thread that has said goodbye */
         HELLO_SIZE_MAX = 256 * 1024,

@@ -177,16 +177,37 @@ void link_publish_begun(struct link *l, enum link_lane lane, uint64_t sequence) 
                 atomic_store(&own_side(l)->begun[lane], sequence);
 }
 
-int link_set_page(struct link *l, struct link_page *page, unsigned side) {
+static int attach_page(struct link *l, struct link_page *page, unsigned side) {
         if (l->page || side > 1) {
                 link_page_unmap(page);
                 return l->page ? -EBUSY : -EINVAL;
         }
         l->page = page;
         l->side = side;
+        return 0;
+}
+
+int link_set_page(struct link *l, struct link_page *page, unsigned side) {
+        int r;
+
+        r = attach_page(l, page, side);
+        if (r < 0)
+                return r;
         for (unsigned lane = 0; lane < LANE_COUNT; lane++)
                 if (l->begun[lane] > 0)
                         atomic_store(&own_side(l)->begun[lane], l->begun[lane]);
         link_publish_credit(l);
+        return 0;
+}
+
+int link_set_page_granted(struct link *l, struct link_page *page, unsigned side, uint64_t messages, uint64_t bytes) {
+        int r;
+
+        /* What had begun before, a hello, has been answered before: nobody asks the page for it. */
+        r = attach_page(l, page, side);
+        if (r < 0)
+                return r;
+        l->window.messages = l->granted.messages = messages;
+        l->window.bytes = l->granted.bytes = bytes;
         return 0;
 }

@@ -31,6 +31,9 @@ struct link_page {
 
 /* A sealed memfd for a new page, to be passed to both ends. */
 int link_page_create(int *ret_fd);
+/* Grants credit for this side in the name of the end that will own it, through the descriptor: a page that is not mapped is
+ * not in anybody's memory. Before the page is handed out. */
+int link_page_grant(int fd, unsigned side, uint64_t messages, uint64_t bytes);
 /* Checks seals and size (a file that could shrink under us would be SIGBUS), maps. The fd stays the caller's. */
 int link_page_map(int fd, struct link_page **ret);
 /* For a local link: anonymous memory, no descriptor. */

@@ -74,6 +74,9 @@ int link_new_local(sd_event *event, struct link **ret_a, struct link **ret_b);
 void link_set_events(struct link *l, const struct link_events *events, void *userdata);
 /* Adds a page to a link that was made without (after the handshake). Before any credited frame. */
 int link_set_page(struct link *l, struct link_page *page, unsigned side);
+/* The same where link_page_grant() has granted for our side already: nothing is written, so the page stays untouched until
+ * a request or credit moves. */
+int link_set_page_granted(struct link *l, struct link_page *page, unsigned side, uint64_t messages, uint64_t bytes);
 /* The sd-event priority of its sources: control links run before direct ones. */
 int link_set_priority(struct link *l, int64_t priority);
 
