@@ -436,6 +436,14 @@ static void peer_send_fin(struct peer *p) {
                 p->state = PEER_FIN_SENT;
 }
 
+/* A new one is about to be used by whoever asked for it. */
+static bool link_was_used(const struct peer *p) {
+        struct link_statistics s;
+
+        link_get_statistics(p->link, &s);
+        return s.frames_sent + s.frames_received > 0;
+}
+
 /* Over the bound, the least recently used idle link goes; at rest, those that have been idle for a minute. */
 void peers_close_idle(arbiter_actor *a, usec_t now) {
         size_t surplus = MAX(a->n_unserved, a->n_links > a->links_max ? a->n_links - a->links_max : 0);
@@ -449,7 +457,7 @@ void peers_close_idle(arbiter_actor *a, usec_t now) {
                         surplus--; /* on its way */
                         continue;
                 }
-                if (!peer_is_idle(p) || p->window_messages == 0)
+                if (!peer_is_idle(p) || p->window_messages == 0 || (!old && !link_was_used(p)))
                         continue;
                 peer_send_fin(p);
                 if (surplus > 0)

@@ -105,7 +105,7 @@ static bool header_is_valid(const struct header *h) {
         } else if (h->outcome != 0)
                 return false;
         if (h->flags & ENVELOPE_MEMFD)
-                return h->n_fds > 0 && h->body_size > BODY_INLINE_MAX && h->body_size <= BODY_SIZE_MAX;
+                return h->n_fds > 0 && h->body_size > 0 && h->body_size <= BODY_SIZE_MAX;
         return h->body_size <= BODY_INLINE_MAX;
 }
 

@@ -39,7 +39,7 @@ enum {
         ENVELOPE_HEADER_SIZE = 64,
         CHAIN_MAX = 16,
         FRAME_FDS_MAX = 64,
-        BODY_INLINE_MAX = 64 * 1024,         /* larger bodies travel as a sealed memfd */
+        BODY_INLINE_MAX = 64 * 1024,         /* larger bodies travel as a sealed memfd; smaller ones may */
         BODY_SIZE_MAX = 128 * 1024 * 1024,   /* D-Bus Specification: maximum message length, 128 MiB */
         FRAME_SIZE_MAX = ENVELOPE_HEADER_SIZE + 256 + 256 + CHAIN_MAX * AID_SIZE + BODY_INLINE_MAX + 16,
 };

@@ -125,7 +125,7 @@ static void test_info(void **state) {
         arbiter_proxy_unref(fixture_spawn(x, "alice", NULL));
         f = call(x, "alice", "info");
         assert_ok(arbiter_future_get_reply(f, &m));
-        assert_true(find_section(m, "system"));
+        assert_int_equal(find_section(m, "system"), x->kind != ARBITER_CONCURRENCY_INLINE); /* its process is the arbiter's */
         assert_true(find_section(m, "extra"));
         assert_true(find_section(m, "fixture")); /* on_info */
         assert_true(arbiter_message_read(m, "v", "u", &n) > 0);
