@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The arbiter of the functional tests, and helpers that run its loop until something has happened; actor-module.c has the actors.
- * Nothing in here sleeps. */
+/* The arbiter of the functional tests, and helpers that run its loop until something has happened;
+ * actor-module.c has the actors. Nothing in here sleeps. */
 
 #include "actor-fixture.h"
 
 struct shared *shared;
-int entered_fd[2] = { -1, -1 }, release_fd[2] = { -1, -1 };
+int entered_fd[2] = {-1, -1}, release_fd[2] = {-1, -1};
 
 static void on_log(const arbiter_log_entry *e, void *userdata) {
         struct fixture *x = userdata;
@@ -21,18 +21,18 @@ static void on_log(const arbiter_log_entry *e, void *userdata) {
 int fixture_setup(void **state) {
         struct fixture *x = calloc(1, sizeof(*x));
 
-        x->kind = *(arbiter_concurrency *) *state;
+        x->kind = *(arbiter_concurrency *)*state;
         memset(shared, 0, sizeof(*shared));
         shared->pid = getpid();
         if (pipe2(entered_fd, O_CLOEXEC) < 0 || pipe2(release_fd, O_CLOEXEC) < 0)
                 return -1;
-        (void) fcntl(entered_fd[0], F_SETFL, O_NONBLOCK);
-        (void) fcntl(entered_fd[1], F_SETFL, O_NONBLOCK); /* nobody may be listening */
+        (void)fcntl(entered_fd[0], F_SETFL, O_NONBLOCK);
+        (void)fcntl(entered_fd[1], F_SETFL, O_NONBLOCK); /* nobody may be listening */
         if (arbiter_new(NULL, NULL, &x->arbiter) < 0)
                 return -1;
         x->root = arbiter_get_actor(x->arbiter);
         x->event = arbiter_get_event(x->arbiter);
-        (void) arbiter_set_log_handler(x->arbiter, on_log, x);
+        (void)arbiter_set_log_handler(x->arbiter, on_log, x);
         if (arbiter_start(x->arbiter) < 0)
                 return -1;
         *state = x;
@@ -44,7 +44,7 @@ int fixture_teardown(void **state) {
         int r;
 
         close(release_fd[1]); /* who still waits goes on */
-        (void) arbiter_stop(x->arbiter, 0);
+        (void)arbiter_stop(x->arbiter, 0);
         r = arbiter_run(x->arbiter, false);
         arbiter_unref(x->arbiter);
         close(release_fd[0]);
@@ -56,9 +56,9 @@ int fixture_teardown(void **state) {
 
 int fixture_run(const char *group, const struct fixture_test *tests, size_t n) {
         static arbiter_concurrency kinds[] = {
-                ARBITER_CONCURRENCY_INLINE,
-                ARBITER_CONCURRENCY_THREAD,
-                ARBITER_CONCURRENCY_PROCESS,
+                        ARBITER_CONCURRENCY_INLINE,
+                        ARBITER_CONCURRENCY_THREAD,
+                        ARBITER_CONCURRENCY_PROCESS,
         };
         const char *only = getenv("ARBITER_TEST_KIND");
         int failed = 0;
@@ -77,7 +77,8 @@ int fixture_run(const char *group, const struct fixture_test *tests, size_t n) {
                 }
                 for (size_t i = 0; i < n; i++)
                         if (tests[i].kinds == 0 || (tests[i].kinds & (1U << kinds[k])))
-                                t[m++] = (struct CMUnitTest){ tests[i].name, tests[i].run, fixture_setup, fixture_teardown, &kinds[k] };
+                                t[m++] = (struct CMUnitTest){tests[i].name, tests[i].run, fixture_setup,
+                                                fixture_teardown, &kinds[k]};
                 if (asprintf(&name, "%s as %s", group, arbiter_concurrency_to_string(kinds[k])) < 0)
                         return 1;
                 if (m > 0)
@@ -96,7 +97,7 @@ void fixture_wait(struct fixture *x, arbiter_future *f) {
 }
 
 static int on_readable(sd_event_source *s, int fd, uint32_t events, void *userdata) {
-        *(bool *) userdata = true;
+        *(bool *)userdata = true;
         return sd_event_source_set_enabled(s, SD_EVENT_OFF);
 }
 
@@ -104,7 +105,7 @@ static uint64_t now_usec(void) {
         struct timespec t;
 
         clock_gettime(CLOCK_MONOTONIC, &t);
-        return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
+        return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 static void turn(struct fixture *x, uint64_t end) {
@@ -145,16 +146,17 @@ void fixture_until(struct fixture *x, _Atomic uint64_t *counter, uint64_t value)
                 uint64_t now = now_usec();
 
                 if (now >= end)
-                        fail_msg("the counter is %llu, not %llu", (unsigned long long) atomic_load(counter), (unsigned long long) value);
+                        fail_msg("the counter is %llu, not %llu", (unsigned long long)atomic_load(counter),
+                                        (unsigned long long)value);
                 assert_ok(sd_event_add_io(x->event, &s, entered_fd[0], EPOLLIN, on_readable, &readable));
                 assert_ok(sd_event_run(x->event, 1000)); /* what counts elsewhere may have no event */
                 s = sd_event_source_disable_unref(s);
-                (void) !read(entered_fd[0], c, sizeof(c));
+                (void)!read(entered_fd[0], c, sizeof(c));
         }
 }
 
 static void on_down(arbiter_actor *a, const arbiter_down *down, void *userdata) {
-        *(bool *) userdata = true;
+        *(bool *)userdata = true;
 }
 
 void fixture_until_gone(struct fixture *x, arbiter_proxy *p) {
@@ -227,12 +229,13 @@ arbiter_proxy *fixture_spawn_kind(struct fixture *x, const char *name, arbiter_c
 
 /* Asking. */
 
-arbiter_future *fixture_ask_start(struct fixture *x, const char *via, const char *target, const char *command, uint64_t timeout,
-                int64_t value) {
+arbiter_future *fixture_ask_start(struct fixture *x, const char *via, const char *target,
+                const char *command, uint64_t timeout, int64_t value) {
         arbiter_future *f;
 
         if (via)
-                assert_ok(arbiter_call_async(x->root, &f, via, "Relay", UINT64_MAX, "sstx", target, command, timeout, value));
+                assert_ok(arbiter_call_async(x->root, &f, via, "Relay", UINT64_MAX, "sstx", target, command,
+                                timeout, value));
         else
                 assert_ok(arbiter_call_async(x->root, &f, target, command, timeout, "x", value));
         return f;
@@ -245,10 +248,12 @@ struct result fixture_ask_finish(struct fixture *x, const char *via, arbiter_fut
 
         fixture_wait(x, f);
         if (via) {
-                int r = arbiter_future_get(f, "yyuissx", &outcome, &executed, &q.reason, &q.status, &name, &text, &q.value);
+                int r = arbiter_future_get(f, "yyuissx", &outcome, &executed, &q.reason, &q.status, &name,
+                                &text, &q.value);
 
                 if (r <= 0)
-                        fail_msg("the relay '%s' itself: %s %s", via, strerror(-r), arbiter_future_get_error_text(f));
+                        fail_msg("the relay '%s' itself: %s %s", via, strerror(-r),
+                                        arbiter_future_get_error_text(f));
                 q.outcome = outcome;
                 q.executed = executed;
                 q.has_name = *name;
@@ -268,8 +273,8 @@ struct result fixture_ask_finish(struct fixture *x, const char *via, arbiter_fut
         return q;
 }
 
-struct result fixture_ask(struct fixture *x, const char *via, const char *target, const char *command, uint64_t timeout,
-                int64_t value) {
+struct result fixture_ask(struct fixture *x, const char *via, const char *target, const char *command,
+                uint64_t timeout, int64_t value) {
         return fixture_ask_finish(x, via, fixture_ask_start(x, via, target, command, timeout, value));
 }
 
@@ -284,7 +289,8 @@ int64_t fixture_do(struct fixture *x, const char *target, const char *command, i
 void fixture_tell_proxy(struct fixture *x, const char *target, const char *command, const arbiter_proxy *p) {
         arbiter_future *f;
 
-        assert_ok(arbiter_call_async(x->root, &f, target, command, GUARD_USEC, "ssu", arbiter_proxy_get_aid(p), arbiter_proxy_get_name(p),
+        assert_ok(arbiter_call_async(x->root, &f, target, command, GUARD_USEC, "ssu",
+                        arbiter_proxy_get_aid(p), arbiter_proxy_get_name(p),
                         arbiter_proxy_get_generation(p)));
         fixture_wait(x, f);
         if (arbiter_future_get_outcome(f) != ARBITER_OUTCOME_REPLY)

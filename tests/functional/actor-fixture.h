@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the functional tests of actors share: an embedded arbiter, one module with a command for each thing that an actor can do,
- * and helpers that wait for events (never for time). Each test runs once for each concurrency. */
+/* What the functional tests of actors share: an embedded arbiter, one module with a command for each thing
+ * that an actor can do, and helpers that wait for events (never for time). Each test runs once for each
+ * concurrency. */
 
 #include <fcntl.h>
 #include <poll.h>
@@ -16,14 +17,14 @@
 #include <arbiter/arbiter.h>
 #include <systemd/sd-event.h>
 
-#include "../unit/test-util.h"
+#include "test-util.h"
 
 enum { DOWNS_MAX = 64, SENDERS_MAX = 256, GUARD_USEC = 30 * 1000 * 1000 };
 
 /* In memory that forked actors share with the test. */
 struct shared {
-        _Atomic uint64_t ran, received, order_errors, order[512], held, second_reply, stages, downs, exits, work_ran, late;
-        _Atomic uint64_t received_at_down, periodic;
+        _Atomic uint64_t ran, received, order_errors, held, second_reply, stages, downs, down_slots, exits,
+                        exit_reason, work_ran, periodic;
         pid_t pid;
         char journal[64]; /* the hooks, one letter each */
         _Atomic uint32_t n_journal;
@@ -39,7 +40,8 @@ struct shared {
 
 extern struct shared *shared;
 extern _Atomic uint8_t *fixture_marks; /* of the command Mark */
-extern int entered_fd[2], release_fd[2]; /* a handler says that it runs; and goes on when there is a byte to read */
+extern int entered_fd[2],
+                release_fd[2]; /* a handler says that it runs; and goes on when there is a byte to read */
 
 struct fixture {
         arbiter *arbiter;
@@ -88,18 +90,19 @@ void fixture_wait(struct fixture *x, arbiter_future *f);
 /* Runs the loop until a byte comes from a handler. */
 void fixture_entered(struct fixture *x);
 void fixture_release(unsigned n);
-/* Runs the loop until the counter has this value at least. What counts says so by a byte on entered_fd, or is on this loop. */
+/* Runs the loop until the counter has this value at least. What counts says so by a byte on entered_fd, or
+ * is on this loop. */
 void fixture_until(struct fixture *x, _Atomic uint64_t *counter, uint64_t value);
 void fixture_until_gone(struct fixture *x, arbiter_proxy *p);
 /* Everything that is ready now. */
 void fixture_settle(struct fixture *x);
 
 /* A request by the arbiter (via NULL), or by the actor via. Its commands have the signature x → x. */
-arbiter_future *fixture_ask_start(struct fixture *x, const char *via, const char *target, const char *command, uint64_t timeout,
-                int64_t value);
+arbiter_future *fixture_ask_start(struct fixture *x, const char *via, const char *target,
+                const char *command, uint64_t timeout, int64_t value);
 struct result fixture_ask_finish(struct fixture *x, const char *via, arbiter_future *f);
-struct result fixture_ask(struct fixture *x, const char *via, const char *target, const char *command, uint64_t timeout,
-                int64_t value);
+struct result fixture_ask(struct fixture *x, const char *via, const char *target, const char *command,
+                uint64_t timeout, int64_t value);
 /* Commands of the fixture's module that answer at once. */
 int64_t fixture_do(struct fixture *x, const char *target, const char *command, int64_t value);
 void fixture_tell_proxy(struct fixture *x, const char *target, const char *command, const arbiter_proxy *p);
@@ -112,10 +115,11 @@ void fixture_until_answers(struct fixture *x, const char *target);
 
 #define ELEMENTS(x) (sizeof(x) / sizeof((x)[0]))
 
-#define assert_outcome(r, o, e)                                                                                          \
-        do {                                                                                                             \
-                struct result _q = (r);                                                                                  \
-                if (_q.outcome != (o) || _q.executed != (e))                                                             \
-                        fail_msg("%s: %s (%d), text '%s', not %s", #r, arbiter_outcome_to_string(_q.outcome),            \
-                                        (int) _q.executed, _q.text, #o);                                                 \
+#define assert_outcome(r, o, e)                                                                             \
+        do {                                                                                                \
+                struct result _q = (r);                                                                     \
+                if (_q.outcome != (o) || _q.executed != (e))                                                \
+                        fail_msg("%s: %s (%d), text '%s', not %s", #r,                                      \
+                                        arbiter_outcome_to_string(_q.outcome), (int)_q.executed, _q.text,   \
+                                        #o);                                                                \
         } while (0)

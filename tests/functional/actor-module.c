@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The module of the functional tests: a command for each thing that an actor can do to itself and to others. Commands that only
- * move the test along are in the system lane. It may run in a fork of the test: it never asserts. */
+/* The module of the functional tests: a command for each thing that an actor can do to itself and to others.
+ * Commands that only move the test along are in the system lane. It may run in a fork of the test: it never
+ * asserts. */
 
 #include <signal.h>
 #include <time.h>
@@ -21,27 +22,27 @@ struct self {
 
 /* A forked actor has none of the test's descriptors: it opens its pipes anew. */
 static int pipe_end(int fd, int flags) {
-        static _Thread_local int opened[2] = { -1, -1 };
+        static _Thread_local int opened[2] = {-1, -1};
         int *p = &opened[flags == O_RDONLY];
         char path[64];
 
         if (getpid() == shared->pid)
                 return fd;
         if (*p < 0) {
-                snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int) shared->pid, fd);
+                snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)shared->pid, fd);
                 *p = open(path, flags | O_CLOEXEC);
         }
         return *p;
 }
 
 static void say(void) {
-        (void) !write(pipe_end(entered_fd[1], O_WRONLY | O_NONBLOCK), "x", 1);
+        (void)!write(pipe_end(entered_fd[1], O_WRONLY | O_NONBLOCK), "x", 1);
 }
 
 static void wait_for_release(void) {
         char c;
 
-        (void) !read(pipe_end(release_fd[0], O_RDONLY), &c, 1);
+        (void)!read(pipe_end(release_fd[0], O_RDONLY), &c, 1);
 }
 
 static void note(char c) {
@@ -95,7 +96,7 @@ static int on_block(arbiter_actor *a, arbiter_message *m, void *userdata) {
         atomic_fetch_add(&shared->ran, 1);
         say();
         wait_for_release();
-        return arbiter_message_reply(m, "x", (int64_t) 1);
+        return arbiter_message_reply(m, "x", (int64_t)1);
 }
 
 static int on_hold(arbiter_actor *a, arbiter_message *m, void *userdata) {
@@ -125,7 +126,7 @@ static int on_held(arbiter_actor *a, arbiter_message *m, void *userdata) {
         }
         while (s->n_held > 0) {
                 if (what == 0)
-                        (void) arbiter_message_reply(s->held[s->n_held - 1], "x", (int64_t) 42);
+                        (void)arbiter_message_reply(s->held[s->n_held - 1], "x", (int64_t)42);
                 arbiter_message_unref(s->held[--s->n_held]);
                 n++;
         }
@@ -138,16 +139,16 @@ static int on_drop(arbiter_actor *a, arbiter_message *m, void *userdata) {
 }
 
 static int on_bad_reply(arbiter_actor *a, arbiter_message *m, void *userdata) {
-        atomic_store(&shared->second_reply, (uint64_t) -arbiter_message_reply(m, "s", "not a number"));
+        atomic_store(&shared->second_reply, (uint64_t)-arbiter_message_reply(m, "s", "not a number"));
         return 0;
 }
 
 static int on_twice(arbiter_actor *a, arbiter_message *m, void *userdata) {
-        int r = arbiter_message_reply(m, "x", (int64_t) 1);
+        int r = arbiter_message_reply(m, "x", (int64_t)1);
 
         if (r < 0)
                 return r;
-        atomic_store(&shared->second_reply, (uint64_t) -arbiter_message_reply(m, "x", (int64_t) 2));
+        atomic_store(&shared->second_reply, (uint64_t)-arbiter_message_reply(m, "x", (int64_t)2));
         return -EIO; /* too late to matter */
 }
 
@@ -169,14 +170,14 @@ static int on_die(arbiter_actor *a, arbiter_message *m, void *userdata) {
         atomic_fetch_add(&shared->ran, 1);
         if (n == 0)
                 raise(SIGKILL);
-        _exit((int) n);
+        _exit((int)n);
 }
 
 static int on_exit_reason(arbiter_actor *a, arbiter_message *m, void *userdata) {
         int64_t n;
         int r = arbiter_message_read(m, "x", &n);
 
-        return r < 0 ? r : arbiter_actor_exit(a, (arbiter_reason) n);
+        return r < 0 ? r : arbiter_actor_exit(a, (arbiter_reason)n);
 }
 
 static int on_quit(arbiter_actor *a, arbiter_message *m, void *userdata) {
@@ -185,17 +186,17 @@ static int on_quit(arbiter_actor *a, arbiter_message *m, void *userdata) {
 
         if (r < 0)
                 return r;
-        r = arbiter_actor_stop(a, (int) n);
+        r = arbiter_actor_stop(a, (int)n);
         return r < 0 ? r : arbiter_message_reply(m, "x", n);
 }
 
 static int on_pid(arbiter_actor *a, arbiter_message *m, void *userdata) {
-        return arbiter_message_reply(m, "x", (int64_t) getpid());
+        return arbiter_message_reply(m, "x", (int64_t)getpid());
 }
 
 /* A blocking call in a handler is refused. */
 static int on_deadlock(arbiter_actor *a, arbiter_message *m, void *userdata) {
-        return arbiter_message_reply(m, "x", (int64_t) arbiter_call(a, NULL, "arbiter", "ping", 0, ""));
+        return arbiter_message_reply(m, "x", (int64_t)arbiter_call(a, NULL, "arbiter", "ping", 0, ""));
 }
 
 static int on_remaining(arbiter_actor *a, arbiter_message *m, void *userdata) {
@@ -204,12 +205,14 @@ static int on_remaining(arbiter_actor *a, arbiter_message *m, void *userdata) {
 
         clock_gettime(CLOCK_MONOTONIC, &t);
         return arbiter_message_reply(m, "x",
-                        deadline == UINT64_MAX ? INT64_MAX : (int64_t) (deadline - (uint64_t) t.tv_sec * 1000000) - t.tv_nsec / 1000);
+                        deadline == UINT64_MAX ? INT64_MAX
+                                               : (int64_t)(deadline - (uint64_t)t.tv_sec * 1000000) -
+                                                                 t.tv_nsec / 1000);
 }
 
 /* 0 links, 1 dead letters, 2 late replies, 3 expired, 4 begun, 5 queued, 6 listen fds, 7 generation */
 static int on_number(arbiter_actor *a, arbiter_message *m, void *userdata) {
-        arbiter_mailbox_statistics s = { .size = sizeof(s) };
+        arbiter_mailbox_statistics s = {.size = sizeof(s)};
         const int *fds;
         int64_t n;
         int r = arbiter_message_read(m, "x", &n);
@@ -220,10 +223,16 @@ static int on_number(arbiter_actor *a, arbiter_message *m, void *userdata) {
         if (r < 0)
                 return r;
         const uint64_t values[] = {
-                s.links, s.dead_letters, s.late_replies, s.expired, s.begun, s.queued,
-                (uint64_t) arbiter_actor_get_listen_fds(a, &fds, NULL), arbiter_actor_get_generation(a),
+                        s.links,
+                        s.dead_letters,
+                        s.late_replies,
+                        s.expired,
+                        s.begun,
+                        s.queued,
+                        (uint64_t)arbiter_actor_get_listen_fds(a, &fds, NULL),
+                        arbiter_actor_get_generation(a),
         };
-        return arbiter_message_reply(m, "x", (int64_t) values[n]);
+        return arbiter_message_reply(m, "x", (int64_t)values[n]);
 }
 
 /* Casts. */
@@ -243,7 +252,8 @@ static int on_sequence(arbiter_actor *a, arbiter_message *m, void *userdata) {
         return 0;
 }
 
-/* Sends casts number first ... first + n - 1 to a target as the sender with this number; and may die of it. */
+/* Sends casts number first ... first + n - 1 to a target as the sender with this number; and may die of it.
+ */
 static int on_burst(arbiter_actor *a, arbiter_message *m, void *userdata) {
         const char *target;
         uint32_t sender, n, die;
@@ -259,7 +269,7 @@ static int on_burst(arbiter_actor *a, arbiter_message *m, void *userdata) {
         }
         if (die == 1)
                 return arbiter_actor_stop(a, 0);
-        return arbiter_message_reply(m, "x", (int64_t) n);
+        return arbiter_message_reply(m, "x", (int64_t)n);
 }
 
 /* Relaying. */
@@ -273,9 +283,10 @@ static void on_relayed(arbiter_future *f, void *userdata) {
 
         reason = arbiter_future_get_reason(f, &status);
         if (arbiter_future_get_outcome(f) == ARBITER_OUTCOME_REPLY)
-                (void) arbiter_future_get(f, "x", &value);
-        (void) arbiter_message_reply(m, "yyuissx", (uint8_t) arbiter_future_get_outcome(f), (uint8_t) arbiter_future_get_executed(f),
-                        reason, (int32_t) status, name ? name : "", text ? text : "", value);
+                (void)arbiter_future_get(f, "x", &value);
+        (void)arbiter_message_reply(m, "yyuissx", (uint8_t)arbiter_future_get_outcome(f),
+                        (uint8_t)arbiter_future_get_executed(f), reason, (int32_t)status, name ? name : "",
+                        text ? text : "", value);
         arbiter_message_unref(m);
 }
 
@@ -301,9 +312,10 @@ static void on_forwarded(arbiter_future *f, void *userdata) {
         int64_t value;
 
         if (arbiter_future_get(f, "x", &value) > 0)
-                (void) arbiter_message_reply(m, "x", value);
+                (void)arbiter_message_reply(m, "x", value);
         else
-                (void) arbiter_message_reply_error(m, arbiter_future_get_error_name(f), arbiter_future_get_error_text(f));
+                (void)arbiter_message_reply_error(
+                                m, arbiter_future_get_error_name(f), arbiter_future_get_error_text(f));
         arbiter_message_unref(m);
 }
 
@@ -352,13 +364,13 @@ static int on_set_peer(arbiter_actor *a, arbiter_message *m, void *userdata) {
 /* Watches and links. */
 
 static void on_resolved(arbiter_future *f, void *userdata) {
-        shared->down[(uintptr_t) userdata].resolved = 100 + arbiter_future_get_outcome(f);
+        shared->down[(uintptr_t)userdata].resolved = 100 + arbiter_future_get_outcome(f);
         atomic_fetch_add(&shared->stages, 1);
         say();
 }
 
 static void on_down(arbiter_actor *a, const arbiter_down *d, void *userdata) {
-        uint64_t n = atomic_fetch_add(&shared->downs, 1);
+        uint64_t n = atomic_fetch_add(&shared->down_slots, 1);
         arbiter_future *f;
 
         if (n < DOWNS_MAX) {
@@ -369,11 +381,12 @@ static void on_down(arbiter_actor *a, const arbiter_down *d, void *userdata) {
                 shared->down[n].received = atomic_load(&shared->received);
                 snprintf(shared->down[n].aid, sizeof(shared->down[n].aid), "%s", d->aid);
                 snprintf(shared->down[n].name, sizeof(shared->down[n].name), "%s", d->name);
-                if (*d->name && arbiter_call_async(a, &f, d->name, "Work", 0, "x", (int64_t) 1) >= 0) {
-                        (void) arbiter_future_then(f, on_resolved, (void *) (uintptr_t) n);
+                if (*d->name && arbiter_call_async(a, &f, d->name, "Work", 0, "x", (int64_t)1) >= 0) {
+                        (void)arbiter_future_then(f, on_resolved, (void *)(uintptr_t)n);
                         arbiter_future_unref(f);
                 }
         }
+        atomic_fetch_add(&shared->downs, 1); /* last: who reads it reads the rest, too */
         say();
 }
 
@@ -397,11 +410,11 @@ static int on_unwatch(arbiter_actor *a, arbiter_message *m, void *userdata) {
 
         if (r < 0)
                 return r;
-        return arbiter_message_reply(m, "x", (int64_t) arbiter_actor_unwatch(a, s->watches[n]));
+        return arbiter_message_reply(m, "x", (int64_t)arbiter_actor_unwatch(a, s->watches[n]));
 }
 
 static void on_exit_signal(arbiter_actor *a, const arbiter_down *d, void *userdata) {
-        shared->down[0].reason = d->reason;
+        atomic_store(&shared->exit_reason, (uint64_t)d->reason);
         atomic_fetch_add(&shared->exits, 1);
         say();
 }
@@ -409,7 +422,7 @@ static void on_exit_signal(arbiter_actor *a, const arbiter_down *d, void *userda
 static int on_trap(arbiter_actor *a, arbiter_message *m, void *userdata) {
         int r = arbiter_actor_trap_exit(a, on_exit_signal, NULL);
 
-        return r < 0 ? r : arbiter_message_reply(m, "x", (int64_t) 0);
+        return r < 0 ? r : arbiter_message_reply(m, "x", (int64_t)0);
 }
 
 static int on_link(arbiter_actor *a, arbiter_message *m, void *userdata) {
@@ -441,18 +454,20 @@ static int on_block_unlink(arbiter_actor *a, arbiter_message *m, void *userdata)
         return on_unlink(a, m, userdata);
 }
 
-/* A child of its own that holds every descriptor, out of reach of a process group; it ends when release_fd closes. */
+/* A child of its own that holds every descriptor, out of reach of a process group; it ends when release_fd
+ * closes. */
 static int on_fork(arbiter_actor *a, arbiter_message *m, void *userdata) {
         switch (fork()) {
         case -1:
                 return -errno;
         case 0:
-                (void) setsid();
+                (void)setsid();
                 say();
-                (void) poll(&(struct pollfd){ .fd = pipe_end(release_fd[0], O_RDONLY) }, 1, -1); /* for its end, not for a byte */
+                (void)poll(&(struct pollfd){.fd = pipe_end(release_fd[0], O_RDONLY)}, 1,
+                                -1); /* for its end, not for a byte */
                 _exit(0);
         default:
-                return arbiter_message_reply(m, "x", (int64_t) 0);
+                return arbiter_message_reply(m, "x", (int64_t)0);
         }
 }
 
@@ -463,9 +478,10 @@ static void on_spawned(arbiter_future *f, void *userdata) {
         arbiter_proxy *p = NULL;
 
         if (arbiter_future_get_proxy(f, &p) >= 0)
-                (void) arbiter_message_reply(m, "ss", arbiter_future_get_aid(f), arbiter_proxy_get_aid(p));
+                (void)arbiter_message_reply(m, "ss", arbiter_future_get_aid(f), arbiter_proxy_get_aid(p));
         else
-                (void) arbiter_message_reply_error(m, arbiter_future_get_error_name(f), arbiter_future_get_error_text(f));
+                (void)arbiter_message_reply_error(
+                                m, arbiter_future_get_error_name(f), arbiter_future_get_error_text(f));
         arbiter_proxy_unref(p);
         arbiter_message_unref(m);
 }
@@ -490,7 +506,7 @@ static int on_spawn_one(arbiter_actor *a, arbiter_message *m, void *userdata) {
 static void on_killed(arbiter_future *f, void *userdata) {
         arbiter_message *m = userdata;
 
-        (void) arbiter_message_reply(m, "x", (int64_t) arbiter_future_get_outcome(f));
+        (void)arbiter_message_reply(m, "x", (int64_t)arbiter_future_get_outcome(f));
         arbiter_message_unref(m);
 }
 
@@ -513,15 +529,15 @@ static int on_kill_one(arbiter_actor *a, arbiter_message *m, void *userdata) {
 
 static int square(void *userdata) {
         atomic_fetch_add(&shared->work_ran, 1);
-        return (int) ((intptr_t) userdata * (intptr_t) userdata);
+        return (int)((intptr_t)userdata * (intptr_t)userdata);
 }
 
 static void on_squared(arbiter_future *f, void *userdata) {
         arbiter_message *m = userdata;
         int32_t n = -1;
 
-        (void) arbiter_future_get(f, "i", &n);
-        (void) arbiter_message_reply(m, "x", (int64_t) n);
+        (void)arbiter_future_get(f, "i", &n);
+        (void)arbiter_message_reply(m, "x", (int64_t)n);
         arbiter_message_unref(m);
 }
 
@@ -532,7 +548,7 @@ static int on_square(arbiter_actor *a, arbiter_message *m, void *userdata) {
 
         if (r < 0)
                 return r;
-        r = arbiter_actor_run_in_thread(a, square, (void *) (intptr_t) n, &f);
+        r = arbiter_actor_run_in_thread(a, square, (void *)(intptr_t)n, &f);
         if (r < 0)
                 return r;
         r = arbiter_future_then(f, on_squared, arbiter_message_ref(m));
@@ -551,17 +567,18 @@ static int on_parameter(arbiter_actor *a, arbiter_message *m, void *userdata) {
 }
 
 static int on_self(arbiter_actor *a, arbiter_message *m, void *userdata) {
-        return arbiter_message_reply(m, "ssu", arbiter_actor_get_aid(a), arbiter_actor_get_name(a), arbiter_actor_get_generation(a));
+        return arbiter_message_reply(m, "ssu", arbiter_actor_get_aid(a), arbiter_actor_get_name(a),
+                        arbiter_actor_get_generation(a));
 }
 
 /* Breaks all its direct links, as a peer that has said nonsense on them. */
 static int on_cut(arbiter_actor *a, arbiter_message *m, void *userdata) {
         LIST_FOREACH(p, &a->peers, struct peer, peers)
-                if (!p->control) {
-                        link_close(p->link);
-                        peer_handle_closed(p, -EBADMSG);
-                }
-        return arbiter_message_reply(m, "x", (int64_t) 0);
+        if (!p->control) {
+                link_close(p->link);
+                peer_handle_closed(p, -EBADMSG);
+        }
+        return arbiter_message_reply(m, "x", (int64_t)0);
 }
 
 static int on_links_max(arbiter_actor *a, arbiter_message *m, void *userdata) {
@@ -570,7 +587,7 @@ static int on_links_max(arbiter_actor *a, arbiter_message *m, void *userdata) {
 
         if (r < 0)
                 return r;
-        a->links_max = (size_t) n;
+        a->links_max = (size_t)n;
         return arbiter_message_reply(m, "x", n);
 }
 
@@ -588,7 +605,8 @@ static int on_sender(arbiter_actor *a, arbiter_message *m, void *userdata) {
 /* Hooks. */
 
 static int mailbox_from_parameters(arbiter_actor *a) {
-        const char *messages = arbiter_actor_get_parameter(a, "messages"), *bytes = arbiter_actor_get_parameter(a, "bytes");
+        const char *messages = arbiter_actor_get_parameter(a, "messages"),
+                   *bytes = arbiter_actor_get_parameter(a, "bytes");
         const char *policy = arbiter_actor_get_parameter(a, "policy");
         arbiter_mailbox_policy p = ARBITER_MAILBOX_REJECT;
         int r = 0;
@@ -597,7 +615,9 @@ static int mailbox_from_parameters(arbiter_actor *a) {
                 return 0;
         if (policy)
                 r = arbiter_mailbox_policy_from_string(policy, &p);
-        return r < 0 ? r : arbiter_actor_set_mailbox(a, messages ? strtoull(messages, NULL, 10) : 0, bytes ? strtoull(bytes, NULL, 10) : 0, p);
+        return r < 0 ? r
+                     : arbiter_actor_set_mailbox(a, messages ? strtoull(messages, NULL, 10) : 0,
+                                       bytes ? strtoull(bytes, NULL, 10) : 0, p);
 }
 
 static int start(arbiter_actor *a, void *userdata) {
@@ -618,9 +638,9 @@ static int start(arbiter_actor *a, void *userdata) {
         if (strcmp(how, "delay") == 0)
                 r = arbiter_call_async(a, &f, "arbiter", "ping", 0, "");
         else if (strcmp(how, "delay-fail") == 0)
-                r = arbiter_call_async(a, &f, "nobody", "Work", 0, "x", (int64_t) 1);
+                r = arbiter_call_async(a, &f, "nobody", "Work", 0, "x", (int64_t)1);
         else if (strcmp(how, "never") == 0)
-                r = arbiter_call_async(a, &f, "keeper", "Hold", UINT64_MAX, "x", (int64_t) 1);
+                r = arbiter_call_async(a, &f, "keeper", "Hold", UINT64_MAX, "x", (int64_t)1);
         if (r >= 0 && f)
                 r = arbiter_actor_delay_start(a, f);
         arbiter_future_unref(f);
@@ -636,9 +656,9 @@ static int stopping(arbiter_actor *a, void *userdata) {
         if (!how)
                 return 0;
         if (strcmp(how, "never") == 0)
-                r = arbiter_call_async(a, &f, "keeper", "Hold", UINT64_MAX, "x", (int64_t) 1);
+                r = arbiter_call_async(a, &f, "keeper", "Hold", UINT64_MAX, "x", (int64_t)1);
         else
-                r = arbiter_call_async(a, &f, "keeper", "Work", 0, "x", (int64_t) 1);
+                r = arbiter_call_async(a, &f, "keeper", "Work", 0, "x", (int64_t)1);
         if (r < 0)
                 return r;
         r = arbiter_actor_delay_stop(a, f);
@@ -665,7 +685,7 @@ static int periodic_task(arbiter_actor *a, void *userdata) {
 }
 
 static int on_info(arbiter_actor *a, arbiter_message *info, void *userdata) {
-        return arbiter_message_append(info, "{sv}", "fixture", "u", (uint32_t) 7);
+        return arbiter_message_append(info, "{sv}", "fixture", "u", (uint32_t)7);
 }
 
 static int add(arbiter_actor *a, arbiter_message *m, void *userdata) {
@@ -676,66 +696,61 @@ static int add(arbiter_actor *a, arbiter_message *m, void *userdata) {
 }
 
 static const arbiter_command functions[] = {
-        ARBITER_COMMAND("add", "(xx)", "pair", "v", "sum", add, 0),
-        ARBITER_COMMANDS_END
-};
+                ARBITER_COMMAND("add", "(xx)", "pair", "v", "sum", add, 0), ARBITER_COMMANDS_END};
 
 enum { SYSTEM = ARBITER_COMMAND_SYSTEM, EXCLUSIVE = ARBITER_COMMAND_EXCLUSIVE };
 
-static const arbiter_command commands[] = {
-        ARBITER_COMMAND("Work", "x", "n", "x", "n", on_work, 0),
-        ARBITER_COMMAND("Spin", "x", "usec", "x", "n", on_spin, 0),
-        ARBITER_COMMAND("Mark", "x", "n", "x", "n", on_mark, 0),
-        ARBITER_COMMAND("Block", "x", "n", "x", "n", on_block, 0),
-        ARBITER_COMMAND("Hold", "x", "n", "x", "n", on_hold, 0),
-        ARBITER_COMMAND("Exclusive", "x", "n", "x", "n", on_hold, EXCLUSIVE),
-        ARBITER_COMMAND("ExclusiveForward", "x", "n", "x", "n", on_forward, EXCLUSIVE),
-        ARBITER_COMMAND("Held", "x", "what", "x", "n", on_held, SYSTEM),
-        ARBITER_COMMAND("Drop", "x", "n", "x", "n", on_drop, 0),
-        ARBITER_COMMAND("BadReply", "x", "n", "x", "n", on_bad_reply, 0),
-        ARBITER_COMMAND("Twice", "x", "n", "x", "n", on_twice, 0),
-        ARBITER_COMMAND("Fail", "x", "n", "x", "n", on_fail, 0),
-        ARBITER_COMMAND("Errno", "x", "n", "x", "n", on_errno, 0),
-        ARBITER_COMMAND("Die", "x", "n", "x", "n", on_die, 0),
-        ARBITER_COMMAND("ExitReason", "x", "reason", "", "", on_exit_reason, SYSTEM),
-        ARBITER_COMMAND("Quit", "x", "code", "x", "n", on_quit, 0),
-        ARBITER_COMMAND("Pid", "x", "n", "x", "pid", on_pid, SYSTEM),
-        ARBITER_COMMAND("Deadlock", "x", "n", "x", "n", on_deadlock, 0),
-        ARBITER_COMMAND("Remaining", "x", "n", "x", "n", on_remaining, 0),
-        ARBITER_COMMAND("Number", "x", "which", "x", "n", on_number, SYSTEM),
-        ARBITER_COMMAND("OnlyArbiter", "x", "n", "x", "n", on_work, ARBITER_COMMAND_ARBITER_ONLY),
-        ARBITER_COMMAND("Sequence", "ut", "sender n", "", "", on_sequence, 0),
-        ARBITER_COMMAND("Burst", "sutuu", "target sender first n die", "x", "n", on_burst, 0),
-        ARBITER_COMMAND("Relay", "sstx", "target command timeout n", "yyuissx", NULL, on_relay, 0),
-        ARBITER_COMMAND("Forward", "x", "n", "x", "n", on_forward, 0),
-        ARBITER_COMMAND("Delegate", "x", "n", "x", "n", on_delegate, 0),
-        ARBITER_COMMAND("SetPeer", "ssu", "aid name generation", "", "", on_set_peer, SYSTEM),
-        ARBITER_COMMAND("Watch", "ssu", "aid name generation", "", "", on_watch, SYSTEM),
-        ARBITER_COMMAND("Unwatch", "x", "n", "x", "r", on_unwatch, SYSTEM),
-        ARBITER_COMMAND("Trap", "x", "n", "x", "n", on_trap, SYSTEM),
-        ARBITER_COMMAND("Link", "ssu", "aid name generation", "", "", on_link, SYSTEM),
-        ARBITER_COMMAND("Unlink", "ssu", "aid name generation", "", "", on_unlink, SYSTEM),
-        ARBITER_COMMAND("BlockUnlink", "ssu", "aid name generation", "", "", on_block_unlink, 0),
-        ARBITER_COMMAND("Fork", "x", "n", "x", "n", on_fork, 0),
-        ARBITER_COMMAND("SpawnOne", "ss", "definition name", "ss", "aid aid", on_spawn_one, 0),
-        ARBITER_COMMAND("KillOne", "s", "target", "x", "outcome", on_kill_one, 0),
-        ARBITER_COMMAND("Square", "x", "n", "x", "n", on_square, 0),
-        ARBITER_COMMAND("Parameter", "s", "key", "s", "value", on_parameter, 0),
-        ARBITER_COMMAND("Self", "", "", "ssu", "aid name generation", on_self, SYSTEM),
-        ARBITER_COMMAND("Cut", "x", "n", "x", "n", on_cut, SYSTEM),
-        ARBITER_COMMAND("LinksMax", "x", "n", "x", "n", on_links_max, SYSTEM),
-        ARBITER_COMMAND("Sender", "", "", "s", "name", on_sender, 0),
-        ARBITER_COMMANDS_END
-};
+static const arbiter_command commands[] = {ARBITER_COMMAND("Work", "x", "n", "x", "n", on_work, 0),
+                ARBITER_COMMAND("Spin", "x", "usec", "x", "n", on_spin, 0),
+                ARBITER_COMMAND("Mark", "x", "n", "x", "n", on_mark, 0),
+                ARBITER_COMMAND("Block", "x", "n", "x", "n", on_block, 0),
+                ARBITER_COMMAND("Hold", "x", "n", "x", "n", on_hold, 0),
+                ARBITER_COMMAND("Exclusive", "x", "n", "x", "n", on_hold, EXCLUSIVE),
+                ARBITER_COMMAND("ExclusiveForward", "x", "n", "x", "n", on_forward, EXCLUSIVE),
+                ARBITER_COMMAND("Held", "x", "what", "x", "n", on_held, SYSTEM),
+                ARBITER_COMMAND("Drop", "x", "n", "x", "n", on_drop, 0),
+                ARBITER_COMMAND("BadReply", "x", "n", "x", "n", on_bad_reply, 0),
+                ARBITER_COMMAND("Twice", "x", "n", "x", "n", on_twice, 0),
+                ARBITER_COMMAND("Fail", "x", "n", "x", "n", on_fail, 0),
+                ARBITER_COMMAND("Errno", "x", "n", "x", "n", on_errno, 0),
+                ARBITER_COMMAND("Die", "x", "n", "x", "n", on_die, 0),
+                ARBITER_COMMAND("ExitReason", "x", "reason", "", "", on_exit_reason, SYSTEM),
+                ARBITER_COMMAND("Quit", "x", "code", "x", "n", on_quit, 0),
+                ARBITER_COMMAND("Pid", "x", "n", "x", "pid", on_pid, SYSTEM),
+                ARBITER_COMMAND("Deadlock", "x", "n", "x", "n", on_deadlock, 0),
+                ARBITER_COMMAND("Remaining", "x", "n", "x", "n", on_remaining, 0),
+                ARBITER_COMMAND("Number", "x", "which", "x", "n", on_number, SYSTEM),
+                ARBITER_COMMAND("OnlyArbiter", "x", "n", "x", "n", on_work, ARBITER_COMMAND_ARBITER_ONLY),
+                ARBITER_COMMAND("Sequence", "ut", "sender n", "", "", on_sequence, 0),
+                ARBITER_COMMAND("Burst", "sutuu", "target sender first n die", "x", "n", on_burst, 0),
+                ARBITER_COMMAND("Relay", "sstx", "target command timeout n", "yyuissx", NULL, on_relay, 0),
+                ARBITER_COMMAND("Forward", "x", "n", "x", "n", on_forward, 0),
+                ARBITER_COMMAND("Delegate", "x", "n", "x", "n", on_delegate, 0),
+                ARBITER_COMMAND("SetPeer", "ssu", "aid name generation", "", "", on_set_peer, SYSTEM),
+                ARBITER_COMMAND("Watch", "ssu", "aid name generation", "", "", on_watch, SYSTEM),
+                ARBITER_COMMAND("Unwatch", "x", "n", "x", "r", on_unwatch, SYSTEM),
+                ARBITER_COMMAND("Trap", "x", "n", "x", "n", on_trap, SYSTEM),
+                ARBITER_COMMAND("Link", "ssu", "aid name generation", "", "", on_link, SYSTEM),
+                ARBITER_COMMAND("Unlink", "ssu", "aid name generation", "", "", on_unlink, SYSTEM),
+                ARBITER_COMMAND("BlockUnlink", "ssu", "aid name generation", "", "", on_block_unlink, 0),
+                ARBITER_COMMAND("Fork", "x", "n", "x", "n", on_fork, 0),
+                ARBITER_COMMAND("SpawnOne", "ss", "definition name", "ss", "aid aid", on_spawn_one, 0),
+                ARBITER_COMMAND("KillOne", "s", "target", "x", "outcome", on_kill_one, 0),
+                ARBITER_COMMAND("Square", "x", "n", "x", "n", on_square, 0),
+                ARBITER_COMMAND("Parameter", "s", "key", "s", "value", on_parameter, 0),
+                ARBITER_COMMAND("Self", "", "", "ssu", "aid name generation", on_self, SYSTEM),
+                ARBITER_COMMAND("Cut", "x", "n", "x", "n", on_cut, SYSTEM),
+                ARBITER_COMMAND("LinksMax", "x", "n", "x", "n", on_links_max, SYSTEM),
+                ARBITER_COMMAND("Sender", "", "", "s", "name", on_sender, 0), ARBITER_COMMANDS_END};
 
 const arbiter_module fixture_module = {
-        ARBITER_MODULE_HEAD,
-        .name = "fixture",
-        .commands = commands,
-        .functions = functions,
-        .start = start,
-        .stopping = stopping,
-        .exit = at_exit,
-        .periodic_task = periodic_task,
-        .on_info = on_info,
+                ARBITER_MODULE_HEAD,
+                .name = "fixture",
+                .commands = commands,
+                .functions = functions,
+                .start = start,
+                .stopping = stopping,
+                .exit = at_exit,
+                .periodic_task = periodic_task,
+                .on_info = on_info,
 };

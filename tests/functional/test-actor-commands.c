@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What every actor answers (DESIGN.md 4.3), its hooks and its start and stop; pulsar's tests A1-A5, B1-B6, C1-C2. */
+/* What every actor answers (DESIGN.md 4.3), its hooks and its start and stop; pulsar's tests A1-A5, B1-B6,
+ * C1-C2. */
 
 #include <signal.h>
 #include <sys/socket.h>
@@ -49,8 +50,8 @@ static void test_echo(void **state) {
         double d;
 
         arbiter_proxy_unref(fixture_spawn(x, "alice", NULL));
-        assert_ok(arbiter_call_async(x->root, &f, "alice", "echo", 0, "v", "(sa{sv}axd)", "name", 1, "key", "(sx)", "inner", (int64_t) 9, 2,
-                        (int64_t) 5, (int64_t) -6, 0.25));
+        assert_ok(arbiter_call_async(x->root, &f, "alice", "echo", 0, "v", "(sa{sv}axd)", "name", 1, "key",
+                        "(sx)", "inner", (int64_t)9, 2, (int64_t)5, (int64_t)-6, 0.25));
         fixture_wait(x, f);
         arbiter_message *r;
         assert_ok(arbiter_future_get_reply(f, &r));
@@ -125,7 +126,8 @@ static void test_info(void **state) {
         arbiter_proxy_unref(fixture_spawn(x, "alice", NULL));
         f = call(x, "alice", "info");
         assert_ok(arbiter_future_get_reply(f, &m));
-        assert_int_equal(find_section(m, "system"), x->kind != ARBITER_CONCURRENCY_INLINE); /* its process is the arbiter's */
+        assert_int_equal(find_section(m, "system"),
+                        x->kind != ARBITER_CONCURRENCY_INLINE); /* its process is the arbiter's */
         assert_true(find_section(m, "extra"));
         assert_true(find_section(m, "fixture")); /* on_info */
         assert_true(arbiter_message_read(m, "v", "u", &n) > 0);
@@ -163,7 +165,8 @@ static void test_run(void **state) {
         int64_t n;
 
         arbiter_proxy_unref(fixture_spawn(x, "alice", NULL));
-        assert_ok(arbiter_call_async(x->root, &f, "alice", "run", 0, "sv", "add", "(xx)", (int64_t) 1, (int64_t) 3));
+        assert_ok(arbiter_call_async(
+                        x->root, &f, "alice", "run", 0, "sv", "add", "(xx)", (int64_t)1, (int64_t)3));
         fixture_wait(x, f);
         assert_true(arbiter_future_get(f, "v", "(sx)", &name, &n) > 0);
         assert_string_equal(name, "alice");
@@ -173,13 +176,15 @@ static void test_run(void **state) {
         fixture_wait(x, f);
         assert_int_equal(arbiter_future_get_outcome(f), ARBITER_OUTCOME_BAD_ARGUMENTS);
         arbiter_future_unref(f);
-        assert_ok(arbiter_call_async(x->root, &f, "alice", "run", 0, "sv", "0x7fff12345678", "(xx)", (int64_t) 1, (int64_t) 3));
+        assert_ok(arbiter_call_async(x->root, &f, "alice", "run", 0, "sv", "0x7fff12345678", "(xx)",
+                        (int64_t)1, (int64_t)3));
         fixture_wait(x, f);
         assert_string_equal(arbiter_future_get_error_name(f), "io.arbiter.Arbiter1.Error.UnknownFunction");
         arbiter_future_unref(f);
 }
 
-static arbiter_outcome config(struct fixture *x, const char *verb, const char *key, const char *value, char *ret) {
+static arbiter_outcome config(
+                struct fixture *x, const char *verb, const char *key, const char *value, char *ret) {
         arbiter_outcome outcome;
         arbiter_future *f;
         const char *s = "";
@@ -227,7 +232,8 @@ static void test_introspect_trace(void **state) {
         f = call(x, "alice", "introspect");
         assert_ok(arbiter_future_get_reply(f, &m));
         assert_true(arbiter_message_enter_container(m, 'a', "(ssssst)") > 0);
-        while (arbiter_message_read(m, "(ssssst)", &name, &arguments, &argument_names, &result, &result_names, &flags) > 0) {
+        while (arbiter_message_read(m, "(ssssst)", &name, &arguments, &argument_names, &result,
+                               &result_names, &flags) > 0) {
                 n++;
                 if (strcmp(name, "ping") == 0 || strcmp(name, "Work") == 0)
                         found++;
@@ -257,12 +263,12 @@ static void test_parameters_and_extra(void **state) {
         const char *v;
 
         assert_true(fd >= 0);
-        assert_int_equal(bind(fd, &(struct sockaddr){ .sa_family = AF_UNIX }, sizeof(sa_family_t)), 0);
+        assert_int_equal(bind(fd, &(struct sockaddr){.sa_family = AF_UNIX}, sizeof(sa_family_t)), 0);
         assert_int_equal(listen(fd, 1), 0);
         assert_ok(arbiter_spawn_set_parameter(s, "color", "blue"));
         assert_ok(arbiter_spawn_add_listen_fd(s, fd, "web"));
         assert_ok(arbiter_spawn_add_listen_fd(s, fd, "admin"));
-        (void) fds;
+        (void)fds;
         arbiter_proxy_unref(fixture_start(x, s));
         close(fd);
         assert_int_equal(fixture_do(x, "alice", "Number", 6), x->kind == ARBITER_CONCURRENCY_INLINE ? 2 : 2);
@@ -279,7 +285,8 @@ static void test_parameters_and_extra(void **state) {
 
 /* Start and stop. */
 
-static arbiter_future *start_with(struct fixture *x, const char *name, const char *key, const char *value, uint64_t start_usec) {
+static arbiter_future *start_with(struct fixture *x, const char *name, const char *key, const char *value,
+                uint64_t start_usec) {
         arbiter_spawn *s = fixture_describe(x, name);
         arbiter_future *f;
 
@@ -316,7 +323,8 @@ static void test_start(void **state) {
         assert_start_fails(x, "delay-fail", ARBITER_REASON_HANDSHAKE, "nobody");
         assert_start_fails(x, "never", ARBITER_REASON_START_TIMEOUT, "start timeout");
 
-        /* The name is free after each of these; and a start that waits for something that comes is a start. */
+        /* The name is free after each of these; and a start that waits for something that comes is a start.
+         */
         f = start_with(x, "alice", "start", "delay", 0);
         assert_int_equal(arbiter_future_get_outcome(f), ARBITER_OUTCOME_REPLY);
         assert_ok(arbiter_future_get_proxy(f, &p));
@@ -333,7 +341,7 @@ static void test_start(void **state) {
 
 static void test_stop(void **state) {
         struct fixture *x = *state;
-        const char *hows[] = { "delay", "never" };
+        const char *hows[] = {"delay", "never"};
         arbiter_proxy *p;
         arbiter_future *f;
 
@@ -360,7 +368,8 @@ static void test_stop(void **state) {
                 p = fixture_start(x, s);
                 fixture_stop(x, "alice");
                 fixture_until_gone(x, p);
-                assert_string_equal(shared->journal, "ste"); /* bounded, and the exit hook runs all the same */
+                assert_string_equal(
+                                shared->journal, "ste"); /* bounded, and the exit hook runs all the same */
                 arbiter_proxy_unref(p);
         }
         /* By itself, with a code. */
@@ -390,7 +399,7 @@ static void test_silent(void **state) {
         assert_ok(arbiter_spawn_set_timeouts(s, 200 * 1000, 0, 200 * 1000, 0));
         p = fixture_start(x, s);
         fixture_tell_proxy(x, "watcher", "Watch", p);
-        assert_ok(arbiter_send(x->root, "alice", "Block", "x", (int64_t) 1));
+        assert_ok(arbiter_send(x->root, "alice", "Block", "x", (int64_t)1));
         fixture_until(x, &shared->downs, 1);
         assert_int_equal(shared->down[0].reason, ARBITER_REASON_SILENT);
         arbiter_proxy_unref(p);
@@ -401,7 +410,7 @@ static int edit(arbiter_actor *a, arbiter_spawn *s, void *userdata) {
 }
 
 static void test_on_params(void **state) {
-        static const arbiter_module pool = { ARBITER_MODULE_HEAD, .name = "pool", .on_params = edit };
+        static const arbiter_module pool = {ARBITER_MODULE_HEAD, .name = "pool", .on_params = edit};
         struct fixture *x = *state;
         arbiter_spawn *s = fixture_describe(x, "w");
         arbiter_monitor *m;
@@ -435,20 +444,20 @@ static void test_together(void **state) {
 }
 
 static const struct fixture_test tests[] = {
-        { "ping, status", test_ping_status },
-        { "echo", test_echo },
-        { "echo, large", test_echo_large },
-        { "info", test_info },
-        { "run", test_run },
-        { "config", test_config },
-        { "introspect, trace", test_introspect_trace },
-        { "parameters, listening sockets, sender", test_parameters_and_extra },
-        { "start", test_start },
-        { "stop", test_stop },
-        { "periodic task", test_periodic },
-        { "silent", test_silent, ON_PROCESS },
-        { "on_params", test_on_params },
-        { "together", test_together },
+                {"ping, status", test_ping_status},
+                {"echo", test_echo},
+                {"echo, large", test_echo_large},
+                {"info", test_info},
+                {"run", test_run},
+                {"config", test_config},
+                {"introspect, trace", test_introspect_trace},
+                {"parameters, listening sockets, sender", test_parameters_and_extra},
+                {"start", test_start},
+                {"stop", test_stop},
+                {"periodic task", test_periodic},
+                {"silent", test_silent, ON_PROCESS},
+                {"on_params", test_on_params},
+                {"together", test_together},
 };
 
 int main(void) {

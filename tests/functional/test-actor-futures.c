@@ -8,7 +8,7 @@ static char order[32];
 
 static void on_done(arbiter_future *f, void *userdata) {
         assert_false(arbiter_future_is_pending(f));
-        order[calls++] = (char) (uintptr_t) userdata;
+        order[calls++] = (char)(uintptr_t)userdata;
 }
 
 static void on_wait(arbiter_future *f, void *userdata) {
@@ -21,7 +21,7 @@ static void on_wait(arbiter_future *f, void *userdata) {
 
 static void on_again(arbiter_future *f, void *userdata) {
         order[calls++] = 'x';
-        assert_ok(arbiter_future_then(f, on_done, (void *) 'y'));
+        assert_ok(arbiter_future_then(f, on_done, (void *)'y'));
 }
 
 static void test_then(void **state) {
@@ -34,14 +34,14 @@ static void test_then(void **state) {
         assert_true(arbiter_future_is_pending(f));
         assert_errno(arbiter_future_get_reply(f, NULL), EBUSY);
         for (char c = 'a'; c < 'e'; c++)
-                assert_ok(arbiter_future_then(f, on_done, (void *) (uintptr_t) c));
+                assert_ok(arbiter_future_then(f, on_done, (void *)(uintptr_t)c));
         assert_ok(arbiter_future_then(f, on_again, NULL));
         fixture_wait(x, f);
         fixture_settle(x);
         assert_int_equal(calls, 6);
         assert_memory_equal(order, "abcdxy", 6);
         /* Resolved already: from the loop all the same. */
-        assert_ok(arbiter_future_then(f, on_done, (void *) 'z'));
+        assert_ok(arbiter_future_then(f, on_done, (void *)'z'));
         assert_int_equal(calls, 6);
         fixture_settle(x);
         assert_int_equal(calls, 7);
@@ -57,7 +57,7 @@ static void test_then(void **state) {
         /* A wait has a bound of its own, and leaves the future pending. */
         assert_errno(arbiter_future_wait(other, 1000), ETIMEDOUT);
         assert_true(arbiter_future_is_pending(other));
-        (void) fixture_do(x, "alice", "Held", 0);
+        (void)fixture_do(x, "alice", "Held", 0);
         assert_int_equal(fixture_ask_finish(x, NULL, other).value, 42);
         arbiter_future_unref(f);
 }
@@ -70,7 +70,7 @@ static void test_unref_of_pending(void **state) {
         calls = 0;
         arbiter_proxy_unref(fixture_spawn(x, "alice", NULL));
         f = fixture_ask_start(x, NULL, "alice", "Work", 0, 1);
-        assert_ok(arbiter_future_then(f, on_done, (void *) 'a'));
+        assert_ok(arbiter_future_then(f, on_done, (void *)'a'));
         arbiter_future_unref(f);
         while (calls == 0)
                 assert_ok(sd_event_run(x->event, UINT64_MAX));
@@ -106,7 +106,7 @@ static void test_composites(void **state) {
         assert_int_equal(arbiter_future_get_outcome(all), ARBITER_OUTCOME_UNKNOWN_COMMAND);
         arbiter_future_unref(all);
         for (unsigned i = 0; i < 3; i++)
-                (void) fixture_ask_finish(x, NULL, f[i]);
+                (void)fixture_ask_finish(x, NULL, f[i]);
 
         f[0] = fixture_ask_start(x, NULL, "alice", "Hold", 0, 1);
         f[1] = fixture_ask_start(x, NULL, "alice", "Fail", 0, 1);
@@ -118,9 +118,9 @@ static void test_composites(void **state) {
         assert_true(arbiter_future_is_pending(f[0]));
         arbiter_future_unref(any);
         arbiter_future_unref(all);
-        (void) fixture_do(x, "alice", "Held", 0);
+        (void)fixture_do(x, "alice", "Held", 0);
         assert_int_equal(fixture_ask_finish(x, NULL, f[0]).value, 42);
-        (void) fixture_ask_finish(x, NULL, f[1]);
+        (void)fixture_ask_finish(x, NULL, f[1]);
 }
 
 /* Cancelled before it has left: certainly not executed. */
@@ -152,8 +152,8 @@ static int wait_for_byte(void *userdata) {
         char c;
 
         atomic_fetch_add(&shared->work_ran, 1);
-        (void) !write(entered_fd[1], "x", 1);
-        (void) !read(release_fd[0], &c, 1);
+        (void)!write(entered_fd[1], "x", 1);
+        (void)!read(release_fd[0], &c, 1);
         return 5;
 }
 
@@ -235,12 +235,12 @@ static void test_threads_of_actors(void **state) {
 }
 
 static const struct fixture_test tests[] = {
-        { "then", test_then },
-        { "unref of a pending one", test_unref_of_pending },
-        { "all, any", test_composites },
-        { "cancelled early", test_cancel_early },
-        { "threads", test_threads, ON_ONE },
-        { "threads of actors", test_threads_of_actors },
+                {"then", test_then},
+                {"unref of a pending one", test_unref_of_pending},
+                {"all, any", test_composites},
+                {"cancelled early", test_cancel_early},
+                {"threads", test_threads, ON_ONE},
+                {"threads of actors", test_threads_of_actors},
 };
 
 int main(void) {

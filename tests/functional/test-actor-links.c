@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Direct links: made once for each pair, whoever begins; kept in a bounded set; closed in order, under load too; and FIFO for each
- * sender across all of it. */
+/* Direct links: made once for each pair, whoever begins; kept in a bounded set; closed in order, under load
+ * too; and FIFO for each sender across all of it. */
 
 #include "actor-fixture.h"
 
-static arbiter_future *burst(struct fixture *x, const char *from, const char *to, uint32_t sender, uint64_t first, uint32_t n) {
+static arbiter_future *burst(struct fixture *x, const char *from, const char *to, uint32_t sender,
+                uint64_t first, uint32_t n) {
         arbiter_future *f;
 
-        assert_ok(arbiter_call_async(x->root, &f, from, "Burst", GUARD_USEC, "sutuu", to, sender, first, n, (uint32_t) 0));
+        assert_ok(arbiter_call_async(
+                        x->root, &f, from, "Burst", GUARD_USEC, "sutuu", to, sender, first, n, (uint32_t)0));
         return f;
 }
 
@@ -64,13 +66,14 @@ static void test_self(void **state) {
 /* Casts, before there is a link and while it is closed again and again: one FIFO, nothing lost. */
 static void test_order_across_closing(void **state) {
         struct fixture *x = *state;
-        const char *names[] = { "a", "b", "c" };
+        const char *names[] = {"a", "b", "c"};
         uint64_t next[3][3] = {}, sent = 0;
         arbiter_future *f[6];
 
         for (unsigned i = 0; i < 3; i++) {
                 arbiter_proxy_unref(fixture_spawn(x, names[i], NULL));
-                (void) fixture_do(x, names[i], "LinksMax", 1); /* two siblings, one link: each use closes the other */
+                (void)fixture_do(x, names[i], "LinksMax",
+                                1); /* two siblings, one link: each use closes the other */
         }
         for (unsigned round = 0; round < 200; round++) {
                 unsigned n = 0;
@@ -81,7 +84,8 @@ static void test_order_across_closing(void **state) {
 
                                 if (round % 3 == step)
                                         continue;
-                                f[n++] = burst(x, names[from], names[to], 10 * from + to, next[from][to] + 1, 7);
+                                f[n++] = burst(x, names[from], names[to], 10 * from + to, next[from][to] + 1,
+                                                7);
                                 next[from][to] += 7;
                                 sent += 7;
                         }
@@ -89,8 +93,9 @@ static void test_order_across_closing(void **state) {
                         for (unsigned i = 0; i < n; i++)
                                 finish(x, f[i]);
                 for (unsigned from = 0; from < 3; from++)
-                        assert_outcome(fixture_ask(x, names[from], names[(from + 1 + round % 2) % 3], "Work", 0, 1), ARBITER_OUTCOME_REPLY,
-                                        ARBITER_EXECUTED_YES);
+                        assert_outcome(fixture_ask(x, names[from], names[(from + 1 + round % 2) % 3], "Work",
+                                                       0, 1),
+                                        ARBITER_OUTCOME_REPLY, ARBITER_EXECUTED_YES);
                 if (round % 2 == 1)
                         for (unsigned i = 0; i < n; i++)
                                 finish(x, f[i]);
@@ -107,7 +112,7 @@ static void test_lru(void **state) {
         char name[16];
 
         arbiter_proxy_unref(fixture_spawn(x, "a", NULL));
-        (void) fixture_do(x, "a", "LinksMax", 4);
+        (void)fixture_do(x, "a", "LinksMax", 4);
         for (unsigned i = 0; i < 16; i++) {
                 snprintf(name, sizeof(name), "s%u", i);
                 arbiter_proxy_unref(fixture_spawn(x, name, NULL));
@@ -128,7 +133,7 @@ static void test_lru(void **state) {
                 assert_int_equal(fixture_ask_finish(x, "a", held[i]).value, 42);
         }
         for (unsigned i = 0; i < 8; i++) { /* each turn closes what is idle and too much */
-                (void) fixture_do(x, "a", "Work", 1);
+                (void)fixture_do(x, "a", "Work", 1);
                 fixture_settle(x);
         }
         assert_in_range(fixture_do(x, "a", "Number", 0), 1, 5);
@@ -137,7 +142,9 @@ static void test_lru(void **state) {
 /* Everybody talks to everybody. */
 static void test_mesh(void **state) {
         struct fixture *x = *state;
-        unsigned n = x->kind == ARBITER_CONCURRENCY_INLINE ? 200 : x->kind == ARBITER_CONCURRENCY_THREAD ? 40 : 30;
+        unsigned n = x->kind == ARBITER_CONCURRENCY_INLINE   ? 200
+                     : x->kind == ARBITER_CONCURRENCY_THREAD ? 40
+                                                             : 30;
         arbiter_future **f = calloc(n * n, sizeof(*f));
         char from[16], to[16];
         size_t k = 0;
@@ -161,17 +168,17 @@ static void test_mesh(void **state) {
                         assert_outcome(q, ARBITER_OUTCOME_REPLY, ARBITER_EXECUTED_YES);
                         assert_int_equal(q.value, j + 1);
                 }
-        assert_int_equal(atomic_load(&shared->ran), (uint64_t) n * n);
+        assert_int_equal(atomic_load(&shared->ran), (uint64_t)n * n);
         assert_int_equal(fixture_do(x, "m0", "Number", 0), n - 1);
         free(f);
 }
 
 static const struct fixture_test tests[] = {
-        { "simultaneous connects", test_simultaneous },
-        { "self", test_self },
-        { "order across closing", test_order_across_closing },
-        { "least recently used", test_lru },
-        { "full mesh", test_mesh },
+                {"simultaneous connects", test_simultaneous},
+                {"self", test_self},
+                {"order across closing", test_order_across_closing},
+                {"least recently used", test_lru},
+                {"full mesh", test_mesh},
 };
 
 int main(void) {

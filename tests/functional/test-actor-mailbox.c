@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The bounded mailbox: under each policy, executed + refused + dropped = sent, exactly; and the system lane passes. */
+/* The bounded mailbox: under each policy, executed + refused + dropped = sent, exactly; and the system lane
+ * passes. */
 
 #include "actor-fixture.h"
 
-static arbiter_proxy *spawn_small(struct fixture *x, const char *name, uint64_t messages, uint64_t bytes, arbiter_mailbox_policy policy) {
+static arbiter_proxy *spawn_small(struct fixture *x, const char *name, uint64_t messages, uint64_t bytes,
+                arbiter_mailbox_policy policy) {
         arbiter_spawn *s = fixture_describe(x, name);
 
         assert_ok(arbiter_spawn_set_mailbox(s, messages, bytes, policy));
@@ -22,7 +24,7 @@ static struct counts flood(struct fixture *x, unsigned n, uint64_t timeout, bool
         fixture_entered(x);
         for (unsigned i = 0; i < n; i++)
                 f[i] = fixture_ask_start(x, "caller", "callee", "Work", timeout, 1);
-        (void) fixture_do(x, "caller", "Work", 0);
+        (void)fixture_do(x, "caller", "Work", 0);
         if (release_first)
                 assert_int_equal(fixture_do(x, "callee", "Held", 0), 1);
         for (unsigned i = 0; i < n; i++) {
@@ -36,7 +38,8 @@ static struct counts flood(struct fixture *x, unsigned n, uint64_t timeout, bool
                         c.expired++;
                 else
                         c.other++;
-                assert_int_equal(q.executed, q.outcome == ARBITER_OUTCOME_REPLY ? ARBITER_EXECUTED_YES : ARBITER_EXECUTED_NO);
+                assert_int_equal(q.executed, q.outcome == ARBITER_OUTCOME_REPLY ? ARBITER_EXECUTED_YES
+                                                                                : ARBITER_EXECUTED_NO);
         }
         if (!release_first)
                 assert_int_equal(fixture_do(x, "callee", "Held", 0), 1);
@@ -48,7 +51,10 @@ static struct counts flood(struct fixture *x, unsigned n, uint64_t timeout, bool
 static void test_requests(void **state) {
         struct fixture *x = *state;
         const arbiter_mailbox_policy policies[] = {
-                ARBITER_MAILBOX_REJECT, ARBITER_MAILBOX_DROP_NEW, ARBITER_MAILBOX_DROP_OLDEST, ARBITER_MAILBOX_BLOCK,
+                        ARBITER_MAILBOX_REJECT,
+                        ARBITER_MAILBOX_DROP_NEW,
+                        ARBITER_MAILBOX_DROP_OLDEST,
+                        ARBITER_MAILBOX_BLOCK,
         };
 
         arbiter_proxy_unref(fixture_spawn(x, "caller", NULL));
@@ -63,7 +69,8 @@ static void test_requests(void **state) {
                         assert_true(c.replies <= 32);
                 if (policies[i] == ARBITER_MAILBOX_BLOCK)
                         assert_int_equal(c.replies, 200);
-                /* What was said to have run, ran, and nothing else did (and the Exclusive, and the caller's Work). */
+                /* What was said to have run, ran, and nothing else did (and the Exclusive, and the caller's
+                 * Work). */
                 assert_int_equal(atomic_load(&shared->ran) - before, c.replies + 2);
                 fixture_stop(x, "callee");
                 fixture_until_gone(x, p);
@@ -83,7 +90,7 @@ static int64_t letters(struct fixture *x, const char *who) {
 /* Casts: received + dead letters at the sender (or refused by the call) = sent. */
 static void test_casts(void **state) {
         struct fixture *x = *state;
-        const char *policies[] = { "drop-new", "drop-oldest", "block" };
+        const char *policies[] = {"drop-new", "drop-oldest", "block"};
         arbiter_future *f, *blocker;
 
         arbiter_proxy_unref(fixture_spawn(x, "caller", NULL));
@@ -97,15 +104,16 @@ static void test_casts(void **state) {
                 atomic_store(&shared->received, 0);
                 blocker = fixture_ask_start(x, "caller", "callee", "Exclusive", GUARD_USEC, 1);
                 fixture_entered(x);
-                assert_ok(arbiter_call_async(x->root, &f, "caller", "Burst", 0, "sutuu", "callee", (uint32_t) i, (uint64_t) 1,
-                                (uint32_t) 500, (uint32_t) 0));
+                assert_ok(arbiter_call_async(x->root, &f, "caller", "Burst", 0, "sutuu", "callee",
+                                (uint32_t)i, (uint64_t)1, (uint32_t)500, (uint32_t)0));
                 fixture_wait(x, f);
                 assert_int_equal(arbiter_future_get_outcome(f), ARBITER_OUTCOME_REPLY);
                 arbiter_future_unref(f);
                 assert_int_equal(fixture_do(x, "callee", "Held", 0), 1);
-                (void) fixture_ask_finish(x, "caller", blocker);
-                fixture_until(x, &shared->received, (uint64_t) (500 - (letters(x, "caller") - before)));
-                assert_int_equal(atomic_load(&shared->received) + (uint64_t) (letters(x, "caller") - before), 500);
+                (void)fixture_ask_finish(x, "caller", blocker);
+                fixture_until(x, &shared->received, (uint64_t)(500 - (letters(x, "caller") - before)));
+                assert_int_equal(atomic_load(&shared->received) + (uint64_t)(letters(x, "caller") - before),
+                                500);
                 if (i == 0)
                         assert_in_range(atomic_load(&shared->received), 1, 64);
                 if (i == 2)
@@ -141,7 +149,7 @@ static void test_bytes(void **state) {
                 arbiter_future_unref(f[i]);
         }
         assert_in_range(replies, 1, 1024 * 1024 / size);
-        (void) fixture_ask_finish(x, NULL, blocker);
+        (void)fixture_ask_finish(x, NULL, blocker);
 
         arbiter_proxy_unref(spawn_small(x, "tiny", 4, 4096, ARBITER_MAILBOX_REJECT));
         memset(text, 'b', 200000);
@@ -161,7 +169,8 @@ static void test_bytes(void **state) {
         free(text);
 }
 
-/* Full, and an exclusive command pending: it can still be asked and stopped, by a sibling and by the arbiter. */
+/* Full, and an exclusive command pending: it can still be asked and stopped, by a sibling and by the
+ * arbiter. */
 static void test_system_lane(void **state) {
         struct fixture *x = *state;
         arbiter_proxy *p = spawn_small(x, "callee", 16, 0, ARBITER_MAILBOX_REJECT);
@@ -175,7 +184,11 @@ static void test_system_lane(void **state) {
         for (unsigned i = 0; i < 3; i++) {
                 arbiter_future *q;
 
-                assert_ok(arbiter_call_async(x->root, &q, "callee", i == 0 ? "ping" : i == 1 ? "status" : "info", 0, ""));
+                assert_ok(arbiter_call_async(x->root, &q, "callee",
+                                i == 0   ? "ping"
+                                : i == 1 ? "status"
+                                         : "info",
+                                0, ""));
                 fixture_wait(x, q);
                 assert_int_equal(arbiter_future_get_outcome(q), ARBITER_OUTCOME_REPLY);
                 arbiter_future_unref(q);
@@ -197,7 +210,8 @@ static void test_flooder(void **state) {
 
         arbiter_proxy_unref(fixture_spawn(x, "callee", "messages=64", "policy=drop-new", NULL));
         for (unsigned i = 0; i < 200; i++)
-                assert_ok(arbiter_send(x->root, "flooder", "Burst", "sutuu", "callee", (uint32_t) 1, (uint64_t) 1, (uint32_t) 1000, (uint32_t) 0));
+                assert_ok(arbiter_send(x->root, "flooder", "Burst", "sutuu", "callee", (uint32_t)1,
+                                (uint64_t)1, (uint32_t)1000, (uint32_t)0));
         assert_ok(arbiter_call_async(x->root, &f, "callee", "ping", 0, ""));
         fixture_wait(x, f);
         assert_int_equal(arbiter_future_get_outcome(f), ARBITER_OUTCOME_REPLY);
@@ -207,7 +221,8 @@ static void test_flooder(void **state) {
         arbiter_proxy_unref(p);
 }
 
-/* More senders than the mailbox has room for: shares are given back by links that are idle, so that everybody gets a turn. */
+/* More senders than the mailbox has room for: shares are given back by links that are idle, so that
+ * everybody gets a turn. */
 static void test_more_senders_than_room(void **state) {
         struct fixture *x = *state;
         char name[16];
@@ -220,17 +235,18 @@ static void test_more_senders_than_room(void **state) {
         for (unsigned round = 0; round < 3; round++)
                 for (unsigned i = 0; i < 20; i++) {
                         snprintf(name, sizeof(name), "s%u", i);
-                        assert_outcome(fixture_ask(x, name, "callee", "Work", 0, 1), ARBITER_OUTCOME_REPLY, ARBITER_EXECUTED_YES);
+                        assert_outcome(fixture_ask(x, name, "callee", "Work", 0, 1), ARBITER_OUTCOME_REPLY,
+                                        ARBITER_EXECUTED_YES);
                 }
 }
 
 static const struct fixture_test tests[] = {
-        { "requests", test_requests },
-        { "casts", test_casts },
-        { "bytes", test_bytes },
-        { "system lane", test_system_lane },
-        { "flooder", test_flooder },
-        { "more senders than room", test_more_senders_than_room },
+                {"requests", test_requests},
+                {"casts", test_casts},
+                {"bytes", test_bytes},
+                {"system lane", test_system_lane},
+                {"flooder", test_flooder},
+                {"more senders than room", test_more_senders_than_room},
 };
 
 int main(void) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Monitors, on real actors: replacement, scaling, intensity, rolling restart, stop; and actors that spawn and kill others. What is
- * decided when is tested in tests/simulation. */
+/* Monitors, on real actors: replacement, scaling, intensity, rolling restart, stop; and actors that spawn
+ * and kill others. What is decided when is tested in tests/simulation. */
 
 #include <signal.h>
 
@@ -25,9 +25,9 @@ static arbiter_monitor *start_pool(struct fixture *x, unsigned n, unsigned inten
 
 static void end(struct fixture *x, const char *name, arbiter_proxy *p) {
         if (x->kind == ARBITER_CONCURRENCY_PROCESS)
-                assert_int_equal(kill((pid_t) fixture_do(x, name, "Pid", 0), SIGKILL), 0);
+                assert_int_equal(kill((pid_t)fixture_do(x, name, "Pid", 0), SIGKILL), 0);
         else
-                assert_ok(arbiter_send(x->root, name, "ExitReason", "x", (int64_t) ARBITER_REASON_WATCHDOG));
+                assert_ok(arbiter_send(x->root, name, "ExitReason", "x", (int64_t)ARBITER_REASON_WATCHDOG));
         fixture_until_gone(x, p);
 }
 
@@ -78,15 +78,18 @@ static void test_scale(void **state) {
                 char name[16];
 
                 snprintf(name, sizeof(name), "pool.%u", i);
-                assert_outcome(fixture_ask(x, NULL, name, "Work", 0, 1), ARBITER_OUTCOME_NOPROC, ARBITER_EXECUTED_NO);
+                assert_outcome(fixture_ask(x, NULL, name, "Work", 0, 1), ARBITER_OUTCOME_NOPROC,
+                                ARBITER_EXECUTED_NO);
         }
         assert_int_equal(fixture_do(x, "pool.4", "Work", 1), 2);
         scale(x, m, 0);
-        assert_outcome(fixture_ask(x, NULL, "pool.4", "Work", 0, 1), ARBITER_OUTCOME_NOPROC, ARBITER_EXECUTED_NO);
+        assert_outcome(fixture_ask(x, NULL, "pool.4", "Work", 0, 1), ARBITER_OUTCOME_NOPROC,
+                        ARBITER_EXECUTED_NO);
         arbiter_monitor_unref(m);
 }
 
-/* More restarts of one worker than its intensity: it is parked, and the pool has given up when none is left. */
+/* More restarts of one worker than its intensity: it is parked, and the pool has given up when none is left.
+ */
 static void test_intensity(void **state) {
         struct fixture *x = *state;
         arbiter_monitor *m = start_pool(x, 1, 2, false);
@@ -102,7 +105,8 @@ static void test_intensity(void **state) {
         }
         fixture_settle(x);
         assert_true(x->log_gave_up > 0);
-        assert_outcome(fixture_ask(x, NULL, "pool.1", "Work", 0, 1), ARBITER_OUTCOME_NOPROC, ARBITER_EXECUTED_NO);
+        assert_outcome(fixture_ask(x, NULL, "pool.1", "Work", 0, 1), ARBITER_OUTCOME_NOPROC,
+                        ARBITER_EXECUTED_NO);
         arbiter_monitor_unref(m);
 }
 
@@ -134,14 +138,17 @@ static void test_stop(void **state) {
         assert_int_equal(arbiter_future_get_outcome(f), ARBITER_OUTCOME_REPLY);
         arbiter_future_unref(f);
         assert_null(arbiter_find_monitor(x->arbiter, "pool"));
-        assert_outcome(fixture_ask(x, NULL, "pool.1", "Work", 0, 1), ARBITER_OUTCOME_NOPROC, ARBITER_EXECUTED_NO);
-        assert_outcome(fixture_ask(x, NULL, "pool", "Work", 0, 1), ARBITER_OUTCOME_NOPROC, ARBITER_EXECUTED_NO);
+        assert_outcome(fixture_ask(x, NULL, "pool.1", "Work", 0, 1), ARBITER_OUTCOME_NOPROC,
+                        ARBITER_EXECUTED_NO);
+        assert_outcome(fixture_ask(x, NULL, "pool", "Work", 0, 1), ARBITER_OUTCOME_NOPROC,
+                        ARBITER_EXECUTED_NO);
         arbiter_monitor_unref(m);
         m = start_pool(x, 1, 100, true); /* the name is free */
         arbiter_monitor_unref(m);
 }
 
-static arbiter_outcome spawn_by(struct fixture *x, const char *who, const char *definition, const char *name) {
+static arbiter_outcome spawn_by(
+                struct fixture *x, const char *who, const char *definition, const char *name) {
         arbiter_outcome o;
         arbiter_future *f;
         const char *a, *b;
@@ -168,7 +175,7 @@ static arbiter_outcome kill_by(struct fixture *x, const char *who, const char *t
         fixture_wait(x, f);
         assert_true(arbiter_future_get(f, "x", &o) > 0);
         arbiter_future_unref(f);
-        return (arbiter_outcome) o;
+        return (arbiter_outcome)o;
 }
 
 static void test_spawn_from_an_actor(void **state) {
@@ -180,23 +187,26 @@ static void test_spawn_from_an_actor(void **state) {
         arbiter_proxy_unref(fixture_spawn(x, "alice", NULL));
         arbiter_proxy_unref(fixture_spawn(x, "bob", NULL));
         assert_int_equal(spawn_by(x, "alice", "helper", "h1"), ARBITER_OUTCOME_REPLY);
-        assert_int_equal(spawn_by(x, "alice", "helper", "h1"), ARBITER_OUTCOME_APPLICATION_ERROR); /* the name is taken */
+        assert_int_equal(spawn_by(x, "alice", "helper", "h1"),
+                        ARBITER_OUTCOME_APPLICATION_ERROR); /* the name is taken */
         assert_int_equal(spawn_by(x, "alice", "nothing", "h2"), ARBITER_OUTCOME_DENIED);
-        assert_outcome(fixture_ask(x, "bob", "h1", "Work", 0, 1), ARBITER_OUTCOME_REPLY, ARBITER_EXECUTED_YES);
+        assert_outcome(fixture_ask(x, "bob", "h1", "Work", 0, 1), ARBITER_OUTCOME_REPLY,
+                        ARBITER_EXECUTED_YES);
         assert_int_equal(kill_by(x, "bob", "h1"), ARBITER_OUTCOME_DENIED);
         assert_int_equal(kill_by(x, "bob", "nobody"), ARBITER_OUTCOME_NOPROC);
         assert_int_equal(kill_by(x, "alice", "h1"), ARBITER_OUTCOME_REPLY);
-        assert_outcome(fixture_ask(x, NULL, "h1", "Work", 0, 1), ARBITER_OUTCOME_NOPROC, ARBITER_EXECUTED_NO);
+        assert_outcome(fixture_ask(x, NULL, "h1", "Work", 0, 1), ARBITER_OUTCOME_NOPROC,
+                        ARBITER_EXECUTED_NO);
         assert_int_equal(spawn_by(x, "bob", "helper", "h1"), ARBITER_OUTCOME_REPLY);
 }
 
 static const struct fixture_test tests[] = {
-        { "replacement", test_replacement },
-        { "scale", test_scale },
-        { "intensity", test_intensity },
-        { "rolling restart", test_rolling_restart },
-        { "stop", test_stop },
-        { "spawn from an actor", test_spawn_from_an_actor },
+                {"replacement", test_replacement},
+                {"scale", test_scale},
+                {"intensity", test_intensity},
+                {"rolling restart", test_rolling_restart},
+                {"stop", test_stop},
+                {"spawn from an actor", test_spawn_from_an_actor},
 };
 
 int main(void) {

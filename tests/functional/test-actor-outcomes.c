@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Every outcome of a request in a real situation, and what it says about execution against what a counter says (DESIGN.md 4.2).
- * Each from the arbiter (control link) and from a sibling (direct link). */
+/* Every outcome of a request in a real situation, and what it says about execution against what a counter
+ * says (DESIGN.md 4.2). Each from the arbiter (control link) and from a sibling (direct link). */
 
 #include <signal.h>
 
 #include "actor-fixture.h"
 
-static const char *const vias[] = { NULL, "caller" };
-#define FOREACH_VIA(via) for (size_t via##_i = 0; via##_i < 2; via##_i++) for (const char *via = vias[via##_i], *via##_once = ""; via##_once; via##_once = NULL)
+static const char *const vias[] = {NULL, "caller"};
+#define FOREACH_VIA(via)                                                                                    \
+        for (size_t via##_i = 0; via##_i < 2; via##_i++)                                                    \
+                for (const char *via = vias[via##_i], *via##_once = ""; via##_once; via##_once = NULL)
 
 static uint64_t ran(void) {
         return atomic_load(&shared->ran);
@@ -55,17 +57,22 @@ static void test_noproc(void **state) {
 
         two(x);
         FOREACH_VIA(via) {
-                assert_outcome(fixture_ask(x, via, "nobody", "Work", 0, 1), ARBITER_OUTCOME_NOPROC, ARBITER_EXECUTED_NO);
-                assert_outcome(fixture_ask(x, via, "zzzzzzzz", "Work", 0, 1), ARBITER_OUTCOME_NOPROC, ARBITER_EXECUTED_NO);
+                assert_outcome(fixture_ask(x, via, "nobody", "Work", 0, 1), ARBITER_OUTCOME_NOPROC,
+                                ARBITER_EXECUTED_NO);
+                assert_outcome(fixture_ask(x, via, "zzzzzzzz", "Work", 0, 1), ARBITER_OUTCOME_NOPROC,
+                                ARBITER_EXECUTED_NO);
         }
         p = fixture_spawn(x, "mortal", NULL);
         FOREACH_VIA(via)
-                assert_outcome(fixture_ask(x, via, "mortal", "Work", 0, 1), ARBITER_OUTCOME_REPLY, ARBITER_EXECUTED_YES);
+        assert_outcome(fixture_ask(x, via, "mortal", "Work", 0, 1), ARBITER_OUTCOME_REPLY,
+                        ARBITER_EXECUTED_YES);
         fixture_stop(x, "mortal");
         fixture_until_gone(x, p);
         FOREACH_VIA(via) {
-                assert_outcome(fixture_ask(x, via, "mortal", "Work", 0, 1), ARBITER_OUTCOME_NOPROC, ARBITER_EXECUTED_NO);
-                assert_outcome(fixture_ask(x, via, arbiter_proxy_get_aid(p), "Work", 0, 1), ARBITER_OUTCOME_NOPROC, ARBITER_EXECUTED_NO);
+                assert_outcome(fixture_ask(x, via, "mortal", "Work", 0, 1), ARBITER_OUTCOME_NOPROC,
+                                ARBITER_EXECUTED_NO);
+                assert_outcome(fixture_ask(x, via, arbiter_proxy_get_aid(p), "Work", 0, 1),
+                                ARBITER_OUTCOME_NOPROC, ARBITER_EXECUTED_NO);
         }
 
         /* The name has a next life; the proxy of the dead one never leads there, the name does. */
@@ -73,10 +80,12 @@ static void test_noproc(void **state) {
         assert_false(arbiter_proxy_equal(p, q));
         assert_int_equal(arbiter_proxy_get_generation(q), arbiter_proxy_get_generation(p) + 1);
         FOREACH_VIA(via) {
-                assert_outcome(fixture_ask(x, via, arbiter_proxy_get_aid(p), "Work", 0, 1), ARBITER_OUTCOME_NOPROC, ARBITER_EXECUTED_NO);
-                assert_outcome(fixture_ask(x, via, "mortal", "Work", 0, 1), ARBITER_OUTCOME_REPLY, ARBITER_EXECUTED_YES);
+                assert_outcome(fixture_ask(x, via, arbiter_proxy_get_aid(p), "Work", 0, 1),
+                                ARBITER_OUTCOME_NOPROC, ARBITER_EXECUTED_NO);
+                assert_outcome(fixture_ask(x, via, "mortal", "Work", 0, 1), ARBITER_OUTCOME_REPLY,
+                                ARBITER_EXECUTED_YES);
         }
-        assert_ok(arbiter_proxy_call_async(x->root, &f, p, "Work", 0, "x", (int64_t) 1));
+        assert_ok(arbiter_proxy_call_async(x->root, &f, p, "Work", 0, "x", (int64_t)1));
         assert_outcome(fixture_ask_finish(x, NULL, f), ARBITER_OUTCOME_NOPROC, ARBITER_EXECUTED_NO);
         assert_int_equal(ran(), 4);
         arbiter_proxy_unref(p);
@@ -89,10 +98,14 @@ static void test_refused_before_it_runs(void **state) {
 
         two(x);
         FOREACH_VIA(via)
-                assert_outcome(fixture_ask(x, via, "callee", "NoSuch", 0, 1), ARBITER_OUTCOME_UNKNOWN_COMMAND, ARBITER_EXECUTED_NO);
-        assert_outcome(fixture_ask(x, "caller", "callee", "OnlyArbiter", 0, 1), ARBITER_OUTCOME_DENIED, ARBITER_EXECUTED_NO);
-        assert_outcome(fixture_ask(x, NULL, "callee", "OnlyArbiter", 0, 1), ARBITER_OUTCOME_REPLY, ARBITER_EXECUTED_YES);
-        assert_outcome(fixture_ask(x, "caller", "callee", "Sequence", 0, 1), ARBITER_OUTCOME_BAD_ARGUMENTS, ARBITER_EXECUTED_NO);
+        assert_outcome(fixture_ask(x, via, "callee", "NoSuch", 0, 1), ARBITER_OUTCOME_UNKNOWN_COMMAND,
+                        ARBITER_EXECUTED_NO);
+        assert_outcome(fixture_ask(x, "caller", "callee", "OnlyArbiter", 0, 1), ARBITER_OUTCOME_DENIED,
+                        ARBITER_EXECUTED_NO);
+        assert_outcome(fixture_ask(x, NULL, "callee", "OnlyArbiter", 0, 1), ARBITER_OUTCOME_REPLY,
+                        ARBITER_EXECUTED_YES);
+        assert_outcome(fixture_ask(x, "caller", "callee", "Sequence", 0, 1), ARBITER_OUTCOME_BAD_ARGUMENTS,
+                        ARBITER_EXECUTED_NO);
         assert_ok(arbiter_call_async(x->root, &f, "callee", "Work", 0, "s", "one"));
         assert_outcome(fixture_ask_finish(x, NULL, f), ARBITER_OUTCOME_BAD_ARGUMENTS, ARBITER_EXECUTED_NO);
         assert_int_equal(ran(), 1);
@@ -110,11 +123,14 @@ static void test_expired_and_timeout(void **state) {
                 blocked = fixture_ask_start(x, via, "callee", "Block", 200 * 1000, 1);
                 fixture_entered(x);
                 late = fixture_ask_start(x, via, "callee", "Work", 100 * 1000, 1);
-                assert_outcome(fixture_ask_finish(x, via, late), ARBITER_OUTCOME_EXPIRED, ARBITER_EXECUTED_NO);
-                assert_outcome(fixture_ask_finish(x, via, blocked), ARBITER_OUTCOME_TIMEOUT, ARBITER_EXECUTED_MAYBE);
+                assert_outcome(fixture_ask_finish(x, via, late), ARBITER_OUTCOME_EXPIRED,
+                                ARBITER_EXECUTED_NO);
+                assert_outcome(fixture_ask_finish(x, via, blocked), ARBITER_OUTCOME_TIMEOUT,
+                                ARBITER_EXECUTED_MAYBE);
                 fixture_release(1);
                 /* Behind both in the same queue: when it is answered, what was to run has run. */
-                assert_outcome(fixture_ask(x, via, "callee", "Work", 0, 1), ARBITER_OUTCOME_REPLY, ARBITER_EXECUTED_YES);
+                assert_outcome(fixture_ask(x, via, "callee", "Work", 0, 1), ARBITER_OUTCOME_REPLY,
+                                ARBITER_EXECUTED_YES);
                 assert_int_equal(ran(), before + 2);
         }
         assert_int_equal(fixture_do(x, "callee", "Number", 3), 2); /* expired, as the callee counts */
@@ -127,9 +143,11 @@ static void test_promise_timeout_and_late_reply(void **state) {
 
         two(x);
         FOREACH_VIA(via) {
-                assert_outcome(fixture_ask(x, via, "callee", "Hold", 20 * 1000, 1), ARBITER_OUTCOME_TIMEOUT, ARBITER_EXECUTED_MAYBE);
+                assert_outcome(fixture_ask(x, via, "callee", "Hold", 20 * 1000, 1), ARBITER_OUTCOME_TIMEOUT,
+                                ARBITER_EXECUTED_MAYBE);
                 assert_int_equal(fixture_do(x, "callee", "Held", 0), 1);
-                assert_outcome(fixture_ask(x, via, "callee", "Work", 0, 1), ARBITER_OUTCOME_REPLY, ARBITER_EXECUTED_YES);
+                assert_outcome(fixture_ask(x, via, "callee", "Work", 0, 1), ARBITER_OUTCOME_REPLY,
+                                ARBITER_EXECUTED_YES);
         }
         assert_int_equal(fixture_do(x, "caller", "Number", 2), 1);
 }
@@ -174,7 +192,6 @@ static void test_deadlock(void **state) {
         assert_string_equal(q.name, "io.arbiter.Arbiter1.Error.Deadlock");
 }
 
-
 /* Ten requests, the first blocks, SIGKILL: one is unknown, nine have certainly not run. */
 static void test_callee_died(void **state) {
         struct fixture *x = *state;
@@ -182,7 +199,7 @@ static void test_callee_died(void **state) {
         arbiter_proxy_unref(fixture_spawn(x, "caller", NULL));
         FOREACH_VIA(via) {
                 arbiter_proxy *p = fixture_spawn(x, "callee", NULL);
-                pid_t pid = (pid_t) fixture_do(x, "callee", "Pid", 0);
+                pid_t pid = (pid_t)fixture_do(x, "callee", "Pid", 0);
                 uint64_t before = ran();
                 arbiter_future *f[10];
                 struct result q;
@@ -193,14 +210,15 @@ static void test_callee_died(void **state) {
                         f[i] = fixture_ask_start(x, via, "callee", "Work", 0, 1);
                 fixture_settle(x);
                 if (via) /* behind the others: the caller has sent them */
-                        (void) fixture_do(x, "caller", "Work", 1);
+                        (void)fixture_do(x, "caller", "Work", 1);
                 assert_ok(kill(pid, SIGKILL));
                 q = fixture_ask_finish(x, via, f[0]);
                 assert_outcome(q, ARBITER_OUTCOME_CALLEE_DIED, ARBITER_EXECUTED_MAYBE);
                 assert_int_equal(q.reason, ARBITER_REASON_SIGNAL);
                 assert_int_equal(q.status, SIGKILL);
                 for (unsigned i = 1; i < 10; i++)
-                        assert_outcome(fixture_ask_finish(x, via, f[i]), ARBITER_OUTCOME_NOPROC, ARBITER_EXECUTED_NO);
+                        assert_outcome(fixture_ask_finish(x, via, f[i]), ARBITER_OUTCOME_NOPROC,
+                                        ARBITER_EXECUTED_NO);
                 assert_int_equal(ran(), before + (via ? 2 : 1));
                 fixture_until_gone(x, p);
                 arbiter_proxy_unref(p);
@@ -238,7 +256,8 @@ static void test_cancel(void **state) {
         /* Queued behind it: never runs. */
         assert_ok(arbiter_future_cancel(queued));
         assert_errno(arbiter_future_cancel(queued), EALREADY);
-        assert_outcome(fixture_ask_finish(x, NULL, queued), ARBITER_OUTCOME_CANCELLED, ARBITER_EXECUTED_MAYBE);
+        assert_outcome(fixture_ask_finish(x, NULL, queued), ARBITER_OUTCOME_CANCELLED,
+                        ARBITER_EXECUTED_MAYBE);
         assert_ok(arbiter_future_cancel(held));
         assert_outcome(fixture_ask_finish(x, NULL, held), ARBITER_OUTCOME_CANCELLED, ARBITER_EXECUTED_MAYBE);
         assert_int_equal(fixture_do(x, "callee", "Held", 2), 1);
@@ -253,11 +272,13 @@ static void test_broken_promise(void **state) {
 
         two(x);
         FOREACH_VIA(via) {
-                assert_outcome(fixture_ask(x, via, "callee", "Drop", 0, 1), ARBITER_OUTCOME_BROKEN_PROMISE, ARBITER_EXECUTED_MAYBE);
+                assert_outcome(fixture_ask(x, via, "callee", "Drop", 0, 1), ARBITER_OUTCOME_BROKEN_PROMISE,
+                                ARBITER_EXECUTED_MAYBE);
                 f = fixture_ask_start(x, via, "callee", "Hold", 0, 1);
                 fixture_entered(x);
                 assert_int_equal(fixture_do(x, "callee", "Held", 1), 1);
-                assert_outcome(fixture_ask_finish(x, via, f), ARBITER_OUTCOME_BROKEN_PROMISE, ARBITER_EXECUTED_MAYBE);
+                assert_outcome(fixture_ask_finish(x, via, f), ARBITER_OUTCOME_BROKEN_PROMISE,
+                                ARBITER_EXECUTED_MAYBE);
                 f = fixture_ask_start(x, via, "callee", "Hold", 0, 1);
                 fixture_entered(x);
                 assert_int_equal(fixture_do(x, "callee", "Held", 0), 1);
@@ -295,7 +316,7 @@ static void test_overload(void **state) {
         fixture_entered(x);
         for (unsigned i = 0; i < ELEMENTS(f); i++)
                 f[i] = fixture_ask_start(x, "caller", "callee", "Work", 0, 1);
-        (void) fixture_do(x, "caller", "Work", 1);
+        (void)fixture_do(x, "caller", "Work", 1);
         assert_int_equal(fixture_do(x, "callee", "Held", 0), 1);
         for (unsigned i = 0; i < ELEMENTS(f); i++) {
                 struct result q = fixture_ask_finish(x, "caller", f[i]);
@@ -321,7 +342,8 @@ static void test_restarting(void **state) {
 
         arbiter_proxy_unref(fixture_spawn(x, "caller", NULL));
         assert_ok(arbiter_monitor_new(x->arbiter, "pool", s, NULL, &m));
-        assert_ok(arbiter_monitor_set_backoff(m, 30 * 1000 * 1000, 30 * 1000 * 1000, 2, 1, 60 * 1000 * 1000));
+        assert_ok(arbiter_monitor_set_backoff(
+                        m, 30 * 1000 * 1000, 30 * 1000 * 1000, 2, 1, 60 * 1000 * 1000));
         arbiter_spawn_unref(s);
         assert_ok(arbiter_monitor_start(m, 1, &f));
         fixture_wait(x, f);
@@ -330,32 +352,38 @@ static void test_restarting(void **state) {
                 fixture_until_answers(x, "pool.1");
                 p = fixture_proxy_of(x, "pool.1");
                 assert_int_equal(arbiter_proxy_get_generation(p), i + 1);
-                assert_ok(arbiter_send(x->root, "pool.1", "ExitReason", "x", (int64_t) ARBITER_REASON_WATCHDOG));
+                assert_ok(arbiter_send(
+                                x->root, "pool.1", "ExitReason", "x", (int64_t)ARBITER_REASON_WATCHDOG));
                 fixture_until_gone(x, p);
                 arbiter_proxy_unref(p);
                 if (i == 0)
                         continue; /* a first one is replaced at once */
-                assert_outcome(fixture_ask(x, "caller", "pool.1", "Work", 0, 1), ARBITER_OUTCOME_RESTARTING, ARBITER_EXECUTED_NO);
-                assert_outcome(fixture_ask(x, NULL, "pool.1", "Work", 0, 1), ARBITER_OUTCOME_RESTARTING, ARBITER_EXECUTED_NO);
+                assert_outcome(fixture_ask(x, "caller", "pool.1", "Work", 0, 1), ARBITER_OUTCOME_RESTARTING,
+                                ARBITER_EXECUTED_NO);
+                assert_outcome(fixture_ask(x, NULL, "pool.1", "Work", 0, 1), ARBITER_OUTCOME_RESTARTING,
+                                ARBITER_EXECUTED_NO);
         }
         arbiter_monitor_unref(m);
 }
 
 static void test_denied_by_allow(void **state) {
         struct fixture *x = *state;
-        const char *allow[] = { "friend*", NULL };
+        const char *allow[] = {"friend*", NULL};
         arbiter_spawn *s = fixture_describe(x, "caller");
 
         assert_ok(arbiter_spawn_set_allow(s, allow));
         arbiter_proxy_unref(fixture_start(x, s));
         arbiter_proxy_unref(fixture_spawn(x, "friendly", NULL));
         arbiter_proxy_unref(fixture_spawn(x, "stranger", NULL));
-        assert_outcome(fixture_ask(x, "caller", "friendly", "Work", 0, 1), ARBITER_OUTCOME_REPLY, ARBITER_EXECUTED_YES);
-        assert_outcome(fixture_ask(x, "caller", "stranger", "Work", 0, 1), ARBITER_OUTCOME_DENIED, ARBITER_EXECUTED_NO);
+        assert_outcome(fixture_ask(x, "caller", "friendly", "Work", 0, 1), ARBITER_OUTCOME_REPLY,
+                        ARBITER_EXECUTED_YES);
+        assert_outcome(fixture_ask(x, "caller", "stranger", "Work", 0, 1), ARBITER_OUTCOME_DENIED,
+                        ARBITER_EXECUTED_NO);
         assert_int_equal(ran(), 1);
 }
 
-/* The link alone is lost, the callee lives: it says nonsense on it (here: the test cuts the caller's end). */
+/* The link alone is lost, the callee lives: it says nonsense on it (here: the test cuts the caller's end).
+ */
 static void test_no_connection(void **state) {
         struct fixture *x = *state;
         arbiter_future *f;
@@ -363,11 +391,14 @@ static void test_no_connection(void **state) {
         two(x);
         f = fixture_ask_start(x, "caller", "callee", "Hold", 0, 1);
         fixture_entered(x);
-        (void) fixture_do(x, "callee", "Cut", 0);
-        assert_outcome(fixture_ask_finish(x, "caller", f), ARBITER_OUTCOME_NO_CONNECTION, ARBITER_EXECUTED_MAYBE);
-        assert_outcome(fixture_ask(x, NULL, "callee", "Work", 0, 1), ARBITER_OUTCOME_REPLY, ARBITER_EXECUTED_YES);
+        (void)fixture_do(x, "callee", "Cut", 0);
+        assert_outcome(fixture_ask_finish(x, "caller", f), ARBITER_OUTCOME_NO_CONNECTION,
+                        ARBITER_EXECUTED_MAYBE);
+        assert_outcome(fixture_ask(x, NULL, "callee", "Work", 0, 1), ARBITER_OUTCOME_REPLY,
+                        ARBITER_EXECUTED_YES);
         /* The next request makes a new link. */
-        assert_outcome(fixture_ask(x, "caller", "callee", "Work", 0, 1), ARBITER_OUTCOME_REPLY, ARBITER_EXECUTED_YES);
+        assert_outcome(fixture_ask(x, "caller", "callee", "Work", 0, 1), ARBITER_OUTCOME_REPLY,
+                        ARBITER_EXECUTED_YES);
 }
 
 /* caller → b → c: the answer comes from c, b is out of it. */
@@ -392,11 +423,11 @@ static void test_delegation(void **state) {
                 }
                 f = fixture_ask_start(x, via, "b", "Delegate", 0, 1);
                 fixture_entered(x);
-                (void) fixture_do(x, "b", "Work", 0); /* b has told the caller before this */
+                (void)fixture_do(x, "b", "Work", 0); /* b has told the caller before this */
                 fixture_stop(x, "b");
                 fixture_until_gone(x, b); /* b is out of it */
                 if (x->kind == ARBITER_CONCURRENCY_PROCESS) {
-                        assert_ok(kill((pid_t) fixture_do(x, "c", "Pid", 0), SIGKILL));
+                        assert_ok(kill((pid_t)fixture_do(x, "c", "Pid", 0), SIGKILL));
                         q = fixture_ask_finish(x, via, f);
                         assert_outcome(q, ARBITER_OUTCOME_CALLEE_DIED, ARBITER_EXECUTED_MAYBE);
                         assert_int_equal(q.reason, ARBITER_REASON_SIGNAL);
@@ -419,25 +450,25 @@ static void test_no_blocking_in_handlers(void **state) {
 }
 
 static const struct fixture_test tests[] = {
-        { "reply", test_reply },
-        { "application error", test_application_error },
-        { "noproc", test_noproc },
-        { "refused before it runs", test_refused_before_it_runs },
-        { "expired and timeout", test_expired_and_timeout, ON_THREAD | ON_PROCESS },
-        { "promise, timeout, late reply", test_promise_timeout_and_late_reply },
-        { "chained deadline", test_chained_deadline },
-        { "deadlock", test_deadlock },
-        { "callee died", test_callee_died, ON_PROCESS },
-        { "callee exits in its handler", test_callee_exits_in_handler, ON_PROCESS },
-        { "cancel", test_cancel },
-        { "broken promise", test_broken_promise },
-        { "exactly one answer", test_exactly_one_answer },
-        { "overload", test_overload },
-        { "restarting", test_restarting },
-        { "denied by Allow=", test_denied_by_allow },
-        { "no connection", test_no_connection },
-        { "delegation", test_delegation },
-        { "no blocking in handlers", test_no_blocking_in_handlers },
+                {"reply", test_reply},
+                {"application error", test_application_error},
+                {"noproc", test_noproc},
+                {"refused before it runs", test_refused_before_it_runs},
+                {"expired and timeout", test_expired_and_timeout, ON_THREAD | ON_PROCESS},
+                {"promise, timeout, late reply", test_promise_timeout_and_late_reply},
+                {"chained deadline", test_chained_deadline},
+                {"deadlock", test_deadlock},
+                {"callee died", test_callee_died, ON_PROCESS},
+                {"callee exits in its handler", test_callee_exits_in_handler, ON_PROCESS},
+                {"cancel", test_cancel},
+                {"broken promise", test_broken_promise},
+                {"exactly one answer", test_exactly_one_answer},
+                {"overload", test_overload},
+                {"restarting", test_restarting},
+                {"denied by Allow=", test_denied_by_allow},
+                {"no connection", test_no_connection},
+                {"delegation", test_delegation},
+                {"no blocking in handlers", test_no_blocking_in_handlers},
 };
 
 int main(void) {
