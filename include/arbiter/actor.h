@@ -10,8 +10,8 @@ ARBITER_BEGIN_DECLARATIONS
 
 struct sd_event;
 
-/* An actor, seen from inside: one event loop, one mailbox, one state. Handlers and hooks get it as their first
- * argument; it is never a handle on another one (that is a proxy). Touch it on its own loop only. */
+/* An actor, seen from inside: one event loop, one mailbox, one state. Handlers and hooks get it as their
+ * first argument; it is never a handle on another one (that is a proxy). Touch it on its own loop only. */
 
 typedef enum arbiter_state {
         ARBITER_STATE_INITIAL = 0,
@@ -46,38 +46,43 @@ int arbiter_actor_get_listen_fds(arbiter_actor *a, const int **ret_fds, const ch
 /* A line of its own in "info" under "extra"; NULL removes it. */
 int arbiter_actor_set_extra(arbiter_actor *a, const char *key, const char *value);
 
-/* Asks itself to stop: stopping hook, then the loop ends, exit hook, and the process (or thread) leaves with this exit
- * code. Idempotent. */
+/* Asks itself to stop: stopping hook, then the loop ends, exit hook, and the process (or thread) leaves
+ * with this exit code. Idempotent. */
 int arbiter_actor_stop(arbiter_actor *a, int exit_code);
-/* From inside the start (stopping) hook: do not go on before the future is resolved; if it fails, so does the start. */
+/* From inside the start (stopping) hook: do not go on before the future is resolved; if it fails, so does
+ * the start. */
 int arbiter_actor_delay_start(arbiter_actor *a, arbiter_future *f);
 int arbiter_actor_delay_stop(arbiter_actor *a, arbiter_future *f);
 
-/* Sending. target: "arbiter", "monitor" (one's own manager), a name (resolved when sent), or an aid. The proxy forms go
- * to one life. timeout_usec is relative: 0 the default (5 s), UINT64_MAX never; inside a handler the deadline of the
- * request that is being handled is inherited when it is earlier.
+/* Sending. target: "arbiter", "monitor" (one's own manager), a name (resolved when sent), or an aid. The
+ * proxy forms go to one life. timeout_usec is relative: 0 the default (5 s), UINT64_MAX never; inside a
+ * handler the deadline of the request that is being handled is inherited when it is earlier.
  *
- * A cast: no answer. 0 means "handed to the transport", which is all that at-most-once delivery can say; -ENOBUFS is overload. */
+ * A cast: no answer. 0 means "handed to the transport", which is all that at-most-once delivery can say;
+ * -ENOBUFS is overload. */
 int arbiter_send(arbiter_actor *a, const char *target, const char *command, const char *signature, ...);
-int arbiter_proxy_send(arbiter_actor *a, const arbiter_proxy *p, const char *command, const char *signature, ...);
+int arbiter_proxy_send(
+                arbiter_actor *a, const arbiter_proxy *p, const char *command, const char *signature, ...);
 /* A request. Never fails for a reason that has an outcome: an unknown target is a future with noproc. */
 int arbiter_call_async(arbiter_actor *a, arbiter_future **ret, const char *target, const char *command,
                 uint64_t timeout_usec, const char *signature, ...);
-int arbiter_proxy_call_async(arbiter_actor *a, arbiter_future **ret, const arbiter_proxy *p, const char *command,
-                uint64_t timeout_usec, const char *signature, ...);
-/* Blocks, running the loop. -EDEADLK inside a handler. The outcome as negative errno; ret_reply may be NULL. */
+int arbiter_proxy_call_async(arbiter_actor *a, arbiter_future **ret, const arbiter_proxy *p,
+                const char *command, uint64_t timeout_usec, const char *signature, ...);
+/* Blocks, running the loop. -EDEADLK inside a handler. The outcome as negative errno; ret_reply may be
+ * NULL. */
 int arbiter_call(arbiter_actor *a, arbiter_message **ret_reply, const char *target, const char *command,
                 uint64_t timeout_usec, const char *signature, ...);
 /* The general form. m is sealed; exactly one of target and p is given; ret NULL: a cast. */
 int arbiter_send_message(arbiter_actor *a, const char *target, const arbiter_proxy *p, const char *command,
                 arbiter_message *m, uint64_t timeout_usec, arbiter_future **ret);
 
-/* Asks the arbiter for a new actor: an instance of one of its definitions, or of a module it has registered, with this
- * name (NULL: the definition's). The aid is known at once (arbiter_future_get_aid()); resolves to a proxy when the new actor is
- * running. The new actor is the arbiter's, not ours: our death does not touch it. parameters: "KEY=VALUE" strings,
- * NULL-terminated, or NULL. */
-int arbiter_actor_spawn(arbiter_actor *a, const char *definition, const char *name, const char *const *parameters,
-                arbiter_future **ret);
+/* Asks the arbiter for a new actor: an instance of one of its definitions, or of a module it has
+ * registered, with this name (NULL: the definition's). The aid is known at once
+ * (arbiter_future_get_aid()); resolves to a proxy when the new actor is running. The new actor is the
+ * arbiter's, not ours: our death does not touch it. parameters: "KEY=VALUE" strings, NULL-terminated, or
+ * NULL. */
+int arbiter_actor_spawn(arbiter_actor *a, const char *definition, const char *name,
+                const char *const *parameters, arbiter_future **ret);
 
 ARBITER_END_DECLARATIONS
 

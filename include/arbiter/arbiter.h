@@ -21,8 +21,9 @@
 
 ARBITER_BEGIN_DECLARATIONS
 
-/* The arbiter: the actor that owns all others. Usually one per program, on the main thread. event may be NULL (a new
- * loop). module (may be NULL) gives it hooks and commands of its own. Several in one process are independent. */
+/* The arbiter: the actor that owns all others. Usually one per program, on the main thread. event may be
+ * NULL (a new loop). module (may be NULL) gives it hooks and commands of its own. Several in one process
+ * are independent. */
 int arbiter_new(struct sd_event *event, const arbiter_module *module, arbiter **ret);
 arbiter *arbiter_ref(arbiter *a);
 /* The last reference kills, at once and without hooks, whatever has not been stopped. */
@@ -33,35 +34,41 @@ ARBITER_CLEANUP_DEFINE(arbiter, unref);
 arbiter_actor *arbiter_get_actor(arbiter *a);
 struct sd_event *arbiter_get_event(arbiter *a);
 
-/* Before the start. The directory for its sockets (made if missing, mode 0700); without one nothing listens. */
+/* Before the start. The directory for its sockets (made if missing, mode 0700); without one nothing
+ * listens. */
 int arbiter_set_runtime_directory(arbiter *a, const char *path);
-/* A cgroup v2 directory that is delegated to us, for a leaf of each process; NULL: find our own and use it if it is delegated. */
+/* A cgroup v2 directory that is delegated to us, for a leaf of each process; NULL: find our own and use
+ * it if it is delegated. */
 int arbiter_set_cgroup(arbiter *a, const char *path);
 /* For modules in shared objects: the path of arbiter-host. Default: as installed. */
 int arbiter_set_host_program(arbiter *a, const char *path);
-/* arbiterd: take over orphaned descendants (PR_SET_CHILD_SUBREAPER) and reap them. Not for a program with children of its own. */
+/* arbiterd: take over orphaned descendants (PR_SET_CHILD_SUBREAPER) and reap them. Not for a program with
+ * children of its own. */
 int arbiter_set_subreaper(arbiter *a, bool on);
-/* What actors may instantiate by the "spawn" command, besides the arbiter itself; the spawn's name is the definition's name. */
+/* What actors may instantiate by the "spawn" command, besides the arbiter itself; the spawn's name is the
+ * definition's name. */
 int arbiter_add_definition(arbiter *a, arbiter_spawn *definition);
 int arbiter_remove_definition(arbiter *a, const char *name);
-/* Stops a lone actor (one that arbiter_spawn_start() or "spawn" made) and forgets it: nothing replaces it, and its name is free
- * when the future (may be NULL) resolves. -ESRCH. */
+/* Stops a lone actor (one that arbiter_spawn_start() or "spawn" made) and forgets it: nothing replaces
+ * it, and its name is free when the future (may be NULL) resolves. -ESRCH. */
 int arbiter_remove_actor(arbiter *a, const char *name, arbiter_future **ret);
-/* Called for Reload (the D-Bus method, and the daemon's own SIGHUP): 0, or a negative errno and a text to be freed. */
+/* Called for Reload (the D-Bus method, and the daemon's own SIGHUP): 0, or a negative errno and a text to
+ * be freed. */
 typedef int (*arbiter_reload_handler_t)(arbiter *a, char **ret_text, void *userdata);
 int arbiter_set_reload_handler(arbiter *a, arbiter_reload_handler_t handler, void *userdata);
 int arbiter_reload(arbiter *a, char **ret_text);
 
 /* Starts it: sockets, start hook. arbiter_run() does it when needed. */
 int arbiter_start(arbiter *a);
-/* Runs the loop until the arbiter has stopped; returns the exit code (>= 0). SIGTERM and SIGINT stop it in order if
- * they were blocked in all threads before and handle_signals is set. */
+/* Runs the loop until the arbiter has stopped; returns the exit code (>= 0). SIGTERM and SIGINT stop it
+ * in order if they were blocked in all threads before and handle_signals is set. */
 int arbiter_run(arbiter *a, bool handle_signals);
-/* Stops everything in order: monitors and lone actors in reverse start order, each by its shutdown rule; then exit hooks. */
+/* Stops everything in order: monitors and lone actors in reverse start order, each by its shutdown rule;
+ * then exit hooks. */
 int arbiter_stop(arbiter *a, int exit_code);
 
-/* The D-Bus face (interfaces .Manager, .Monitor, .Actor) peer to peer on an AF_UNIX socket, for arbiterctl; default path:
- * RUNTIME_DIRECTORY/private. Only the arbiter's own user and root may connect. */
+/* The D-Bus face (interfaces .Manager, .Monitor, .Actor) peer to peer on an AF_UNIX socket, for
+ * arbiterctl; default path: RUNTIME_DIRECTORY/private. Only the arbiter's own user and root may connect. */
 int arbiter_listen_private(arbiter *a, const char *path);
 
 ARBITER_END_DECLARATIONS

@@ -6,8 +6,9 @@
 
 ARBITER_BEGIN_DECLARATIONS
 
-/* The library never prints. It tells what happened to a function of yours: level is syslog's (3 error ... 7 debug), text one
- * line without newline. aid, name and monitor say whom it concerns (NULL: the arbiter itself). */
+/* The library never prints. It tells what happened to a function of yours: level is syslog's (3 error ...
+ * 7 debug), text one line without newline. aid, name and monitor say whom it concerns (NULL: the arbiter
+ * itself). */
 typedef struct arbiter_log_entry {
         size_t size;
         int level;

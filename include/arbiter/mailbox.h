@@ -6,20 +6,24 @@
 
 ARBITER_BEGIN_DECLARATIONS
 
-/* The mailbox is bounded, by credit: each sender is granted a share of it, and their sum never exceeds it. A sender
- * without credit applies the receiver's policy at once. The system lane has room of its own. */
+/* The mailbox is bounded, by credit: each sender is granted a share of it, and their sum never exceeds
+ * it. A sender without credit applies the receiver's policy at once. The system lane has room of its own. */
 typedef enum arbiter_mailbox_policy {
         ARBITER_MAILBOX_REJECT = 0,  /* overload, not executed */
-        ARBITER_MAILBOX_DROP_NEW,    /* a cast is dropped (a dead letter); a request is refused as overload */
-        ARBITER_MAILBOX_DROP_OLDEST, /* waits at the sender; when as many wait as were granted, the oldest is dropped */
+        /* a cast is dropped (a dead letter); a request is refused as overload */
+        ARBITER_MAILBOX_DROP_NEW,
+        /* waits at the sender; when as many wait as were granted, the oldest is dropped */
+        ARBITER_MAILBOX_DROP_OLDEST,
         ARBITER_MAILBOX_BLOCK        /* waits at the sender until its deadline; never blocks a loop */
 } arbiter_mailbox_policy;
 
 const char *arbiter_mailbox_policy_to_string(arbiter_mailbox_policy policy);
 int arbiter_mailbox_policy_from_string(const char *s, arbiter_mailbox_policy *ret);
 
-/* Defaults: 16384 messages, 16 MiB, reject. Set before the actor runs (start hook at the latest); 0 keeps the default. */
-int arbiter_actor_set_mailbox(arbiter_actor *a, uint64_t messages, uint64_t bytes, arbiter_mailbox_policy policy);
+/* Defaults: 16384 messages, 16 MiB, reject. Set before the actor runs (start hook at the latest); 0 keeps
+ * the default. */
+int arbiter_actor_set_mailbox(
+                arbiter_actor *a, uint64_t messages, uint64_t bytes, arbiter_mailbox_policy policy);
 
 typedef struct arbiter_mailbox_statistics {
         size_t size;                        /* in: sizeof of this struct */
@@ -33,9 +37,10 @@ typedef struct arbiter_mailbox_statistics {
 
 int arbiter_actor_get_statistics(arbiter_actor *a, arbiter_mailbox_statistics *ret);
 
-/* Blocking and CPU-bound work belongs off the loop: runs work(userdata) on a thread of the actor's own pool (default 5
- * threads, started on demand) and resolves the future, on the loop, with its result: >= 0 a reply "i", negative an
- * application error. Cancelling removes work that has not begun. work must not touch the actor. */
+/* Blocking and CPU-bound work belongs off the loop: runs work(userdata) on a thread of the actor's own
+ * pool (default 5 threads, started on demand) and resolves the future, on the loop, with its result: >= 0
+ * a reply "i", negative an application error. Cancelling removes work that has not begun. work must not
+ * touch the actor. */
 typedef int (*arbiter_work_t)(void *userdata);
 int arbiter_actor_run_in_thread(arbiter_actor *a, arbiter_work_t work, void *userdata, arbiter_future **ret);
 int arbiter_actor_set_thread_workers(arbiter_actor *a, unsigned n);

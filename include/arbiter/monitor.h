@@ -6,11 +6,12 @@
 
 ARBITER_BEGIN_DECLARATIONS
 
-/* A monitor: an actor on the arbiter's own loop that keeps a pool of N workers alike alive. They are called NAME.1 to
- * NAME.N; a replacement takes the free number. Restart types, intensity (per worker) and backoff: research/actors.md 3.1-3.5.
- * It belongs to the arbiter, which keeps the reference that matters. */
+/* A monitor: an actor on the arbiter's own loop that keeps a pool of N workers alike alive. They are
+ * called NAME.1 to NAME.N; a replacement takes the free number. Restart types, intensity (per worker) and
+ * backoff: research/actors.md 3.1-3.5. It belongs to the arbiter, which keeps the reference that matters. */
 
-/* worker is the template (its name is not used). module (may be NULL) gives the monitor hooks and commands of its own. */
+/* worker is the template (its name is not used). module (may be NULL) gives the monitor hooks and
+ * commands of its own. */
 int arbiter_monitor_new(arbiter *a, const char *name, arbiter_spawn *worker, const arbiter_module *module,
                 arbiter_monitor **ret);
 arbiter_monitor *arbiter_monitor_ref(arbiter_monitor *m);
@@ -21,20 +22,24 @@ const char *arbiter_monitor_get_name(arbiter_monitor *m);
 arbiter_monitor *arbiter_find_monitor(arbiter *a, const char *name); /* borrowed, or NULL */
 
 int arbiter_monitor_set_description(arbiter_monitor *m, const char *description);
-/* Before the start. More than intensity restarts of one worker within the period park it as failed. Default 5 in 10 s. */
+/* Before the start. More than intensity restarts of one worker within the period park it as failed.
+ * Default 5 in 10 s. */
 int arbiter_monitor_set_intensity(arbiter_monitor *m, unsigned intensity, uint64_t period_usec);
-/* Before the start. Delay min * factor^k up to max, with jitter in percent; k is halved after each stable window. 0 keeps the
- * default: 100 ms, 30 s, 2, 20 %, 10 s. min UINT64_MAX: no backoff; jitter UINT_MAX: none. */
+/* Before the start. Delay min * factor^k up to max, with jitter in percent; k is halved after each stable
+ * window. 0 keeps the default: 100 ms, 30 s, 2, 20 %, 10 s. min UINT64_MAX: no backoff; jitter UINT_MAX:
+ * none. */
 int arbiter_monitor_set_backoff(arbiter_monitor *m, uint64_t min_usec, uint64_t max_usec, double factor,
                 unsigned jitter_percent, uint64_t stable_usec);
 
-/* Starts N workers. The future (may be NULL) resolves when all are running, and fails when the monitor gives up. */
+/* Starts N workers. The future (may be NULL) resolves when all are running, and fails when the monitor
+ * gives up. */
 int arbiter_monitor_start(arbiter_monitor *m, unsigned workers, arbiter_future **ret);
 /* At run time: surplus workers are stopped, oldest first. Resolves when the new size is reached. */
 int arbiter_monitor_scale(arbiter_monitor *m, unsigned workers, arbiter_future **ret);
 /* Replaces each worker by a new one, one after the other; with a new template if it is not NULL. */
 int arbiter_monitor_restart(arbiter_monitor *m, arbiter_spawn *worker, arbiter_future **ret);
-/* Stops all workers, each by its shutdown rule, and then the monitor, which is gone when the future resolves. */
+/* Stops all workers, each by its shutdown rule, and then the monitor, which is gone when the future
+ * resolves. */
 int arbiter_monitor_stop(arbiter_monitor *m, arbiter_future **ret);
 
 ARBITER_END_DECLARATIONS

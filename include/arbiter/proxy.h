@@ -6,9 +6,9 @@
 
 ARBITER_BEGIN_DECLARATIONS
 
-/* A proxy: the only handle on a remote actor. A value, aid + name + generation: one life. To a dead life it answers noproc,
- * never its successor; for whoever has the name now, send to the name. May be sent in messages as "(ssu)". Immutable;
- * may be used from any thread. */
+/* A proxy: the only handle on a remote actor. A value, aid + name + generation: one life. To a dead life
+ * it answers noproc, never its successor; for whoever has the name now, send to the name. May be sent in
+ * messages as "(ssu)". Immutable; may be used from any thread. */
 
 int arbiter_proxy_new(const char *aid, const char *name, uint32_t generation, arbiter_proxy **ret);
 arbiter_proxy *arbiter_proxy_ref(arbiter_proxy *p);

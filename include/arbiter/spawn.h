@@ -7,8 +7,9 @@
 
 ARBITER_BEGIN_DECLARATIONS
 
-/* A spawn: the description of an actor to be, filled by setters, started any number of times. Setters copy. What is
- * wrong in itself is refused by the setter with -EINVAL; what is wrong together by arbiter_spawn_start(). */
+/* A spawn: the description of an actor to be, filled by setters, started any number of times. Setters
+ * copy. What is wrong in itself is refused by the setter with -EINVAL; what is wrong together by
+ * arbiter_spawn_start(). */
 
 typedef enum arbiter_concurrency {
         ARBITER_CONCURRENCY_PROCESS = 0,
@@ -17,10 +18,19 @@ typedef enum arbiter_concurrency {
         ARBITER_CONCURRENCY_UNIT = 3 /* -EOPNOTSUPP in this version */
 } arbiter_concurrency;
 
-typedef enum arbiter_restart { ARBITER_RESTART_PERMANENT = 0, ARBITER_RESTART_TRANSIENT, ARBITER_RESTART_TEMPORARY } arbiter_restart;
+typedef enum arbiter_restart {
+        ARBITER_RESTART_PERMANENT = 0,
+        ARBITER_RESTART_TRANSIENT,
+        ARBITER_RESTART_TEMPORARY
+} arbiter_restart;
 
-/* Of a program that knows nothing of arbiter: what stands for the handshake. MAILBOX: it is linked with libarbiter. */
-typedef enum arbiter_exec_type { ARBITER_EXEC_MAILBOX = 0, ARBITER_EXEC_NOTIFY, ARBITER_EXEC_EXEC } arbiter_exec_type;
+/* Of a program that knows nothing of arbiter: what stands for the handshake. MAILBOX: it is linked with
+ * libarbiter. */
+typedef enum arbiter_exec_type {
+        ARBITER_EXEC_MAILBOX = 0,
+        ARBITER_EXEC_NOTIFY,
+        ARBITER_EXEC_EXEC
+} arbiter_exec_type;
 
 const char *arbiter_concurrency_to_string(arbiter_concurrency c);
 const char *arbiter_restart_to_string(arbiter_restart r);
@@ -32,27 +42,33 @@ ARBITER_CLEANUP_DEFINE(arbiter_spawn, unref);
 
 int arbiter_spawn_set_description(arbiter_spawn *s, const char *description);
 int arbiter_spawn_set_concurrency(arbiter_spawn *s, arbiter_concurrency concurrency);
-/* What it runs, exactly one of: a module in this program (kept by pointer); a module in a shared object, run by
- * arbiter-host; a program (argv[0] is its path). */
+/* What it runs, exactly one of: a module in this program (kept by pointer); a module in a shared object,
+ * run by arbiter-host; a program (argv[0] is its path). */
 int arbiter_spawn_set_module(arbiter_spawn *s, const arbiter_module *module);
 int arbiter_spawn_set_module_file(arbiter_spawn *s, const char *path);
 int arbiter_spawn_set_exec(arbiter_spawn *s, const char *const *argv, arbiter_exec_type type);
 
 int arbiter_spawn_set_parameter(arbiter_spawn *s, const char *key, const char *value);
-/* For a monitor, and for lone actors: when it is replaced. Default: permanent in a monitor, temporary for a lone one. */
+/* For a monitor, and for lone actors: when it is replaced. Default: permanent in a monitor, temporary for
+ * a lone one. */
 int arbiter_spawn_set_restart(arbiter_spawn *s, arbiter_restart restart);
-/* Relative microseconds; 0 keeps the default: silence 30 s (at least 100 ms), start 90 s, stop 5 s, watchdog off. */
-int arbiter_spawn_set_timeouts(arbiter_spawn *s, uint64_t silence, uint64_t start, uint64_t stop, uint64_t watchdog);
-int arbiter_spawn_set_mailbox(arbiter_spawn *s, uint64_t messages, uint64_t bytes, arbiter_mailbox_policy policy);
+/* Relative microseconds; 0 keeps the default: silence 30 s (at least 100 ms), start 90 s, stop 5 s,
+ * watchdog off. */
+int arbiter_spawn_set_timeouts(
+                arbiter_spawn *s, uint64_t silence, uint64_t start, uint64_t stop, uint64_t watchdog);
+int arbiter_spawn_set_mailbox(
+                arbiter_spawn *s, uint64_t messages, uint64_t bytes, arbiter_mailbox_policy policy);
 /* Whom it may connect to: names or globs, NULL-terminated; NULL: all actors of this arbiter. */
 int arbiter_spawn_set_allow(arbiter_spawn *s, const char *const *patterns);
 /* A listening socket that it inherits; duplicated. */
 int arbiter_spawn_add_listen_fd(arbiter_spawn *s, int fd, const char *name);
-/* Opens one (the caller's to close): address as in ListenStream= of systemd.socket(5), "8080", "127.0.0.1:8080",
- * "[::1]:8080", "/run/x.sock", "@abstract"; type SOCK_STREAM or SOCK_DGRAM; backlog 0: the most. */
+/* Opens one (the caller's to close): address as in ListenStream= of systemd.socket(5), "8080",
+ * "127.0.0.1:8080", "[::1]:8080", "/run/x.sock", "@abstract"; type SOCK_STREAM or SOCK_DGRAM; backlog 0:
+ * the most. */
 int arbiter_listen_socket(const char *address, int type, int backlog, int *ret_fd);
 
-/* Of processes. Names or numbers. Not set: our own. (That none runs as root unless it is written is arbiterd's rule.) */
+/* Of processes. Names or numbers. Not set: our own. (That none runs as root unless it is written is
+ * arbiterd's rule.) */
 int arbiter_spawn_set_user(arbiter_spawn *s, const char *user);
 int arbiter_spawn_set_group(arbiter_spawn *s, const char *group);
 int arbiter_spawn_add_supplementary_group(arbiter_spawn *s, const char *group);
@@ -66,19 +82,21 @@ int arbiter_spawn_set_kill_signal(arbiter_spawn *s, int signal);
 /* fd numbers to duplicate as its stdout and stderr; -1: inherited; -2: /dev/null. */
 int arbiter_spawn_set_output(arbiter_spawn *s, int stdout_fd, int stderr_fd);
 
-/* Last changes before each start: of a copy, which is this life's alone. definition: the name of the spawn that this was
- * set on (an instance has another one); name: the actor's ("web.3"). What kind of thing runs stays as it is. Negative: the
- * start fails, and may be tried again, as any other; *ret_text, to be freed by the library, may say more. */
-typedef int (*arbiter_spawn_prepare_t)(arbiter_spawn *s, const char *definition, const char *name, char **ret_text,
-                void *userdata);
+/* Last changes before each start: of a copy, which is this life's alone. definition: the name of the
+ * spawn that this was set on (an instance has another one); name: the actor's ("web.3"). What kind of
+ * thing runs stays as it is. Negative: the start fails, and may be tried again, as any other; *ret_text,
+ * to be freed by the library, may say more. */
+typedef int (*arbiter_spawn_prepare_t)(
+                arbiter_spawn *s, const char *definition, const char *name, char **ret_text, void *userdata);
 int arbiter_spawn_set_prepare(arbiter_spawn *s, arbiter_spawn_prepare_t prepare, void *userdata);
 
-/* Starts one. The future (may be NULL) resolves to a proxy when it is running, or fails with the reason; its aid is known at once.
- * -EEXIST: the name is taken; -EINVAL: incomplete or contradictory. */
+/* Starts one. The future (may be NULL) resolves to a proxy when it is running, or fails with the reason;
+ * its aid is known at once. -EEXIST: the name is taken; -EINVAL: incomplete or contradictory. */
 int arbiter_spawn_start(arbiter_spawn *s, arbiter_future **ret);
-/* The same for a process that somebody else starts (a debugger, a container): no module and no program is set; within the start
- * timeout it connects to RUNTIME_DIRECTORY/mailbox as the user that was set, with this token, which serves once.
- * ret_token is to be freed: hand it over in a file that only that user can read (see arbiter_actor_main()). */
+/* The same for a process that somebody else starts (a debugger, a container): no module and no program is
+ * set; within the start timeout it connects to RUNTIME_DIRECTORY/mailbox as the user that was set, with
+ * this token, which serves once. ret_token is to be freed: hand it over in a file that only that user can
+ * read (see arbiter_actor_main()). */
 int arbiter_spawn_expect(arbiter_spawn *s, char **ret_token, arbiter_future **ret);
 
 ARBITER_END_DECLARATIONS

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The life of an actor: made, shaken hands, started, running, stopping, closed. Called by the arbiter (its own actor, inline
- * ones), by actor_run() for processes and threads. Hooks are called from here and nowhere else. */
+/* The life of an actor: made, shaken hands, started, running, stopping, closed. Called by the arbiter
+ * (its own actor, inline ones), by actor_run() for processes and threads. Hooks are called from here and
+ * nowhere else. */
 
 #include <signal.h>
 #include <stdio.h>
@@ -57,7 +58,8 @@ _public_ const char *arbiter_state_to_string(arbiter_state state) {
 }
 
 usec_t actor_notify_period(usec_t silence) {
-        /* clamp(0.3 x timeout, 3 s, 30 s); where the floor would be too slow for a short timeout, it gives way. */
+        /* clamp(0.3 x timeout, 3 s, 30 s); where the floor would be too slow for a short timeout, it
+         * gives way. */
         usec_t period = silence / 10 * 3;
 
         if (silence == 0)
@@ -317,12 +319,14 @@ static int read_welcome(arbiter_actor *a, arbiter_message *m, int *ret_page_fd) 
         uint32_t generation;
         int r;
 
-        r = arbiter_message_read(m, "ssssuttttyy", &spawner, &id, &name, &manager, &generation, &a->silence_usec, &a->stop_usec,
-                        &a->mailbox_messages, &a->mailbox_bytes, &policy, &concurrency);
+        r = arbiter_message_read(m, "ssssuttttyy", &spawner, &id, &name, &manager, &generation,
+                        &a->silence_usec, &a->stop_usec, &a->mailbox_messages, &a->mailbox_bytes, &policy,
+                        &concurrency);
         if (r <= 0)
                 return r < 0 ? r : -EBADMSG;
-        if (aid_parse(id, &a->aid) < 0 || aid_equal(&a->aid, &AID_ARBITER) || !qualified_name_is_valid(name) ||
-            policy > ARBITER_MAILBOX_BLOCK || (*spawner && aid_parse(spawner, &a->spawner) < 0))
+        if (aid_parse(id, &a->aid) < 0 || aid_equal(&a->aid, &AID_ARBITER) ||
+                        !qualified_name_is_valid(name) || policy > ARBITER_MAILBOX_BLOCK ||
+                        (*spawner && aid_parse(spawner, &a->spawner) < 0))
                 return -EBADMSG;
         a->aid_string = aid_to_string(&a->aid);
         (void) snprintf(a->name, sizeof(a->name), "%s", name);
@@ -432,7 +436,7 @@ static void on_notify_timer(arbiter_actor *a, struct actor_timer *t) {
         else if (a->concurrency == ARBITER_CONCURRENCY_INLINE)
                 return;
         /* Up to a twentieth early, so that a thousand actors do not all speak at once. */
-        (void) actor_timer_set(a, &a->notify_timer, now_usec() + period - (a->aid.c[7] % 16U) * period / 320);
+        (void)actor_timer_set(a, &a->notify_timer, now_usec() + period - (a->aid.c[7] % 16U) * period / 320);
 }
 
 static void on_idle_timer(arbiter_actor *a, struct actor_timer *t) {
@@ -442,7 +446,8 @@ static void on_idle_timer(arbiter_actor *a, struct actor_timer *t) {
         peers_close_idle(a, now);
         first = LIST_FIRST(&a->lru, struct peer, lru);
         if (first)
-                (void) actor_timer_set(a, t, MAX(first->last_used + LINK_IDLE_USEC, now + LINK_IDLE_USEC / 4));
+                (void)actor_timer_set(
+                                a, t, MAX(first->last_used + LINK_IDLE_USEC, now + LINK_IDLE_USEC / 4));
 }
 
 /* Stopping. */
@@ -494,7 +499,9 @@ _public_ int arbiter_actor_stop(arbiter_actor *a, int exit_code) {
                 actor_leave(a, previous);
         }
         /* Not inside the caller's handler: its answer is to leave first. */
-        if (actor_timer_set(a, &a->stop_timer, a->stop_gate ? now_usec() + MIN(a->stop_usec, (usec_t) STOPPING_HOOK_USEC) : 0) < 0)
+        if (actor_timer_set(a, &a->stop_timer,
+                            a->stop_gate ? now_usec() + MIN(a->stop_usec, (usec_t)STOPPING_HOOK_USEC) : 0) <
+                        0)
                 actor_end(a);
         else if (a->stop_gate)
                 return future_then_now(a->stop_gate, on_stop_gate, a);
@@ -523,7 +530,8 @@ void actor_end(arbiter_actor *a) {
         actor_timer_clear(a, &a->notify_timer);
         actor_timer_clear(a, &a->idle_timer);
         dispatch_refuse_all(a, ARBITER_OUTCOME_NOPROC);
-        /* The exit hook is the last call: threads and callbacks, which may use what it frees, end before it. */
+        /* The exit hook is the last call: threads and callbacks, which may use what it frees, end before
+         * it. */
         a->thread_pool = thread_pool_free(a->thread_pool);
         calls_done(a);
         futures_run_ready(a);
@@ -568,17 +576,20 @@ static int add_signals(arbiter_actor *a) {
         return 0;
 }
 
-int actor_run(const arbiter_module *module, int control_fd, arbiter_concurrency concurrency, const char *const *listen_names,
-                const int *listen_fds, size_t n_listen_fds) {
-        return actor_run_with(module, NULL, NULL, control_fd, concurrency, listen_names, listen_fds, n_listen_fds);
+int actor_run(const arbiter_module *module, int control_fd, arbiter_concurrency concurrency,
+                const char *const *listen_names, const int *listen_fds, size_t n_listen_fds) {
+        return actor_run_with(
+                        module, NULL, NULL, control_fd, concurrency, listen_names, listen_fds, n_listen_fds);
 }
 
-int actor_run_with(const arbiter_module *module, void *userdata, const char *token, int control_fd, arbiter_concurrency concurrency,
-                const char *const *listen_names, const int *listen_fds, size_t n_listen_fds) {
+int actor_run_with(const arbiter_module *module, void *userdata, const char *token, int control_fd,
+                arbiter_concurrency concurrency, const char *const *listen_names, const int *listen_fds,
+                size_t n_listen_fds) {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
         _cleanup_(actor_unrefp) arbiter_actor *a = NULL;
         _cleanup_(link_unrefp) struct link *control = NULL;
-        struct actor_options o = { .module = module, .token = token, .concurrency = concurrency, .own_loop = true };
+        struct actor_options o = {
+                        .module = module, .token = token, .concurrency = concurrency, .own_loop = true};
         int r;
 
         r = sd_event_new(&event);

@@ -14,7 +14,8 @@
  *   timer.c      one sd-event timer for all deadlines
  *   thread-pool.c
  *
- * The arbiter is an actor, too: what it does differently (it knows everybody, and asks nobody) is in struct actor_arbiter_ops. */
+ * The arbiter is an actor, too: what it does differently (it knows everybody, and asks nobody) is in
+ * struct actor_arbiter_ops. */
 
 #include <systemd/sd-event.h>
 
@@ -40,14 +41,16 @@ enum {
         SILENCE_DEFAULT_USEC = 30 * 1000 * 1000,
         SILENCE_MIN_USEC = 100 * 1000,
         STOPPING_HOOK_USEC = 3 * 1000 * 1000, /* pulsar 2.0: exit_timeout */
-        LINK_LOSS_GRACE_USEC = 1000 * 1000,   /* how long a lost link may be explained by a death that is being reaped */
+        /* how long a lost link may be explained by a death that is being reaped */
+        LINK_LOSS_GRACE_USEC = 1000 * 1000,
         LINK_IDLE_USEC = 60 * 1000 * 1000,
         MAILBOX_MESSAGES_DEFAULT = 16384,
         MAILBOX_BYTES_DEFAULT = 16 * 1024 * 1024,
         LINKS_MAX_DEFAULT = 512,
         LINKS_EXPECTED = 640,   /* as many may be made by others (the arbiter's quota) */
         SHARE_BYTES_MIN = 1024, /* any frame without its body fits */
-        REQUESTS_MAX = 1024,    /* quota: unanswered ones of one caller at the arbiter; elsewhere it is the mailbox's size */
+        /* quota: unanswered ones of one caller at the arbiter; elsewhere it is the mailbox's size */
+        REQUESTS_MAX = 1024,
         QUEUED_FDS_MAX = 256,   /* quota: descriptors of one caller that wait in a mailbox */
         WAITING_MESSAGES_MAX = 1024, /* per peer, while there is no link or no credit yet */
         WAITING_BYTES_MAX = 1024 * 1024,
@@ -63,13 +66,14 @@ struct actor_timer {
 
 /* What only the arbiter's own actor has; src/arbiter implements it. */
 struct actor_arbiter_ops {
-        /* Who is that? Sets *ret_peer, or answers the outcome that a request to it gets (never REPLY then). */
+        /* Who is that? Sets *ret_peer, or answers the outcome that a request to it gets (never REPLY
+         * then). */
         arbiter_outcome (*resolve)(arbiter_actor *a, const char *target, struct peer **ret_peer);
         int (*watch)(arbiter_actor *a, const aid *target, uint32_t generation);
         void (*unwatch)(arbiter_actor *a, const aid *target);
         int (*link)(arbiter_actor *a, const aid *target, uint32_t generation, bool on);
-        int (*spawn)(arbiter_actor *a, const char *definition, const char *name, const char *const *parameters,
-                        arbiter_future **ret);
+        int (*spawn)(arbiter_actor *a, const char *definition, const char *name,
+                        const char *const *parameters, arbiter_future **ret);
         int (*stop)(arbiter_actor *a, int exit_code);
         int (*info)(arbiter_actor *a, arbiter_message *m);
         /* May this message of a peer be looked at? (Before the handshake only hello may.) */
@@ -207,10 +211,11 @@ int actor_set_listen_fds(arbiter_actor *a, const int *fds, const char *const *na
 /* start hooks, then running. The arbiter's own actor calls it directly, others after the welcome. */
 int actor_start(arbiter_actor *a);
 /* The whole life on a loop of its own, from an inherited control fd (taken) to the exit code. */
-int actor_run(const arbiter_module *module, int control_fd, arbiter_concurrency concurrency, const char *const *listen_names,
-                const int *listen_fds, size_t n_listen_fds);
-int actor_run_with(const arbiter_module *module, void *userdata, const char *token, int control_fd, arbiter_concurrency concurrency,
+int actor_run(const arbiter_module *module, int control_fd, arbiter_concurrency concurrency,
                 const char *const *listen_names, const int *listen_fds, size_t n_listen_fds);
+int actor_run_with(const arbiter_module *module, void *userdata, const char *token, int control_fd,
+                arbiter_concurrency concurrency, const char *const *listen_names, const int *listen_fds,
+                size_t n_listen_fds);
 /* host.c: the same for a process whose actor starts threads of this module when the arbiter asks. */
 int actor_run_host(const arbiter_module *module, int control_fd);
 /* Stops waiting for the last messages once they are gone. */
@@ -257,8 +262,8 @@ int info_open_section(arbiter_message *m, const char *key);
 int info_close_section(arbiter_message *m);
 
 /* dead letters */
-void actor_dead_letter(arbiter_actor *a, const char *sender, const char *target, const char *command, uint64_t id,
-                arbiter_outcome outcome);
+void actor_dead_letter(arbiter_actor *a, const char *sender, const char *target, const char *command,
+                uint64_t id, arbiter_outcome outcome);
 
 /* watch.c */
 bool watch_exists(arbiter_actor *a, const aid *target);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Requests that we received: the obligation to answer exactly once. An incoming request hangs on its message; the last
- * reference to the message, dropped unanswered, answers broken-promise. A caller that is gone is noticed (is_cancelled) and its answer is dropped
- * and counted. */
+/* Requests that we received: the obligation to answer exactly once. An incoming request hangs on its
+ * message; the last reference to the message, dropped unanswered, answers broken-promise. A caller that
+ * is gone is noticed (is_cancelled) and its answer is dropped and counted. */
 
 #include <stdio.h>
 
@@ -92,9 +92,10 @@ void incoming_detach(struct incoming *i) {
         }
 }
 
-/* Sends an answer where it belongs: back on the link, or, if the request was delegated to us, to the original caller. */
-static int send_answer(struct incoming *i, enum envelope_kind kind, arbiter_outcome outcome, const char *name,
-                arbiter_message *m) {
+/* Sends an answer where it belongs: back on the link, or, if the request was delegated to us, to the
+ * original caller. */
+static int send_answer(struct incoming *i, enum envelope_kind kind, arbiter_outcome outcome,
+                const char *name, arbiter_message *m) {
         struct envelope e = {
                 .kind = kind,
                 .flags = i->flags,
@@ -227,7 +228,8 @@ _public_ int arbiter_message_delegate(arbiter_message *m, const arbiter_proxy *t
         if (r < 0)
                 return r;
 
-        e = m->envelope; /* the caller's id, deadline and chain; and its aid as the sender: that is whom to answer */
+        /* the caller's id, deadline and chain; and its aid as the sender: that is whom to answer */
+        e = m->envelope;
         e.command = command ? command : m->envelope.command;
         e.flags &= (uint8_t) ~ENVELOPE_MEMFD;
         e.sender = i->sender;

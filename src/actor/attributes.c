@@ -110,7 +110,8 @@ int actor_set_listen_fds(arbiter_actor *a, const int *fds, const char *const *na
         return 0;
 }
 
-_public_ int arbiter_actor_get_listen_fds(arbiter_actor *a, const int **ret_fds, const char *const **ret_names) {
+_public_ int arbiter_actor_get_listen_fds(
+                arbiter_actor *a, const int **ret_fds, const char *const **ret_names) {
         if (ret_fds)
                 *ret_fds = a->listen_fds;
         if (ret_names)
@@ -118,7 +119,8 @@ _public_ int arbiter_actor_get_listen_fds(arbiter_actor *a, const int **ret_fds,
         return (int) a->n_listen_fds;
 }
 
-_public_ int arbiter_actor_set_mailbox(arbiter_actor *a, uint64_t messages, uint64_t bytes, arbiter_mailbox_policy policy) {
+_public_ int arbiter_actor_set_mailbox(
+                arbiter_actor *a, uint64_t messages, uint64_t bytes, arbiter_mailbox_policy policy) {
         if (!a || policy > ARBITER_MAILBOX_BLOCK)
                 return -EINVAL;
         if (a->state >= ARBITER_STATE_RUNNING)
@@ -148,8 +150,8 @@ _public_ int arbiter_actor_get_statistics(arbiter_actor *a, arbiter_mailbox_stat
         return 0;
 }
 
-void actor_dead_letter(arbiter_actor *a, const char *sender, const char *target, const char *command, uint64_t id,
-                arbiter_outcome outcome) {
+void actor_dead_letter(arbiter_actor *a, const char *sender, const char *target, const char *command,
+                uint64_t id, arbiter_outcome outcome) {
         arbiter_dead_letter letter = {
                 .size = sizeof(letter),
                 .sender = sender,
@@ -164,7 +166,8 @@ void actor_dead_letter(arbiter_actor *a, const char *sender, const char *target,
                 a->dead_letter_handler(a, &letter, a->dead_letter_userdata);
 }
 
-_public_ int arbiter_actor_subscribe_dead_letters(arbiter_actor *a, arbiter_dead_letter_handler_t handler, void *userdata) {
+_public_ int arbiter_actor_subscribe_dead_letters(
+                arbiter_actor *a, arbiter_dead_letter_handler_t handler, void *userdata) {
         if (!a)
                 return -EINVAL;
         a->dead_letter_handler = handler;

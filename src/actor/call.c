@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Requests that we send: ids, deadlines, outcomes, and the public functions that send. An id is a slot number and a tag that a
- * peer cannot guess, so possession of the id is what entitles to answer: that is what lets a request be delegated. */
+/* Requests that we send: ids, deadlines, outcomes, and the public functions that send. An id is a slot
+ * number and a tag that a peer cannot guess, so possession of the id is what entitles to answer: that is
+ * what lets a request be delegated. */
 
 #include <stdio.h>
 
@@ -26,11 +27,13 @@ static int grow_slots(arbiter_actor *a) {
         return 0;
 }
 
-/* The deadline has passed: had the receiver begun? If not it never will: it publishes "begun" before it reads the clock. */
+/* The deadline has passed: had the receiver begun? If not it never will: it publishes "begun" before it
+ * reads the clock. */
 static void on_deadline(arbiter_actor *a, struct actor_timer *t) {
         arbiter_future *f = CONTAINER_OF(t, arbiter_future, deadline);
 
-        if (!f->sent || (f->peer && f->peer->link && f->sequence > 0 && !link_has_begun(f->peer->link, f->lane, f->sequence)))
+        if (!f->sent || (f->peer && f->peer->link && f->sequence > 0 &&
+                                        !link_has_begun(f->peer->link, f->lane, f->sequence)))
                 future_fail(f, ARBITER_OUTCOME_EXPIRED, "the deadline passed before the receiver had begun");
         else
                 future_fail(f, ARBITER_OUTCOME_TIMEOUT, "no answer within the deadline; it may have run");
@@ -51,7 +54,8 @@ static int add_chain(arbiter_actor *a, struct envelope *e, uint8_t *chain) {
         return 0;
 }
 
-int call_register(arbiter_actor *a, arbiter_future *f, struct envelope *e, uint8_t *chain, usec_t timeout, bool inherit) {
+int call_register(arbiter_actor *a, arbiter_future *f, struct envelope *e, uint8_t *chain, usec_t timeout,
+                bool inherit) {
         usec_t deadline;
         uint32_t slot;
         int r;
@@ -65,8 +69,9 @@ int call_register(arbiter_actor *a, arbiter_future *f, struct envelope *e, uint8
                         return r;
         }
 
-        deadline = timeout == UINT64_MAX ? UINT64_MAX :
-                                           time_add(actor_now(a), timeout > 0 ? timeout : CALL_TIMEOUT_DEFAULT_USEC);
+        deadline = timeout == UINT64_MAX ? UINT64_MAX
+                                         : time_add(actor_now(a), timeout > 0 ? timeout
+                                                                              : CALL_TIMEOUT_DEFAULT_USEC);
         /* A chained request inherits what is left to the one that it serves. */
         if (a->current && inherit)
                 deadline = MIN(deadline, a->current->message->envelope.deadline);
@@ -77,7 +82,7 @@ int call_register(arbiter_actor *a, arbiter_future *f, struct envelope *e, uint8
 
         slot = a->first_free_slot;
         a->call_counter++;
-        a->slots[slot].tag = (uint32_t) siphash24(&a->call_counter, sizeof(a->call_counter), &a->id_key) | 1U;
+        a->slots[slot].tag = (uint32_t)siphash24(&a->call_counter, sizeof(a->call_counter), &a->id_key) | 1U;
         a->slots[slot].future = arbiter_future_ref(f);
         a->first_free_slot = a->slots[slot].next_free;
         f->slot = slot;
@@ -132,13 +137,16 @@ void call_handle_answer(arbiter_actor *a, struct peer *p, arbiter_message *m) {
 
         if (!f) {
                 a->statistics.late_replies++;
-                actor_dead_letter(a, p->name, a->name, m->envelope.command, m->envelope.id, ARBITER_OUTCOME_CANCELLED);
+                actor_dead_letter(a, p->name, a->name, m->envelope.command, m->envelope.id,
+                                ARBITER_OUTCOME_CANCELLED);
                 return;
         }
         if (m->envelope.kind == ENVELOPE_REPLY)
                 future_resolve(f, ARBITER_OUTCOME_REPLY, arbiter_message_ref(m));
         else
-                future_resolve(f, m->envelope.outcome ? m->envelope.outcome : ARBITER_OUTCOME_APPLICATION_ERROR,
+                future_resolve(f,
+                                m->envelope.outcome ? m->envelope.outcome
+                                                    : ARBITER_OUTCOME_APPLICATION_ERROR,
                                 arbiter_message_ref(m));
 }
 
@@ -162,13 +170,15 @@ void call_handle_delegated(arbiter_actor *a, struct peer *p, arbiter_message *m)
                 f->sequence = 0; /* not ours: begun, for all that we know */
                 list_append(&to->calls, &f->calls);
         } else if (route_rehome(a, &id, f) < 0)
-                future_fail(f, ARBITER_OUTCOME_CALLEE_DIED, "the actor that the request was delegated to cannot be reached");
+                future_fail(f, ARBITER_OUTCOME_CALLEE_DIED,
+                                "the actor that the request was delegated to cannot be reached");
 }
 
 void calls_done(arbiter_actor *a) {
         for (uint32_t i = 0; i < a->n_slots; i++)
                 if (a->slots[i].future)
-                        future_fail(a->slots[i].future, ARBITER_OUTCOME_CANCELLED, "the actor that asked ends");
+                        future_fail(a->slots[i].future, ARBITER_OUTCOME_CANCELLED,
+                                        "the actor that asked ends");
         free(a->slots);
         a->slots = NULL;
         a->n_slots = 0;
@@ -185,8 +195,8 @@ static bool is_standard_system(const char *command) {
         return false;
 }
 
-static int send_message(arbiter_actor *a, const char *target, const aid *id, const char *command, arbiter_message *m,
-                usec_t timeout, uint8_t flags, arbiter_future **ret) {
+static int send_message(arbiter_actor *a, const char *target, const aid *id, const char *command,
+                arbiter_message *m, usec_t timeout, uint8_t flags, arbiter_future **ret) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         uint8_t chain[CHAIN_MAX * AID_SIZE];
         struct envelope e = {
@@ -206,7 +216,8 @@ static int send_message(arbiter_actor *a, const char *target, const aid *id, con
                         return r;
                 r = call_register(a, f, &e, chain, timeout, !(flags & ENVELOPE_SYSTEM));
                 if (r == -EDEADLK) {
-                        future_fail(f, ARBITER_OUTCOME_DEADLOCK, "the chain of calls is longer than %d", CHAIN_MAX);
+                        future_fail(f, ARBITER_OUTCOME_DEADLOCK, "the chain of calls is longer than %d",
+                                        CHAIN_MAX);
                         *ret = TAKE_PTR(f);
                         return 0;
                 }
@@ -223,12 +234,13 @@ static int send_message(arbiter_actor *a, const char *target, const aid *id, con
         return r;
 }
 
-_public_ int arbiter_send_message(arbiter_actor *a, const char *target, const arbiter_proxy *p, const char *command,
-                arbiter_message *m, uint64_t timeout_usec, arbiter_future **ret) {
+_public_ int arbiter_send_message(arbiter_actor *a, const char *target, const arbiter_proxy *p,
+                const char *command, arbiter_message *m, uint64_t timeout_usec, arbiter_future **ret) {
         aid id;
         int r;
 
-        if (!a || !command || !m || !command_is_valid(command, strlen(command)) || !*command || !target == !p)
+        if (!a || !command || !m || !command_is_valid(command, strlen(command)) || !*command ||
+                        !target == !p)
                 return -EINVAL;
         if (target && !qualified_name_is_valid(target) && aid_parse(target, &id) < 0)
                 return -EINVAL;
@@ -256,7 +268,8 @@ static int build_and_send(arbiter_actor *a, const char *target, const arbiter_pr
         return arbiter_send_message(a, target, p, command, m, timeout, ret);
 }
 
-_public_ int arbiter_send(arbiter_actor *a, const char *target, const char *command, const char *signature, ...) {
+_public_ int arbiter_send(
+                arbiter_actor *a, const char *target, const char *command, const char *signature, ...) {
         va_list ap;
         int r;
 
@@ -266,7 +279,8 @@ _public_ int arbiter_send(arbiter_actor *a, const char *target, const char *comm
         return r;
 }
 
-_public_ int arbiter_proxy_send(arbiter_actor *a, const arbiter_proxy *p, const char *command, const char *signature, ...) {
+_public_ int arbiter_proxy_send(
+                arbiter_actor *a, const arbiter_proxy *p, const char *command, const char *signature, ...) {
         va_list ap;
         int r;
 
@@ -276,8 +290,8 @@ _public_ int arbiter_proxy_send(arbiter_actor *a, const arbiter_proxy *p, const 
         return r;
 }
 
-_public_ int arbiter_call_async(arbiter_actor *a, arbiter_future **ret, const char *target, const char *command,
-                uint64_t timeout_usec, const char *signature, ...) {
+_public_ int arbiter_call_async(arbiter_actor *a, arbiter_future **ret, const char *target,
+                const char *command, uint64_t timeout_usec, const char *signature, ...) {
         va_list ap;
         int r;
 
@@ -289,8 +303,8 @@ _public_ int arbiter_call_async(arbiter_actor *a, arbiter_future **ret, const ch
         return r;
 }
 
-_public_ int arbiter_proxy_call_async(arbiter_actor *a, arbiter_future **ret, const arbiter_proxy *p, const char *command,
-                uint64_t timeout_usec, const char *signature, ...) {
+_public_ int arbiter_proxy_call_async(arbiter_actor *a, arbiter_future **ret, const arbiter_proxy *p,
+                const char *command, uint64_t timeout_usec, const char *signature, ...) {
         va_list ap;
         int r;
 
@@ -302,8 +316,8 @@ _public_ int arbiter_proxy_call_async(arbiter_actor *a, arbiter_future **ret, co
         return r;
 }
 
-_public_ int arbiter_call(arbiter_actor *a, arbiter_message **ret_reply, const char *target, const char *command,
-                uint64_t timeout_usec, const char *signature, ...) {
+_public_ int arbiter_call(arbiter_actor *a, arbiter_message **ret_reply, const char *target,
+                const char *command, uint64_t timeout_usec, const char *signature, ...) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         arbiter_message *reply = NULL;
         va_list ap;
@@ -329,8 +343,8 @@ _public_ int arbiter_call(arbiter_actor *a, arbiter_message **ret_reply, const c
 
 /* The library's own messages. */
 
-int actor_send_system(arbiter_actor *a, const aid *id, const char *command, arbiter_message *m, usec_t timeout,
-                arbiter_future **ret) {
+int actor_send_system(arbiter_actor *a, const aid *id, const char *command, arbiter_message *m,
+                usec_t timeout, arbiter_future **ret) {
         return send_message(a, NULL, id, command, m, timeout, ENVELOPE_SYSTEM, ret);
 }
 
@@ -355,7 +369,10 @@ static int build(arbiter_message **ret, const char *signature, va_list ap) {
 
 int actor_cast_arbiter(arbiter_actor *a, const char *command, const char *signature, ...) {
         _cleanup_(arbiter_message_unrefp) arbiter_message *m = NULL;
-        struct envelope e = { .kind = ENVELOPE_CAST, .flags = ENVELOPE_SYSTEM, .deadline = UINT64_MAX, .command = command };
+        struct envelope e = {.kind = ENVELOPE_CAST,
+                        .flags = ENVELOPE_SYSTEM,
+                        .deadline = UINT64_MAX,
+                        .command = command};
         va_list ap;
         int r;
 
@@ -385,7 +402,8 @@ int actor_request_arbiter(arbiter_actor *a, arbiter_future **ret, const char *co
 
 int actor_signal_peer(struct peer *p, uint8_t flags, const char *command, const char *signature, ...) {
         _cleanup_(arbiter_message_unrefp) arbiter_message *m = NULL;
-        struct envelope e = { .kind = ENVELOPE_SIGNAL, .flags = flags, .deadline = UINT64_MAX, .command = command };
+        struct envelope e = {
+                        .kind = ENVELOPE_SIGNAL, .flags = flags, .deadline = UINT64_MAX, .command = command};
         va_list ap;
         int r;
 

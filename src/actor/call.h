@@ -52,12 +52,14 @@ void future_fail(arbiter_future *f, arbiter_outcome outcome, const char *format,
 void future_fail_errno(arbiter_future *f, int error, const char *text);
 void future_fail_death(arbiter_future *f, arbiter_outcome outcome, arbiter_reason reason, int status);
 void future_resolve_proxy(arbiter_future *f, arbiter_proxy *proxy);
-/* Fires inside of library code, before the user's callbacks and at once: for the library's own continuations. */
+/* Fires inside of library code, before the user's callbacks and at once: for the library's own
+ * continuations. */
 int future_then_now(arbiter_future *f, arbiter_future_callback_t callback, void *userdata);
 
-/* Registers the future as a request: gives e its id, deadline and chain. chain has room for CHAIN_MAX aids. inherit: not
- * beyond the deadline of the request that is being handled. */
-int call_register(arbiter_actor *a, arbiter_future *f, struct envelope *e, uint8_t *chain, usec_t timeout, bool inherit);
+/* Registers the future as a request: gives e its id, deadline and chain. chain has room for CHAIN_MAX
+ * aids. inherit: not beyond the deadline of the request that is being handled. */
+int call_register(arbiter_actor *a, arbiter_future *f, struct envelope *e, uint8_t *chain, usec_t timeout,
+                bool inherit);
 /* It has left on this peer's link with this sequence. */
 void call_sent(arbiter_future *f, struct peer *p, const struct envelope *e);
 /* Gives back slot and timer. Called by future_resolve(). */
@@ -74,8 +76,8 @@ int actor_cast_arbiter(arbiter_actor *a, const char *command, const char *signat
 int actor_request_arbiter(arbiter_actor *a, arbiter_future **ret, const char *command, usec_t timeout,
                 const char *signature, ...);
 /* m is sealed; ret NULL: a cast. */
-int actor_send_system(arbiter_actor *a, const aid *id, const char *command, arbiter_message *m, usec_t timeout,
-                arbiter_future **ret);
+int actor_send_system(arbiter_actor *a, const aid *id, const char *command, arbiter_message *m,
+                usec_t timeout, arbiter_future **ret);
 int actor_signal_peer(struct peer *p, uint8_t flags, const char *command, const char *signature, ...);
 
 /* The received side (answer.c). */

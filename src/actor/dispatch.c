@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What arrives: frames from links become messages, messages find their command, handlers run. Order is FIFO for each sender
- * and lane. User messages wait in the actor's queue only while they may not run: before the actor is running, behind an
- * exclusive command, or behind others that wait. System commands never wait. */
+/* What arrives: frames from links become messages, messages find their command, handlers run. Order is
+ * FIFO for each sender and lane. User messages wait in the actor's queue only while they may not run:
+ * before the actor is running, behind an exclusive command, or behind others that wait. System commands
+ * never wait. */
 
 #include <stdio.h>
 
@@ -9,7 +10,8 @@
 #include "actor/peer.h"
 #include "basic/fd.h"
 
-/* A user message that waits; or, with reached, a barrier: called when all that was queued before has been dispatched. */
+/* A user message that waits; or, with reached, a barrier: called when all that was queued before has been
+ * dispatched. */
 struct queued {
         struct list_node queue;
         struct incoming *incoming; /* owns its message by one reference */
@@ -50,12 +52,14 @@ static bool admit(arbiter_actor *a, struct incoming *i) {
 
         if (!c) {
                 incoming_refuse(i, ARBITER_OUTCOME_UNKNOWN_COMMAND,
-                                "'%s' has no command '%s'; 'introspect' lists what it has", a->name, e->command);
+                                "'%s' has no command '%s'; 'introspect' lists what it has", a->name,
+                                e->command);
                 return false;
         }
         if (c->arguments && !streq(c->arguments, e->signature)) {
-                incoming_refuse(i, ARBITER_OUTCOME_BAD_ARGUMENTS, "'%s' takes arguments of signature '%s', not '%s'", c->name,
-                                c->arguments, e->signature);
+                incoming_refuse(i, ARBITER_OUTCOME_BAD_ARGUMENTS,
+                                "'%s' takes arguments of signature '%s', not '%s'", c->name, c->arguments,
+                                e->signature);
                 return false;
         }
         if ((c->flags & ARBITER_COMMAND_ARBITER_ONLY) && !(i->peer && i->peer->control && !a->arbiter_ops)) {
@@ -63,7 +67,8 @@ static bool admit(arbiter_actor *a, struct incoming *i) {
                 return false;
         }
         if ((c->flags & ARBITER_COMMAND_EXCLUSIVE) && chain_contains(e, &a->aid)) {
-                incoming_refuse(i, ARBITER_OUTCOME_DEADLOCK, "'%s' is exclusive, and '%s' waits for itself", c->name, a->name);
+                incoming_refuse(i, ARBITER_OUTCOME_DEADLOCK, "'%s' is exclusive, and '%s' waits for itself",
+                                c->name, a->name);
                 return false;
         }
         return true;
@@ -74,7 +79,8 @@ static void handler_returned(arbiter_actor *a, struct incoming *i, int r) {
 
         if (r < 0 && !i->answered) {
                 if (r == -ENXIO || r == -EBADMSG)
-                        incoming_refuse(i, ARBITER_OUTCOME_BAD_ARGUMENTS, "the arguments of '%s' cannot be read", i->command->name);
+                        incoming_refuse(i, ARBITER_OUTCOME_BAD_ARGUMENTS,
+                                        "the arguments of '%s' cannot be read", i->command->name);
                 else if (i->wants_reply)
                         (void) arbiter_message_reply_errno(m, r);
                 return;
@@ -111,7 +117,8 @@ static void run_handler(arbiter_actor *a, struct incoming *i) {
 }
 
 /* Begins a message: publish, then read the clock, then run, in this order (DESIGN.md 4.2). */
-static void begin(arbiter_actor *a, struct incoming *i, enum link_lane lane, uint64_t sequence, uint64_t frame_size) {
+static void begin(arbiter_actor *a, struct incoming *i, enum link_lane lane, uint64_t sequence,
+                uint64_t frame_size) {
         uint64_t deadline = i->message->envelope.deadline;
         struct link *l = i->peer ? i->peer->link : NULL;
 
@@ -127,8 +134,8 @@ static void begin(arbiter_actor *a, struct incoming *i, enum link_lane lane, uin
         if (deadline != UINT64_MAX && now_usec() >= deadline) {
                 a->statistics.expired++;
                 i->answered = true; /* the caller knows by itself, exactly */
-                actor_dead_letter(a, i->peer ? i->peer->name : "", a->name, i->message->envelope.command, i->id,
-                                ARBITER_OUTCOME_EXPIRED);
+                actor_dead_letter(a, i->peer ? i->peer->name : "", a->name, i->message->envelope.command,
+                                i->id, ARBITER_OUTCOME_EXPIRED);
                 return;
         }
         a->statistics.begun++;
@@ -223,8 +230,8 @@ void actor_turn_end(arbiter_actor *a) {
 
 static int on_queue(sd_event_source *s, void *userdata);
 
-/* sd-event takes a defer source as pending since it was *made*: one that stays enabled runs before all others of its priority,
- * for ever. So that the others get their turn, it is made anew for each turn. */
+/* sd-event takes a defer source as pending since it was *made*: one that stays enabled runs before all
+ * others of its priority, for ever. So that the others get their turn, it is made anew for each turn. */
 static int renew_queue_source(arbiter_actor *a) {
         sd_event_source *s;
         int r;
@@ -253,7 +260,8 @@ static int on_queue(sd_event_source *s, void *userdata) {
         actor_leave(a, previous);
         actor_turn_end(a);
         if (a->queue_source && !list_is_empty(&a->queue) && may_dispatch(a) && renew_queue_source(a) < 0)
-                (void) sd_event_source_set_enabled(a->queue_source, SD_EVENT_ONESHOT); /* unfair is better than stuck */
+                /* unfair is better than stuck */
+                (void) sd_event_source_set_enabled(a->queue_source, SD_EVENT_ONESHOT);
         actor_unref(a);
         return 0;
 }
@@ -273,7 +281,8 @@ void dispatch_refuse_all(arbiter_actor *a, arbiter_outcome outcome) {
                 }
                 incoming_refuse(i, outcome, "'%s' is %s", a->name, arbiter_state_to_string(a->state));
                 if (!i->wants_reply)
-                        actor_dead_letter(a, i->peer ? i->peer->name : "", a->name, i->message->envelope.command, i->id, outcome);
+                        actor_dead_letter(a, i->peer ? i->peer->name : "", a->name,
+                                        i->message->envelope.command, i->id, outcome);
                 arbiter_message_unref(i->message);
         }
 }
@@ -281,8 +290,8 @@ void dispatch_refuse_all(arbiter_actor *a, arbiter_outcome outcome) {
 /* Frames. */
 
 /* A refusal before its turn: its credit goes back all the same. */
-static void refuse_early(arbiter_actor *a, struct incoming *i, const struct envelope *e, arbiter_outcome outcome,
-                const char *format) {
+static void refuse_early(arbiter_actor *a, struct incoming *i, const struct envelope *e,
+                arbiter_outcome outcome, const char *format) {
         if (!(e->flags & ENVELOPE_SYSTEM) && i->peer && i->peer->link)
                 link_consumed(i->peer->link, 1, envelope_frame_size(e));
         incoming_refuse(i, outcome, format, a->name);
@@ -290,10 +299,12 @@ static void refuse_early(arbiter_actor *a, struct incoming *i, const struct enve
                 actor_dead_letter(a, i->peer ? i->peer->name : "", a->name, e->command, i->id, outcome);
 }
 
-/* Only the arbiter may send in the system lane what is not a system command: a sibling would bypass the mailbox. */
-static bool lane_is_allowed(const arbiter_actor *a, const struct peer *p, const struct incoming *i, const struct envelope *e) {
-        return !(e->flags & ENVELOPE_SYSTEM) || !i->command || (i->command->flags & ARBITER_COMMAND_SYSTEM) ||
-                (p->control && !a->arbiter_ops);
+/* Only the arbiter may send in the system lane what is not a system command: a sibling would bypass the
+ * mailbox. */
+static bool lane_is_allowed(const arbiter_actor *a, const struct peer *p, const struct incoming *i,
+                const struct envelope *e) {
+        return !(e->flags & ENVELOPE_SYSTEM) || !i->command ||
+               (i->command->flags & ARBITER_COMMAND_SYSTEM) || (p->control && !a->arbiter_ops);
 }
 
 static bool is_cancelled_early(const struct peer *p, uint64_t id) {
@@ -321,7 +332,8 @@ static int on_call(arbiter_actor *a, struct peer *p, arbiter_message *m, const s
                 return -EBADMSG;
         }
         if (_unlikely_(p->n_incoming > (a->arbiter_ops ? (uint64_t) REQUESTS_MAX : a->mailbox_messages))) {
-                refuse_early(a, i, e, ARBITER_OUTCOME_OVERLOAD, "too many requests of this caller wait for answers of '%s'");
+                refuse_early(a, i, e, ARBITER_OUTCOME_OVERLOAD,
+                                "too many requests of this caller wait for answers of '%s'");
                 return 0;
         }
 
@@ -340,11 +352,13 @@ static int on_call(arbiter_actor *a, struct peer *p, arbiter_message *m, const s
                 return 0;
         }
         if (a->exclusive && chain_contains(e, &a->aid)) {
-                refuse_early(a, i, e, ARBITER_OUTCOME_DEADLOCK, "'%s' waits for itself behind an exclusive command");
+                refuse_early(a, i, e, ARBITER_OUTCOME_DEADLOCK,
+                                "'%s' waits for itself behind an exclusive command");
                 return 0;
         }
         if (e->n_fds > 0 && p->n_queued_fds + e->n_fds > QUEUED_FDS_MAX) {
-                refuse_early(a, i, e, ARBITER_OUTCOME_OVERLOAD, "too many descriptors of this caller wait in the mailbox of '%s'");
+                refuse_early(a, i, e, ARBITER_OUTCOME_OVERLOAD,
+                                "too many descriptors of this caller wait in the mailbox of '%s'");
                 return 0;
         }
         if (enqueue(a, i, e->sequence, envelope_frame_size(e)) < 0)
@@ -374,7 +388,8 @@ static void on_cancel(arbiter_actor *a, struct peer *p, uint64_t id) {
         LIST_FOREACH(other, &a->peers, struct peer, peers)
                 if (other != p && cancel_from(other, id, &p->aid))
                         return;
-        /* It has overtaken its request, as the system lane does. (Or the answer is on its way; ids are not used twice.) */
+        /* It has overtaken its request, as the system lane does. (Or the answer is on its way; ids are
+         * not used twice.) */
         p->early_cancels[p->n_early_cancels++ % ELEMENTSOF(p->early_cancels)] = id;
 }
 
@@ -420,7 +435,8 @@ static int handle_message(arbiter_actor *a, struct peer *p, arbiter_message *m, 
         }
 }
 
-static int on_frame(struct link *l, const struct envelope *e, const uint8_t *body, const int *fds, void *userdata) {
+static int on_frame(struct link *l, const struct envelope *e, const uint8_t *body, const int *fds,
+                void *userdata) {
         struct peer *p = userdata;
         arbiter_actor *a = p->actor, *previous;
         arbiter_message *m;
@@ -436,7 +452,8 @@ static int on_frame(struct link *l, const struct envelope *e, const uint8_t *bod
         if (r < 0 && e->n_fds == 0)
                 return -EAGAIN; /* no memory: it comes again */
         if (r < 0) { /* it has lost its descriptors: a lost message is what at-most-once allows */
-                if ((e->kind == ENVELOPE_REQUEST || e->kind == ENVELOPE_CAST) && !(e->flags & ENVELOPE_SYSTEM))
+                if ((e->kind == ENVELOPE_REQUEST || e->kind == ENVELOPE_CAST) &&
+                                !(e->flags & ENVELOPE_SYSTEM))
                         link_consumed(l, 1, envelope_frame_size(e));
                 return 0;
         }
@@ -451,7 +468,8 @@ static int on_frame(struct link *l, const struct envelope *e, const uint8_t *bod
                 futures_run_ready(a);
         a->batch_depth--;
         if (m->n_ref > 1 && message_own(m) < 0)
-                r = -ENOMEM; /* somebody keeps what we cannot keep: the link's buffer must not be reused under them */
+                /* somebody keeps what we cannot keep: the link's buffer must not be reused under them */
+                r = -ENOMEM;
         arbiter_message_unref(m);
         if (!link_is_open(l))
                 actor_turn_end(a); /* of a closed link's batch no end is told */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Futures: the one outcome of a request, a spawn, or work in a thread. Resolution happens inside library code; the user's
- * callbacks run later, from a defer source of their own loop, each exactly once, so that no user code ever runs inside
- * a library call. A future whose actor ends is resolved as cancelled first (calls_done()). */
+/* Futures: the one outcome of a request, a spawn, or work in a thread. Resolution happens inside library
+ * code; the user's callbacks run later, from a defer source of their own loop, each exactly once, so that
+ * no user code ever runs inside a library call. A future whose actor ends is resolved as cancelled first
+ * (calls_done()). */
 
 #include <stdio.h>
 
@@ -78,7 +79,8 @@ static void run_callbacks(arbiter_future *f, bool now) {
         }
 }
 
-/* User callbacks run from the loop: at the end of the batch or timer that resolved their future, else in a turn of their own. */
+/* User callbacks run from the loop: at the end of the batch or timer that resolved their future, else in
+ * a turn of their own. */
 void futures_run_ready(arbiter_actor *a) {
         arbiter_actor *previous;
         arbiter_future *f;
@@ -165,7 +167,8 @@ void future_fail_errno(arbiter_future *f, int error, const char *text) {
 void future_fail_death(arbiter_future *f, arbiter_outcome outcome, arbiter_reason reason, int status) {
         f->reason = reason;
         f->status = status;
-        if (reason == ARBITER_REASON_EXIT_CODE || reason == ARBITER_REASON_SIGNAL || reason == ARBITER_REASON_CORE_DUMP)
+        if (reason == ARBITER_REASON_EXIT_CODE || reason == ARBITER_REASON_SIGNAL ||
+                        reason == ARBITER_REASON_CORE_DUMP)
                 future_fail(f, outcome, "the actor died: %s %d", arbiter_reason_to_string(reason), status);
         else
                 future_fail(f, outcome, "the actor died: %s", arbiter_reason_to_string(reason));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The inside of a host process: an actor whose one command starts a thread that is another actor. The arbiter alone may send it. */
+/* The inside of a host process: an actor whose one command starts a thread that is another actor. The
+ * arbiter alone may send it. */
 
 #include <pthread.h>
 #include <signal.h>
@@ -66,5 +67,6 @@ static const arbiter_command commands[] = {
 static const arbiter_module host = { ARBITER_MODULE_HEAD, .name = "host", .commands = commands };
 
 int actor_run_host(const arbiter_module *module, int control_fd) {
-        return actor_run_with(&host, (void *) module, NULL, control_fd, ARBITER_CONCURRENCY_PROCESS, NULL, NULL, 0);
+        return actor_run_with(
+                        &host, (void *)module, NULL, control_fd, ARBITER_CONCURRENCY_PROCESS, NULL, NULL, 0);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What "info" and "notify" say: the tree of pulsar (research/pulsar.md 1.13) as a{sv}, read live; and the module's on_info hook. */
+/* What "info" and "notify" say: the tree of pulsar (research/pulsar.md 1.13) as a{sv}, read live; and the
+ * module's on_info hook. */
 
 #include <stdio.h>
 #include <sys/resource.h>
@@ -66,7 +67,8 @@ static int append_actor(arbiter_actor *a, arbiter_message *m) {
         if (r >= 0)
                 r = info_add(m, "generation", "u", a->generation);
         if (r >= 0)
-                r = info_add(m, "uptime", "d", (double) (now_usec() - a->started_usec) / (double) USEC_PER_SEC);
+                r = info_add(m, "uptime", "d",
+                                (double)(now_usec() - a->started_usec) / (double)USEC_PER_SEC);
         if (r >= 0)
                 r = info_add(m, "concurrency", "s", arbiter_concurrency_to_string(a->concurrency));
         if (r >= 0)
@@ -141,7 +143,8 @@ int actor_append_info(arbiter_actor *a, arbiter_message *m) {
                 r = append_actor(a, m);
         if (r >= 0)
                 r = append_mailbox(a, m);
-        if (r >= 0 && a->concurrency != ARBITER_CONCURRENCY_INLINE) /* of those the process is the arbiter's */
+        /* of those the process is the arbiter's */
+        if (r >= 0 && a->concurrency != ARBITER_CONCURRENCY_INLINE)
                 r = append_system(m);
         if (r >= 0)
                 r = append_extra(a, m);

@@ -23,12 +23,14 @@ static bool table_is_valid(const arbiter_command *c) {
 int module_check(const arbiter_module *m) {
         if (m->size < sizeof(*m) || m->abi != ARBITER_MODULE_ABI)
                 return -EPROTONOSUPPORT;
-        if (!m->name || !name_is_valid(m->name) || !table_is_valid(m->commands) || !table_is_valid(m->functions))
+        if (!m->name || !name_is_valid(m->name) || !table_is_valid(m->commands) ||
+                        !table_is_valid(m->functions))
                 return -EINVAL;
         return 0;
 }
 
-static int load_failed(void *handle, int error, char **ret_text, const char *format, const char *path, const char *detail) {
+static int load_failed(void *handle, int error, char **ret_text, const char *format, const char *path,
+                const char *detail) {
         if (ret_text && asprintf(ret_text, format, path, detail) < 0)
                 *ret_text = NULL;
         if (handle)
@@ -42,20 +44,25 @@ _public_ int arbiter_module_load(const char *path, const arbiter_module **ret, c
         int r;
 
         if (access(path, R_OK) < 0)
-                return load_failed(NULL, negative_errno(), ret_text, "cannot read module %s: %s", path, strerror(errno));
+                return load_failed(NULL, negative_errno(), ret_text, "cannot read module %s: %s", path,
+                                strerror(errno));
         handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
         if (!handle)
-                return load_failed(NULL, -ENOEXEC, ret_text, "%s is no loadable module: %s", path, dlerror());
+                return load_failed(
+                                NULL, -ENOEXEC, ret_text, "%s is no loadable module: %s", path, dlerror());
         m = dlsym(handle, ARBITER_MODULE_SYMBOL);
         if (!m)
                 return load_failed(handle, -ENOEXEC, ret_text,
-                                "%s has no symbol %s: define the module with ARBITER_MODULE()", path, ARBITER_MODULE_SYMBOL);
+                                "%s has no symbol %s: define the module with ARBITER_MODULE()", path,
+                                ARBITER_MODULE_SYMBOL);
         r = module_check(m);
         if (r == -EPROTONOSUPPORT)
-                return load_failed(handle, r, ret_text, "%s was built for another version of libarbiter than %s: build it anew",
+                return load_failed(handle, r, ret_text,
+                                "%s was built for another version of libarbiter than %s: build it anew",
                                 path, ARBITER_VERSION_STRING);
         if (r < 0)
-                return load_failed(handle, r, ret_text, "%s: a name or signature in its tables is not valid%s", path, "");
+                return load_failed(handle, r, ret_text,
+                                "%s: a name or signature in its tables is not valid%s", path, "");
         *ret = m;
         return 0; /* stays loaded for the life of the process */
 }
@@ -78,7 +85,8 @@ static int take_listen_fds(int *fds, size_t max, char **names_storage, const cha
         return (int) n;
 }
 
-/* The control link of a process that the arbiter has exec'd; its own children must not believe that they are this actor. */
+/* The control link of a process that the arbiter has exec'd; its own children must not believe that they
+ * are this actor. */
 static int take_mailbox(void) {
         const char *mailbox = getenv("ARBITER_MAILBOX");
         uint64_t fd;
@@ -100,7 +108,8 @@ static int connect_mailbox(const char *path) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         _cleanup_close_ int fd = -EBADF;
 
-        if ((size_t) snprintf(address.sun_path, sizeof(address.sun_path), "%s", path) >= sizeof(address.sun_path))
+        if ((size_t)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path) >=
+                        sizeof(address.sun_path))
                 return -ENAMETOOLONG;
         fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0 || connect(fd, (struct sockaddr *) &address, sizeof(address)) < 0)
@@ -127,7 +136,8 @@ static int run_with_token(const arbiter_module *module, const char *path, const 
 }
 
 _public_ int arbiter_actor_main(const arbiter_module *module) {
-        const char *names[64], *path = secure_getenv("ARBITER_MAILBOX_SOCKET"), *token_file = secure_getenv("ARBITER_TOKEN_FILE");
+        const char *names[64], *path = secure_getenv("ARBITER_MAILBOX_SOCKET"),
+                               *token_file = secure_getenv("ARBITER_TOKEN_FILE");
         _cleanup_free_ char *storage = NULL;
         int fds[64], fd, n, r;
 

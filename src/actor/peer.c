@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Peers: the other ends of an actor's links. Sending on them, with the receiver's policy when there is no credit; their
- * life, from the arbiter's introduction to fin, loss or death. Called by route.c to send, by dispatch.c for what arrives. Never
- * calls user code; outcomes go through futures. */
+/* Peers: the other ends of an actor's links. Sending on them, with the receiver's policy when there is no
+ * credit; their life, from the arbiter's introduction to fin, loss or death. Called by route.c to send,
+ * by dispatch.c for what arrives. Never calls user code; outcomes go through futures. */
 
 #include <poll.h>
 #include <stdio.h>
@@ -88,7 +88,8 @@ static int link_out(struct peer *p, struct envelope *e, arbiter_message *m) {
         e->body_size = m ? m->envelope.body_size : 0;
         e->n_fds = m ? m->envelope.n_fds : 0;
         e->flags &= (uint8_t) ~ENVELOPE_MEMFD; /* of an earlier attempt */
-        if (_likely_(e->body_size <= BODY_INLINE_MAX && (e->body_size < SHARE_BYTES_MIN / 2 || fits_share(p, e))))
+        if (_likely_(e->body_size <= BODY_INLINE_MAX &&
+                            (e->body_size < SHARE_BYTES_MIN / 2 || fits_share(p, e))))
                 return link_send(p->link, e, m ? m->body : NULL, m ? m->fds : NULL);
 
         if (e->n_fds >= FRAME_FDS_MAX)
@@ -116,7 +117,8 @@ static int refuse(arbiter_actor *a, struct peer *p, const struct envelope *e, ar
 }
 
 /* No credit: the receiver's policy, at once. */
-static int apply_policy(struct peer *p, const struct envelope *e, arbiter_message *m, arbiter_future *f, const char *target) {
+static int apply_policy(struct peer *p, const struct envelope *e, arbiter_message *m, arbiter_future *f,
+                const char *target) {
         arbiter_actor *a = p->actor;
         struct outgoing *oldest;
         int r;
@@ -145,7 +147,8 @@ static int apply_policy(struct peer *p, const struct envelope *e, arbiter_messag
         }
 }
 
-int peer_send(struct peer *p, struct envelope *e, arbiter_message *m, arbiter_future *f, const char *target) {
+int peer_send(struct peer *p, struct envelope *e, arbiter_message *m, arbiter_future *f,
+                const char *target) {
         /* The answer to a fin that has crossed ours must not wait for the end of both. */
         bool closing = p->state != PEER_OPEN && !(p->state == PEER_FIN_SENT && e->kind == ENVELOPE_SIGNAL);
         int r;
@@ -216,9 +219,11 @@ struct peer *peer_find(arbiter_actor *a, const aid *id) {
         return map_get(a->peers_by_aid, id->c, AID_SIZE);
 }
 
-/* A share for one more link: a quarter of what is left when a small one is kept for each link that may still come. */
+/* A share for one more link: a quarter of what is left when a small one is kept for each link that may
+ * still come. */
 static uint64_t share(uint64_t size, uint64_t granted, uint64_t least, size_t n_links) {
-        uint64_t left = size - MIN(granted, size), kept = least * (LINKS_EXPECTED - MIN(n_links, (size_t) LINKS_EXPECTED));
+        uint64_t left = size - MIN(granted, size),
+                 kept = least * (LINKS_EXPECTED - MIN(n_links, (size_t)LINKS_EXPECTED));
 
         return MIN(left, least + (left > kept ? (left - kept) / 4 : 0));
 }
@@ -227,8 +232,10 @@ static uint64_t share(uint64_t size, uint64_t granted, uint64_t least, size_t n_
 static void grant_window(struct peer *p) {
         arbiter_actor *a = p->actor;
 
-        p->window_messages = share(a->mailbox_messages, a->granted_messages, MAX(a->mailbox_messages / 4096, (uint64_t) 1), a->n_links);
-        p->window_bytes = share(a->mailbox_bytes, a->granted_bytes, MAX(a->mailbox_bytes / 4096, (uint64_t) SHARE_BYTES_MIN), a->n_links);
+        p->window_messages = share(a->mailbox_messages, a->granted_messages,
+                        MAX(a->mailbox_messages / 4096, (uint64_t)1), a->n_links);
+        p->window_bytes = share(a->mailbox_bytes, a->granted_bytes,
+                        MAX(a->mailbox_bytes / 4096, (uint64_t)SHARE_BYTES_MIN), a->n_links);
         if (p->window_messages == 0 || p->window_bytes < SHARE_BYTES_MIN) {
                 p->window_messages = p->window_bytes = 0;
                 a->n_unserved++;
@@ -267,8 +274,8 @@ static void serve_unserved(arbiter_actor *a) {
 
 static void on_loss_timer(arbiter_actor *a, struct actor_timer *t);
 
-int peer_new(arbiter_actor *a, struct link *link, const aid *id, const char *name, uint32_t generation, bool control,
-                struct peer **ret) {
+int peer_new(arbiter_actor *a, struct link *link, const aid *id, const char *name, uint32_t generation,
+                bool control, struct peer **ret) {
         struct peer *p;
         int r;
 
@@ -363,7 +370,8 @@ void peer_died(struct peer *p, arbiter_reason reason, int status) {
 
                 list_remove(&f->calls);
                 f->peer = NULL;
-                future_fail_death(f, begun ? ARBITER_OUTCOME_CALLEE_DIED : ARBITER_OUTCOME_NOPROC, reason, status);
+                future_fail_death(f, begun ? ARBITER_OUTCOME_CALLEE_DIED : ARBITER_OUTCOME_NOPROC, reason,
+                                status);
         }
 
         /* What has not left yet and goes to a name finds that name's next life; to a life: noproc. */
@@ -376,7 +384,8 @@ void peer_died(struct peer *p, arbiter_reason reason, int status) {
         room_resend(a, &rerouted, NULL);
 }
 
-/* "peer": the arbiter hands us one end of a link: aid, name, generation, link id, side, policy; fds: socket, page. */
+/* "peer": the arbiter hands us one end of a link: aid, name, generation, link id, side, policy; fds:
+ * socket, page. */
 int peer_handle_peer(arbiter_actor *a, arbiter_message *m) {
         _cleanup_(link_unrefp) struct link *link = NULL;
         struct link_page *page = NULL;
@@ -389,7 +398,8 @@ int peer_handle_peer(arbiter_actor *a, arbiter_message *m) {
         struct peer *p;
         aid id;
 
-        r = arbiter_message_read(m, "ssutyyhh", &id_string, &name, &generation, &link_id, &side, &policy, &socket_fd, &page_fd);
+        r = arbiter_message_read(m, "ssutyyhh", &id_string, &name, &generation, &link_id, &side, &policy,
+                        &socket_fd, &page_fd);
         if (r <= 0 || aid_parse(id_string, &id) < 0 || side > 1 || policy > ARBITER_MAILBOX_BLOCK ||
             aid_equal(&id, &AID_ARBITER) || aid_equal(&id, &a->aid))
                 return -EBADMSG;
@@ -405,7 +415,8 @@ int peer_handle_peer(arbiter_actor *a, arbiter_message *m) {
         if (r < 0)
                 return r;
 
-        /* The same two may have had a link before that has just been closed by fin: the new one takes over, and what waits. */
+        /* The same two may have had a link before that has just been closed by fin: the new one takes
+         * over, and what waits. */
         room_init(&waiting);
         p = peer_find(a, &id);
         if (p) {
@@ -427,8 +438,8 @@ int peer_handle_peer(arbiter_actor *a, arbiter_message *m) {
 /* Closing. */
 
 static bool peer_is_idle(const struct peer *p) {
-        return p->state == PEER_OPEN && !p->control && list_is_empty(&p->calls) && list_is_empty(&p->incoming) &&
-                p->waiting.n == 0;
+        return p->state == PEER_OPEN && !p->control && list_is_empty(&p->calls) &&
+               list_is_empty(&p->incoming) && p->waiting.n == 0;
 }
 
 static void peer_send_fin(struct peer *p) {
@@ -444,7 +455,8 @@ static bool link_was_used(const struct peer *p) {
         return s.frames_sent + s.frames_received > 0;
 }
 
-/* Over the bound, the least recently used idle link goes; at rest, those that have been idle for a minute. */
+/* Over the bound, the least recently used idle link goes; at rest, those that have been idle for a
+ * minute. */
 void peers_close_idle(arbiter_actor *a, usec_t now) {
         size_t surplus = MAX(a->n_unserved, a->n_links > a->links_max ? a->n_links - a->links_max : 0);
 
@@ -541,7 +553,8 @@ void peer_handle_closed(struct peer *p, int error) {
                 peer_free(p, ARBITER_OUTCOME_NO_CONNECTION);
                 return;
         }
-        /* Dead, or only disconnected? What it had begun stays readable in the page until the arbiter has told. */
+        /* Dead, or only disconnected? What it had begun stays readable in the page until the arbiter has
+         * told. */
         p->state = PEER_LOST;
         if (actor_cast_arbiter(a, "lost", "su", aid_to_string(&p->aid).s, p->generation) < 0 ||
             actor_timer_set(a, &p->loss_timer, now_usec() + LINK_LOSS_GRACE_USEC) < 0)
@@ -552,12 +565,13 @@ void peers_flush_finally(arbiter_actor *a) {
         usec_t end = now_usec() + USEC_PER_SEC / 2, now;
 
         LIST_FOREACH(p, &a->peers, struct peer, peers)
-                while (p->link && link_is_open(p->link) && link_flush(p->link) >= 0 && link_get_buffered(p->link) > 0 &&
-                       link_get_fd(p->link) >= 0 && (now = now_usec()) < end) {
-                        struct pollfd fd = { .fd = link_get_fd(p->link), .events = POLLOUT };
+        while (p->link && link_is_open(p->link) && link_flush(p->link) >= 0 &&
+                        link_get_buffered(p->link) > 0 && link_get_fd(p->link) >= 0 &&
+                        (now = now_usec()) < end) {
+                struct pollfd fd = {.fd = link_get_fd(p->link), .events = POLLOUT};
 
-                        (void) poll(&fd, 1, (int) ((end - now) / USEC_PER_MSEC) + 1);
-                }
+                (void)poll(&fd, 1, (int)((end - now) / USEC_PER_MSEC) + 1);
+        }
 }
 
 void peer_done(arbiter_actor *a) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Peers: the other ends of an actor's links, one per life, found by aid; and routes, which lead from what a sender says
- * ("web.1", "monitor", an aid) to a peer. Links are made on first use by asking the arbiter ("connect"), which then is out of
- * the way; they are kept in a bounded, least recently used set and closed when idle, by fin and fin-ack, never with a request
- * outstanding. */
+/* Peers: the other ends of an actor's links, one per life, found by aid; and routes, which lead from what
+ * a sender says ("web.1", "monitor", an aid) to a peer. Links are made on first use by asking the arbiter
+ * ("connect"), which then is out of the way; they are kept in a bounded, least recently used set and
+ * closed when idle, by fin and fin-ack, never with a request outstanding. */
 
 #include "actor/actor.h"
 #include "actor/waiting.h"
@@ -56,8 +56,8 @@ struct route {
 };
 
 /* Takes the link. Name and generation are what the arbiter says. */
-int peer_new(arbiter_actor *a, struct link *link, const aid *id, const char *name, uint32_t generation, bool control,
-                struct peer **ret);
+int peer_new(arbiter_actor *a, struct link *link, const aid *id, const char *name, uint32_t generation,
+                bool control, struct peer **ret);
 /* Lets go of everything; calls still pending end with this outcome unless they are settled before. */
 struct peer *peer_free(struct peer *p, arbiter_outcome outcome);
 struct peer *peer_find(arbiter_actor *a, const aid *id);
@@ -68,8 +68,9 @@ void peer_touch(struct peer *p);
 void peer_mark_dirty(struct peer *p);
 void actor_flush(arbiter_actor *a);
 
-/* A sealed message with its envelope (kind, flags, id, deadline, command, chain) to a target (by name) or to one life
- * (id). With a future, the request's failure is its outcome and 0 is returned; a cast answers -ENOBUFS for overload, -ENOMEM. */
+/* A sealed message with its envelope (kind, flags, id, deadline, command, chain) to a target (by name) or
+ * to one life (id). With a future, the request's failure is its outcome and 0 is returned; a cast answers
+ * -ENOBUFS for overload, -ENOMEM. */
 int route_send(arbiter_actor *a, const char *target, const aid *id, struct envelope *e, arbiter_message *m,
                 arbiter_future *f);
 /* Straight to a peer that is known. */
@@ -98,7 +99,8 @@ void peer_died(struct peer *p, arbiter_reason reason, int status);
 /* Closes links that are idle: beyond the bound at once, the others after a minute. */
 void peers_close_idle(arbiter_actor *a, usec_t now);
 void peer_init(arbiter_actor *a);
-/* The last words of an actor that ends: what the sockets do not take at once is waited for, for half a second in all. */
+/* The last words of an actor that ends: what the sockets do not take at once is waited for, for half a
+ * second in all. */
 void peers_flush_finally(arbiter_actor *a);
 /* All peers and routes go; waiting messages are refused. */
 void peer_done(arbiter_actor *a);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Routes: how what a sender says ("web.1", "monitor", an aid) leads to a peer. The first message asks the arbiter for a
- * link ("connect") and waits with those that follow; from then on the way is direct. The arbiter itself asks nobody. */
+/* Routes: how what a sender says ("web.1", "monitor", an aid) leads to a peer. The first message asks the
+ * arbiter for a link ("connect") and waits with those that follow; from then on the way is direct. The
+ * arbiter itself asks nobody. */
 
 #include <stdio.h>
 
@@ -74,7 +75,8 @@ static void on_connected(arbiter_future *f, void *userdata) {
                 route_fail(r, f->outcome, text ? text : "cannot connect");
                 return;
         }
-        if (arbiter_future_get(f, "ssut", &id, &name, &generation, &link_id) <= 0 || aid_parse(id, &peer_aid) < 0) {
+        if (arbiter_future_get(f, "ssut", &id, &name, &generation, &link_id) <= 0 ||
+                        aid_parse(id, &peer_aid) < 0) {
                 route_fail(r, ARBITER_OUTCOME_NO_CONNECTION, "the arbiter's answer makes no sense");
                 return;
         }
@@ -143,7 +145,10 @@ static int arbiter_send_to(arbiter_actor *a, const char *target, struct envelope
         if (outcome == ARBITER_OUTCOME_REPLY)
                 return peer_send(p, e, m, f, NULL);
         if (f)
-                future_fail(f, outcome, outcome == ARBITER_OUTCOME_RESTARTING ? "'%s' is not running yet" : "no actor '%s'", target);
+                future_fail(f, outcome,
+                                outcome == ARBITER_OUTCOME_RESTARTING ? "'%s' is not running yet"
+                                                                      : "no actor '%s'",
+                                target);
         else
                 actor_dead_letter(a, a->name, target, e->command, 0, outcome);
         return 0;
@@ -209,7 +214,8 @@ static void on_rehomed(arbiter_future *connected, void *userdata) {
         struct peer *p = f->actor && f->pending ? peer_find(f->actor, &f->spawn_aid) : NULL;
 
         if (f->pending && (!p || p->state == PEER_LOST))
-                future_fail(f, ARBITER_OUTCOME_CALLEE_DIED, "the actor that the request was delegated to is gone");
+                future_fail(f, ARBITER_OUTCOME_CALLEE_DIED,
+                                "the actor that the request was delegated to is gone");
         else if (f->pending) {
                 f->peer = p;
                 f->sequence = 0; /* begun, for all that we know */

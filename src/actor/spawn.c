@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* An actor asks the arbiter for another actor. The aid is chosen here, so that the caller knows it at once. */
+/* An actor asks the arbiter for another actor. The aid is chosen here, so that the caller knows it at
+ * once. */
 
 #include "actor/call.h"
 #include "actor/peer.h"
@@ -14,7 +15,8 @@ static void on_spawned(arbiter_future *answer, void *userdata) {
                 future_resolve(f, answer->outcome, arbiter_message_ref(answer->reply));
                 return;
         }
-        if (arbiter_future_get(answer, "ssu", &id, &name, &generation) <= 0 || arbiter_proxy_new(id, name, generation, &p) < 0) {
+        if (arbiter_future_get(answer, "ssu", &id, &name, &generation) <= 0 ||
+                        arbiter_proxy_new(id, name, generation, &p) < 0) {
                 future_fail(f, ARBITER_OUTCOME_NO_CONNECTION, "the arbiter's answer makes no sense");
                 return;
         }
@@ -30,8 +32,8 @@ static int append_parameters(arbiter_message *m, const char *const *parameters) 
         return r < 0 ? r : arbiter_message_close_container(m);
 }
 
-_public_ int arbiter_actor_spawn(arbiter_actor *a, const char *definition, const char *name, const char *const *parameters,
-                arbiter_future **ret) {
+_public_ int arbiter_actor_spawn(arbiter_actor *a, const char *definition, const char *name,
+                const char *const *parameters, arbiter_future **ret) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL, *answer = NULL;
         _cleanup_(arbiter_message_unrefp) arbiter_message *m = NULL;
         int r;

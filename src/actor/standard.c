@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The commands that every actor answers (DESIGN.md 4.3), with pulsar's names, arguments and results (research/pulsar.md 1.9).
- * They run in the system lane, so that a flooded actor can still be asked and stopped. */
+/* The commands that every actor answers (DESIGN.md 4.3), with pulsar's names, arguments and results
+ * (research/pulsar.md 1.9). They run in the system lane, so that a flooded actor can still be asked and
+ * stopped. */
 
 #include <stdio.h>
 
@@ -31,7 +32,8 @@ static int on_info(arbiter_actor *a, arbiter_message *m, void *userdata) {
         r = arbiter_message_new(&reply);
         if (r < 0)
                 return r;
-        r = a->arbiter_ops && a->arbiter_ops->info ? a->arbiter_ops->info(a, reply) : actor_append_info(a, reply);
+        r = a->arbiter_ops && a->arbiter_ops->info ? a->arbiter_ops->info(a, reply)
+                                                   : actor_append_info(a, reply);
         if (r < 0)
                 return r;
         return arbiter_message_reply_message(m, reply);
@@ -58,7 +60,8 @@ static int on_run(arbiter_actor *a, arbiter_message *m, void *userdata) {
         if (f->arguments && !streq(f->arguments, contents)) {
                 struct incoming *i = m->context;
 
-                incoming_refuse(i, ARBITER_OUTCOME_BAD_ARGUMENTS, "function '%s' takes '%s', not '%s'", name, f->arguments, contents);
+                incoming_refuse(i, ARBITER_OUTCOME_BAD_ARGUMENTS, "function '%s' takes '%s', not '%s'", name,
+                                f->arguments, contents);
                 return 0;
         }
         r = arbiter_message_enter_container(m, 'v', contents);
@@ -75,19 +78,22 @@ static int config_get(arbiter_actor *a, arbiter_message *m, const char *key) {
         if (streq(key, "mailbox_messages"))
                 return arbiter_message_reply(m, "v", "t", a->mailbox_messages);
         if (streq(key, "mailbox_policy"))
-                return arbiter_message_reply(m, "v", "s", arbiter_mailbox_policy_to_string(a->mailbox_policy));
+                return arbiter_message_reply(
+                                m, "v", "s", arbiter_mailbox_policy_to_string(a->mailbox_policy));
         if (streq(key, "thread_workers"))
                 return arbiter_message_reply(m, "v", "u", (uint32_t) a->thread_workers);
         if (arbiter_actor_get_parameter(a, key))
                 return arbiter_message_reply(m, "v", "s", arbiter_actor_get_parameter(a, key));
         return arbiter_message_reply_error(m, "io.arbiter.Arbiter1.Error.UnknownSetting",
-                        "known are timeout, concurrency, mailbox_messages, mailbox_policy, thread_workers, and the parameters given at spawn");
+                        "known are timeout, concurrency, mailbox_messages, mailbox_policy, thread_workers, "
+                        "and the parameters given at spawn");
 }
 
 static bool may_command(arbiter_actor *a, arbiter_message *m) {
         const struct peer *p = message_get_peer(m);
 
-        /* The arbiter, who spawned it, or the actor about itself (DESIGN.md 8). To the arbiter's own actor all are subjects. */
+        /* The arbiter, who spawned it, or the actor about itself (DESIGN.md 8). To the arbiter's own
+         * actor all are subjects. */
         if (!p)
                 return false;
         if (aid_equal(&p->aid, &a->aid) || (p->control && !a->arbiter_ops))
@@ -101,7 +107,8 @@ static int config_set(arbiter_actor *a, arbiter_message *m, const char *key) {
         int r;
 
         if (!may_command(a, m)) {
-                incoming_refuse(m->context, ARBITER_OUTCOME_DENIED, "only its arbiter may configure '%s'", a->name);
+                incoming_refuse(m->context, ARBITER_OUTCOME_DENIED, "only its arbiter may configure '%s'",
+                                a->name);
                 return 0;
         }
         if (streq(key, "thread_workers")) {
@@ -130,7 +137,8 @@ static int on_config(arbiter_actor *a, arbiter_message *m, void *userdata) {
                 return config_get(a, m, key);
         if (streq(verb, "set"))
                 return config_set(a, m, key);
-        return arbiter_message_reply_error(m, "io.arbiter.Arbiter1.Error.InvalidArgs", "the verb is 'get' or 'set'");
+        return arbiter_message_reply_error(
+                        m, "io.arbiter.Arbiter1.Error.InvalidArgs", "the verb is 'get' or 'set'");
 }
 
 static int on_stop(arbiter_actor *a, arbiter_message *m, void *userdata) {
@@ -187,7 +195,8 @@ static int on_trace(arbiter_actor *a, arbiter_message *m, void *userdata) {
         if (r < 0)
                 return r;
         if (!may_command(a, m)) {
-                incoming_refuse(m->context, ARBITER_OUTCOME_DENIED, "only its arbiter may trace '%s'", a->name);
+                incoming_refuse(m->context, ARBITER_OUTCOME_DENIED, "only its arbiter may trace '%s'",
+                                a->name);
                 return 0;
         }
         a->trace = on;
@@ -195,14 +204,17 @@ static int on_trace(arbiter_actor *a, arbiter_message *m, void *userdata) {
 }
 
 const arbiter_command actor_standard_commands[] = {
-        ARBITER_COMMAND("ping", "", "", "s", "pong", on_ping, ARBITER_COMMAND_SYSTEM),
-        ARBITER_COMMAND("echo", "v", "value", "v", "value", on_echo, 0),
-        ARBITER_COMMAND("info", "", "", "a{sv}", "info", on_info, ARBITER_COMMAND_SYSTEM),
-        ARBITER_COMMAND("run", "sv", "function arguments", "v", "result", on_run, 0),
-        ARBITER_COMMAND("config", "ssv", "verb key value", "v", "value", on_config, ARBITER_COMMAND_SYSTEM),
-        ARBITER_COMMAND("stop", "", "", "", "", on_stop, ARBITER_COMMAND_SYSTEM | ARBITER_COMMAND_NO_REPLY),
-        ARBITER_COMMAND("status", "", "", "s", "state", on_status, ARBITER_COMMAND_SYSTEM),
-        ARBITER_COMMAND("introspect", "", "", "a(ssssst)", "commands", on_introspect, ARBITER_COMMAND_SYSTEM),
-        ARBITER_COMMAND("trace", "b", "on", "b", "before", on_trace, ARBITER_COMMAND_SYSTEM),
-        ARBITER_COMMANDS_END,
+                ARBITER_COMMAND("ping", "", "", "s", "pong", on_ping, ARBITER_COMMAND_SYSTEM),
+                ARBITER_COMMAND("echo", "v", "value", "v", "value", on_echo, 0),
+                ARBITER_COMMAND("info", "", "", "a{sv}", "info", on_info, ARBITER_COMMAND_SYSTEM),
+                ARBITER_COMMAND("run", "sv", "function arguments", "v", "result", on_run, 0),
+                ARBITER_COMMAND("config", "ssv", "verb key value", "v", "value", on_config,
+                                ARBITER_COMMAND_SYSTEM),
+                ARBITER_COMMAND("stop", "", "", "", "", on_stop,
+                                ARBITER_COMMAND_SYSTEM | ARBITER_COMMAND_NO_REPLY),
+                ARBITER_COMMAND("status", "", "", "s", "state", on_status, ARBITER_COMMAND_SYSTEM),
+                ARBITER_COMMAND("introspect", "", "", "a(ssssst)", "commands", on_introspect,
+                                ARBITER_COMMAND_SYSTEM),
+                ARBITER_COMMAND("trace", "b", "on", "b", "before", on_trace, ARBITER_COMMAND_SYSTEM),
+                ARBITER_COMMANDS_END,
 };

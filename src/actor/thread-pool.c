@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A thread pool for blocking and CPU-bound work. Work is queued under one mutex; completions come back over an eventfd to the
- * actor's loop, where the futures are resolved. Threads are started on demand, up to the actor's limit, and joined when the
- * actor is freed: work that has begun is waited for, work that has not is cancelled. */
+/* A thread pool for blocking and CPU-bound work. Work is queued under one mutex; completions come back
+ * over an eventfd to the actor's loop, where the futures are resolved. Threads are started on demand, up
+ * to the actor's limit, and joined when the actor is freed: work that has begun is waited for, work that
+ * has not is cancelled. */
 
 #include <pthread.h>
 #include <signal.h>
@@ -71,7 +72,8 @@ static void finish(struct work_item *w) {
         f->cancel_userdata = NULL;
         if (w->result < 0)
                 future_fail_errno(f, w->result, NULL);
-        else if (arbiter_message_new(&m) >= 0 && arbiter_message_append(m, "i", (int32_t) w->result) >= 0 && message_seal(m) >= 0)
+        else if (arbiter_message_new(&m) >= 0 && arbiter_message_append(m, "i", (int32_t)w->result) >= 0 &&
+                        message_seal(m) >= 0)
                 future_resolve(f, ARBITER_OUTCOME_REPLY, TAKE_PTR(m));
         else
                 future_fail_errno(f, -ENOMEM, NULL);
@@ -194,7 +196,8 @@ static void work_cancel(arbiter_future *f) {
         free(w);
 }
 
-_public_ int arbiter_actor_run_in_thread(arbiter_actor *a, arbiter_work_t work, void *userdata, arbiter_future **ret) {
+_public_ int arbiter_actor_run_in_thread(
+                arbiter_actor *a, arbiter_work_t work, void *userdata, arbiter_future **ret) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         struct thread_pool *p;
         struct work_item *w;

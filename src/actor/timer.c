@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The actor's deadlines: a heap of our own behind one sd-event timer. The timer is only ever moved forward when something
- * earlier is inserted; when the earliest deadline is withdrawn it fires once for nothing and is then set right, which is
- * cheaper than timerfd_settime() for each request that is answered in time. */
+/* The actor's deadlines: a heap of our own behind one sd-event timer. The timer is only ever moved
+ * forward when something earlier is inserted; when the earliest deadline is withdrawn it fires once for
+ * nothing and is then set right, which is cheaper than timerfd_settime() for each request that is
+ * answered in time. */
 
 #include "actor/actor.h"
 

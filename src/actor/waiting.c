@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Messages that cannot leave yet: they wait for a link, for credit, or for the end of a closing link, in a room that is
- * bounded in messages and bytes. Used by peer.c and route.c only. A message that is given up ends its future, or is a
- * dead letter; never both, never neither. */
+/* Messages that cannot leave yet: they wait for a link, for credit, or for the end of a closing link, in
+ * a room that is bounded in messages and bytes. Used by peer.c and route.c only. A message that is given
+ * up ends its future, or is a dead letter; never both, never neither. */
 
 #include "actor/call.h"
 #include "actor/peer.h"
@@ -66,7 +66,8 @@ static void room_add(struct waiting_room *w, struct outgoing *o) {
 }
 
 static bool room_is_full(const struct waiting_room *w, const struct envelope *e) {
-        return w->n >= WAITING_MESSAGES_MAX || w->bytes + e->body_size > WAITING_BYTES_MAX + BODY_SIZE_MAX * (w->n == 0);
+        return w->n >= WAITING_MESSAGES_MAX ||
+               w->bytes + e->body_size > WAITING_BYTES_MAX + BODY_SIZE_MAX * (w->n == 0);
 }
 
 /* Ends a message that will not be sent. A cast's end is a dead letter. */
@@ -75,7 +76,8 @@ void outgoing_fail(arbiter_actor *a, struct outgoing *o, arbiter_outcome outcome
         aid_string target = aid_to_string(&o->envelope.target);
 
         if (!f)
-                actor_dead_letter(a, a->name, o->target ? o->target : target.s, o->command, o->envelope.id, outcome);
+                actor_dead_letter(a, a->name, o->target ? o->target : target.s, o->command, o->envelope.id,
+                                outcome);
         outgoing_free(o);
         if (f)
                 future_fail(f, outcome, "%s", text);

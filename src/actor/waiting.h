@@ -25,8 +25,8 @@ struct waiting_room {
 
 void room_init(struct waiting_room *w);
 /* -ENOBUFS: full. Takes references of message and future. */
-int room_wait(arbiter_actor *a, struct waiting_room *w, const struct envelope *e, arbiter_message *m, arbiter_future *f,
-                const char *target);
+int room_wait(arbiter_actor *a, struct waiting_room *w, const struct envelope *e, arbiter_message *m,
+                arbiter_future *f, const char *target);
 void room_move(struct waiting_room *from, struct waiting_room *to);
 /* Sends anew what waited for a link that is no more: by name, or to the life id. */
 void room_resend(arbiter_actor *a, struct waiting_room *w, const aid *id);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Watches and links, from the watcher's side (research/actors.md 3.6, 3.7). The arbiter sends "down" when the dead actor's pidfd has
- * fired and its name is free; here the barrier is kept: what the dead one had sent on its link is read and dispatched first, then
- * DOWN, exactly once for each watch. The other side is in src/arbiter. */
+/* Watches and links, from the watcher's side (research/actors.md 3.6, 3.7). The arbiter sends "down" when
+ * the dead actor's pidfd has fired and its name is free; here the barrier is kept: what the dead one had
+ * sent on its link is read and dispatched first, then DOWN, exactly once for each watch. The other side
+ * is in src/arbiter. */
 
 #include <stdio.h>
 
@@ -77,8 +78,8 @@ static int defer_noproc(arbiter_actor *a, const struct watch *w) {
         return r;
 }
 
-_public_ int arbiter_actor_watch(arbiter_actor *a, const arbiter_proxy *p, arbiter_down_handler_t handler, void *userdata,
-                uint64_t *ret_watch) {
+_public_ int arbiter_actor_watch(arbiter_actor *a, const arbiter_proxy *p, arbiter_down_handler_t handler,
+                void *userdata, uint64_t *ret_watch) {
         struct watch *w;
         int r;
 
@@ -139,7 +140,8 @@ _public_ int arbiter_actor_link(arbiter_actor *a, const arbiter_proxy *p) {
         return ask(a, "link", &id, arbiter_proxy_get_generation(p));
 }
 
-/* An exit may be on its way to us already. What comes before the arbiter's answer is of the link that we have given up. */
+/* An exit may be on its way to us already. What comes before the arbiter's answer is of the link that we
+ * have given up. */
 struct unlinking {
         struct list_node unlinkings;
         aid target;
@@ -282,7 +284,8 @@ static struct pending_down *parse(arbiter_message *m, bool exit) {
 
         if (!p)
                 return NULL;
-        if (arbiter_message_read(m, "ssuui", &id, &name, &generation, &reason, &status) <= 0 || aid_parse(id, &p->target) < 0) {
+        if (arbiter_message_read(m, "ssuui", &id, &name, &generation, &reason, &status) <= 0 ||
+                        aid_parse(id, &p->target) < 0) {
                 free(p);
                 return NULL;
         }
@@ -301,7 +304,8 @@ static void handle(arbiter_actor *a, arbiter_message *m, bool exit) {
         if (!d)
                 return;
         p = peer_find(a, &d->target);
-        /* Not to EOF, which a descendant of the dead that holds the descriptor could delay for ever: to EAGAIN. */
+        /* Not to EOF, which a descendant of the dead that holds the descriptor could delay for ever: to
+         * EAGAIN. */
         if (p && p->link && p->state != PEER_LOST)
                 (void) link_drain(p->link);
         p = peer_find(a, &d->target);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The arbiter: made, started, run, stopped. The public functions on it, and what its own actor does differently from all
- * others (struct actor_arbiter_ops). */
+/* The arbiter: made, started, run, stopped. The public functions on it, and what its own actor does
+ * differently from all others (struct actor_arbiter_ops). */
 
 #include <signal.h>
 #include <stdio.h>
@@ -20,7 +20,8 @@ static arbiter_outcome resolve(arbiter_actor *actor, const char *target, struct 
         struct child *c = child_find(arbiter_of(actor), target);
 
         if (!c)
-                return broker_is_restarting(arbiter_of(actor), target) ? ARBITER_OUTCOME_RESTARTING : ARBITER_OUTCOME_NOPROC;
+                return broker_is_restarting(arbiter_of(actor), target) ? ARBITER_OUTCOME_RESTARTING
+                                                                       : ARBITER_OUTCOME_NOPROC;
         if (c->plain && plain_ensure_stub(c) < 0)
                 return ARBITER_OUTCOME_OVERLOAD;
         /* Its own inline actors take mail before their welcome is through: it is all one queue. */
@@ -44,8 +45,8 @@ static int own_link(arbiter_actor *actor, const aid *target, uint32_t generation
         return -EOPNOTSUPP; /* nothing may end the arbiter by fate */
 }
 
-static int own_spawn(arbiter_actor *actor, const char *definition, const char *name, const char *const *parameters,
-                arbiter_future **ret) {
+static int own_spawn(arbiter_actor *actor, const char *definition, const char *name,
+                const char *const *parameters, arbiter_future **ret) {
         return control_spawn(arbiter_of(actor), definition, name, parameters, NULL, ret);
 }
 
@@ -487,7 +488,8 @@ static void stop_next(arbiter *a) {
         supervise_get_info(a->root.supervise, &info);
         if (info.phase == SUPERVISE_PHASE_UP)
                 (void) set_handle(&a->root, &(supervise_event){ .type = SUPERVISE_STOP });
-        else if (info.phase == SUPERVISE_PHASE_DOWN && a->actor->state == ARBITER_STATE_STOPPING && list_is_empty(&a->children))
+        else if (info.phase == SUPERVISE_PHASE_DOWN && a->actor->state == ARBITER_STATE_STOPPING &&
+                        list_is_empty(&a->children))
                 finish_stop(a);
 }
 

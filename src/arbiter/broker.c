@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The broker: introduces two actors to each other once, and then is out of the way. A link is keyed by the unordered pair, so that
- * two simultaneous connects yield one. A connect to an actor that is still starting waits for it. */
+/* The broker: introduces two actors to each other once, and then is out of the way. A link is keyed by
+ * the unordered pair, so that two simultaneous connects yield one. A connect to an actor that is still
+ * starting waits for it. */
 
 #include <fnmatch.h>
 #include <stdio.h>
@@ -73,10 +74,12 @@ static int pair_new(struct child *x, struct child *y, struct pair **ret) {
         return 0;
 }
 
-static int tell(struct child *c, struct child *other, const struct pair *p, uint8_t side, int socket_fd, int page_fd) {
-        return actor_signal_peer(c->peer, ENVELOPE_SYSTEM, "peer", "ssutyyhh", other->aid_string.s, other->name, other->generation,
-                        p->link_id, side, (uint8_t) (other->peer ? other->peer->policy : ARBITER_MAILBOX_REJECT),
-                        socket_fd, page_fd);
+static int tell(struct child *c, struct child *other, const struct pair *p, uint8_t side, int socket_fd,
+                int page_fd) {
+        return actor_signal_peer(c->peer, ENVELOPE_SYSTEM, "peer", "ssutyyhh", other->aid_string.s,
+                        other->name, other->generation, p->link_id, side,
+                        (uint8_t)(other->peer ? other->peer->policy : ARBITER_MAILBOX_REJECT), socket_fd,
+                        page_fd);
 }
 
 /* Two actors on our own loop need no socket. */
@@ -160,13 +163,16 @@ bool broker_is_restarting(arbiter *a, const char *name) {
 
                 (void) snprintf(monitor, sizeof(monitor), "%.*s", (int) (dot - name), name);
                 m = map_get_string(a->monitors_by_name, monitor);
-                return m && m->started && supervise_get_slot(m->set.supervise, (uint32_t) strtoul(dot + 1, NULL, 10), &slot) >= 0 &&
-                        slot.state != SUPERVISE_SLOT_FAILED && slot.state != SUPERVISE_SLOT_HELD &&
-                        slot.state != SUPERVISE_SLOT_UNUSED;
+                return m && m->started &&
+                       supervise_get_slot(m->set.supervise, (uint32_t)strtoul(dot + 1, NULL, 10), &slot) >=
+                                       0 &&
+                       slot.state != SUPERVISE_SLOT_FAILED && slot.state != SUPERVISE_SLOT_HELD &&
+                       slot.state != SUPERVISE_SLOT_UNUSED;
         }
         for (uint32_t i = 1; i < a->root.n_slots; i++)
                 if (a->root.slots[i].spawn && streq(a->root.slots[i].spawn->name, name))
-                        return supervise_get_slot(a->root.supervise, i, &slot) >= 0 && slot.state == SUPERVISE_SLOT_BACKOFF;
+                        return supervise_get_slot(a->root.supervise, i, &slot) >= 0 &&
+                               slot.state == SUPERVISE_SLOT_BACKOFF;
         return false;
 }
 
@@ -182,13 +188,15 @@ static int connect_child(struct child *caller, struct child *target, arbiter_mes
 
         if (!p) {
                 if (caller->n_pairs >= CHILD_LINKS_MAX || target->n_pairs >= CHILD_LINKS_MAX)
-                        return refuse(m, ARBITER_OUTCOME_OVERLOAD, "too many links to connect to '%s'", target->name);
+                        return refuse(m, ARBITER_OUTCOME_OVERLOAD, "too many links to connect to '%s'",
+                                        target->name);
                 r = make_link(caller, target);
                 if (r < 0)
                         return refuse(m, ARBITER_OUTCOME_OVERLOAD, "no link can be made: %s", strerror(-r));
                 p = map_get(caller->arbiter->pairs, &key, sizeof(key));
         }
-        return arbiter_message_reply(m, "ssut", target->aid_string.s, target->name, target->generation, p->link_id);
+        return arbiter_message_reply(
+                        m, "ssut", target->aid_string.s, target->name, target->generation, p->link_id);
 }
 
 static int connect_target(struct child *caller, const char *name, arbiter_message *m) {
@@ -196,8 +204,10 @@ static int connect_target(struct child *caller, const char *name, arbiter_messag
         struct child *target = child_find(a, name);
 
         if (!target)
-                return broker_is_restarting(a, name) ? refuse(m, ARBITER_OUTCOME_RESTARTING, "'%s' is between two lives", name) :
-                                                refuse(m, ARBITER_OUTCOME_NOPROC, "no actor '%s'", name);
+                return broker_is_restarting(a, name)
+                                       ? refuse(m, ARBITER_OUTCOME_RESTARTING, "'%s' is between two lives",
+                                                         name)
+                                       : refuse(m, ARBITER_OUTCOME_NOPROC, "no actor '%s'", name);
         if (!is_allowed(caller, target->name))
                 return refuse(m, ARBITER_OUTCOME_DENIED, "Allow= does not let it connect to '%s'", name);
         if (target == caller)

@@ -26,8 +26,8 @@ static void unescape_octal(char *s) {
         char *to = s;
 
         while (*s) {
-                if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' && s[3] >= '0' &&
-                    s[3] <= '7') {
+                if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
+                                s[3] >= '0' && s[3] <= '7') {
                         *to++ = (char) ((s[1] - '0') * 64 + (s[2] - '0') * 8 + (s[3] - '0'));
                         s += 4;
                 } else
@@ -385,7 +385,8 @@ int cgroup_leaf_kill_by_pidfds(const struct cgroup_leaf *leaf) {
                 if (r < 0)
                         return r;
                 for (size_t i = 0; i < n; i++) {
-                        if (n_previous > 0 && bsearch(&pids[i], previous, n_previous, sizeof(pid_t), compare_pids))
+                        if (n_previous > 0 &&
+                                        bsearch(&pids[i], previous, n_previous, sizeof(pid_t), compare_pids))
                                 continue;
                         leaf_kill_pid(leaf, pids[i]);
                         n_new++;
@@ -443,7 +444,8 @@ int cgroup_leaf_remove(const struct cgroup_leaf *leaf) {
 }
 
 /* One number, or a "key number" line if a key is given. */
-static int leaf_read_number(const struct cgroup_leaf *leaf, const char *file, const char *key, uint64_t *ret) {
+static int leaf_read_number(
+                const struct cgroup_leaf *leaf, const char *file, const char *key, uint64_t *ret) {
         _cleanup_free_ char *text = NULL;
         int r;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A child: one actor as the arbiter sees it. Its life is driven by events only: the pidfd for death, messages and timers for
- * the rest. Nothing here decides whether it is started again: that is src/supervise, behind set.c. */
+/* A child: one actor as the arbiter sees it. Its life is driven by events only: the pidfd for death,
+ * messages and timers for the rest. Nothing here decides whether it is started again: that is
+ * src/supervise, behind set.c. */
 
 #include <signal.h>
 #include <stdio.h>
@@ -305,10 +306,11 @@ void child_running(struct child *c) {
         if (silence > 0 && c->concurrency != ARBITER_CONCURRENCY_INLINE)
                 (void) actor_timer_set(a, &c->silence_timer, c->last_heard_usec + silence);
         if (c->process.pid > 0)
-                arbiter_log(c->arbiter, LOG_INFO, c, c->generation > 1 ? "replaced" : "started", "%s is running (pid %d)",
-                                c->name, (int) c->process.pid);
+                arbiter_log(c->arbiter, LOG_INFO, c, c->generation > 1 ? "replaced" : "started",
+                                "%s is running (pid %d)", c->name, (int)c->process.pid);
         else
-                arbiter_log(c->arbiter, LOG_INFO, c, c->generation > 1 ? "replaced" : "started", "%s is running", c->name);
+                arbiter_log(c->arbiter, LOG_INFO, c, c->generation > 1 ? "replaced" : "started",
+                                "%s is running", c->name);
         broker_unpark(c, ARBITER_OUTCOME_REPLY);
         if (c->future) {
                 _cleanup_(arbiter_future_unrefp) arbiter_future *f = TAKE_PTR(c->future);
@@ -319,8 +321,9 @@ void child_running(struct child *c) {
         if (c->is_host)
                 host_running(c);
         if (c->set)
-                (void) set_handle(c->set,
-                                &(supervise_event){ .type = SUPERVISE_STARTED, .slot = c->slot, .generation = c->set_generation });
+                (void)set_handle(c->set, &(supervise_event){.type = SUPERVISE_STARTED,
+                                                         .slot = c->slot,
+                                                         .generation = c->set_generation});
 }
 
 void child_fail_start(struct child *c, arbiter_reason reason, const char *format, ...) {
@@ -332,7 +335,8 @@ void child_fail_start(struct child *c, arbiter_reason reason, const char *format
                         c->failure = NULL;
                 va_end(ap);
         }
-        arbiter_log(c->arbiter, LOG_WARNING, c, "start-failed", "%s: %s", c->name, c->failure ? c->failure : "start failed");
+        arbiter_log(c->arbiter, LOG_WARNING, c, "start-failed", "%s: %s", c->name,
+                        c->failure ? c->failure : "start failed");
         child_escalate(c, reason);
 }
 
@@ -340,8 +344,9 @@ static void on_start_timer(arbiter_actor *a, struct actor_timer *t) {
         struct child *c = CONTAINER_OF(t, struct child, start_timer);
 
         if (c->state == ARBITER_STATE_STARTING)
-                child_fail_start(c, ARBITER_REASON_START_TIMEOUT, "not running within its start timeout of %g s",
-                                (double) c->spawn->start_usec / (double) USEC_PER_SEC);
+                child_fail_start(c, ARBITER_REASON_START_TIMEOUT,
+                                "not running within its start timeout of %g s",
+                                (double)c->spawn->start_usec / (double)USEC_PER_SEC);
 }
 
 /* Silence. */
@@ -363,13 +368,15 @@ static void on_silence_timer(arbiter_actor *a, struct actor_timer *t) {
         last = c->last_heard_usec;
         if (now - due > MIN((usec_t) LAG_USEC, silence / 2))
                 c->arbiter->resumed_usec = now;
-        last = MAX(last, c->arbiter->resumed_usec); /* that pause may have been the machine's: it counts for nobody */
+        /* that pause may have been the machine's: it counts for nobody */
+        last = MAX(last, c->arbiter->resumed_usec);
         if (last + silence > now) {
                 (void) actor_timer_set(a, t, last + silence);
                 return;
         }
-        arbiter_log(c->arbiter, LOG_WARNING, c, c->plain ? "watchdog" : "silent", "%s has given no sign of life for %g s",
-                        c->name, (double) silence / (double) USEC_PER_SEC);
+        arbiter_log(c->arbiter, LOG_WARNING, c, c->plain ? "watchdog" : "silent",
+                        "%s has given no sign of life for %g s", c->name,
+                        (double)silence / (double)USEC_PER_SEC);
         child_escalate(c, c->plain ? ARBITER_REASON_WATCHDOG : ARBITER_REASON_SILENT);
 }
 
@@ -422,7 +429,9 @@ void child_kill(struct child *c, arbiter_reason reason) {
                 c->link_lost = true;
                 (void) actor_timer_set(c->arbiter->actor, &c->end_timer, 0);
                 arbiter_log(c->arbiter, LOG_ERR, c, "stuck",
-                                "%s does not end, and a thread cannot be killed: it stays until its process ends", c->name);
+                                "%s does not end, and a thread cannot be killed: it stays until its process "
+                                "ends",
+                                c->name);
                 control_actor_changed(c);
         }
         if (c->has_thread && c->arbiter->actor->state >= ARBITER_STATE_STOPPING) {
@@ -440,10 +449,12 @@ void child_escalate(struct child *c, arbiter_reason reason) {
         child_set_state(c, ARBITER_STATE_STOPPING);
         if (c->process.pid > 0)
                 signal_stage(c);
-        else if (!c->inline_actor && c->welcomed && c->stop_stage == CHILD_STOP_NONE && ask_to_stop(c) >= 0) {
+        else if (!c->inline_actor && c->welcomed && c->stop_stage == CHILD_STOP_NONE &&
+                        ask_to_stop(c) >= 0) {
                 /* No signal reaches a thread: it is asked, and may well hear it. */
                 c->stop_stage = CHILD_STOP_ASKED;
-                (void) actor_timer_set(c->arbiter->actor, &c->stop_timer, time_add(now_usec(), c->spawn->stop_usec));
+                (void)actor_timer_set(c->arbiter->actor, &c->stop_timer,
+                                time_add(now_usec(), c->spawn->stop_usec));
         } else
                 child_kill(c, reason);
 }
@@ -466,7 +477,10 @@ static void on_stop_timer(arbiter_actor *a, struct actor_timer *t) {
 
 static int ask_to_stop(struct child *c) {
         _cleanup_(arbiter_message_unrefp) arbiter_message *m = NULL;
-        struct envelope e = { .kind = ENVELOPE_CAST, .flags = ENVELOPE_SYSTEM, .deadline = UINT64_MAX, .command = "stop" };
+        struct envelope e = {.kind = ENVELOPE_CAST,
+                        .flags = ENVELOPE_SYSTEM,
+                        .deadline = UINT64_MAX,
+                        .command = "stop"};
         int r;
 
         r = arbiter_message_new(&m);
@@ -488,12 +502,14 @@ static int add_waiter(struct list_node *list, arbiter_future *f) {
 
 /* A hook that is bounded by the same time gets to end it by itself. */
 static int bound_stop(struct child *c) {
-        usec_t bound = MIN(c->spawn ? c->spawn->stop_usec : (usec_t) STOP_TIMEOUT_DEFAULT_USEC, (usec_t) STOPPING_HOOK_USEC);
+        usec_t bound = MIN(c->spawn ? c->spawn->stop_usec : (usec_t)STOP_TIMEOUT_DEFAULT_USEC,
+                        (usec_t)STOPPING_HOOK_USEC);
 
         c->stop_stage = CHILD_STOP_ASKED;
         if (c->process.pid <= 0 && c->spawn)
                 bound = time_add(bound, c->spawn->stop_usec); /* there is no SIGTERM to follow */
-        return actor_timer_set(c->arbiter->actor, &c->stop_timer, time_add(now_usec(), time_add(bound, bound / 4)));
+        return actor_timer_set(
+                        c->arbiter->actor, &c->stop_timer, time_add(now_usec(), time_add(bound, bound / 4)));
 }
 
 void child_stops_itself(struct child *c) {
@@ -565,10 +581,13 @@ static void remember_death(struct child *c, arbiter_reason reason, int status) {
 static void log_death(struct child *c, arbiter_reason reason, int status) {
         int level = arbiter_reason_is_normal(reason, status) ? LOG_INFO : LOG_WARNING;
 
-        if (reason == ARBITER_REASON_EXIT_CODE || reason == ARBITER_REASON_SIGNAL || reason == ARBITER_REASON_CORE_DUMP)
-                arbiter_log(c->arbiter, level, c, "died", "%s has ended: %s %d", c->name, arbiter_reason_to_string(reason), status);
+        if (reason == ARBITER_REASON_EXIT_CODE || reason == ARBITER_REASON_SIGNAL ||
+                        reason == ARBITER_REASON_CORE_DUMP)
+                arbiter_log(c->arbiter, level, c, "died", "%s has ended: %s %d", c->name,
+                                arbiter_reason_to_string(reason), status);
         else
-                arbiter_log(c->arbiter, level, c, "died", "%s has ended: %s", c->name, arbiter_reason_to_string(reason));
+                arbiter_log(c->arbiter, level, c, "died", "%s has ended: %s", c->name,
+                                arbiter_reason_to_string(reason));
 }
 
 void child_end(struct child *c, arbiter_reason reason, int status) {
@@ -618,14 +637,16 @@ void child_end(struct child *c, arbiter_reason reason, int status) {
                 arbiter_set_ended(a, NULL); /* a host: the arbiter may have waited for it */
 }
 
-/* A child that has ended by itself and is waited for from the loop: inline actors, and threads after their link's EOF. */
+/* A child that has ended by itself and is waited for from the loop: inline actors, and threads after
+ * their link's EOF. */
 static void on_end_timer(arbiter_actor *a, struct actor_timer *t) {
         struct child *c = CONTAINER_OF(t, struct child, end_timer);
 
         if (c->has_thread) {
                 /* Its last word was before its last deed: what it still waits for must not hold us. */
                 if (pthread_tryjoin_np(c->thread, NULL) == EBUSY) {
-                        c->join_delay = MIN(MAX(c->join_delay * 2, (usec_t) JOIN_MIN_USEC), (usec_t) JOIN_MAX_USEC);
+                        c->join_delay = MIN(MAX(c->join_delay * 2, (usec_t)JOIN_MIN_USEC),
+                                        (usec_t)JOIN_MAX_USEC);
                         (void) actor_timer_set(a, t, now_usec() + c->join_delay);
                         return;
                 }
@@ -634,5 +655,6 @@ static void on_end_timer(arbiter_actor *a, struct actor_timer *t) {
         if (c->reason_set)
                 child_end(c, c->reason, c->closed_code);
         else
-                child_end(c, c->closed_code ? ARBITER_REASON_EXIT_CODE : ARBITER_REASON_NORMAL, c->closed_code);
+                child_end(c, c->closed_code ? ARBITER_REASON_EXIT_CODE : ARBITER_REASON_NORMAL,
+                                c->closed_code);
 }

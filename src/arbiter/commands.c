@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What actors may ask of the arbiter, and who may (DESIGN.md 8). The caller is who its link says it is: nothing in a message can
- * make it somebody else. A refusal is "denied", with a reason. */
+/* What actors may ask of the arbiter, and who may (DESIGN.md 8). The caller is who its link says it is:
+ * nothing in a message can make it somebody else. A refusal is "denied", with a reason. */
 
 #include <stdio.h>
 #include <syslog.h>
@@ -40,7 +40,9 @@ static arbiter_spawn *find_definition(struct child *c, const char *name) {
         if (s)
                 return s;
         /* Itself: same module, same user, same limits. */
-        if (c->spawn && !c->plain && (streq(name, c->spawn->name) || (c->spawn->module && streq(name, c->spawn->module->name))))
+        if (c->spawn && !c->plain &&
+                        (streq(name, c->spawn->name) ||
+                                        (c->spawn->module && streq(name, c->spawn->module->name))))
                 return c->spawn;
         return NULL;
 }
@@ -54,7 +56,8 @@ static void on_spawned(arbiter_future *f, void *userdata) {
                                 arbiter_proxy_get_generation(p));
                 arbiter_proxy_unref(p);
         } else
-                (void) arbiter_message_reply_error(m, "io.arbiter.Arbiter1.Error.SpawnFailed", arbiter_future_get_error_text(f));
+                (void)arbiter_message_reply_error(m, "io.arbiter.Arbiter1.Error.SpawnFailed",
+                                arbiter_future_get_error_text(f));
         arbiter_message_unref(m);
 }
 
@@ -92,14 +95,17 @@ static int on_spawn(arbiter_actor *a, arbiter_message *m, void *userdata) {
         d = find_definition(c, definition);
         if (!d)
                 return refuse(m, ARBITER_OUTCOME_DENIED,
-                                "'%s' is neither a definition of this arbiter nor what the caller is itself", definition);
-        if (aid_parse(id, &wanted) < 0 || aid_equal(&wanted, &AID_ARBITER) || !child_aid_is_fresh(c->arbiter, &wanted))
+                                "'%s' is neither a definition of this arbiter nor what the caller is itself",
+                                definition);
+        if (aid_parse(id, &wanted) < 0 || aid_equal(&wanted, &AID_ARBITER) ||
+                        !child_aid_is_fresh(c->arbiter, &wanted))
                 return refuse(m, ARBITER_OUTCOME_BAD_ARGUMENTS, "'%s' is not a free aid", id);
         r = spawn_instance(d, *name ? name : NULL, parameters, &s);
         if (r >= 0)
                 r = spawn_start_as(s, &wanted, &c->aid, &f);
         if (r == -EEXIST)
-                return arbiter_message_reply_error(m, "io.arbiter.Arbiter1.Error.NameTaken", "an actor of that name is alive");
+                return arbiter_message_reply_error(
+                                m, "io.arbiter.Arbiter1.Error.NameTaken", "an actor of that name is alive");
         if (r < 0)
                 return r;
         arbiter_message_ref(m);
@@ -109,7 +115,8 @@ static int on_spawn(arbiter_actor *a, arbiter_message *m, void *userdata) {
         return r;
 }
 
-/* kill_actor(s target, u timeout in ms) -> "killed AID": a stop that escalates, of one's own children only. */
+/* kill_actor(s target, u timeout in ms) -> "killed AID": a stop that escalates, of one's own children
+ * only. */
 
 static void on_killed(arbiter_future *f, void *userdata) {
         arbiter_message *m = userdata;
@@ -160,9 +167,10 @@ static int append_row(arbiter_message *m, const struct child *c) {
         usec_t now = now_usec();
 
         return arbiter_message_append(m, "(sssssut)", c->aid_string.s, c->name,
-                        c->set && c->set->monitor ? c->set->monitor->name : "", arbiter_concurrency_to_string(c->concurrency),
-                        arbiter_state_to_string(c->state), (uint32_t) c->process.pid,
-                        (uint64_t) (c->started_usec > 0 ? now - c->started_usec : 0));
+                        c->set && c->set->monitor ? c->set->monitor->name : "",
+                        arbiter_concurrency_to_string(c->concurrency), arbiter_state_to_string(c->state),
+                        (uint32_t)c->process.pid,
+                        (uint64_t)(c->started_usec > 0 ? now - c->started_usec : 0));
 }
 
 static int on_list(arbiter_actor *a, arbiter_message *m, void *userdata) {
@@ -186,22 +194,26 @@ static int on_list(arbiter_actor *a, arbiter_message *m, void *userdata) {
 enum { SYSTEM = ARBITER_COMMAND_SYSTEM };
 
 const arbiter_command arbiter_commands[] = {
-        ARBITER_COMMAND("hello", "usua(ssssst)", "version token pid commands", NULL, NULL, handshake_hello, SYSTEM),
-        ARBITER_COMMAND("notify", "ytt", "state queued dead_letters", "", "", handshake_notify, SYSTEM),
-        ARBITER_COMMAND("mailbox", "y", "policy", "", "", handshake_mailbox, SYSTEM),
-        ARBITER_COMMAND("failed", "is", "errno text", "", "", handshake_failed, SYSTEM),
-        ARBITER_COMMAND("closed", "i", "exit_code", "", "", handshake_closed, SYSTEM),
-        ARBITER_COMMAND("exiting", "u", "reason", "", "", handshake_exiting, SYSTEM),
-        ARBITER_COMMAND("traced", "ss", "sender command", "", "", handshake_traced, SYSTEM),
-        ARBITER_COMMAND("connect", "s", "target", "ssut", "aid name generation link", broker_connect, SYSTEM),
-        ARBITER_COMMAND("disconnect", "t", "link", "", "", broker_disconnect, SYSTEM),
-        ARBITER_COMMAND("watch", "su", "aid generation", "", "", relations_watch, SYSTEM),
-        ARBITER_COMMAND("lost", "su", "aid generation", "", "", relations_lost, SYSTEM),
-        ARBITER_COMMAND("unwatch", "s", "aid", "", "", relations_unwatch, SYSTEM),
-        ARBITER_COMMAND("link", "su", "aid generation", "", "", relations_link, SYSTEM),
-        ARBITER_COMMAND("unlink", "su", "aid generation", "", "", relations_unlink, SYSTEM),
-        ARBITER_COMMAND("spawn", "sssas", "definition name aid parameters", "ssu", "aid name generation", on_spawn, SYSTEM),
-        ARBITER_COMMAND("kill_actor", "s", "target", "s", "result", on_kill_actor, SYSTEM),
-        ARBITER_COMMAND("list", "", "", "a(sssssut)", "actors", on_list, SYSTEM),
-        ARBITER_COMMANDS_END,
+                ARBITER_COMMAND("hello", "usua(ssssst)", "version token pid commands", NULL, NULL,
+                                handshake_hello, SYSTEM),
+                ARBITER_COMMAND("notify", "ytt", "state queued dead_letters", "", "", handshake_notify,
+                                SYSTEM),
+                ARBITER_COMMAND("mailbox", "y", "policy", "", "", handshake_mailbox, SYSTEM),
+                ARBITER_COMMAND("failed", "is", "errno text", "", "", handshake_failed, SYSTEM),
+                ARBITER_COMMAND("closed", "i", "exit_code", "", "", handshake_closed, SYSTEM),
+                ARBITER_COMMAND("exiting", "u", "reason", "", "", handshake_exiting, SYSTEM),
+                ARBITER_COMMAND("traced", "ss", "sender command", "", "", handshake_traced, SYSTEM),
+                ARBITER_COMMAND("connect", "s", "target", "ssut", "aid name generation link", broker_connect,
+                                SYSTEM),
+                ARBITER_COMMAND("disconnect", "t", "link", "", "", broker_disconnect, SYSTEM),
+                ARBITER_COMMAND("watch", "su", "aid generation", "", "", relations_watch, SYSTEM),
+                ARBITER_COMMAND("lost", "su", "aid generation", "", "", relations_lost, SYSTEM),
+                ARBITER_COMMAND("unwatch", "s", "aid", "", "", relations_unwatch, SYSTEM),
+                ARBITER_COMMAND("link", "su", "aid generation", "", "", relations_link, SYSTEM),
+                ARBITER_COMMAND("unlink", "su", "aid generation", "", "", relations_unlink, SYSTEM),
+                ARBITER_COMMAND("spawn", "sssas", "definition name aid parameters", "ssu",
+                                "aid name generation", on_spawn, SYSTEM),
+                ARBITER_COMMAND("kill_actor", "s", "target", "s", "result", on_kill_actor, SYSTEM),
+                ARBITER_COMMAND("list", "", "", "a(sssssut)", "actors", on_list, SYSTEM),
+                ARBITER_COMMANDS_END,
 };

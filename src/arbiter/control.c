@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What faces may ask of an arbiter: see control.h. Views are made on demand from what is there; nothing is kept for them. */
+/* What faces may ask of an arbiter: see control.h. Views are made on demand from what is there; nothing
+ * is kept for them. */
 
 #include <signal.h>
 #include <stdio.h>
@@ -54,16 +55,21 @@ static void fill_monitor(arbiter_monitor *m, struct monitor_view *v) {
         if (m->set.supervise)
                 supervise_get_info(m->set.supervise, &i);
         *v = (struct monitor_view){
-                .aid = m->child ? m->child->aid_string.s : "",
-                .name = m->name,
-                .description = m->description ? m->description : "",
-                .state = m->stopping ? "stopping" : m->failed ? "failed" : m->started ? "running" : "stopped",
-                .workers = m->workers,
-                .running = i.n[SUPERVISE_SLOT_RUNNING],
-                .failed = i.n[SUPERVISE_SLOT_FAILED],
-                .backoff = i.n[SUPERVISE_SLOT_BACKOFF],
-                .revision = (uint32_t) m->revision,
-                .next_attempt_usec = i.n[SUPERVISE_SLOT_BACKOFF] > 0 && i.due != NSEC_INFINITY ? i.due / NSEC_PER_USEC : 0,
+                        .aid = m->child ? m->child->aid_string.s : "",
+                        .name = m->name,
+                        .description = m->description ? m->description : "",
+                        .state = m->stopping  ? "stopping"
+                                 : m->failed  ? "failed"
+                                 : m->started ? "running"
+                                              : "stopped",
+                        .workers = m->workers,
+                        .running = i.n[SUPERVISE_SLOT_RUNNING],
+                        .failed = i.n[SUPERVISE_SLOT_FAILED],
+                        .backoff = i.n[SUPERVISE_SLOT_BACKOFF],
+                        .revision = (uint32_t)m->revision,
+                        .next_attempt_usec = i.n[SUPERVISE_SLOT_BACKOFF] > 0 && i.due != NSEC_INFINITY
+                                                             ? i.due / NSEC_PER_USEC
+                                                             : 0,
         };
         for (uint32_t n = 1; m->set.supervise && n <= i.slot_max; n++) {
                 supervise_slot_info s;
@@ -129,7 +135,8 @@ int control_list_definitions(arbiter *a, const char ***ret, size_t *ret_n) {
 static bool is_supervised_for_ever(const struct child *c) {
         supervise_slot_info i;
 
-        return c->set && supervise_get_slot(c->set->supervise, c->slot, &i) >= 0 && i.restart != SUPERVISE_TEMPORARY;
+        return c->set && supervise_get_slot(c->set->supervise, c->slot, &i) >= 0 &&
+               i.restart != SUPERVISE_TEMPORARY;
 }
 
 int control_stop(arbiter *a, const char *target, arbiter_future **ret) {
@@ -148,7 +155,7 @@ int control_stop(arbiter *a, const char *target, arbiter_future **ret) {
                 return r;
         r = child_stop(c, f); /* first who waits; then the decision that it stays down */
         if (r >= 0 && is_supervised_for_ever(c))
-                (void) set_handle(c->set, &(supervise_event){ .type = SUPERVISE_STOP_CHILD, .slot = c->slot });
+                (void)set_handle(c->set, &(supervise_event){.type = SUPERVISE_STOP_CHILD, .slot = c->slot});
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(f);
@@ -198,7 +205,8 @@ int control_restart(arbiter *a, const char *target, arbiter_future **ret) {
         if (c && c->set) {
                 s = c->set;
                 slot = c->slot;
-        } else if (!c) { /* down at the moment: a slot of a pool, or a lone one, that is held, failed or in backoff */
+        /* down at the moment: a slot of a pool, or a lone one, that is held, failed or in backoff */
+        } else if (!c) {
                 const char *dot = strchr(target, '.');
                 _cleanup_free_ char *name = dot ? strndup(target, (size_t) (dot - target)) : NULL;
 
@@ -231,7 +239,8 @@ int control_restart(arbiter *a, const char *target, arbiter_future **ret) {
         return 0;
 }
 
-int control_scale(arbiter *a, const char *monitor, uint32_t workers, uint32_t *ret_before, arbiter_future **ret) {
+int control_scale(arbiter *a, const char *monitor, uint32_t workers, uint32_t *ret_before,
+                arbiter_future **ret) {
         arbiter_monitor *m = arbiter_find_monitor(a, monitor);
         uint32_t before;
         int r;
@@ -365,7 +374,8 @@ int control_list_commands(arbiter *a, const char *target, struct command_view **
         own = own_table(a, c);
         arbiters = c ? NULL : arbiter_commands;
         told = c && c->commands && !own ? c->commands->n_views : 0;
-        v = calloc(table_size(actor_standard_commands) + table_size(own) + table_size(arbiters) + told + 1, sizeof(*v));
+        v = calloc(table_size(actor_standard_commands) + table_size(own) + table_size(arbiters) + told + 1,
+                        sizeof(*v));
         if (!v)
                 return -ENOMEM;
         n = add_table(v, 0, actor_standard_commands);
@@ -428,7 +438,8 @@ static void each_monitor(arbiter_monitor *m, bool new) {
                 return;
         fill_monitor(m, &v);
         LIST_FOREACH(o, &m->arbiter->observers, struct control_observer, observers) {
-                void (*tell)(const struct monitor_view *, void *) = new ? o->monitor_new : o->monitor_changed;
+                void (*tell)(const struct monitor_view *, void *) =
+                                new ? o->monitor_new : o->monitor_changed;
 
                 if (tell)
                         tell(&v, o->userdata);

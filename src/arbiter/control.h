@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What a face (src/bus; later others) may ask of an arbiter and do to it: views of its actors and monitors, the
- * operator's verbs, and a subscription to what changes. Faces parse, authorise, call this, answer; the work is behind it.
- * Everything here is called on the arbiter's loop. Futures are as in include/arbiter/future.h: they resolve when the work
- * is done; a face that loses interest just drops its reference. */
+/* What a face (src/bus; later others) may ask of an arbiter and do to it: views of its actors and
+ * monitors, the operator's verbs, and a subscription to what changes. Faces parse, authorise, call this,
+ * answer; the work is behind it. Everything here is called on the arbiter's loop. Futures are as in
+ * include/arbiter/future.h: they resolve when the work is done; a face that loses interest just drops its
+ * reference. */
 
 #include <arbiter/arbiter.h>
 
@@ -50,23 +51,27 @@ int control_list_monitors(arbiter *a, struct monitor_view **ret, size_t *ret_n);
 /* The names of the definitions that Spawn may use, in order; array to free(), strings borrowed. */
 int control_list_definitions(arbiter *a, const char ***ret, size_t *ret_n);
 
-/* The verbs. target: an aid, an actor's name, or a monitor's. -ESRCH: no such. Stopping or killing the worker of a monitor by
- * stop holds its slot down until it is restarted or the monitor scaled; by kill it is replaced as after any death. */
+/* The verbs. target: an aid, an actor's name, or a monitor's. -ESRCH: no such. Stopping or killing the
+ * worker of a monitor by stop holds its slot down until it is restarted or the monitor scaled; by kill it
+ * is replaced as after any death. */
 int control_stop(arbiter *a, const char *target, arbiter_future **ret);
 int control_kill(arbiter *a, const char *target, int signal);
 int control_restart(arbiter *a, const char *target, arbiter_future **ret);
 /* ret_before: the size that was wanted until now. */
-int control_scale(arbiter *a, const char *monitor, uint32_t workers, uint32_t *ret_before, arbiter_future **ret);
-/* An instance of a definition (-ENOENT: no such definition), or, with exec given, of a program: a lone temporary actor.
- * name may be NULL with a definition: its own. parameters: "KEY=VALUE"; both lists end in NULL and may be NULL. */
+int control_scale(arbiter *a, const char *monitor, uint32_t workers, uint32_t *ret_before,
+                arbiter_future **ret);
+/* An instance of a definition (-ENOENT: no such definition), or, with exec given, of a program: a lone
+ * temporary actor. name may be NULL with a definition: its own. parameters: "KEY=VALUE"; both lists end
+ * in NULL and may be NULL. */
 int control_spawn(arbiter *a, const char *definition, const char *name, const char *const *parameters,
                 const char *const *exec, arbiter_future **ret);
-/* A request to an actor on behalf of a face; m is sealed. Answers for plain programs (ping, info, stop, signal) come from the
- * arbiter itself. */
+/* A request to an actor on behalf of a face; m is sealed. Answers for plain programs (ping, info, stop,
+ * signal) come from the arbiter itself. */
 int control_send(arbiter *a, const char *target, const char *command, arbiter_message *m, usec_t timeout,
                 arbiter_future **ret);
-/* The signatures of a command of this actor, for faces that must build its arguments. Asks the actor ("introspect") when
- * they are not known from its hello. 0 and borrowed strings; -ENOENT: it has no such command. */
+/* The signatures of a command of this actor, for faces that must build its arguments. Asks the actor
+ * ("introspect") when they are not known from its hello. 0 and borrowed strings; -ENOENT: it has no such
+ * command. */
 int control_get_command(arbiter *a, const char *target, const char *command, const char **ret_arguments,
                 const char **ret_result);
 struct command_view {
@@ -76,7 +81,8 @@ struct command_view {
 /* The standard commands and its own: array to free(), strings borrowed. */
 int control_list_commands(arbiter *a, const char *target, struct command_view **ret, size_t *ret_n);
 
-/* What changes. Observers are called from the arbiter's loop, in order of subscription; they may unsubscribe in a call. */
+/* What changes. Observers are called from the arbiter's loop, in order of subscription; they may
+ * unsubscribe in a call. */
 struct control_observer {
         struct list_node observers; /* the arbiter's */
         void *userdata;

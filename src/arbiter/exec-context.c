@@ -355,12 +355,22 @@ enum exec_step exec_step_from_exit_status(int status) {
 
 static const char *limit_name(int resource) {
         static const char *const names[RLIM_NLIMITS] = {
-                [RLIMIT_AS] = "LimitAS",         [RLIMIT_CORE] = "LimitCORE",       [RLIMIT_CPU] = "LimitCPU",
-                [RLIMIT_DATA] = "LimitDATA",     [RLIMIT_FSIZE] = "LimitFSIZE",     [RLIMIT_LOCKS] = "LimitLOCKS",
-                [RLIMIT_MEMLOCK] = "LimitMEMLOCK", [RLIMIT_MSGQUEUE] = "LimitMSGQUEUE", [RLIMIT_NICE] = "LimitNICE",
-                [RLIMIT_NOFILE] = "LimitNOFILE", [RLIMIT_NPROC] = "LimitNPROC",     [RLIMIT_RSS] = "LimitRSS",
-                [RLIMIT_RTPRIO] = "LimitRTPRIO", [RLIMIT_RTTIME] = "LimitRTTIME",
-                [RLIMIT_SIGPENDING] = "LimitSIGPENDING", [RLIMIT_STACK] = "LimitSTACK",
+                        [RLIMIT_AS] = "LimitAS",
+                        [RLIMIT_CORE] = "LimitCORE",
+                        [RLIMIT_CPU] = "LimitCPU",
+                        [RLIMIT_DATA] = "LimitDATA",
+                        [RLIMIT_FSIZE] = "LimitFSIZE",
+                        [RLIMIT_LOCKS] = "LimitLOCKS",
+                        [RLIMIT_MEMLOCK] = "LimitMEMLOCK",
+                        [RLIMIT_MSGQUEUE] = "LimitMSGQUEUE",
+                        [RLIMIT_NICE] = "LimitNICE",
+                        [RLIMIT_NOFILE] = "LimitNOFILE",
+                        [RLIMIT_NPROC] = "LimitNPROC",
+                        [RLIMIT_RSS] = "LimitRSS",
+                        [RLIMIT_RTPRIO] = "LimitRTPRIO",
+                        [RLIMIT_RTTIME] = "LimitRTTIME",
+                        [RLIMIT_SIGPENDING] = "LimitSIGPENDING",
+                        [RLIMIT_STACK] = "LimitSTACK",
         };
 
         return resource >= 0 && resource < (int) RLIM_NLIMITS ? names[resource] : NULL;

@@ -18,8 +18,9 @@ struct exec_context {
         /* Filled by the owner; strings and arrays are owned (malloc) and NULL-terminated. */
         char *path;         /* absolute path of the program; NULL only for process_fork() */
         char **argv;        /* argv[0] is ProcessName= or the path */
-        char **environment; /* "NAME=VALUE", complete: nothing is inherited. The names that process_spawn() sets itself
-                             * (LISTEN_*, NOTIFY_SOCKET, WATCHDOG_*, ARBITER_MAILBOX) are dropped from it */
+        char **environment; /* "NAME=VALUE", complete: nothing is inherited. The names that process_spawn()
+                             * sets itself (LISTEN_*, NOTIFY_SOCKET, WATCHDOG_*, ARBITER_MAILBOX) are dropped
+                             * from it */
         char *user;         /* name or number; NULL: as the arbiter */
         char *group;        /* NULL: the user's own */
         char **supplementary_groups; /* besides those of the user database; NULL: none */
@@ -28,9 +29,11 @@ struct exec_context {
         mode_t umask;
         int nice;
         struct exec_limit limits[RLIM_NLIMITS];
-        rlim_t soft_nofile;        /* what the arbiter found at its start, unless limits[] says else; 0: leave */
+        /* what the arbiter found at its start, unless limits[] says else; 0: leave */
+        rlim_t soft_nofile;
         bool keep_process_group;   /* default is a session (and so process group) of its own */
-        int parent_death_signal;   /* PR_SET_PDEATHSIG, sent when the *thread* that spawned it ends; 0: none */
+        /* PR_SET_PDEATHSIG, sent when the *thread* that spawned it ends; 0: none */
+        int parent_death_signal;
 
         /* Filled by exec_context_resolve(). */
         bool has_gid, has_uid; /* has_gid: set the group and the supplementary groups */

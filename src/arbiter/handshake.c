@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The handshake, from the arbiter's side: hello proves who it is (the link's descriptor does), welcome answers, the first notify says
- * that it is running. And the rest of what an actor says about itself. Everything in these messages is hostile until checked. */
+/* The handshake, from the arbiter's side: hello proves who it is (the link's descriptor does), welcome
+ * answers, the first notify says that it is running. And the rest of what an actor says about itself.
+ * Everything in these messages is hostile until checked. */
 
 #include <stdio.h>
 #include <syslog.h>
@@ -33,7 +34,8 @@ void handshake_peer_lost(arbiter_actor *a, struct peer *p, int error) {
         }
         p->state = PEER_LOST;
         if (error == -EBADMSG || error == -EACCES)
-                arbiter_log(c->arbiter, LOG_WARNING, c, "protocol", "%s has broken the protocol: %s", c->name,
+                arbiter_log(c->arbiter, LOG_WARNING, c, "protocol", "%s has broken the protocol: %s",
+                                c->name,
                                 error == -EACCES ? "it spoke before the handshake" : "malformed message");
         child_link_lost(c, error);
 }
@@ -72,8 +74,8 @@ static int read_views(struct commands_table *t) {
         r = arbiter_message_enter_container(t->message, 'a', "(ssssst)");
         if (r <= 0)
                 return r < 0 ? r : -EBADMSG;
-        while ((r = arbiter_message_read(t->message, "(ssssst)", &v.name, &v.arguments, &v.argument_names, &v.result,
-                                &v.result_names, &v.flags)) > 0) {
+        while ((r = arbiter_message_read(t->message, "(ssssst)", &v.name, &v.arguments, &v.argument_names,
+                                &v.result, &v.result_names, &v.flags)) > 0) {
                 struct command_view *views;
 
                 if (t->n_views >= HELLO_COMMANDS_MAX || !view_is_valid(&v))
@@ -178,11 +180,13 @@ static int reply_welcome(struct child *c, arbiter_message *m, int page_fd) {
         r = arbiter_message_new(&reply);
         if (r < 0)
                 return r;
-        r = arbiter_message_append(reply, "ssssuttttyy", aid_to_string(&c->spawner).s, c->aid_string.s, c->name, manager_of(c), c->generation,
-                        s ? s->silence_usec : (usec_t) SILENCE_DEFAULT_USEC, s ? s->stop_usec : (usec_t) STOP_TIMEOUT_DEFAULT_USEC,
-                        s ? s->mailbox_messages : (uint64_t) MAILBOX_MESSAGES_DEFAULT,
-                        s ? s->mailbox_bytes : (uint64_t) MAILBOX_BYTES_DEFAULT,
-                        (uint8_t) (s ? s->mailbox_policy : ARBITER_MAILBOX_REJECT), (uint8_t) c->concurrency);
+        r = arbiter_message_append(reply, "ssssuttttyy", aid_to_string(&c->spawner).s, c->aid_string.s,
+                        c->name, manager_of(c), c->generation,
+                        s ? s->silence_usec : (usec_t)SILENCE_DEFAULT_USEC,
+                        s ? s->stop_usec : (usec_t)STOP_TIMEOUT_DEFAULT_USEC,
+                        s ? s->mailbox_messages : (uint64_t)MAILBOX_MESSAGES_DEFAULT,
+                        s ? s->mailbox_bytes : (uint64_t)MAILBOX_BYTES_DEFAULT,
+                        (uint8_t)(s ? s->mailbox_policy : ARBITER_MAILBOX_REJECT), (uint8_t)c->concurrency);
         if (r >= 0)
                 r = append_parameters(s, reply);
         if (r >= 0)
@@ -225,8 +229,10 @@ int handshake_hello(arbiter_actor *a, arbiter_message *m, void *userdata) {
         if (r < 0)
                 return r;
         if (version != ENVELOPE_VERSION || (*token && !c->spawn->expected)) {
-                child_fail_start(c, ARBITER_REASON_HANDSHAKE, *token ? "it sent a token that it was never given" :
-                                "it speaks version %u of the protocol, this arbiter %d", version, ENVELOPE_VERSION);
+                child_fail_start(c, ARBITER_REASON_HANDSHAKE,
+                                *token ? "it sent a token that it was never given"
+                                       : "it speaks version %u of the protocol, this arbiter %d",
+                                version, ENVELOPE_VERSION);
                 return -EPROTO;
         }
         commands_table_unref(c->arbiter, TAKE_PTR(c->commands));
@@ -247,8 +253,9 @@ static void tell_dead_letters(struct child *c, uint64_t count) {
         c->dead_letters = count;
         if (count > DEAD_LETTERS_LOGGED && now < time_add(c->dead_letters_usec, DEAD_LETTERS_USEC))
                 return;
-        arbiter_log(c->arbiter, LOG_NOTICE, c, "dead-letters", "%s: %llu messages could not be delivered (%llu more than told before)",
-                        c->name, (unsigned long long) count, (unsigned long long) (count - c->dead_letters_told));
+        arbiter_log(c->arbiter, LOG_NOTICE, c, "dead-letters",
+                        "%s: %llu messages could not be delivered (%llu more than told before)", c->name,
+                        (unsigned long long)count, (unsigned long long)(count - c->dead_letters_told));
         c->dead_letters_told = count;
         c->dead_letters_usec = now;
 }
@@ -316,7 +323,8 @@ int handshake_failed(arbiter_actor *a, arbiter_message *m, void *userdata) {
         copy_printable(text, sizeof(text), said);
         if (!c->failure && asprintf(&c->failure, "its start hook failed: %s", text) < 0)
                 c->failure = NULL;
-        arbiter_log(c->arbiter, LOG_WARNING, c, "start-failed", "%s: its start hook failed: %s", c->name, text);
+        arbiter_log(c->arbiter, LOG_WARNING, c, "start-failed", "%s: its start hook failed: %s", c->name,
+                        text);
         /* It ends by itself now; if it does not, the start timeout applies. */
         if (!c->reason_set) {
                 c->reason = ARBITER_REASON_HANDSHAKE;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Threads that live together in one arbiter-host process, never in the daemon (DESIGN.md 1): those of a monitor share one,
- * a lone thread has one of its own. The host is an actor itself ("web-host"); each of its threads is introduced to it once, by a
- * control link of the thread's own, so that credit, silence and EOF are each thread's and nothing is multiplexed. A thread
- * that is stuck ends its host, and its siblings with it: they are started anew without being counted as failures. */
+/* Threads that live together in one arbiter-host process, never in the daemon (DESIGN.md 1): those of a
+ * monitor share one, a lone thread has one of its own. The host is an actor itself ("web-host"); each of
+ * its threads is introduced to it once, by a control link of the thread's own, so that credit, silence
+ * and EOF are each thread's and nothing is multiplexed. A thread that is stuck ends its host, and its
+ * siblings with it: they are started anew without being counted as failures. */
 
 #include <stdio.h>
 #include <syslog.h>
@@ -19,7 +20,8 @@ static int make_host(struct child *thread, struct child **ret) {
 
         (void) snprintf(name, sizeof(name), "%s-host", m ? m->name : thread->name);
         if (child_find(thread->arbiter, name)) /* the last one is not quite gone */
-                (void) snprintf(name, sizeof(name), "%s-host-%u", m ? m->name : thread->name, (unsigned) thread->age);
+                (void)snprintf(name, sizeof(name), "%s-host-%u", m ? m->name : thread->name,
+                                (unsigned)thread->age);
         if (!name_is_valid(name))
                 return -ENAMETOOLONG;
         r = spawn_instance(thread->spawn, NULL, NULL, &s);
@@ -51,9 +53,10 @@ static void on_answer(arbiter_future *f, void *userdata) {
         struct child *host = userdata;
 
         /* A thread that could not be made shows by the EOF of its link; here only the reason is told. */
-        if (f->outcome != ARBITER_OUTCOME_REPLY && f->outcome != ARBITER_OUTCOME_CANCELLED && host->registered)
-                arbiter_log(host->arbiter, LOG_WARNING, host, "start-failed", "%s cannot start a thread: %s", host->name,
-                                arbiter_future_get_error_text(f));
+        if (f->outcome != ARBITER_OUTCOME_REPLY && f->outcome != ARBITER_OUTCOME_CANCELLED &&
+                        host->registered)
+                arbiter_log(host->arbiter, LOG_WARNING, host, "start-failed", "%s cannot start a thread: %s",
+                                host->name, arbiter_future_get_error_text(f));
 }
 
 static int introduce(struct child *host, struct child *thread) {
@@ -124,8 +127,10 @@ void host_gone(struct child *host, arbiter_reason reason, int status) {
                 if (!c->failure && host->failure)
                         c->failure = strdup(host->failure);
                 c->ending = true; /* what is asked for now is carried out by its end */
-                if (set && !c->culprit && c->state == ARBITER_STATE_RUNNING && host->stop_stage != CHILD_STOP_NONE)
-                        (void) set_handle(set, &(supervise_event){ .type = SUPERVISE_RESTART_CHILD, .slot = slot });
+                if (set && !c->culprit && c->state == ARBITER_STATE_RUNNING &&
+                                host->stop_stage != CHILD_STOP_NONE)
+                        (void)set_handle(set,
+                                        &(supervise_event){.type = SUPERVISE_RESTART_CHILD, .slot = slot});
                 child_end(c, own, c->reason_set ? 0 : status);
         }
 }

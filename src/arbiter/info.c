@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What "info" says of the arbiter and of a monitor: pulsar's tree (research/pulsar.md 1.13). The arbiter's is server, workers (its own
- * actors) and monitors; a monitor adds its workers. Read now, not as of the last notify. */
+/* What "info" says of the arbiter and of a monitor: pulsar's tree (research/pulsar.md 1.13). The
+ * arbiter's is server, workers (its own actors) and monitors; a monitor adds its workers. Read now, not
+ * as of the last notify. */
 
 #include <stdio.h>
 
@@ -74,7 +75,8 @@ static int append_server(arbiter *a, arbiter_message *m) {
         if (r >= 0)
                 r = info_add(m, "state", "s", arbiter_state_to_string(a->actor->state));
         if (r >= 0)
-                r = info_add(m, "uptime", "d", (double) (now_usec() - a->started_usec) / (double) USEC_PER_SEC);
+                r = info_add(m, "uptime", "d",
+                                (double)(now_usec() - a->started_usec) / (double)USEC_PER_SEC);
         if (r >= 0)
                 r = info_add(m, "process_id", "u", (uint32_t) getpid());
         if (r >= 0)

@@ -36,21 +36,25 @@ enum {
         START_TIMEOUT_DEFAULT_USEC = 90 * 1000 * 1000,
         STOP_TIMEOUT_DEFAULT_USEC = 5 * 1000 * 1000, /* research/pulsar.md 1.2: ACTOR_ACTION_TIMEOUT */
         LAG_USEC = 500 * 1000,                       /* our own delay above which silence proves nothing */
-        CHILD_LINKS_MAX = 640,                       /* quota: somewhat above what a runtime keeps by itself */
+        /* quota: somewhat above what a runtime keeps by itself */
+        CHILD_LINKS_MAX = 640,
         CHILD_SPAWNS_PER_SEC = 64,
         CHILD_SPAWNS_BURST = 256,
         CHILD_WATCHES_MAX = 16384,
-        CONTROL_WINDOW_MESSAGES = 1024,              /* what a child may have under way to the arbiter, in the user lane */
+        /* what a child may have under way to the arbiter, in the user lane */
+        CONTROL_WINDOW_MESSAGES = 1024,
         CONTROL_WINDOW_BYTES = 4 * FRAME_SIZE_MAX,
         LEAF_RETRY_USEC = 5 * 1000,
-        JOIN_MIN_USEC = 50, JOIN_MAX_USEC = 1000 * 1000, /* between looks at a thread that has said goodbye */
+        /* between looks at a thread that has said goodbye */
+        JOIN_MIN_USEC = 50, JOIN_MAX_USEC = 1000 * 1000,
         HELLO_SIZE_MAX = 256 * 1024,
         HELLO_COMMANDS_MAX = 1024,
         FAILURE_TEXT_MAX = 400,
         DEAD_AIDS_MAX = 64 * 1024,
         NAMES_KEPT_MAX = 16 * 1024, /* of which generation and last death are remembered without a life */
         TOKEN_LENGTH = 64,          /* hexadecimal digits of 256 bits */
-        DEAD_LETTERS_LOGGED = 10,                    /* then silence (Akka's defaults, research/actors.md 3.13) */
+        /* then silence (Akka's defaults, research/actors.md 3.13) */
+        DEAD_LETTERS_LOGGED = 10,
         DEAD_LETTERS_USEC = 5 * 60 * 1000 * 1000,
         STRANGERS_MAX = 64,         /* connections that have not said hello yet */
         STRANGER_USEC = 5 * 1000 * 1000,
@@ -281,7 +285,8 @@ struct name_memory {
 };
 
 /* arbiter.c */
-void arbiter_log(arbiter *a, int level, const struct child *c, const char *event, const char *format, ...) _printf_(5, 6);
+void arbiter_log(arbiter *a, int level, const struct child *c, const char *event, const char *format, ...)
+                _printf_(5, 6);
 void arbiter_set_ended(arbiter *a, struct set *s); /* a set is down: go on stopping */
 int arbiter_open_cgroup(arbiter *a);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* How a child comes to run, and how its end is noticed: process (exec of a program or of arbiter-host, or fork of this
- * program), thread, inline. Called by child.c only. Effects without policy: what goes wrong is returned. */
+/* How a child comes to run, and how its end is noticed: process (exec of a program or of arbiter-host, or
+ * fork of this program), thread, inline. Called by child.c only. Effects without policy: what goes wrong
+ * is returned. */
 
 #include <signal.h>
 #include <stdio.h>
@@ -171,8 +172,9 @@ static void handle_notify(struct child *c, const struct notify_message *n) {
         if ((n->flags & NOTIFY_WATCHDOG_USEC) && c->watchdog_usec != n->watchdog) {
                 c->watchdog_usec = n->watchdog;
                 if (c->state == ARBITER_STATE_RUNNING)
-                        (void) actor_timer_set(a, &c->silence_timer,
-                                        n->watchdog > 0 ? time_add(c->last_heard_usec, n->watchdog) : USEC_INFINITY);
+                        (void)actor_timer_set(a, &c->silence_timer,
+                                        n->watchdog > 0 ? time_add(c->last_heard_usec, n->watchdog)
+                                                        : USEC_INFINITY);
         }
         if ((n->flags & NOTIFY_EXTEND_TIMEOUT) && c->state == ARBITER_STATE_STARTING)
                 (void) actor_timer_set(a, &c->start_timer, time_add(now_usec(), n->extend_timeout));
@@ -217,7 +219,8 @@ static int open_notify(struct child *c) {
         uid_t uid = c->spawn->context.has_uid ? c->spawn->context.uid : geteuid();
         int r;
 
-        /* An abstract name: it reaches also those who may not enter our runtime directory; credentials decide. */
+        /* An abstract name: it reaches also those who may not enter our runtime directory; credentials
+         * decide. */
         r = notify_socket_open(NULL, NULL, uid, &c->notify);
         if (r < 0)
                 return r;
@@ -252,17 +255,20 @@ _noreturn_ static void run_forked(struct child *c, int mailbox) {
         for (size_t i = 0; i < n; i++)
                 fds[i] = 3 + (int) i;
         actor_forget_current();
-        r = actor_run(s->module, mailbox, ARBITER_CONCURRENCY_PROCESS, (const char *const *) s->listen_names, fds, n);
+        r = actor_run(s->module, mailbox, ARBITER_CONCURRENCY_PROCESS, (const char *const *)s->listen_names,
+                        fds, n);
         /* Not exit(): its handlers and buffers are the parent's. */
         _exit(r < 0 ? 1 : r);
 }
 
-/* exec of a program, or of arbiter-host for a module. The context is borrowed, with what differs from life to life. */
+/* exec of a program, or of arbiter-host for a module. The context is borrowed, with what differs from
+ * life to life. */
 static int start_program(struct child *c, const struct process_fds *fds, const struct cgroup_leaf *leaf,
                 struct exec_failure *failure) {
         arbiter_spawn *s = c->spawn;
         struct exec_context context = s->context;
-        char *host_argv[] = { s->process_name ? s->process_name : c->name, s->module_file, c->is_host ? (char *) "--threads" : NULL, NULL };
+        char *host_argv[] = {s->process_name ? s->process_name : c->name, s->module_file,
+                        c->is_host ? (char *)"--threads" : NULL, NULL};
         char **argv = context.argv, *program_name = NULL;
         int r;
 
@@ -288,7 +294,8 @@ static int start_process(struct child *c, int mailbox) {
 
         fill_fds(c, &fds, mailbox);
         if (s->module) {
-                r = process_fork(s->context_changed ? &s->context : NULL, &fds, leaf, &c->process, &child_mailbox, &failure);
+                r = process_fork(s->context_changed ? &s->context : NULL, &fds, leaf, &c->process,
+                                &child_mailbox, &failure);
                 if (r == 0)
                         run_forked(c, child_mailbox);
         } else
@@ -307,8 +314,10 @@ static int start_process(struct child *c, int mailbox) {
 }
 
 int child_watch_death(struct child *c) {
-        /* Edge-triggered: a thousand deaths at once must not be polled a thousand times each (research/ipc.md 7.10). */
-        return sd_event_add_io(c->arbiter->event, &c->death_source, c->process.pidfd, EPOLLIN | EPOLLET, on_death, c);
+        /* Edge-triggered: a thousand deaths at once must not be polled a thousand times each
+         * (research/ipc.md 7.10). */
+        return sd_event_add_io(c->arbiter->event, &c->death_source, c->process.pidfd, EPOLLIN | EPOLLET,
+                        on_death, c);
 }
 
 int launch_process(struct child *c) {
@@ -349,7 +358,8 @@ struct thread_start {
 static void *thread_main(void *userdata) {
         struct thread_start *t = userdata;
 
-        (void) actor_run(t->module, t->mailbox, ARBITER_CONCURRENCY_THREAD, t->listen_names, t->listen_fds, t->n_listen_fds);
+        (void)actor_run(t->module, t->mailbox, ARBITER_CONCURRENCY_THREAD, t->listen_names, t->listen_fds,
+                        t->n_listen_fds);
         free(t->listen_fds);
         free(t);
         return NULL;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The well-known socket, RUNTIME_DIRECTORY/mailbox: how an actor that did not inherit its control link comes to it. Whoever
- * connects is a stranger with one message to say, hello with a one-time token, and little time to say it; identity is what the
- * kernel says of the connection. Exists only once a token has been given out. */
+/* The well-known socket, RUNTIME_DIRECTORY/mailbox: how an actor that did not inherit its control link
+ * comes to it. Whoever connects is a stranger with one message to say, hello with a one-time token, and
+ * little time to say it; identity is what the kernel says of the connection. Exists only once a token has
+ * been given out. */
 
 #include <poll.h>
 #include <stdio.h>
@@ -41,8 +42,9 @@ static void stranger_free(struct stranger *s) {
 }
 
 static void refuse(struct stranger *s, const char *why) {
-        arbiter_log(s->arbiter, LOG_WARNING, NULL, "refused", "refused a connection of process %d (uid %u): %s",
-                        (int) s->credentials.pid, (unsigned) s->credentials.uid, why);
+        arbiter_log(s->arbiter, LOG_WARNING, NULL, "refused",
+                        "refused a connection of process %d (uid %u): %s", (int)s->credentials.pid,
+                        (unsigned)s->credentials.uid, why);
 }
 
 /* In constant time: how much of a token was right is nobody's business. */
@@ -75,7 +77,8 @@ static int adopt(struct stranger *s, struct child *c) {
                 refuse(s, "its token belongs to an actor of another user");
                 return -EACCES;
         }
-        /* Without SO_PEERPIDFD the pid might be another's by now; but then the connection would have lost its other end. */
+        /* Without SO_PEERPIDFD the pid might be another's by now; but then the connection would have lost
+         * its other end. */
         if (poll(&p, 1, 0) < 0 || (p.revents & (POLLHUP | POLLERR)))
                 return -ESRCH;
         c->process.pid = s->credentials.pid;
@@ -93,7 +96,8 @@ static int adopt(struct stranger *s, struct child *c) {
         return 0;
 }
 
-static int read_token(const struct envelope *e, const uint8_t *body, arbiter_message **ret_message, const char **ret_token) {
+static int read_token(const struct envelope *e, const uint8_t *body, arbiter_message **ret_message,
+                const char **ret_token) {
         uint32_t version;
         int r;
 
@@ -106,7 +110,8 @@ static int read_token(const struct envelope *e, const uint8_t *body, arbiter_mes
         return r > 0 ? 0 : -EBADMSG;
 }
 
-static int on_frame(struct link *l, const struct envelope *e, const uint8_t *body, const int *fds, void *userdata) {
+static int on_frame(struct link *l, const struct envelope *e, const uint8_t *body, const int *fds,
+                void *userdata) {
         _cleanup_(arbiter_message_unrefp) arbiter_message *m = NULL;
         struct stranger *s = userdata;
         const char *token;
@@ -203,14 +208,15 @@ static int listen_mailbox(arbiter *a) {
                 return 0;
         if (!a->runtime_directory)
                 return -EOPNOTSUPP;
-        if ((size_t) snprintf(address.sun_path, sizeof(address.sun_path), "%s/mailbox", a->runtime_directory) >=
-            sizeof(address.sun_path))
+        if ((size_t)snprintf(address.sun_path, sizeof(address.sun_path), "%s/mailbox",
+                            a->runtime_directory) >= sizeof(address.sun_path))
                 return -ENAMETOOLONG;
         fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0)
                 return negative_errno();
         (void) unlink(address.sun_path); /* the directory is ours alone */
-        if (bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 || chmod(address.sun_path, 0600) < 0 || listen(fd, 64) < 0)
+        if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+                        chmod(address.sun_path, 0600) < 0 || listen(fd, 64) < 0)
                 return negative_errno();
         r = sd_event_add_io(a->event, &a->mailbox_source, fd, EPOLLIN, on_accept, a);
         if (r < 0)

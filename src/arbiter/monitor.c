@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Monitors: pools of N workers alike. What they decide is decided in src/supervise; here is what they are to the outside: an
- * inline actor with a name, futures for who waits until a size is reached, and the public functions. */
+/* Monitors: pools of N workers alike. What they decide is decided in src/supervise; here is what they are
+ * to the outside: an inline actor with a name, futures for who waits until a size is reached, and the
+ * public functions. */
 
 #include <limits.h>
 #include <stdio.h>
@@ -12,14 +13,15 @@ static supervise_policy default_policy(void) {
         return SUPERVISE_POLICY_DEFAULT;
 }
 
-_public_ int arbiter_monitor_new(arbiter *a, const char *name, arbiter_spawn *worker, const arbiter_module *module,
-                arbiter_monitor **ret) {
+_public_ int arbiter_monitor_new(arbiter *a, const char *name, arbiter_spawn *worker,
+                const arbiter_module *module, arbiter_monitor **ret) {
         _cleanup_(arbiter_monitor_unrefp) arbiter_monitor *m = NULL;
         int r;
 
         if (!a || !name || !name_is_valid(name) || !worker || !ret)
                 return -EINVAL;
-        if (map_get_string(a->monitors_by_name, name) || child_find(a, name) || streq(name, "arbiter") || streq(name, "monitor"))
+        if (map_get_string(a->monitors_by_name, name) || child_find(a, name) || streq(name, "arbiter") ||
+                        streq(name, "monitor"))
                 return -EEXIST;
         r = spawn_check(worker, NULL);
         if (r < 0)
@@ -98,13 +100,15 @@ _public_ int arbiter_monitor_set_intensity(arbiter_monitor *m, unsigned intensit
                 return -EBUSY;
         m->policy.intensity = intensity;
         if (period_usec > 0)
-                m->policy.period = period_usec > UINT64_MAX / NSEC_PER_USEC ? NSEC_INFINITY : period_usec * NSEC_PER_USEC;
+                m->policy.period = period_usec > UINT64_MAX / NSEC_PER_USEC ? NSEC_INFINITY
+                                                                            : period_usec * NSEC_PER_USEC;
         return 0;
 }
 
-_public_ int arbiter_monitor_set_backoff(arbiter_monitor *m, uint64_t min_usec, uint64_t max_usec, double factor,
-                unsigned jitter_percent, uint64_t stable_usec) {
-        if (!m || (jitter_percent > 100 && jitter_percent != UINT_MAX) || (factor != 0 && (factor < 1 || factor > 1000)))
+_public_ int arbiter_monitor_set_backoff(arbiter_monitor *m, uint64_t min_usec, uint64_t max_usec,
+                double factor, unsigned jitter_percent, uint64_t stable_usec) {
+        if (!m || (jitter_percent > 100 && jitter_percent != UINT_MAX) ||
+                        (factor != 0 && (factor < 1 || factor > 1000)))
                 return -EINVAL;
         if (m->started)
                 return -EBUSY;
@@ -149,8 +153,9 @@ static bool is_settled(arbiter_monitor *m) {
         supervise_info i;
 
         supervise_get_info(m->set.supervise, &i);
-        return i.n[SUPERVISE_SLOT_STARTING] == 0 && i.n[SUPERVISE_SLOT_STOPPING] == 0 && i.n[SUPERVISE_SLOT_BACKOFF] == 0 &&
-                i.rolling == 0 && (!i.outdated || i.n[SUPERVISE_SLOT_FAILED] > 0);
+        return i.n[SUPERVISE_SLOT_STARTING] == 0 && i.n[SUPERVISE_SLOT_STOPPING] == 0 &&
+               i.n[SUPERVISE_SLOT_BACKOFF] == 0 && i.rolling == 0 &&
+               (!i.outdated || i.n[SUPERVISE_SLOT_FAILED] > 0);
 }
 
 static void settle(arbiter_monitor *m, arbiter_outcome outcome) {
@@ -196,7 +201,8 @@ void monitor_acted(arbiter_monitor *m, const supervise_action *action) {
                 break;
         case SUPERVISE_ACTION_GAVE_UP:
                 m->failed = true;
-                arbiter_log(m->arbiter, LOG_ERR, NULL, "gave-up", "monitor %s gives up: no worker is left", m->name);
+                arbiter_log(m->arbiter, LOG_ERR, NULL, "gave-up", "monitor %s gives up: no worker is left",
+                                m->name);
                 resolve_start(m);
                 break;
         case SUPERVISE_ACTION_STOPPED:
@@ -270,7 +276,8 @@ _public_ int arbiter_monitor_start(arbiter_monitor *m, unsigned workers, arbiter
         if (r < 0)
                 return r;
         if (m->module && m->module->on_params)
-                (void) m->module->on_params(m->child->inline_actor, m->worker, m->child->inline_actor->userdata);
+                (void)m->module->on_params(
+                                m->child->inline_actor, m->worker, m->child->inline_actor->userdata);
         m->started = true;
         if (ret) {
                 r = future_new(m->arbiter->actor, &m->start_future);
@@ -293,13 +300,15 @@ _public_ int arbiter_monitor_scale(arbiter_monitor *m, unsigned workers, arbiter
         r = wait_settled(m, ret ? &f : NULL);
         if (r < 0)
                 return r;
-        r = set_handle(&m->set, &(supervise_event){ .type = SUPERVISE_SCALE, .n = workers, .by_operator = true });
+        r = set_handle(&m->set,
+                        &(supervise_event){.type = SUPERVISE_SCALE, .n = workers, .by_operator = true});
         if (r < 0) {
                 if (f)
                         future_fail_errno(f, r, NULL);
                 return r;
         }
-        arbiter_log(m->arbiter, LOG_INFO, m->child, "scaled", "%s: %u -> %u workers", m->name, m->workers, workers);
+        arbiter_log(m->arbiter, LOG_INFO, m->child, "scaled", "%s: %u -> %u workers", m->name, m->workers,
+                        workers);
         m->workers = workers;
         monitor_changed(m);
         if (ret)
@@ -328,7 +337,8 @@ _public_ int arbiter_monitor_restart(arbiter_monitor *m, arbiter_spawn *worker, 
                 arbiter_spawn_unref(m->worker);
                 m->worker = worker;
         }
-        r = set_handle(&m->set, &(supervise_event){ .type = SUPERVISE_DEFINITION_CHANGED, .revision = ++m->revision });
+        r = set_handle(&m->set,
+                        &(supervise_event){.type = SUPERVISE_DEFINITION_CHANGED, .revision = ++m->revision});
         if (r < 0) {
                 if (f)
                         future_fail_errno(f, r, NULL);

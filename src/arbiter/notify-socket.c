@@ -113,7 +113,8 @@ static bool is_of_process(const struct process *p, pid_t pid) {
 
 /* The uid bars a stranger who sends and dies, so that the program may get his pid before we look; the pid
  * bars other programs of the same user. */
-static bool sender_is_allowed(const struct notify_socket *s, const struct process *p, const struct ucred *u) {
+static bool sender_is_allowed(
+                const struct notify_socket *s, const struct process *p, const struct ucred *u) {
         return (u->uid == s->uid || u->uid == 0) && is_of_process(p, u->pid);
 }
 

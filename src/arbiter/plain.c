@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Programs that know nothing of arbiter: made on first demand, a stand-in actor on the arbiter's loop, with the program's aid
- * and name, answers "ping", "info" and "status" for it; "stop" and "signal" reach the process. A thousand plain workers that
- * nobody talks to cost no stand-in. */
+/* Programs that know nothing of arbiter: made on first demand, a stand-in actor on the arbiter's loop,
+ * with the program's aid and name, answers "ping", "info" and "status" for it; "stop" and "signal" reach
+ * the process. A thousand plain workers that nobody talks to cost no stand-in. */
 
 #include <signal.h>
 
@@ -38,7 +38,8 @@ static const arbiter_command commands[] = {
         ARBITER_COMMANDS_END,
 };
 
-static const arbiter_module stub = { ARBITER_MODULE_HEAD, .name = "plain", .commands = commands, .on_info = on_info };
+static const arbiter_module stub = {
+                ARBITER_MODULE_HEAD, .name = "plain", .commands = commands, .on_info = on_info};
 
 int plain_ensure_stub(struct child *c) {
         if (!c->plain || c->inline_actor)

@@ -10,7 +10,8 @@
 struct child_plan {
         const struct exec_context *context; /* NULL: only for process_fork() */
         char **argv, **envp;
-        char *listen_pid, *watchdog_pid; /* where the child writes its pid, CHILD_PID_DIGITS long; NULL: nowhere */
+        /* where the child writes its pid, CHILD_PID_DIGITS long; NULL: nowhere */
+        char *listen_pid, *watchdog_pid;
         int *sources;                    /* become 3 … 3+n_sources-1 */
         size_t n_sources;
         int standard[3];

@@ -277,8 +277,9 @@ static _noinline_ int spawn_by_clone(
                 (void) pthread_mutex_unlock(&credentials_lock);
         }
         if (pid < 0) {
-                bool cgroup = leaf_fd >= 0 && (pid == -EBUSY || pid == -EACCES || pid == -ENOENT || pid == -EBADF ||
-                                               pid == -ENODEV || pid == -EOPNOTSUPP);
+                bool cgroup = leaf_fd >= 0 &&
+                              (pid == -EBUSY || pid == -EACCES || pid == -ENOENT || pid == -EBADF ||
+                                              pid == -ENODEV || pid == -EOPNOTSUPP);
 
                 return failed(&plan->failure, cgroup ? EXEC_STEP_CGROUP : EXEC_STEP_CLONE, (int) pid);
         }
@@ -297,7 +298,8 @@ static void await_pipe(int fd, int pidfd, struct exec_failure *failure, bool *ki
                         nudge(pidfd, begin, killed);
                         continue;
                 }
-                if (read(fd, &got, sizeof(got)) == (ssize_t) sizeof(got)) /* below PIPE_BUF: never in pieces */
+                /* below PIPE_BUF: never in pieces */
+                if (read(fd, &got, sizeof(got)) == (ssize_t) sizeof(got))
                         *failure = got;
                 return;
         }
@@ -394,7 +396,7 @@ int process_fork(
                 struct exec_failure *ret_failure) {
 
         static const uint64_t all = UINT64_MAX;
-        struct child_plan plan = { .context = c, .procs_fd = -EBADF, .status_fd = -EBADF, .parent = getpid() };
+        struct child_plan plan = {.context = c, .procs_fd = -EBADF, .status_fd = -EBADF, .parent = getpid()};
         _cleanup_close_ int procs_fd = -EBADF;
         int *sources, pidfd, r;
         uint64_t old_mask;

@@ -22,13 +22,14 @@ struct process_fds {
         const int *listen;        /* become 3 … 3+n-1: LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES */
         size_t n_listen;
         const char *listen_names; /* "a:b:c"; NULL: no LISTEN_FDNAMES */
-        int mailbox;              /* control link: becomes 3+n_listen, ARBITER_MAILBOX says so; -EBADF: none */
+        /* control link: becomes 3+n_listen, ARBITER_MAILBOX says so; -EBADF: none */
+        int mailbox;
         const char *notify_socket; /* NOTIFY_SOCKET; NULL: none */
         usec_t watchdog;           /* WATCHDOG_USEC and WATCHDOG_PID; 0: none */
 };
-#define PROCESS_FDS_INIT                                                                                        \
-        ((struct process_fds){ .standard = { PROCESS_FD_DEFAULT, PROCESS_FD_DEFAULT, PROCESS_FD_DEFAULT },      \
-                               .mailbox = -EBADF })
+#define PROCESS_FDS_INIT                                                                                    \
+        ((struct process_fds){.standard = {PROCESS_FD_DEFAULT, PROCESS_FD_DEFAULT, PROCESS_FD_DEFAULT},     \
+                        .mailbox = -EBADF})
 
 struct process {
         pid_t pid;                      /* also the process group unless keep_process_group; 0 once reaped */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Watches and links: who is told of whose death. The notice is sent when the dead actor's pidfd has fired, what it left behind is
- * killed, and its name is free; the watcher's runtime keeps the rest of the barrier (src/actor/watch.c). */
+/* Watches and links: who is told of whose death. The notice is sent when the dead actor's pidfd has
+ * fired, what it left behind is killed, and its name is free; the watcher's runtime keeps the rest of the
+ * barrier (src/actor/watch.c). */
 
 #include "arbiter/internal.h"
 
@@ -19,14 +20,14 @@ static void relation_free(struct relation *r) {
         free(r);
 }
 
-static int notify(struct child *owner, const char *signal, const char *id, const char *name, uint32_t generation,
-                arbiter_reason reason, int status) {
-        return actor_signal_peer(owner->peer, ENVELOPE_SYSTEM, signal, "ssuui", id, name, generation, (uint32_t) reason,
-                        (int32_t) status);
+static int notify(struct child *owner, const char *signal, const char *id, const char *name,
+                uint32_t generation, arbiter_reason reason, int status) {
+        return actor_signal_peer(owner->peer, ENVELOPE_SYSTEM, signal, "ssuui", id, name, generation,
+                        (uint32_t)reason, (int32_t)status);
 }
 
-static void tell(arbiter *a, struct child *owner, bool link, const char *id, const char *name, uint32_t generation,
-                arbiter_reason reason, int status) {
+static void tell(arbiter *a, struct child *owner, bool link, const char *id, const char *name,
+                uint32_t generation, arbiter_reason reason, int status) {
         arbiter_down down = {
                 .size = sizeof(down),
                 .aid = id,
@@ -99,12 +100,13 @@ void relations_child_gone(struct child *c, arbiter_reason reason, int status) {
 }
 
 static uid_t uid_of(const struct child *c) {
-        return c->concurrency == ARBITER_CONCURRENCY_PROCESS && c->spawn && c->spawn->context.has_uid ? c->spawn->context.uid :
-                                                                                                      geteuid();
+        return c->concurrency == ARBITER_CONCURRENCY_PROCESS && c->spawn && c->spawn->context.has_uid
+                               ? c->spawn->context.uid
+                               : geteuid();
 }
 
-/* A link lets its maker end the other one by ending itself. So it reaches as far as kill_actor (DESIGN.md 8), and to those that the
- * same user could signal anyway. */
+/* A link lets its maker end the other one by ending itself. So it reaches as far as kill_actor (DESIGN.md
+ * 8), and to those that the same user could signal anyway. */
 static bool may_link(const struct child *c, const aid *id) {
         const struct child *target = map_get(c->arbiter->by_aid, id->c, AID_SIZE);
 
@@ -121,7 +123,8 @@ static int change(arbiter_message *m, bool link, bool add, const char *signature
 
         if (!c)
                 return -ESRCH;
-        r = streq(signature, "su") ? arbiter_message_read(m, "su", &s, &generation) : arbiter_message_read(m, "s", &s);
+        r = streq(signature, "su") ? arbiter_message_read(m, "su", &s, &generation)
+                                   : arbiter_message_read(m, "s", &s);
         if (r < 0)
                 return r;
         r = aid_parse(s, &id);
@@ -132,14 +135,16 @@ static int change(arbiter_message *m, bool link, bool add, const char *signature
                 return 0;
         }
         if (link && !may_link(c, &id)) {
-                incoming_refuse(m->context, ARBITER_OUTCOME_DENIED, "'%s' is neither a child of the caller nor of the same user", s);
+                incoming_refuse(m->context, ARBITER_OUTCOME_DENIED,
+                                "'%s' is neither a child of the caller nor of the same user", s);
                 tell(c->arbiter, c, true, aid_to_string(&id).s, "", 0, ARBITER_REASON_NOPROC, 0);
                 return 0;
         }
         return relations_add(c->arbiter, c, &id, link);
 }
 
-/* The caller's link to it was lost: tells how it has ended, or when it does. Unlike a watch, which a dead life answers noproc. */
+/* The caller's link to it was lost: tells how it has ended, or when it does. Unlike a watch, which a dead
+ * life answers noproc. */
 int relations_lost(arbiter_actor *a, arbiter_message *m, void *userdata) {
         struct child *c = caller_child(m);
         uint32_t generation;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The glue between what happens and what src/supervise decides: events go in, actions come out and are carried out. One
- * place for the implicit root monitor and for pools alike. */
+/* The glue between what happens and what src/supervise decides: events go in, actions come out and are
+ * carried out. One place for the implicit root monitor and for pools alike. */
 
 #include <stdio.h>
 #include <syslog.h>
@@ -57,7 +57,8 @@ static void report_start_failed(struct set *s, const supervise_action *action, a
                         now_nsec());
 }
 
-static void spawn_failed(struct set *s, const supervise_action *action, struct child *c, int error, const char *name) {
+static void spawn_failed(struct set *s, const supervise_action *action, struct child *c, int error,
+                const char *name) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = TAKE_PTR(s->slots[action->slot].future);
         const char *text = c && c->failure ? c->failure : strerror(-error);
 
@@ -144,8 +145,9 @@ static void act(struct set *s, const supervise_action *action) {
                 act_stop(s, action);
                 break;
         case SUPERVISE_ACTION_ARM:
-                (void) actor_timer_set(s->arbiter->actor, &s->timer,
-                                action->when == NSEC_INFINITY ? USEC_INFINITY : action->when / NSEC_PER_USEC + 1);
+                (void)actor_timer_set(s->arbiter->actor, &s->timer,
+                                action->when == NSEC_INFINITY ? USEC_INFINITY
+                                                              : action->when / NSEC_PER_USEC + 1);
                 break;
         case SUPERVISE_ACTION_PARKED:
                 arbiter_log(s->arbiter, LOG_ERR, NULL, "gave-up", "%s.%u is given up: it failed too often",

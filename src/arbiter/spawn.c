@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Spawns: descriptions of actors to be. Setters copy and check each value; spawn_check() what they say together. */
+/* Spawns: descriptions of actors to be. Setters copy and check each value; spawn_check() what they say
+ * together. */
 
 #include <signal.h>
 #include <stdio.h>
@@ -232,7 +233,8 @@ _public_ int arbiter_spawn_set_restart(arbiter_spawn *s, arbiter_restart restart
         return 0;
 }
 
-_public_ int arbiter_spawn_set_timeouts(arbiter_spawn *s, uint64_t silence, uint64_t start, uint64_t stop, uint64_t watchdog) {
+_public_ int arbiter_spawn_set_timeouts(
+                arbiter_spawn *s, uint64_t silence, uint64_t start, uint64_t stop, uint64_t watchdog) {
         if (!s || (silence > 0 && silence < SILENCE_MIN_USEC))
                 return -EINVAL;
         if (silence > 0)
@@ -246,7 +248,8 @@ _public_ int arbiter_spawn_set_timeouts(arbiter_spawn *s, uint64_t silence, uint
         return 0;
 }
 
-_public_ int arbiter_spawn_set_mailbox(arbiter_spawn *s, uint64_t messages, uint64_t bytes, arbiter_mailbox_policy policy) {
+_public_ int arbiter_spawn_set_mailbox(
+                arbiter_spawn *s, uint64_t messages, uint64_t bytes, arbiter_mailbox_policy policy) {
         if (!s || !arbiter_mailbox_policy_to_string(policy))
                 return -EINVAL;
         if (messages > 0)
@@ -373,7 +376,8 @@ _public_ int arbiter_spawn_set_limit(arbiter_spawn *s, int resource, uint64_t so
         if (!s || resource < 0 || resource >= (int) RLIM_NLIMITS || soft > hard)
                 return -EINVAL;
         s->context_changed = true;
-        s->context.limits[resource] = (struct exec_limit){ .set = true, .value = { .rlim_cur = soft, .rlim_max = hard } };
+        s->context.limits[resource] =
+                        (struct exec_limit){.set = true, .value = {.rlim_cur = soft, .rlim_max = hard}};
         return 0;
 }
 
@@ -421,7 +425,10 @@ _public_ int arbiter_spawn_set_output(arbiter_spawn *s, int stdout_fd, int stder
 const char *spawn_program(const arbiter_spawn *s) {
         if (!s)
                 return "";
-        return s->module ? s->module->name : s->module_file ? s->module_file : s->context.path ? s->context.path : "";
+        return s->module         ? s->module->name
+               : s->module_file  ? s->module_file
+               : s->context.path ? s->context.path
+                                 : "";
 }
 
 static int complain(char **ret_text, int error, const char *text) {
@@ -435,7 +442,8 @@ int spawn_check(arbiter_spawn *s, char **ret_text) {
         int r;
 
         if (!s->expected && (s->module != NULL) + (s->module_file != NULL) + s->exec != 1)
-                return complain(ret_text, -EINVAL, "exactly one of a module, a module file and a program is needed");
+                return complain(ret_text, -EINVAL,
+                                "exactly one of a module, a module file and a program is needed");
         if (s->concurrency == ARBITER_CONCURRENCY_INLINE && !s->module)
                 return complain(ret_text, -EINVAL, "an inline actor needs a module of this program");
         if (s->concurrency == ARBITER_CONCURRENCY_THREAD && s->exec)
@@ -467,7 +475,8 @@ static int copy_context(const arbiter_spawn *from, arbiter_spawn *to) {
         if (r >= 0)
                 r = replace_string(&to->context.group, c->group);
         if (r >= 0 && c->supplementary_groups)
-                r = copy_strings((const char *const *) c->supplementary_groups, &to->context.supplementary_groups);
+                r = copy_strings((const char *const *)c->supplementary_groups,
+                                &to->context.supplementary_groups);
         if (r >= 0)
                 r = replace_string(&to->context.working_directory, c->working_directory);
         to->context.has_umask = c->has_umask;
@@ -529,9 +538,10 @@ int spawn_instance(arbiter_spawn *s, const char *name, const char *const *parame
         for (; r >= 0 && parameters && *parameters; parameters++) {
                 const char *equals = strchr(*parameters, '=');
 
-                r = equals && equals > *parameters ?
-                                set_parameter(new, *parameters, (size_t) (equals - *parameters), equals + 1) :
-                                -EINVAL;
+                r = equals && equals > *parameters
+                                    ? set_parameter(new, *parameters, (size_t)(equals - *parameters),
+                                                      equals + 1)
+                                    : -EINVAL;
         }
         if (r < 0)
                 return r;
@@ -578,8 +588,8 @@ int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, arbi
                 return r;
         if (!a->started || a->actor->state >= ARBITER_STATE_STOPPING)
                 return -ESHUTDOWN;
-        if (child_find(a, s->name) || map_get_string(a->monitors_by_name, s->name) || streq(s->name, "arbiter") ||
-            streq(s->name, "monitor"))
+        if (child_find(a, s->name) || map_get_string(a->monitors_by_name, s->name) ||
+                        streq(s->name, "arbiter") || streq(s->name, "monitor"))
                 return -EEXIST;
         for (uint32_t i = 1; i < root->n_slots; i++)
                 if (root->slots[i].spawn && streq(root->slots[i].spawn->name, s->name))
@@ -594,7 +604,9 @@ int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, arbi
         if (r < 0)
                 return r;
         root->acting = true; /* not before its slot is filled */
-        slot = set_handle(root, &(supervise_event){ .type = SUPERVISE_ADD_CHILD, .restart = root_restart(s), .revision = 1 });
+        slot = set_handle(root, &(supervise_event){.type = SUPERVISE_ADD_CHILD,
+                                                .restart = root_restart(s),
+                                                .revision = 1});
         root->acting = false;
         if (slot <= 0)
                 return slot < 0 ? slot : -EIO;
@@ -623,7 +635,8 @@ _public_ int arbiter_remove_actor(arbiter *a, const char *name, arbiter_future *
         if (!a || !name)
                 return -EINVAL;
         root = &a->root;
-        while (slot < root->n_slots && !(root->slots[slot].spawn && streq(root->slots[slot].spawn->name, name)))
+        while (slot < root->n_slots &&
+                        !(root->slots[slot].spawn && streq(root->slots[slot].spawn->name, name)))
                 slot++;
         if (slot >= root->n_slots)
                 return -ESRCH;
@@ -631,7 +644,8 @@ _public_ int arbiter_remove_actor(arbiter *a, const char *name, arbiter_future *
         if (r < 0)
                 return r;
         if (root->slots[slot].child) {
-                r = child_stop(root->slots[slot].child, f); /* first who waits; then the decision that it goes */
+                /* first who waits; then the decision that it goes */
+                r = child_stop(root->slots[slot].child, f);
                 if (r < 0)
                         return r;
         } else

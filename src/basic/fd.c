@@ -9,7 +9,8 @@ int close_fd(int fd) {
         if (fd >= 0) {
                 int saved_errno = errno;
 
-                (void) close(fd); /* EINTR from close() on Linux means that the descriptor is gone all the same */
+                /* EINTR from close() on Linux means that the descriptor is gone all the same */
+                (void) close(fd);
                 errno = saved_errno;
         }
         return -EBADF;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* File descriptors: closing, passing, flags. Every descriptor is O_CLOEXEC unless it is about to be inherited. */
+/* File descriptors: closing, passing, flags. Every descriptor is O_CLOEXEC unless it is about to be
+ * inherited. */
 
 #include "basic/macro.h"
 

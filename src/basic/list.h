@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* An intrusive, circular, doubly linked list: the node lives inside the element, so linking never allocates and
- * an element can leave in O(1) knowing only itself. A list_node that is in no list points at itself. */
+/* An intrusive, circular, doubly linked list: the node lives inside the element, so linking never
+ * allocates and an element can leave in O(1) knowing only itself. A list_node that is in no list points
+ * at itself. */
 
 #include "basic/macro.h"
 

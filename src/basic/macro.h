@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Compiler help that every layer uses: attributes, sizes, ownership. The idioms (_cleanup_, TAKE_PTR, TAKE_FD,
- * ret_ parameters last) are systemd's; see docs/HACKING.md. No state, no function bodies worth testing. */
+/* Compiler help that every layer uses: attributes, sizes, ownership. The idioms (_cleanup_, TAKE_PTR,
+ * TAKE_FD, ret_ parameters last) are systemd's; see docs/HACKING.md. No state, no function bodies worth
+ * testing. */
 
 #include <assert.h>
 #include <errno.h>

@@ -23,8 +23,8 @@ struct map {
 };
 
 static uint64_t hash_key(const void *key, size_t size) {
-        /* Address space layout randomisation is the only seed that needs no mutable static; mixed by SipHash it is
-         * enough against chosen keys from a peer that cannot read our memory. */
+        /* Address space layout randomisation is the only seed that needs no mutable static; mixed by
+         * SipHash it is enough against chosen keys from a peer that cannot read our memory. */
         static const char anchor;
         const struct siphash_key k = {
                 (uint64_t) (uintptr_t) &anchor,
@@ -108,7 +108,8 @@ size_t map_size(const map *m) {
 }
 
 void *map_next(const map *m, void **position) {
-        /* position holds the *next* entry, so that the body may remove the current one; a sentinel marks the end */
+        /* position holds the *next* entry, so that the body may remove the current one; a sentinel marks
+         * the end */
         struct entry *e = *position ? *position : m->head;
 
         if (!e || e == (struct entry *) m)

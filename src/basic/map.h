@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A hash table from a short byte string (name, aid) or a 64-bit number to a pointer. uthash underneath, wrapped
- * once: its default dies when memory runs out and hashes without a key. Keys are copied, values are borrowed.
- * Iteration is in insertion order. */
+/* A hash table from a short byte string (name, aid) or a 64-bit number to a pointer. uthash underneath,
+ * wrapped once: its default dies when memory runs out and hashes without a key. Keys are copied, values
+ * are borrowed. Iteration is in insertion order. */
 
 #include "basic/siphash.h"
 

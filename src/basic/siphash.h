@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* SipHash-2-4 (Aumasson and Bernstein, 2012): the keyed hash for tables whose keys come from outside, and for
- * request ids that a peer must not be able to guess. */
+/* SipHash-2-4 (Aumasson and Bernstein, 2012): the keyed hash for tables whose keys come from outside, and
+ * for request ids that a peer must not be able to guess. */
 
 #include "basic/macro.h"
 

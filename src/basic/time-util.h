@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Time is CLOCK_MONOTONIC in microseconds (usec_t) or nanoseconds (nsec_t). Wall-clock steps must not kill healthy
- * actors (research/pulsar.md 1.5), so nothing in arbiter decides by CLOCK_REALTIME. */
+/* Time is CLOCK_MONOTONIC in microseconds (usec_t) or nanoseconds (nsec_t). Wall-clock steps must not
+ * kill healthy actors (research/pulsar.md 1.5), so nothing in arbiter decides by CLOCK_REALTIME. */
 
 #include <time.h>
 
@@ -35,8 +35,8 @@ static inline uint64_t time_add(uint64_t a, uint64_t b) {
         return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-/* A time span in systemd's syntax, "1min 30s", "500ms", a bare number is seconds, "infinity". systemd.time(7).
- * -EINVAL on anything else, -ERANGE when it does not fit. */
+/* A time span in systemd's syntax, "1min 30s", "500ms", a bare number is seconds, "infinity".
+ * systemd.time(7). -EINVAL on anything else, -ERANGE when it does not fit. */
 int parse_timespan(const char *s, usec_t *ret);
 /* The reverse, for people: "1min 30s", "12.500ms". The buffer must hold TIMESPAN_STRING_MAX bytes. */
 #define TIMESPAN_STRING_MAX 64

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The one place where the face meets the arbiter that it belongs to: arbiter_listen_private(). Apart from the rest of the
- * face, which knows control.h only and is tested without an arbiter. */
+/* The one place where the face meets the arbiter that it belongs to: arbiter_listen_private(). Apart from
+ * the rest of the face, which knows control.h only and is tested without an arbiter. */
 
 #include <stdio.h>
 
@@ -19,7 +19,8 @@ _public_ int arbiter_listen_private(arbiter *a, const char *path) {
         if (!a || (!path && !a->runtime_directory))
                 return -EINVAL;
         if (!path) {
-                if ((size_t) snprintf(buffer, sizeof(buffer), "%s/private", a->runtime_directory) >= sizeof(buffer))
+                if ((size_t)snprintf(buffer, sizeof(buffer), "%s/private", a->runtime_directory) >=
+                                sizeof(buffer))
                         return -ENAMETOOLONG;
                 path = buffer;
         }

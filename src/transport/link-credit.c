@@ -200,7 +200,8 @@ int link_set_page(struct link *l, struct link_page *page, unsigned side) {
         return 0;
 }
 
-int link_set_page_granted(struct link *l, struct link_page *page, unsigned side, uint64_t messages, uint64_t bytes) {
+int link_set_page_granted(
+                struct link *l, struct link_page *page, unsigned side, uint64_t messages, uint64_t bytes) {
         int r;
 
         /* What had begun before, a hello, has been answered before: nobody asks the page for it. */

@@ -39,11 +39,13 @@ int link_page_create(int *ret_fd) {
 
 int link_page_grant(int fd, unsigned side, uint64_t messages, uint64_t bytes) {
         const uint64_t grant[2] = { messages, bytes };
-        const size_t at = side * sizeof(struct link_page_side) + offsetof(struct link_page_side, granted_messages);
+        const size_t at = side * sizeof(struct link_page_side) +
+                          offsetof(struct link_page_side, granted_messages);
 
         _Static_assert(offsetof(struct link_page_side, granted_bytes) ==
-                                        offsetof(struct link_page_side, granted_messages) + sizeof(uint64_t), "they are written at once");
-        return pwrite(fd, grant, sizeof(grant), (off_t) at) == (ssize_t) sizeof(grant) ? 0 : negative_errno();
+                                        offsetof(struct link_page_side, granted_messages) + sizeof(uint64_t),
+                        "they are written at once");
+        return pwrite(fd, grant, sizeof(grant), (off_t)at) == (ssize_t)sizeof(grant) ? 0 : negative_errno();
 }
 
 int link_page_map(int fd, struct link_page **ret) {

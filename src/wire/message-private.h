@@ -27,5 +27,6 @@ static inline void message_pop(arbiter_message *m) {
 /* Puts the reader at the start of the body. */
 void message_rewind_all(arbiter_message *m);
 
-/* Types to append or read: a signature, or one dict entry, as inside an array that is open ("{sv}", as in sd-bus). */
+/* Types to append or read: a signature, or one dict entry, as inside an array that is open ("{sv}", as in
+ * sd-bus). */
 bool message_types_are_valid(const char *signature, size_t length);

@@ -429,8 +429,8 @@ static int read_value(arbiter_message *m, const char *type, size_t length, struc
         return arbiter_message_read_basic(m, *type, dry ? NULL : p);
 }
 
-/* The usual case: all of a message that has not been read yet, and no containers. The body is known to be what its signature
- * says, so that nothing can fail half-way. */
+/* The usual case: all of a message that has not been read yet, and no containers. The body is known to be
+ * what its signature says, so that nothing can fail half-way. */
 static bool is_all_and_basic(const arbiter_message *m, const char *signature, size_t length) {
         if (m->p.depth > 0 || m->p.cursor > 0 || m->p.frame.index > 0 || length == 0 ||
             length != m->envelope.signature_length || memcmp(signature, m->envelope.signature, length) != 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Bodies of all sizes, inline and as memfd, and descriptors, between all kinds of actors: what arrives is what was sent. */
+/* Bodies of all sizes, inline and as memfd, and descriptors, between all kinds of actors: what arrives is
+ * what was sent. */
 
 #include <sys/mman.h>
 
@@ -67,7 +68,8 @@ static int on_check(arbiter_actor *a, arbiter_message *m, void *userdata) {
         if (r >= 0)
                 r = arbiter_message_append_array(reply, 'y', data, n);
         if (r >= 0)
-                r = arbiter_message_append(reply, "tt", checksum(data, n), n_file >= 0 ? checksum(file, (size_t) n_file) : 0);
+                r = arbiter_message_append(reply, "tt", checksum(data, n),
+                                n_file >= 0 ? checksum(file, (size_t)n_file) : 0);
         if (r >= 0)
                 r = arbiter_message_reply_message(m, reply);
         arbiter_message_unref(reply);

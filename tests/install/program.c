@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A program outside of the tree: C99, installed headers, pkg-config. An arbiter of its own, an actor in a process, one
- * question and its answer, an orderly stop. */
+/* A program outside of the tree: C99, installed headers, pkg-config. An arbiter of its own, an actor in a
+ * process, one question and its answer, an orderly stop. */
 
 #include <arbiter/arbiter.h>
 
@@ -56,7 +56,8 @@ int main(void) {
         int r;
 
         if (strcmp(arbiter_version(), ARBITER_VERSION_STRING) != 0) {
-                fprintf(stderr, "the library is %s, the headers are %s\n", arbiter_version(), ARBITER_VERSION_STRING);
+                fprintf(stderr, "the library is %s, the headers are %s\n", arbiter_version(),
+                                ARBITER_VERSION_STRING);
                 return 1;
         }
         r = arbiter_new(NULL, NULL, &a);

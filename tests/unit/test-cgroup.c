@@ -141,8 +141,9 @@ static void kill_descendants(int (*kill_leaf)(const struct cgroup_leaf *leaf)) {
 
         open_root(&root);
         assert_ok(cgroup_leaf_make(&root, "web.1", &leaf));
-        context_of(&c, "/bin/sh", "(setsid sh -c 'setsid sleep 1000 & setsid sleep 1000 & echo up; sleep 1000' &); "
-                                  "read x; exit 3");
+        context_of(&c, "/bin/sh",
+                        "(setsid sh -c 'setsid sleep 1000 & setsid sleep 1000 & echo up; sleep 1000' &); "
+                        "read x; exit 3");
         (void) exec_context_set_env(&c, "PATH", "/usr/bin:/bin");
         assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
         fds.standard[1] = pipe_fds[1];
@@ -268,7 +269,8 @@ static int find_own(const struct cgroup_root *root) {
                 return 1;
         if (cgroup_root_open(NULL, &found) != -EOPNOTSUPP)
                 return 2;
-        if (setxattr(base, "user.delegate", "1", 1, 0) < 0 && setxattr(base, "trusted.delegate", "1", 1, 0) < 0)
+        if (setxattr(base, "user.delegate", "1", 1, 0) < 0 &&
+                        setxattr(base, "trusted.delegate", "1", 1, 0) < 0)
                 return 3;
         if (cgroup_root_open(NULL, &found) < 0)
                 return 4;

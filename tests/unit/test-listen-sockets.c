@@ -25,11 +25,23 @@ static void test_parse(void **state) {
                 const char *text;
                 int error;
         } bad[] = {
-                { "", EINVAL },          { "0", EINVAL },           { "65536", EINVAL },    { "x", EINVAL },
-                { "/", EINVAL },         { "@", EINVAL },           { ":80", EINVAL },      { "1.2.3.4:", EINVAL },
-                { "1.2.3:80", EINVAL },  { "localhost:80", EINVAL }, { "[::1]", EINVAL },   { "[::1]80", EINVAL },
-                { "[::1:80", EINVAL },   { "[::g]:80", EINVAL },    { "-1", EINVAL },       { "80 ", EINVAL },
-                { "[fe80::1%no-such-if]:80", ENODEV },
+                        {"", EINVAL},
+                        {"0", EINVAL},
+                        {"65536", EINVAL},
+                        {"x", EINVAL},
+                        {"/", EINVAL},
+                        {"@", EINVAL},
+                        {":80", EINVAL},
+                        {"1.2.3.4:", EINVAL},
+                        {"1.2.3:80", EINVAL},
+                        {"localhost:80", EINVAL},
+                        {"[::1]", EINVAL},
+                        {"[::1]80", EINVAL},
+                        {"[::1:80", EINVAL},
+                        {"[::g]:80", EINVAL},
+                        {"-1", EINVAL},
+                        {"80 ", EINVAL},
+                        {"[fe80::1%no-such-if]:80", ENODEV},
         };
         struct listen_address a;
         char path[200];
@@ -110,8 +122,9 @@ static void test_unix(int type) {
         (void) snprintf(path, sizeof(path), "%s/x", directory);
         assert_ok(listen_sockets_add(&s, path, type, "x", 0));
         assert_errno(listen_sockets_add(&other, path, type, "x", 0), EADDRINUSE);
-        assert_errno(listen_sockets_add(&other, path, type == SOCK_STREAM ? SOCK_DGRAM : SOCK_STREAM, "x", 0),
-                     EADDRINUSE);
+        assert_errno(listen_sockets_add(
+                                     &other, path, type == SOCK_STREAM ? SOCK_DGRAM : SOCK_STREAM, "x", 0),
+                        EADDRINUSE);
         assert_null(other.names);
         listen_sockets_done(&other);
 

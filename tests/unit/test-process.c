@@ -432,7 +432,8 @@ static void test_failures(void **state) {
                            "chdir to '/no/where' failed: No such file or directory");
         free(TAKE_PTR(c.working_directory));
         c.limits[RLIMIT_CORE] = (struct exec_limit){ true, { 2, 1 } };
-        assert_spawn_fails(&c, NULL, EINVAL, EXEC_STEP_LIMITS, "limits 'LimitCORE' failed: Invalid argument");
+        assert_spawn_fails(
+                        &c, NULL, EINVAL, EXEC_STEP_LIMITS, "limits 'LimitCORE' failed: Invalid argument");
         c.limits[RLIMIT_CORE].set = false;
         c.parent_death_signal = 99;
         assert_spawn_fails(&c, NULL, EINVAL, EXEC_STEP_PDEATHSIG, NULL);
@@ -490,7 +491,8 @@ static int spawn_unprivileged(void) {
         struct process_fds fds = PROCESS_FDS_INIT;
         struct exec_context c;
 
-        if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0)
+        if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+                        setresuid(NOBODY, NOBODY, NOBODY) < 0)
                 return 1;
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 struct exec_failure f = {};
@@ -711,9 +713,9 @@ _noreturn_ static void report_self(int mailbox) {
         list_own_fds(fds, sizeof(fds));
         (void) sigprocmask(SIG_SETMASK, NULL, &mask);
         (void) sigaction(SIGUSR2, NULL, &action);
-        n = snprintf(line, sizeof(line), "fds=%s mailbox=%d session=%d masked=%d default=%d uid=%d", fds, mailbox,
-                     getsid(0) == getpid(), sigismember(&mask, SIGUSR1), action.sa_handler == SIG_DFL,
-                     (int) getuid());
+        n = snprintf(line, sizeof(line), "fds=%s mailbox=%d session=%d masked=%d default=%d uid=%d", fds,
+                        mailbox, getsid(0) == getpid(), sigismember(&mask, SIGUSR1),
+                        action.sa_handler == SIG_DFL, (int)getuid());
         _exit(write(mailbox, line, (size_t) n) == n ? 0 : 1);
 }
 
@@ -805,7 +807,8 @@ static int spawn_without_clone3(int error) {
         if (process_spawn(&c, &fds, NULL, &p, &f) < 0)
                 return 2;
         pfd.fd = p.pidfd;
-        if (poll(&pfd, 1, 60000) != 1 || process_reap(&p, &e) < 0 || e.end != PROCESS_EXITED || e.status != 0)
+        if (poll(&pfd, 1, 60000) != 1 || process_reap(&p, &e) < 0 || e.end != PROCESS_EXITED ||
+                        e.status != 0)
                 return 3;
         if (read(pipe_fds[0], text, sizeof(text) - 1) <= 0 || strncmp(text, "1 0 1 2 3", 9) != 0)
                 return 4;

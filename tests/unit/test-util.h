@@ -11,16 +11,16 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define assert_ok(expression)                                                                                       \
-        do {                                                                                                        \
-                long _r = (long) (expression);                                                                      \
-                if (_r < 0)                                                                                         \
-                        fail_msg("%s: %s", #expression, strerror((int) -_r));                                       \
+#define assert_ok(expression)                                                                               \
+        do {                                                                                                \
+                long _r = (long)(expression);                                                               \
+                if (_r < 0)                                                                                 \
+                        fail_msg("%s: %s", #expression, strerror((int)-_r));                                \
         } while (0)
 
-#define assert_errno(expression, expected)                                                                          \
-        do {                                                                                                        \
-                long _r = (long) (expression);                                                                      \
-                if (_r != -(expected))                                                                              \
-                        fail_msg("%s returned %ld, not -%s", #expression, _r, #expected);                           \
+#define assert_errno(expression, expected)                                                                  \
+        do {                                                                                                \
+                long _r = (long)(expression);                                                               \
+                if (_r != -(expected))                                                                      \
+                        fail_msg("%s returned %ld, not -%s", #expression, _r, #expected);                   \
         } while (0)
