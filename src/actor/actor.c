@@ -181,6 +181,17 @@ static void free_parameters(struct list_node *head) {
         }
 }
 
+static void on_start_gate(arbiter_future *f, void *userdata);
+static void on_stop_gate(arbiter_future *f, void *userdata);
+
+/* They may be somebody else's futures, and outlive us. */
+static void drop_gates(arbiter_actor *a) {
+        future_unthen(a->start_gate, on_start_gate, a);
+        future_unthen(a->stop_gate, on_stop_gate, a);
+        a->start_gate = arbiter_future_unref(a->start_gate);
+        a->stop_gate = arbiter_future_unref(a->stop_gate);
+}
+
 arbiter_actor *actor_unref(arbiter_actor *a) {
         if (!a || --a->n_ref > 0)
                 return NULL;
@@ -195,8 +206,7 @@ arbiter_actor *actor_unref(arbiter_actor *a) {
         watch_done(a);
         actor_timers_done(a);
         incoming_free_all(a);
-        arbiter_future_unref(a->start_gate);
-        arbiter_future_unref(a->stop_gate);
+        drop_gates(a);
         map_free(a->commands, NULL);
         map_free(a->peers_by_aid, NULL);
         map_free(a->routes, NULL);
@@ -526,6 +536,7 @@ void actor_end(arbiter_actor *a) {
                 return;
         actor_ref(a);
         a->state = ARBITER_STATE_CLOSED;
+        drop_gates(a);
         actor_timer_clear(a, &a->stop_timer);
         actor_timer_clear(a, &a->notify_timer);
         actor_timer_clear(a, &a->idle_timer);

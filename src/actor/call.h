@@ -55,6 +55,8 @@ void future_resolve_proxy(arbiter_future *f, arbiter_proxy *proxy);
 /* Fires inside of library code, before the user's callbacks and at once: for the library's own
  * continuations. */
 int future_then_now(arbiter_future *f, arbiter_future_callback_t callback, void *userdata);
+/* Takes it back, if it has not fired. f may be NULL. */
+void future_unthen(arbiter_future *f, arbiter_future_callback_t callback, void *userdata);
 
 /* Registers the future as a request: gives e its id, deadline and chain. chain has room for CHAIN_MAX
  * aids. inherit: not beyond the deadline of the request that is being handled. */

@@ -201,6 +201,16 @@ int future_then_now(arbiter_future *f, arbiter_future_callback_t callback, void 
         return add_callback(f, callback, userdata, true);
 }
 
+void future_unthen(arbiter_future *f, arbiter_future_callback_t callback, void *userdata) {
+        if (!f)
+                return;
+        LIST_FOREACH(c, &f->callbacks, struct future_callback, callbacks)
+                if (c->callback == callback && c->userdata == userdata) {
+                        list_remove(&c->callbacks);
+                        free(c);
+                }
+}
+
 _public_ int arbiter_future_then(arbiter_future *f, arbiter_future_callback_t callback, void *userdata) {
         int r;
 

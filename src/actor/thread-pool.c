@@ -89,7 +89,7 @@ static int on_done(sd_event_source *s, int fd, uint32_t events, void *userdata) 
         if (read(fd, &n, sizeof(n)) < 0)
                 n = 0; /* spurious */
         actor_enter(a, &previous);
-        for (;;) {
+        while (a->thread_pool == p) { /* what is finished may end the actor, and its pool with it */
                 pthread_mutex_lock(&p->lock);
                 w = LIST_FIRST(&p->done, struct work_item, items);
                 if (w)

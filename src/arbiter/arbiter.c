@@ -134,6 +134,7 @@ _public_ int arbiter_new(struct sd_event *event, const arbiter_module *module, a
         a->module = module;
         a->cgroup_root = CGROUP_ROOT_INIT;
         a->leaf_timer = ACTOR_TIMER_INIT(on_leaf_timer);
+        a->accept_timer = ACTOR_TIMER_INIT(mailbox_socket_retry);
         list_init(&a->children);
         list_init(&a->monitors);
         list_init(&a->observers);
@@ -179,6 +180,11 @@ static void kill_children(arbiter *a) {
                 broker_unpark(c, ARBITER_OUTCOME_NOPROC);
                 broker_child_gone(c);
                 LIST_FOREACH(r, &c->watched_by, struct relation, of_target) {
+                        list_remove(&r->of_target);
+                        list_remove(&r->of_owner);
+                        free(r);
+                }
+                LIST_FOREACH(r, &c->watches, struct relation, of_owner) {
                         list_remove(&r->of_target);
                         list_remove(&r->of_owner);
                         free(r);

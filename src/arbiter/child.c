@@ -15,6 +15,7 @@ static void on_silence_timer(arbiter_actor *a, struct actor_timer *t);
 static void on_stop_timer(arbiter_actor *a, struct actor_timer *t);
 static void on_end_timer(arbiter_actor *a, struct actor_timer *t);
 static void forget_future(struct child *c, arbiter_reason reason, int status);
+static void fail_waiters(struct child *c);
 static int ask_to_stop(struct child *c);
 
 struct child *child_find(arbiter *a, const char *name_or_aid) {
@@ -364,7 +365,7 @@ static void on_silence_timer(arbiter_actor *a, struct actor_timer *t) {
                 return;
         /* Judged only after what it had sent has been read; and never by a loop that was late itself. */
         if (c->peer && c->peer->link)
-                (void) link_drain(c->peer->link);
+                (void) link_read(c->peer->link);
         last = c->last_heard_usec;
         if (now - due > MIN((usec_t) LAG_USEC, silence / 2))
                 c->arbiter->resumed_usec = now;
@@ -423,6 +424,7 @@ void child_kill(struct child *c, arbiter_reason reason) {
         if (c->has_thread && c->stop_stage != CHILD_STOP_STUCK) {
                 c->stop_stage = CHILD_STOP_STUCK;
                 forget_future(c, reason, 0);
+                fail_waiters(c);
                 /* If it looks up at all, EOF is what it sees; and its end is to be noticed. */
                 if (c->peer && c->peer->link)
                         link_close(c->peer->link);
@@ -558,6 +560,18 @@ static void forget_future(struct child *c, arbiter_reason reason, int status) {
                                 arbiter_reason_to_string(reason), status);
 }
 
+/* It will not end before its process does: who waits for its end is told so. */
+static void fail_waiters(struct child *c) {
+        struct waiter *w;
+
+        while ((w = LIST_FIRST(&c->stops, struct waiter, waiters))) {
+                list_remove(&w->waiters);
+                future_fail(w->future, ARBITER_OUTCOME_TIMEOUT, "'%s' is stuck, and a thread cannot be killed", c->name);
+                arbiter_future_unref(w->future);
+                free(w);
+        }
+}
+
 static void resolve_waiters(struct list_node *list) {
         struct waiter *w;
 
@@ -632,7 +646,7 @@ void child_end(struct child *c, arbiter_reason reason, int status) {
         if (set)
                 (void) set_handle(set, &e);
         if (m)
-                monitor_gone(m);
+                monitor_actor_ended(m);
         if (!set && !m)
                 arbiter_set_ended(a, NULL); /* a host: the arbiter may have waited for it */
 }

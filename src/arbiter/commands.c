@@ -20,6 +20,15 @@ static int refuse(arbiter_message *m, arbiter_outcome outcome, const char *forma
 
 /* spawn: a definition, or another one of oneself; never anything with more rights than that. */
 
+/* What is spawned by what was spawned is charged to the first of them that still lives: copies of copies get no more. */
+static struct child *spawn_payer(struct child *c) {
+        struct child *spawner;
+
+        while (!aid_is_null(&c->spawner) && (spawner = map_get(c->arbiter->by_aid, c->spawner.c, AID_SIZE)))
+                c = spawner;
+        return c;
+}
+
 static bool take_spawn_token(struct child *c) {
         usec_t now = now_usec();
         uint64_t earned = (now - c->spawn_tokens_usec) * CHILD_SPAWNS_PER_SEC / USEC_PER_SEC;
@@ -90,7 +99,7 @@ static int on_spawn(arbiter_actor *a, arbiter_message *m, void *userdata) {
                 r = read_strings(m, parameters, ELEMENTSOF(parameters) - 1);
         if (r < 0)
                 return r;
-        if (!take_spawn_token(c))
+        if (!take_spawn_token(spawn_payer(c)))
                 return refuse(m, ARBITER_OUTCOME_OVERLOAD, "%s spawns too fast", c->name);
         d = find_definition(c, definition);
         if (!d)
@@ -123,7 +132,9 @@ static void on_killed(arbiter_future *f, void *userdata) {
         char text[64];
         const char *name;
 
-        if (arbiter_message_rewind(m, true) >= 0 && arbiter_message_read(m, "s", &name) > 0) {
+        if (f->outcome != ARBITER_OUTCOME_REPLY)
+                (void) arbiter_message_reply_error(m, arbiter_future_get_error_name(f), arbiter_future_get_error_text(f));
+        else if (arbiter_message_rewind(m, true) >= 0 && arbiter_message_read(m, "s", &name) > 0) {
                 (void) snprintf(text, sizeof(text), "killed %s", f->spawn_aid_string.s);
                 (void) arbiter_message_reply(m, "s", text);
         }
@@ -160,7 +171,10 @@ static int on_kill_actor(arbiter_actor *a, arbiter_message *m, void *userdata) {
                 arbiter_message_unref(m);
                 return r;
         }
-        return child_stop(target, f);
+        r = child_stop(target, f);
+        if (r < 0)
+                future_fail_errno(f, r, NULL); /* answers, and lets go of the message */
+        return 0;
 }
 
 static int append_row(arbiter_message *m, const struct child *c) {

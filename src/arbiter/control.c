@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "arbiter/internal.h"
+#include "basic/parse.h"
 
 static uint32_t restarts_of(const struct child *c) {
         return c->generation > 0 ? c->generation - 1 : 0;
@@ -139,23 +140,81 @@ static bool is_supervised_for_ever(const struct child *c) {
                i.restart != SUPERVISE_TEMPORARY;
 }
 
+/* A slot by the name of whoever lives in it, or would: one that is held, failed or in backoff has nobody at the moment. */
+static int find_slot(arbiter *a, const char *target, struct set **ret_set, uint32_t *ret_slot) {
+        const char *dot = strchr(target, '.');
+        struct child *c = child_find(a, target);
+        supervise_slot_info info;
+        struct set *s = &a->root;
+        uint32_t slot = 0;
+
+        if (c && !c->set)
+                return -EOPNOTSUPP; /* a monitor's own actor, a host */
+        if (c) {
+                *ret_set = c->set;
+                *ret_slot = c->slot;
+                return 0;
+        }
+        if (dot) {
+                _cleanup_free_ char *name = strndup(target, (size_t) (dot - target));
+                arbiter_monitor *m = name ? arbiter_find_monitor(a, name) : NULL;
+                uint64_t n;
+
+                if (!m || !m->started || parse_u64_range(dot + 1, 1, SUPERVISE_SLOTS_MAX, &n) < 0)
+                        return -ESRCH;
+                s = &m->set;
+                slot = (uint32_t) n;
+        }
+        for (uint32_t i = 1; !dot && i < s->n_slots; i++)
+                if (s->slots[i].spawn && streq(s->slots[i].spawn->name, target))
+                        slot = i;
+        if (slot == 0 || supervise_get_slot(s->supervise, slot, &info) < 0)
+                return -ESRCH;
+        *ret_set = s;
+        *ret_slot = slot;
+        return 0;
+}
+
+/* Nobody to stop just now: it stays down, and that is all. */
+static int hold_slot(arbiter *a, struct set *s, uint32_t slot, arbiter_future **ret) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        int r;
+
+        r = future_new(a->actor, &f);
+        if (r < 0)
+                return r;
+        r = set_handle(s, &(supervise_event){ .type = SUPERVISE_STOP_CHILD, .slot = slot });
+        if (r < 0)
+                return r == -ENOENT ? -ESRCH : r;
+        set_slot_settle(s, slot, "it was stopped before it was started");
+        future_resolve(f, ARBITER_OUTCOME_REPLY, NULL);
+        *ret = TAKE_PTR(f);
+        return 0;
+}
+
 int control_stop(arbiter *a, const char *target, arbiter_future **ret) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         arbiter_monitor *m = arbiter_find_monitor(a, target);
+        struct set *s;
         struct child *c;
+        uint32_t slot;
         int r;
 
         if (m)
                 return arbiter_monitor_stop(m, ret);
         c = child_find(a, target);
-        if (!c)
-                return -ESRCH;
+        if (!c) {
+                r = find_slot(a, target, &s, &slot);
+                return r < 0 ? r : hold_slot(a, s, slot, ret);
+        }
         r = future_new(a->actor, &f);
         if (r < 0)
                 return r;
         r = child_stop(c, f); /* first who waits; then the decision that it stays down */
-        if (r >= 0 && is_supervised_for_ever(c))
-                (void)set_handle(c->set, &(supervise_event){.type = SUPERVISE_STOP_CHILD, .slot = c->slot});
+        if (r >= 0 && is_supervised_for_ever(c)) {
+                set_slot_settle(c->set, c->slot, "it was stopped before it was started");
+                (void) set_handle(c->set, &(supervise_event){ .type = SUPERVISE_STOP_CHILD, .slot = c->slot });
+        }
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(f);
@@ -192,50 +251,33 @@ int control_kill(arbiter *a, const char *target, int signal) {
 }
 
 int control_restart(arbiter *a, const char *target, arbiter_future **ret) {
-        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         arbiter_monitor *m = arbiter_find_monitor(a, target);
-        struct set *s = &a->root;
-        uint32_t slot = 0;
-        struct child *c;
+        struct set_slot *k;
+        struct set *s;
+        uint32_t slot;
         int r;
 
         if (m)
                 return arbiter_monitor_restart(m, NULL, ret);
-        c = child_find(a, target);
-        if (c && c->set) {
-                s = c->set;
-                slot = c->slot;
-        /* down at the moment: a slot of a pool, or a lone one, that is held, failed or in backoff */
-        } else if (!c) {
-                const char *dot = strchr(target, '.');
-                _cleanup_free_ char *name = dot ? strndup(target, (size_t) (dot - target)) : NULL;
-
-                m = name ? arbiter_find_monitor(a, name) : NULL;
-                if (m && m->started) {
-                        s = &m->set;
-                        slot = (uint32_t) strtoul(dot + 1, NULL, 10);
-                }
-                for (uint32_t i = 1; !dot && i < s->n_slots; i++)
-                        if (s->slots[i].spawn && streq(s->slots[i].spawn->name, target))
-                                slot = i;
+        r = find_slot(a, target, &s, &slot);
+        if (r >= 0)
+                r = set_reserve(s, slot);
+        if (r < 0)
+                return r;
+        /* For the next life in this slot: all who ask for it wait for the same. */
+        k = &s->slots[slot];
+        if (!k->future) {
+                r = future_new(a->actor, &k->future);
+                if (r < 0)
+                        return r;
         }
-        if (slot == 0)
-                return c ? -EOPNOTSUPP : -ESRCH;
-        r = set_reserve(s, slot);
-        if (r < 0)
-                return r;
-        r = future_new(a->actor, &f);
-        if (r < 0)
-                return r;
-        /* For the next life in this slot. */
-        arbiter_future_unref(s->slots[slot].future);
-        s->slots[slot].future = arbiter_future_ref(f);
+        *ret = arbiter_future_ref(k->future);
         r = set_handle(s, &(supervise_event){ .type = SUPERVISE_RESTART_CHILD, .slot = slot });
         if (r < 0) {
-                s->slots[slot].future = arbiter_future_unref(s->slots[slot].future);
+                set_slot_settle(s, slot, "it cannot be restarted");
+                *ret = arbiter_future_unref(*ret);
                 return r == -ENOENT ? -ESRCH : r;
         }
-        *ret = TAKE_PTR(f);
         return 0;
 }
 

@@ -15,9 +15,11 @@ bool handshake_admits(arbiter_actor *a, struct peer *p, const struct envelope *e
 
         if (!c)
                 return aid_equal(&p->aid, &a->aid); /* the arbiter's own loop to itself */
-        child_heard(c);
+        if (!c->plain) /* what its stand-in says is no sign of its own life */
+                child_heard(c);
         /* What actors ask of the arbiter is small, and is read at once: it must not take long. */
-        if ((e->flags & ENVELOPE_SYSTEM) && e->body_size > HELLO_SIZE_MAX)
+        if ((e->kind == ENVELOPE_REQUEST || e->kind == ENVELOPE_CAST) && (e->flags & ENVELOPE_SYSTEM) &&
+                        e->body_size > HELLO_SIZE_MAX)
                 return false;
         if (c->welcomed || e->kind == ENVELOPE_REPLY || e->kind == ENVELOPE_ERROR)
                 return true;
@@ -239,6 +241,8 @@ int handshake_hello(arbiter_actor *a, arbiter_message *m, void *userdata) {
         r = intern_commands(c->arbiter, m, &c->commands);
         if (r >= 0)
                 r = welcome(c, m);
+        if (r >= 0 && c->plain) /* a stand-in, made because somebody waits for it */
+                broker_unpark(c, ARBITER_OUTCOME_REPLY);
         if (r < 0)
                 child_fail_start(c, ARBITER_REASON_HANDSHAKE, "the handshake failed: %s", strerror(-r));
         return r;
@@ -267,7 +271,7 @@ int handshake_notify(arbiter_actor *a, arbiter_message *m, void *userdata) {
         uint8_t state;
         int r;
 
-        if (!c)
+        if (!c || c->plain) /* a stand-in runs before its program does */
                 return 0;
         r = arbiter_message_read(m, "ytt", &state, &queued, &dead_letters);
         if (r < 0)

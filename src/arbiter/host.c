@@ -50,13 +50,17 @@ static int make_host(struct child *thread, struct child **ret) {
 }
 
 static void on_answer(arbiter_future *f, void *userdata) {
-        struct child *host = userdata;
+        arbiter *a = userdata;
+        struct child *host;
 
-        /* A thread that could not be made shows by the EOF of its link; here only the reason is told. */
-        if (f->outcome != ARBITER_OUTCOME_REPLY && f->outcome != ARBITER_OUTCOME_CANCELLED &&
-                        host->registered)
-                arbiter_log(host->arbiter, LOG_WARNING, host, "start-failed", "%s cannot start a thread: %s",
-                                host->name, arbiter_future_get_error_text(f));
+        /* A thread that could not be made shows by the EOF of its link; here only the reason is told. By aid: whoever
+         * answers last may do so when the host is long gone. */
+        if (f->outcome == ARBITER_OUTCOME_REPLY || f->outcome == ARBITER_OUTCOME_CANCELLED)
+                return;
+        host = map_get(a->by_aid, f->spawn_aid.c, AID_SIZE);
+        if (host)
+                arbiter_log(a, LOG_WARNING, host, "start-failed", "%s cannot start a thread: %s", host->name,
+                                arbiter_future_get_error_text(f));
 }
 
 static int introduce(struct child *host, struct child *thread) {
@@ -74,7 +78,8 @@ static int introduce(struct child *host, struct child *thread) {
         if (r < 0)
                 return r;
         thread->host_fd = close_fd(thread->host_fd);
-        return future_then_now(f, on_answer, host);
+        f->spawn_aid = host->aid;
+        return future_then_now(f, on_answer, thread->arbiter);
 }
 
 int launch_hosted_thread(struct child *c) {
@@ -126,6 +131,8 @@ void host_gone(struct child *host, arbiter_reason reason, int status) {
 
                 if (!c->failure && host->failure)
                         c->failure = strdup(host->failure);
+                if (c->peer && c->peer->link)
+                        (void) link_drain(c->peer->link); /* its last words */
                 c->ending = true; /* what is asked for now is carried out by its end */
                 if (set && !c->culprit && c->state == ARBITER_STATE_RUNNING &&
                                 host->stop_stage != CHILD_STOP_NONE)

@@ -57,6 +57,7 @@ enum {
         DEAD_LETTERS_LOGGED = 10,
         DEAD_LETTERS_USEC = 5 * 60 * 1000 * 1000,
         STRANGERS_MAX = 64,         /* connections that have not said hello yet */
+        ACCEPT_RETRY_USEC = 100 * 1000,
         STRANGER_USEC = 5 * 1000 * 1000,
 };
 
@@ -258,6 +259,7 @@ struct arbiter {
         struct list_node strangers; /* of the well-known socket */
         unsigned n_strangers;
         sd_event_source *mailbox_source;
+        struct actor_timer accept_timer;
         bool old_identity; /* as on kernels before 6.5: for tests */
 
         struct list_node observers;
@@ -340,6 +342,7 @@ int child_watch_death(struct child *c);
 /* mailbox-socket.c */
 int launch_expected(struct child *c);
 void mailbox_socket_done(arbiter *a);
+void mailbox_socket_retry(arbiter_actor *a, struct actor_timer *t);
 
 /* host.c */
 int launch_hosted_thread(struct child *c);
@@ -354,12 +357,16 @@ void host_gone(struct child *host, arbiter_reason reason, int status);
 int set_init(struct set *s, arbiter *a, arbiter_monitor *m, const supervise_policy *policy, uint32_t n);
 void set_done(struct set *s);
 int set_handle(struct set *s, const supervise_event *e);
+/* -ENOENT for a number that no slot can have. */
 int set_reserve(struct set *s, uint32_t slot);
+/* Whoever waits for the next life in this slot waits in vain. */
+void set_slot_settle(struct set *s, uint32_t slot, const char *why);
 
 /* monitor.c */
 void monitor_acted(arbiter_monitor *m, const supervise_action *action);
 void monitor_changed(arbiter_monitor *m);
-void monitor_gone(arbiter_monitor *m);
+/* Its own actor is no more, whyever: the workers go, too. */
+void monitor_actor_ended(arbiter_monitor *m);
 int monitor_stop(arbiter_monitor *m);
 arbiter_spawn *monitor_worker_spawn(arbiter_monitor *m);
 

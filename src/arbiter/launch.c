@@ -77,11 +77,11 @@ static int on_death(sd_event_source *s, int fd, uint32_t events, void *userdata)
                 return 0;
         actor_ref(a->actor);
         actor_enter(a->actor, &previous);
-        /* All that it said comes before its end; and what it left behind ends with it. */
+        /* What it left behind ends with it, first, so that nobody goes on talking; all that it said comes before its end. */
+        (void) process_kill_all(&c->process);
         if (c->peer && c->peer->link)
                 (void) link_drain(c->peer->link);
         drain_notify(c);
-        (void) process_kill_all(&c->process);
         c->death_source = sd_event_source_disable_unref(c->death_source);
         (void) process_reap(&c->process, &e);
         child_end(c, reason_of(c, &e), e.status);

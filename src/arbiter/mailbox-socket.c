@@ -85,11 +85,14 @@ static int adopt(struct stranger *s, struct child *c) {
         c->process.pidfd = TAKE_FD(s->pidfd);
         c->process.own_group = false;
         r = child_watch_death(c);
-        if (r < 0)
+        if (r >= 0)
+                r = child_attach_link(c, s->link);
+        if (r < 0) { /* as if it had not come: the token is still good */
+                c->death_source = sd_event_source_disable_unref(c->death_source);
+                process_done(&c->process);
+                c->process = PROCESS_INIT;
                 return r;
-        r = child_attach_link(c, s->link);
-        if (r < 0)
-                return r;
+        }
         s->link = link_unref(s->link); /* the peer's now */
         free(c->token);
         c->token = NULL;
@@ -187,12 +190,25 @@ static int stranger_new(arbiter *a, int fd) {
         return r;
 }
 
+void mailbox_socket_retry(arbiter_actor *actor, struct actor_timer *t) {
+        arbiter *a = CONTAINER_OF(t, arbiter, accept_timer);
+
+        if (a->mailbox_source)
+                (void) sd_event_source_set_enabled(a->mailbox_source, SD_EVENT_ON);
+}
+
 static int on_accept(sd_event_source *source, int fd, uint32_t events, void *userdata) {
         arbiter *a = userdata;
         int connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-        if (connection < 0)
+        if (connection < 0) {
+                if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+                        /* No descriptors, no memory: it would be reported again and again. */
+                        (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
+                        (void) actor_timer_set(a->actor, &a->accept_timer, now_usec() + ACCEPT_RETRY_USEC);
+                }
                 return 0;
+        }
         if (a->n_strangers >= STRANGERS_MAX) /* the oldest has had its chance */
                 stranger_free(LIST_FIRST(&a->strangers, struct stranger, strangers));
         (void) stranger_new(a, connection);
@@ -231,6 +247,7 @@ static int listen_mailbox(arbiter *a) {
 void mailbox_socket_done(arbiter *a) {
         struct stranger *s;
 
+        actor_timer_clear(a->actor, &a->accept_timer);
         while ((s = LIST_FIRST(&a->strangers, struct stranger, strangers)))
                 stranger_free(s);
         if (a->mailbox_source) {

@@ -60,6 +60,8 @@ _public_ arbiter_monitor *arbiter_monitor_unref(arbiter_monitor *m) {
 
         if (!m || --m->n_ref > 0)
                 return NULL;
+        if (!m->arbiter)
+                m->set.arbiter = NULL; /* it may be gone by now, and its timers with it */
         set_done(&m->set);
         while ((w = LIST_FIRST(&m->settled, struct waiter, waiters))) {
                 list_remove(&w->waiters);
@@ -166,7 +168,10 @@ static void settle(arbiter_monitor *m, arbiter_outcome outcome) {
                 if (outcome == ARBITER_OUTCOME_REPLY)
                         future_resolve(w->future, outcome, NULL);
                 else
-                        future_fail(w->future, outcome, "monitor '%s' has given up", m->name);
+                        future_fail(w->future, outcome,
+                                        outcome == ARBITER_OUTCOME_CANCELLED ? "monitor '%s' was stopped"
+                                                                             : "monitor '%s' has given up",
+                                        m->name);
                 arbiter_future_unref(w->future);
                 free(w);
         }
@@ -175,7 +180,7 @@ static void settle(arbiter_monitor *m, arbiter_outcome outcome) {
 void monitor_changed(arbiter_monitor *m) {
         if (!m->arbiter || !m->set.supervise)
                 return;
-        if (is_settled(m))
+        if (!m->stopping && is_settled(m))
                 settle(m, m->failed ? ARBITER_OUTCOME_CALLEE_DIED : ARBITER_OUTCOME_REPLY);
         control_monitor_changed(m);
 }
@@ -192,6 +197,39 @@ static void resolve_start(arbiter_monitor *m) {
         else
                 future_fail(f, ARBITER_OUTCOME_CALLEE_DIED, "%u of %u workers of '%s' are running",
                                 i.n[SUPERVISE_SLOT_RUNNING], i.n_wanted, m->name);
+}
+
+/* Workers and actor are gone: that was the last of it. */
+static void monitor_gone(arbiter_monitor *m) {
+        arbiter *a = m->arbiter;
+
+        if (!a)
+                return;
+        m->child = NULL;
+        m->arbiter = NULL;
+        map_remove_string(a->monitors_by_name, m->name);
+        list_remove(&m->monitors);
+        settle(m, ARBITER_OUTCOME_CANCELLED);
+        if (m->start_future)
+                future_fail(m->start_future, ARBITER_OUTCOME_CANCELLED, "monitor '%s' was stopped", m->name);
+        if (m->stop_future)
+                future_resolve(m->stop_future, ARBITER_OUTCOME_REPLY, NULL);
+        actor_timer_clear(a->actor, &m->set.timer);
+        control_monitor_gone(a, m->name);
+        arbiter_set_ended(a, &m->set);
+        arbiter_monitor_unref(m);
+}
+
+void monitor_actor_ended(arbiter_monitor *m) {
+        supervise_info i = {};
+
+        m->child = NULL;
+        if (m->set.supervise)
+                supervise_get_info(m->set.supervise, &i);
+        if (m->stopping && i.phase == SUPERVISE_PHASE_DOWN)
+                monitor_gone(m);
+        else
+                (void) monitor_stop(m); /* the workers first; the end of the last of them comes back to STOPPED */
 }
 
 void monitor_acted(arbiter_monitor *m, const supervise_action *action) {
@@ -217,27 +255,6 @@ void monitor_acted(arbiter_monitor *m, const supervise_action *action) {
         default:
                 break;
         }
-}
-
-/* Its own actor has ended: that was the last of it. */
-void monitor_gone(arbiter_monitor *m) {
-        arbiter *a = m->arbiter;
-
-        if (!a)
-                return;
-        m->child = NULL;
-        m->arbiter = NULL;
-        map_remove_string(a->monitors_by_name, m->name);
-        list_remove(&m->monitors);
-        settle(m, ARBITER_OUTCOME_CANCELLED);
-        if (m->start_future)
-                future_fail(m->start_future, ARBITER_OUTCOME_CANCELLED, "monitor '%s' was stopped", m->name);
-        if (m->stop_future)
-                future_resolve(m->stop_future, ARBITER_OUTCOME_REPLY, NULL);
-        actor_timer_clear(a->actor, &m->set.timer);
-        control_monitor_gone(a, m->name);
-        arbiter_set_ended(a, &m->set);
-        arbiter_monitor_unref(m);
 }
 
 static int start_actor(arbiter_monitor *m) {

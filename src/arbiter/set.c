@@ -32,11 +32,14 @@ void set_done(struct set *s) {
 }
 
 int set_reserve(struct set *s, uint32_t slot) {
-        uint32_t n = MAX(slot + 1, s->n_slots + s->n_slots / 2);
         struct set_slot *slots;
+        uint32_t n;
 
+        if (slot == 0 || slot > SUPERVISE_SLOTS_MAX)
+                return -ENOENT;
         if (slot < s->n_slots)
                 return 0;
+        n = MAX(slot + 1, s->n_slots + s->n_slots / 2);
         slots = reallocarray(s->slots, n, sizeof(*slots));
         if (!slots)
                 return -ENOMEM;
@@ -106,6 +109,10 @@ static void act_spawn(struct set *s, const supervise_action *action) {
         c->slot = action->slot;
         c->set_generation = action->generation;
         c->spawner = slot->spawner;
+        if (!aid_is_null(&c->spawner)) { /* an orphan of a spawner does not begin with a fresh burst */
+                c->spawn_tokens = 0;
+                c->spawn_tokens_usec = c->created_usec;
+        }
         c->future = TAKE_PTR(slot->future);
         if (c->future) {
                 c->future->spawn_aid = c->aid;
@@ -128,11 +135,26 @@ static void act_stop(struct set *s, const supervise_action *action) {
                 (void) child_stop(c, NULL);
 }
 
+void set_slot_settle(struct set *s, uint32_t slot, const char *why) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+
+        if (slot >= s->n_slots)
+                return;
+        f = TAKE_PTR(s->slots[slot].future);
+        if (f)
+                future_fail(f, ARBITER_OUTCOME_CANCELLED, "%s", why);
+}
+
+static void settle_all(struct set *s) {
+        for (uint32_t i = 1; i < s->n_slots; i++)
+                set_slot_settle(s, i, "everything was stopped before it was started");
+}
+
 static void forget_slot(struct set *s, uint32_t slot) {
         if (slot >= s->n_slots)
                 return;
         s->slots[slot].spawn = arbiter_spawn_unref(s->slots[slot].spawn);
-        s->slots[slot].future = arbiter_future_unref(s->slots[slot].future);
+        set_slot_settle(s, slot, "it was removed before it was started");
         s->slots[slot] = (struct set_slot){};
 }
 
@@ -145,6 +167,8 @@ static void act(struct set *s, const supervise_action *action) {
                 act_stop(s, action);
                 break;
         case SUPERVISE_ACTION_ARM:
+                if (s->monitor && !s->monitor->arbiter)
+                        break; /* it has just gone */
                 (void)actor_timer_set(s->arbiter->actor, &s->timer,
                                 action->when == NSEC_INFINITY ? USEC_INFINITY
                                                               : action->when / NSEC_PER_USEC + 1);
@@ -155,6 +179,9 @@ static void act(struct set *s, const supervise_action *action) {
                 break;
         case SUPERVISE_ACTION_REMOVED:
                 forget_slot(s, action->slot);
+                break;
+        case SUPERVISE_ACTION_STOPPED:
+                settle_all(s);
                 break;
         default:
                 break;

@@ -581,6 +581,7 @@ int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, arbi
         arbiter *a = s->arbiter;
         struct set *root = &a->root;
         supervise_info info;
+        bool acting;
         int slot, r;
 
         r = spawn_check(s, NULL);
@@ -603,11 +604,12 @@ int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, arbi
         r = set_reserve(root, info.slot_max + 1);
         if (r < 0)
                 return r;
+        acting = root->acting;
         root->acting = true; /* not before its slot is filled */
         slot = set_handle(root, &(supervise_event){.type = SUPERVISE_ADD_CHILD,
                                                 .restart = root_restart(s),
                                                 .revision = 1});
-        root->acting = false;
+        root->acting = acting;
         if (slot <= 0)
                 return slot < 0 ? slot : -EIO;
         root->slots[slot] = (struct set_slot){

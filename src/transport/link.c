@@ -305,19 +305,27 @@ void link_turn(struct link *l, struct link_batch *b) {
                 input_release(&l->input);
 }
 
-int link_drain(struct link *l) {
+static int read_now(struct link *l, bool bounded) {
         struct link_batch b;
 
         if (l->closed)
                 return -ENOTCONN;
         if (l->dispatching)
                 return -EDEADLK;
-        link_batch_begin(&b, false);
+        link_batch_begin(&b, bounded);
         link_pin(l);
         l->readable = !l->eof;
-        l->draining = true;
+        l->draining = !bounded;
         link_turn(l, &b);
         l->draining = false;
         link_unpin(l);
         return 0;
+}
+
+int link_drain(struct link *l) {
+        return read_now(l, false);
+}
+
+int link_read(struct link *l) {
+        return read_now(l, true);
 }

@@ -116,6 +116,8 @@ size_t link_get_buffered(const struct link *l);
 /* Reads and dispatches until EAGAIN, without the batch bound: for the DOWN barrier and before silence is
  * judged. */
 int link_drain(struct link *l);
+/* Reads and dispatches one ordinary batch, now. */
+int link_read(struct link *l);
 
 /* The sender's question at a deadline or a death: had the peer begun this message? Reads the page
  * (seq_cst). */
