@@ -423,7 +423,7 @@ int actor_attach_control(arbiter_actor *a, struct link *control) {
         if (r < 0)
                 return r;
         /* Its word comes before the siblings' mail. */
-        r = link_set_priority(control, SD_EVENT_PRIORITY_NORMAL - 10);
+        r = a->own_loop ? link_set_priority(control, SD_EVENT_PRIORITY_NORMAL - 10) : 0;
         if (r < 0)
                 return r;
         return say_hello(a);

@@ -337,9 +337,9 @@ static int on_call(arbiter_actor *a, struct peer *p, arbiter_message *m, const s
                 return 0;
         }
 
-        /* A module's own system command comes in the user lane, as its sender cannot know. It overtakes what waits; what
-         * has begun is told by one number, so what its caller has waiting here looks begun, too: "timeout" where "expired"
-         * were true. That errs on the safe side. */
+        /* A module's own system command comes in the user lane, as its sender cannot know. It overtakes
+         * what waits; what has begun is told by one number, so what its caller has waiting here looks
+         * begun, too: "timeout" where "expired" were true. That errs on the safe side. */
         if ((e->flags & ENVELOPE_SYSTEM) || (i->command && (i->command->flags & ARBITER_COMMAND_SYSTEM))) {
                 bool user = !(e->flags & ENVELOPE_SYSTEM);
 

@@ -46,8 +46,10 @@ int actor_timers_init(arbiter_actor *a) {
         r = sd_event_source_set_enabled(a->timer_source, SD_EVENT_OFF);
         if (r < 0)
                 return r;
-        /* Before what it judges would be unfair to a peer whose answer has just arrived. */
-        return sd_event_source_set_priority(a->timer_source, SD_EVENT_PRIORITY_NORMAL + 5);
+        /* Of the same priority as mail: sd-event's are strict, and neither a loop that always has mail
+         * may miss its deadlines, nor one whose deadlines are always due its mail. Among equals, who has
+         * waited longest goes first. */
+        return 0;
 }
 
 void actor_timers_done(arbiter_actor *a) {

@@ -390,8 +390,7 @@ static int become_subreaper(arbiter *a) {
         r = pthread_sigmask(SIG_BLOCK, &set, NULL);
         if (r != 0)
                 return -r;
-        r = sd_event_add_signal(a->event, &a->sigchld_source, SIGCHLD, on_sigchld, a);
-        return r < 0 ? r : sd_event_source_set_priority(a->sigchld_source, SD_EVENT_PRIORITY_IDLE);
+        return sd_event_add_signal(a->event, &a->sigchld_source, SIGCHLD, on_sigchld, a);
 }
 
 /* Running. */

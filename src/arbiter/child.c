@@ -566,7 +566,8 @@ static void fail_waiters(struct child *c) {
 
         while ((w = LIST_FIRST(&c->stops, struct waiter, waiters))) {
                 list_remove(&w->waiters);
-                future_fail(w->future, ARBITER_OUTCOME_TIMEOUT, "'%s' is stuck, and a thread cannot be killed", c->name);
+                future_fail(w->future, ARBITER_OUTCOME_TIMEOUT,
+                                "'%s' is stuck, and a thread cannot be killed", c->name);
                 arbiter_future_unref(w->future);
                 free(w);
         }
@@ -656,6 +657,8 @@ void child_end(struct child *c, arbiter_reason reason, int status) {
 static void on_end_timer(arbiter_actor *a, struct actor_timer *t) {
         struct child *c = CONTAINER_OF(t, struct child, end_timer);
 
+        if (c->peer && c->peer->link)
+                (void) link_drain(c->peer->link); /* its last words: why it ends */
         if (c->has_thread) {
                 /* Its last word was before its last deed: what it still waits for must not hold us. */
                 if (pthread_tryjoin_np(c->thread, NULL) == EBUSY) {

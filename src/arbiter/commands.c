@@ -20,7 +20,8 @@ static int refuse(arbiter_message *m, arbiter_outcome outcome, const char *forma
 
 /* spawn: a definition, or another one of oneself; never anything with more rights than that. */
 
-/* What is spawned by what was spawned is charged to the first of them that still lives: copies of copies get no more. */
+/* What is spawned by what was spawned is charged to the first of them that still lives: copies of copies
+ * get no more. */
 static struct child *spawn_payer(struct child *c) {
         struct child *spawner;
 
@@ -133,7 +134,8 @@ static void on_killed(arbiter_future *f, void *userdata) {
         const char *name;
 
         if (f->outcome != ARBITER_OUTCOME_REPLY)
-                (void) arbiter_message_reply_error(m, arbiter_future_get_error_name(f), arbiter_future_get_error_text(f));
+                (void)arbiter_message_reply_error(
+                                m, arbiter_future_get_error_name(f), arbiter_future_get_error_text(f));
         else if (arbiter_message_rewind(m, true) >= 0 && arbiter_message_read(m, "s", &name) > 0) {
                 (void) snprintf(text, sizeof(text), "killed %s", f->spawn_aid_string.s);
                 (void) arbiter_message_reply(m, "s", text);

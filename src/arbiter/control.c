@@ -133,14 +133,17 @@ int control_list_definitions(arbiter *a, const char ***ret, size_t *ret_n) {
 
 /* Verbs. */
 
-static bool is_supervised_for_ever(const struct child *c) {
+/* A worker's place, or one that would be restarted, is held; a lone temporary one is forgotten with its
+ * end. */
+static bool stays_known(const struct child *c) {
         supervise_slot_info i;
 
-        return c->set && supervise_get_slot(c->set->supervise, c->slot, &i) >= 0 &&
-               i.restart != SUPERVISE_TEMPORARY;
+        return c->set->monitor ||
+               (supervise_get_slot(c->set->supervise, c->slot, &i) >= 0 && i.restart != SUPERVISE_TEMPORARY);
 }
 
-/* A slot by the name of whoever lives in it, or would: one that is held, failed or in backoff has nobody at the moment. */
+/* A slot by the name of whoever lives in it, or would: one that is held, failed or in backoff has nobody
+ * at the moment. */
 static int find_slot(arbiter *a, const char *target, struct set **ret_set, uint32_t *ret_slot) {
         const char *dot = strchr(target, '.');
         struct child *c = child_find(a, target);
@@ -148,6 +151,8 @@ static int find_slot(arbiter *a, const char *target, struct set **ret_set, uint3
         struct set *s = &a->root;
         uint32_t slot = 0;
 
+        if (!c && !qualified_name_is_valid(target))
+                return -ESRCH;
         if (c && !c->set)
                 return -EOPNOTSUPP; /* a monitor's own actor, a host */
         if (c) {
@@ -211,9 +216,13 @@ int control_stop(arbiter *a, const char *target, arbiter_future **ret) {
         if (r < 0)
                 return r;
         r = child_stop(c, f); /* first who waits; then the decision that it stays down */
-        if (r >= 0 && is_supervised_for_ever(c)) {
+        if (r >= 0 && c->set) {
                 set_slot_settle(c->set, c->slot, "it was stopped before it was started");
-                (void) set_handle(c->set, &(supervise_event){ .type = SUPERVISE_STOP_CHILD, .slot = c->slot });
+                (void)set_handle(c->set, &(supervise_event){
+                                                         .type = stays_known(c) ? SUPERVISE_STOP_CHILD
+                                                                                : SUPERVISE_REMOVE_CHILD,
+                                                         .slot = c->slot,
+                                         });
         }
         if (r < 0)
                 return r;

@@ -53,8 +53,8 @@ static void on_answer(arbiter_future *f, void *userdata) {
         arbiter *a = userdata;
         struct child *host;
 
-        /* A thread that could not be made shows by the EOF of its link; here only the reason is told. By aid: whoever
-         * answers last may do so when the host is long gone. */
+        /* A thread that could not be made shows by the EOF of its link; here only the reason is told. By
+         * aid: whoever answers last may do so when the host is long gone. */
         if (f->outcome == ARBITER_OUTCOME_REPLY || f->outcome == ARBITER_OUTCOME_CANCELLED)
                 return;
         host = map_get(a->by_aid, f->spawn_aid.c, AID_SIZE);

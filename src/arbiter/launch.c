@@ -27,7 +27,8 @@ int child_attach_link(struct child *c, struct link *l) {
         c->peer->userdata = c;
         if (c->spawn)
                 c->peer->policy = c->spawn->mailbox_policy;
-        return link_set_priority(l, SD_EVENT_PRIORITY_NORMAL - 10);
+        /* of the same priority as all else: one that never stops talking does not go before the others */
+        return 0;
 }
 
 /* A SEQPACKET pair: our end becomes the child's control link, the other is returned. */
@@ -77,7 +78,8 @@ static int on_death(sd_event_source *s, int fd, uint32_t events, void *userdata)
                 return 0;
         actor_ref(a->actor);
         actor_enter(a->actor, &previous);
-        /* What it left behind ends with it, first, so that nobody goes on talking; all that it said comes before its end. */
+        /* What it left behind ends with it, first, so that nobody goes on talking; all that it said comes
+         * before its end. */
         (void) process_kill_all(&c->process);
         if (c->peer && c->peer->link)
                 (void) link_drain(c->peer->link);

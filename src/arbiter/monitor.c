@@ -224,12 +224,16 @@ void monitor_actor_ended(arbiter_monitor *m) {
         supervise_info i = {};
 
         m->child = NULL;
+        if (m->start_future)
+                future_fail(m->start_future, ARBITER_OUTCOME_CALLEE_DIED,
+                                "the actor of monitor '%s' has ended", m->name);
         if (m->set.supervise)
                 supervise_get_info(m->set.supervise, &i);
         if (m->stopping && i.phase == SUPERVISE_PHASE_DOWN)
                 monitor_gone(m);
         else
-                (void) monitor_stop(m); /* the workers first; the end of the last of them comes back to STOPPED */
+                /* the workers first; the end of the last of them comes back to STOPPED */
+                (void) monitor_stop(m);
 }
 
 void monitor_acted(arbiter_monitor *m, const supervise_action *action) {
