@@ -394,83 +394,6 @@ static void test_gate_outlives_its_actor(void **state) {
         slow = arbiter_spawn_unref(slow);
 }
 
-/* Floods. */
-
-static void start_flooder(usec_t silence) {
-        arbiter_spawn *s = new_worker(the, "flooder", "flood", NULL);
-
-        assert_ok(arbiter_spawn_set_timeouts(s, silence, 0, 200 * 1000, 0));
-        start_good(the, "sibling", &good, ARBITER_CONCURRENCY_PROCESS);
-        start(s);
-        watch("flooder");
-}
-
-/* Whoever floods is not silent; others are answered, and it can be removed. */
-static void flood_and_remove(usec_t silence) {
-        arbiter_future *f;
-
-        start_flooder(silence);
-        for (unsigned i = 0; i < 200; i++)
-                assert_answers(the, "sibling");
-        if (death.n == 0) {
-                assert_ok(arbiter_remove_actor(the, "flooder", &f));
-                assert_resolves(f, true);
-        }
-        run_until(the, &death.n, 1);
-        assert_absent("flooder");
-        assert_answers(the, "sibling");
-}
-
-static void test_flood(void **state) {
-        flood_and_remove(60 * USEC_PER_SEC);
-}
-
-/* Its silence is judged several times meanwhile. */
-static void test_flood_under_judgement(void **state) {
-        flood_and_remove(100 * 1000);
-}
-
-/* It dies in the midst of it. */
-static void test_flood_and_death(void **state) {
-        start_flooder(60 * USEC_PER_SEC);
-        assert_answers(the, "sibling");
-        if (death.n == 0)
-                assert_ok(control_kill(the, "flooder", SIGKILL));
-        run_until(the, &death.n, 1);
-        assert_answers(the, "sibling");
-}
-
-static int on_promise(arbiter_actor *a, arbiter_message *m, void *userdata) {
-        arbiter_actor_set_userdata(a, arbiter_message_ref(m)); /* for ever */
-        return 0;
-}
-
-static void on_promise_exit(arbiter_actor *a, void *userdata) {
-        arbiter_message_unref(userdata);
-}
-
-static const arbiter_command promise_commands[] = {
-        ARBITER_COMMAND("promise", "", "", "", "", on_promise, 0),
-        ARBITER_COMMANDS_END,
-};
-static const arbiter_module promises = { ARBITER_MODULE_HEAD, .name = "promises",
-        .commands = promise_commands, .exit = on_promise_exit };
-
-/* A loop that always has mail still looks at the clock. */
-static void test_deadline_of_a_busy_loop(void **state) {
-        usec_t end = now_usec() + 20 * USEC_PER_SEC;
-        arbiter_future *f;
-
-        start_good(the, "promises", &promises, ARBITER_CONCURRENCY_INLINE);
-        assert_ok(arbiter_call_async(root(), &f, "promises", "promise", 300 * 1000, ""));
-        do
-                assert_answers(the, "promises");
-        while (arbiter_future_is_pending(f) && now_usec() < end);
-        assert_false(arbiter_future_is_pending(f));
-        assert_int_equal(arbiter_future_get_outcome(f), ARBITER_OUTCOME_TIMEOUT);
-        arbiter_future_unref(f);
-}
-
 /* Plain programs. */
 
 static void test_first_message_to_a_program(void **state) {
@@ -756,20 +679,6 @@ static void test_monitor_outlives_stopped_arbiter(void **state) {
 
 /* The other side. */
 
-/* Floods its control link until that is taken from it. */
-static int run_worker(void) {
-        static struct raw r;
-        struct envelope e;
-
-        raw_open(&r);
-        raw_handshake(&r);
-        do
-                e = (struct envelope){ .kind = ENVELOPE_CAST, .flags = ENVELOPE_SYSTEM,
-                        .deadline = UINT64_MAX, .command = "ping" };
-        while (raw_send_envelope(&r, &e, NULL) >= 0);
-        return 0;
-}
-
 static int run_plain(const char *mode, const char *argument) {
         sigset_t set;
         int signal;
@@ -800,10 +709,6 @@ int main(int argc, char **argv) {
                 TEST(info_of_many),
                 TEST(gate_of_failing_work),
                 TEST(gate_outlives_its_actor),
-                TEST(flood),
-                TEST(flood_under_judgement),
-                TEST(flood_and_death),
-                TEST(deadline_of_a_busy_loop),
                 TEST(first_message_to_a_program),
                 TEST(ping_does_not_make_ready),
                 TEST(ping_does_not_feed_the_watchdog),
@@ -820,8 +725,6 @@ int main(int argc, char **argv) {
                 TEST(monitor_outlives_stopped_arbiter),
         };
 
-        if (argc > 2 && strcmp(argv[1], "worker") == 0)
-                return run_worker();
         if (argc > 2 && strcmp(argv[1], "plain") == 0)
                 return run_plain(argv[2], argv[3]);
         if (argc > 1)
