@@ -231,7 +231,7 @@ _public_ bool arbiter_future_is_pending(arbiter_future *f) {
 }
 
 _public_ int arbiter_future_wait(arbiter_future *f, uint64_t timeout_usec) {
-        _cleanup_(arbiter_future_unrefp) arbiter_future *keep = arbiter_future_ref(f);
+        _cleanup_(arbiter_future_unrefp) _unused_ arbiter_future *keep = arbiter_future_ref(f);
         usec_t end = timeout_usec == 0 ? USEC_INFINITY : time_add(now_usec(), timeout_usec);
         arbiter_actor *a = f->actor;
 

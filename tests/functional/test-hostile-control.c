@@ -534,7 +534,7 @@ static void kill_hostile(void) {
                 assert_true(count_fds() < base_fds + 600);
         }
         assert_true(worst < 5 * USEC_PER_SEC);
-        /* The way that escalates: it may not hear a message. It may be gone already, too, for being silent. */
+        /* The way that escalates: it may not hear a message. It may be gone already, for being silent. */
         r = control_stop(the, "hostile", &f);
         if (r >= 0)
                 arbiter_future_unref(f);
