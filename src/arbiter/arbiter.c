@@ -178,7 +178,7 @@ static void kill_children(arbiter *a) {
                 if (c->has_thread)
                         pthread_join(c->thread, NULL);
                 broker_unpark(c, ARBITER_OUTCOME_NOPROC);
-                broker_child_gone(c);
+                broker_forget(c);
                 LIST_FOREACH(r, &c->watched_by, struct relation, of_target) {
                         list_remove(&r->of_target);
                         list_remove(&r->of_owner);

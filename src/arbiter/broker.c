@@ -38,13 +38,23 @@ static void pair_free(struct pair *p) {
         free(p);
 }
 
-void broker_child_gone(struct child *c) {
+void broker_forget(struct child *c) {
         struct pair *p;
 
         while ((p = LIST_FIRST(&c->pairs_a, struct pair, pairs_a)))
                 pair_free(p);
         while ((p = LIST_FIRST(&c->pairs_b, struct pair, pairs_b)))
                 pair_free(p);
+}
+
+void broker_child_gone(struct child *c, arbiter_reason reason, int status) {
+        /* Before its name can lead to anybody else: a name resolves when it is said, and an end that has
+         * not looked at its link yet would say it to the dead. */
+        LIST_FOREACH(p, &c->pairs_a, struct pair, pairs_a)
+                relations_tell_down(p->b, c, reason, status);
+        LIST_FOREACH(p, &c->pairs_b, struct pair, pairs_b)
+                relations_tell_down(p->a, c, reason, status);
+        broker_forget(c);
 }
 
 static int pair_new(struct child *x, struct child *y, struct pair **ret) {

@@ -631,7 +631,7 @@ void child_end(struct child *c, arbiter_reason reason, int status) {
         if (c->is_host)
                 host_gone(c, reason, status);
         broker_unpark(c, ARBITER_OUTCOME_NOPROC);
-        broker_child_gone(c);
+        broker_child_gone(c, reason, status);
         if (c->peer) {
                 struct peer *p = TAKE_PTR(c->peer);
 

@@ -398,7 +398,9 @@ bool broker_is_restarting(arbiter *a, const char *name);
 int broker_connect(arbiter_actor *a, arbiter_message *m, void *userdata);
 int broker_disconnect(arbiter_actor *a, arbiter_message *m, void *userdata);
 void broker_unpark(struct child *c, arbiter_outcome outcome);
-void broker_child_gone(struct child *c);
+/* Its links are forgotten; their other ends are told, too, by the second. */
+void broker_forget(struct child *c);
+void broker_child_gone(struct child *c, arbiter_reason reason, int status);
 
 /* relations.c */
 int relations_watch(arbiter_actor *a, arbiter_message *m, void *userdata);
@@ -408,6 +410,8 @@ int relations_link(arbiter_actor *a, arbiter_message *m, void *userdata);
 int relations_unlink(arbiter_actor *a, arbiter_message *m, void *userdata);
 int relations_add(arbiter *a, struct child *owner, const aid *target, bool link);
 void relations_remove(arbiter *a, struct child *owner, const aid *target, bool link);
+/* "down" to one who had a link, whether it watches or not. */
+void relations_tell_down(struct child *to, const struct child *dead, arbiter_reason reason, int status);
 void relations_child_gone(struct child *c, arbiter_reason reason, int status);
 
 /* commands.c */

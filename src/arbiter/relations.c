@@ -85,6 +85,11 @@ void relations_remove(arbiter *a, struct child *owner, const aid *id, bool link)
         }
 }
 
+void relations_tell_down(struct child *to, const struct child *dead, arbiter_reason reason, int status) {
+        if (to->peer)
+                (void) notify(to, "down", dead->aid_string.s, dead->name, dead->generation, reason, status);
+}
+
 void relations_child_gone(struct child *c, arbiter_reason reason, int status) {
         struct relation *r;
 

@@ -43,8 +43,8 @@ static void test_race(void **state) {
         for (size_t i = 0; i < n; i++) {
                 arbiter_future *f;
 
-                /* 1 to 128 microseconds: some pass in the socket, some in the mailbox, some in the handler. A few have
-                 * time enough on any machine. */
+                /* 1 to 128 microseconds: some pass in the socket, some in the mailbox, some in the
+                 * handler. A few have time enough on any machine. */
                 assert_ok(arbiter_call_async(x->root, &f, "callee", "Mark",
                                 i % 32 == 0 ? 100 * 1000 : 1 + (i * 2654435761U >> 7) % 128,
                                 "x", (int64_t)i));
