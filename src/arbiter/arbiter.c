@@ -2,6 +2,7 @@
 /* The arbiter: made, started, run, stopped. The public functions on it, and what its own actor does
  * differently from all others (struct actor_arbiter_ops). */
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -220,8 +221,8 @@ _public_ arbiter *arbiter_unref(arbiter *a) {
                 set_done(&a->root);
                 actor_timer_clear(a->actor, &a->leaf_timer);
         }
-        while (!list_is_empty(&a->leaves))
-                leaves_retry(a);
+        for (leaves_retry(a); !list_is_empty(&a->leaves); leaves_retry(a))
+                (void) poll(NULL, 0, 5); /* the kernel empties a killed cgroup in its own time; bounded by the tries */
         sd_event_source_disable_unref(a->sigchld_source);
         actor_unref(a->actor);
         map_free(a->by_aid, NULL);
