@@ -288,6 +288,43 @@ class Life(Case):
         self.stop()
 
 
+def cgroup_mount():
+    """A writable cgroup2 mount, or None."""
+    with open('/proc/self/mounts', encoding='utf-8') as f:
+        for line in f:
+            _, where, kind, *_ = line.split()
+            if kind == 'cgroup2' and os.access(where, os.W_OK) and os.geteuid() == 0:
+                return where
+    return None
+
+
+@unittest.skipUnless(cgroup_mount(), 'no cgroup2 hierarchy to delegate')
+class Leaves(Case):
+    def setUp(self):
+        self.subtree = os.path.join(cgroup_mount(), 'arbiterd-' + uuid.uuid4().hex)
+        os.mkdir(self.subtree)
+        self.addCleanup(os.rmdir, self.subtree)  # fails if a leaf is left
+        super().setUp()
+
+    def leaves(self):
+        return sorted(e.name for e in os.scandir(self.subtree) if e.is_dir())
+
+    def test_descendants(self):
+        # One that has left session and process group, and would outlive its parent by far.
+        self.monitor('tree', "Exec=/bin/sh -c 'setsid sleep 1000 & exec sleep 1000'\n", 'Workers=2\n')
+        self.start('--cgroup=' + self.subtree)
+        by_name = self.actors()
+        self.assertEqual(self.leaves(), sorted('%s.%s' % (n, a['aid']) for n, a in by_name.items()))
+        old = '%s.%s' % ('tree.1', by_name['tree.1']['aid'])
+        with open(os.path.join(self.subtree, old, 'cgroup.procs'), encoding='utf-8') as f:
+            self.assertIn(str(by_name['tree.1']['pid']), f.read().split())
+        self.ctl('kill', '-s', 'KILL', 'tree.1')
+        self.log.expect(r'tree\.1 is running')
+        self.assertIn('tree.2.' + by_name['tree.2']['aid'], self.leaves())
+        self.stop()  # nothing with our mark is left, in whatever session
+        self.assertEqual(self.leaves(), [])
+
+
 class Sockets(Case):
     SERVER = ('import os, socket\n'
               's = socket.socket(fileno=3)\n'
