@@ -160,8 +160,10 @@ static int run(void) {
 }
 
 int main(void) {
-        int r = run();
+        int r;
 
+        setlinebuf(stdout); /* a process actor is a fork: what waits in a buffer would be there twice */
+        r = run();
         if (r < 0)
                 fprintf(stderr, "spawn: %s\n", strerror(-r));
         return r < 0 ? 1 : r;

@@ -222,7 +222,7 @@ _public_ arbiter *arbiter_unref(arbiter *a) {
                 actor_timer_clear(a->actor, &a->leaf_timer);
         }
         for (leaves_retry(a); !list_is_empty(&a->leaves); leaves_retry(a))
-                (void) poll(NULL, 0, 5); /* the kernel empties a killed cgroup in its own time; bounded by the tries */
+                (void) poll(NULL, 0, 5); /* the kernel empties a killed cgroup in its own time */
         sd_event_source_disable_unref(a->sigchld_source);
         actor_unref(a->actor);
         map_free(a->by_aid, NULL);
