@@ -25,7 +25,7 @@ typedef enum arbiter_outcome {
         ARBITER_OUTCOME_CANCELLED = 11,
         ARBITER_OUTCOME_CALLEE_DIED = 12,   /* it had begun, and died before it answered */
         ARBITER_OUTCOME_NO_CONNECTION = 13, /* the link was lost, the callee may be alive */
-        ARBITER_OUTCOME_BROKEN_PROMISE = 14 /* it ran, and dropped its obligation to answer */
+        ARBITER_OUTCOME_BROKEN_PROMISE = 14 /* it will not answer; it may have run in part */
 } arbiter_outcome;
 
 typedef enum arbiter_executed {

@@ -12,7 +12,7 @@ typedef enum arbiter_mailbox_policy {
         ARBITER_MAILBOX_REJECT = 0,  /* overload, not executed */
         /* a cast is dropped (a dead letter); a request is refused as overload */
         ARBITER_MAILBOX_DROP_NEW,
-        /* waits at the sender; when as many wait as were granted, the oldest is dropped */
+        /* waits at the sender; when 1024 (or 1 MiB) wait, the oldest is dropped */
         ARBITER_MAILBOX_DROP_OLDEST,
         ARBITER_MAILBOX_BLOCK        /* waits at the sender until its deadline; never blocks a loop */
 } arbiter_mailbox_policy;

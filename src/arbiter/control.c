@@ -260,6 +260,7 @@ int control_kill(arbiter *a, const char *target, int signal) {
 }
 
 int control_restart(arbiter *a, const char *target, arbiter_future **ret) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         arbiter_monitor *m = arbiter_find_monitor(a, target);
         struct set_slot *k;
         struct set *s;
@@ -280,13 +281,13 @@ int control_restart(arbiter *a, const char *target, arbiter_future **ret) {
                 if (r < 0)
                         return r;
         }
-        *ret = arbiter_future_ref(k->future);
+        f = arbiter_future_ref(k->future);
         r = set_handle(s, &(supervise_event){ .type = SUPERVISE_RESTART_CHILD, .slot = slot });
         if (r < 0) {
                 set_slot_settle(s, slot, "it cannot be restarted");
-                *ret = arbiter_future_unref(*ret);
                 return r == -ENOENT ? -ESRCH : r;
         }
+        *ret = TAKE_PTR(f);
         return 0;
 }
 

@@ -9,7 +9,7 @@
  *       5      1   kind (enum envelope_kind)
  *       6      1   flags (enum envelope_flags)
  *       7      1   number of file descriptors that travel with the frame
- *       8      8   sequence on this link and direction, rising by one from 1
+ *       8      8   sequence on this link, direction and lane, rising by one from 1
  *      16      8   id of the request; of an answer or cancel: the request's; 0 for casts and signals
  *      24      8   deadline, CLOCK_MONOTONIC in us; UINT64_MAX: none
  *      32      8   sender aid

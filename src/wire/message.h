@@ -13,7 +13,6 @@ enum {
         MESSAGE_FDS_MAX = FRAME_FDS_MAX - 1, /* so that a large body always finds room for its memfd */
 };
 
-struct message_context; /* what a received request needs to be answered; the runtime's (src/actor/call.h) */
 
 /* A container that is open, of the builder or of the reader; type 0 is the body as a whole. Its signature
  * is an offset into the body (in a variant) or into envelope.signature: pointers would not survive the
