@@ -127,12 +127,14 @@ _child_code_ static int failed(struct child_plan *p, enum exec_step step, long r
         return (int) r;
 }
 
-/* CLONE_CLEAR_SIGHAND leaves what was ignored, and fork() everything. */
-_child_code_ static void reset_signals(void) {
+/* CLONE_CLEAR_SIGHAND leaves what was ignored, and fork() everything. Between the classical and the first
+ * real-time signal that is offered are libc's own: it installs their handlers once in a process, with the
+ * first thread, and a forked child that lost them would die of its first setuid() or pthread_cancel(). */
+_child_code_ static void reset_signals(int first_realtime) {
         uint64_t action[KERNEL_SIGACTION_WORDS] = {}; /* SIG_DFL */
 
         for (int i = 1; i <= KERNEL_NSIG; i++)
-                if (i != SIGKILL && i != SIGSTOP)
+                if (i != SIGKILL && i != SIGSTOP && (i < __SIGRTMIN || i >= first_realtime))
                         (void) CALL4(SYS_rt_sigaction, i, action, NULL, KERNEL_NSIG / 8);
 }
 
@@ -308,7 +310,7 @@ _child_code_ int child_setup(struct child_plan *p) {
         static const uint64_t none = 0;
         long r;
 
-        reset_signals();
+        reset_signals(p->first_realtime_signal);
         if (p->procs_fd >= 0) {
                 r = CALL3(SYS_write, p->procs_fd, "0", 1);
                 if (r < 0)

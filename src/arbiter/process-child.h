@@ -18,6 +18,7 @@ struct child_plan {
         int procs_fd;  /* cgroup.procs to move into; -EBADF: clone has done it */
         int status_fd; /* pipe for the failure; -EBADF: the memory is shared */
         pid_t parent;
+        int first_realtime_signal; /* SIGRTMIN, which is a call of libc */
         bool exec;
         struct exec_failure failure;
 };

@@ -144,6 +144,7 @@ static int make_sources(const struct process_fds *fds, struct child_plan *plan, 
                 sources[n - 1] = fds->mailbox;
         plan->sources = *ret = sources;
         plan->n_sources = n;
+        plan->first_realtime_signal = SIGRTMIN;
         memcpy(plan->standard, fds->standard, sizeof(plan->standard));
         return 0;
 }

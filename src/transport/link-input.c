@@ -156,7 +156,7 @@ static bool envelope_is_credit_signal(const struct envelope *e) {
 
 /* One whole frame, to the runtime. first_fd: where its descriptors are in the queue. */
 static int deliver(struct link *l, const uint8_t *frame, size_t size, size_t first_fd) {
-        const uint8_t *body;
+        const uint8_t *body = NULL; /* gcc's LTO loses sight of who sets it */
         struct envelope e;
         int fds[FRAME_FDS_MAX];
         enum link_lane lane;
