@@ -14,9 +14,26 @@ typedef struct arbiter_log_entry {
         int level;
         const char *text;
         const char *aid, *name, *monitor;
-        const char *event; /* "started", "died", "replaced", "gave-up", "silent", "scaled" ... or NULL */
-        const char *reason;
+        const char *event; /* see below, or NULL */
+        const char *reason; /* as arbiter_reason_to_string() has them, or NULL */
+        int32_t status;      /* with a reason: exit code or signal */
+        int32_t pid;         /* its process; 0: none */
+        uint32_t generation; /* 0: no actor */
+        uint64_t usec;       /* a time that belongs to the event */
+        uint32_t n, n_before; /* numbers that do */
 } arbiter_log_entry;
+
+/* Events, and what else they set besides whom they concern:
+ *   "started"    an actor runs
+ *   "replaced"   it runs, in the place of one that has ended: reason and status are that one's
+ *   "start-failed"  in words: text
+ *   "silent", "watchdog"  usec: for how long there was no sign of life; it is ended
+ *   "died"       reason, status
+ *   "stopped"    it has ended because it was to: reason, status. Without a name: the arbiter has
+ *   "backoff"    it is started again after usec. n: failures in a row
+ *   "gave-up"    it is not started again by itself. n: restarts allowed in usec. Without a name: a monitor
+ *   "scaled"     n, n_before: workers wanted by the monitor
+ * There are others, for people: "stuck", "protocol", "dead-letters", "refused", "stopping", "trace". */
 
 typedef void (*arbiter_log_handler_t)(const arbiter_log_entry *entry, void *userdata);
 

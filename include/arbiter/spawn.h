@@ -79,15 +79,25 @@ int arbiter_spawn_set_nice(arbiter_spawn *s, int nice);
 int arbiter_spawn_set_limit(arbiter_spawn *s, int resource, uint64_t soft, uint64_t hard);
 int arbiter_spawn_set_process_name(arbiter_spawn *s, const char *name);
 int arbiter_spawn_set_kill_signal(arbiter_spawn *s, int signal);
-/* fd numbers to duplicate as its stdout and stderr; -1: inherited; -2: /dev/null. */
+/* Descriptors that become its stdout and stderr, duplicated; -1: inherited; -2: /dev/null. Those of a life
+ * alone (see below) are closed once it has them. */
 int arbiter_spawn_set_output(arbiter_spawn *s, int stdout_fd, int stderr_fd);
 
-/* Last changes before each start: of a copy, which is this life's alone. definition: the name of the
- * spawn that this was set on (an instance has another one); name: the actor's ("web.3"). What kind of
- * thing runs stays as it is. Negative: the start fails, and may be tried again, as any other; *ret_text,
- * to be freed by the library, may say more. */
+/* One life of an actor. definition: the name of the spawn that the prepare function was set on (an instance
+ * has another one); name: the actor's ("web.3"); monitor: NULL for a lone one. concurrency: of threads that
+ * arbiter-host runs each is prepared, and so is their process. */
+typedef struct arbiter_life {
+        size_t size;
+        const char *definition, *name, *aid, *monitor;
+        uint32_t generation;
+        arbiter_concurrency concurrency;
+} arbiter_life;
+
+/* Last changes before each start: of a copy, which is this life's alone. What kind of thing runs stays as it
+ * is. Negative: the start fails, and may be tried again, as any other; *ret_text, to be freed by the
+ * library, may say more. */
 typedef int (*arbiter_spawn_prepare_t)(
-                arbiter_spawn *s, const char *definition, const char *name, char **ret_text, void *userdata);
+                arbiter_spawn *s, const arbiter_life *life, char **ret_text, void *userdata);
 int arbiter_spawn_set_prepare(arbiter_spawn *s, arbiter_spawn_prepare_t prepare, void *userdata);
 
 /* Starts one. The future (may be NULL) resolves to a proxy when it is running, or fails with the reason;

@@ -344,25 +344,6 @@ int arbiter_open_cgroup(arbiter *a) {
         return a->has_cgroup ? 0 : -EOPNOTSUPP;
 }
 
-void arbiter_log(arbiter *a, int level, const struct child *c, const char *event, const char *format, ...) {
-        char text[1024];
-        arbiter_log_entry entry = { .size = sizeof(entry), .level = level, .text = text, .event = event };
-        va_list ap;
-
-        if (!a->log_handler)
-                return;
-        va_start(ap, format);
-        (void) vsnprintf(text, sizeof(text), format, ap);
-        va_end(ap);
-        if (c) {
-                entry.aid = c->aid_string.s;
-                entry.name = c->name;
-                entry.monitor = c->set && c->set->monitor ? c->set->monitor->name : NULL;
-                entry.reason = c->reason_set ? arbiter_reason_to_string(c->reason) : NULL;
-        }
-        a->log_handler(&entry, a->log_userdata);
-}
-
 /* Orphans: descendants of the dead that came to us. */
 
 static bool is_known(pid_t pid, void *userdata) {

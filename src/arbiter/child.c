@@ -262,10 +262,19 @@ static int launch(struct child *c) {
 
 /* Replaces the definition by what this life is started from. */
 static int prepare(struct child *c) {
+        arbiter_monitor *m = c->set ? c->set->monitor : NULL;
+        arbiter_life life = {
+                .size = sizeof(life),
+                .name = c->name,
+                .aid = c->aid_string.s,
+                .monitor = m ? m->name : c->host_of[0] ? c->host_of : NULL,
+                .generation = c->generation,
+                .concurrency = c->concurrency,
+        };
         arbiter_spawn *prepared = NULL;
         int r;
 
-        r = spawn_prepare(c->spawn, c->name, &prepared, &c->failure);
+        r = spawn_prepare(c->spawn, &life, &prepared, &c->failure);
         if (r < 0)
                 return r;
         arbiter_spawn_unref(c->spawn);
@@ -295,6 +304,23 @@ int child_start(struct child *c) {
         return 0;
 }
 
+static void log_running(const struct child *c) {
+        const struct name_memory *n = map_get_string(c->arbiter->names, c->name);
+        bool replaced = c->generation > 1 && n;
+        const arbiter_log_entry e = {
+                .level = LOG_INFO,
+                .event = replaced ? "replaced" : "started",
+                .reason = replaced ? arbiter_reason_to_string(n->reason) : NULL,
+                .status = replaced ? n->status : 0,
+        };
+
+        if (c->process.pid > 0)
+                arbiter_log_facts(c->arbiter, c, &e, "%s is running (pid %d)", c->name,
+                                (int) c->process.pid);
+        else
+                arbiter_log_facts(c->arbiter, c, &e, "%s is running", c->name);
+}
+
 void child_running(struct child *c) {
         arbiter_actor *a = c->arbiter->actor;
         usec_t silence = c->plain ? c->watchdog_usec : c->spawn ? c->spawn->silence_usec : 0;
@@ -306,12 +332,7 @@ void child_running(struct child *c) {
         child_set_state(c, ARBITER_STATE_RUNNING);
         if (silence > 0 && c->concurrency != ARBITER_CONCURRENCY_INLINE)
                 (void) actor_timer_set(a, &c->silence_timer, c->last_heard_usec + silence);
-        if (c->process.pid > 0)
-                arbiter_log(c->arbiter, LOG_INFO, c, c->generation > 1 ? "replaced" : "started",
-                                "%s is running (pid %d)", c->name, (int)c->process.pid);
-        else
-                arbiter_log(c->arbiter, LOG_INFO, c, c->generation > 1 ? "replaced" : "started",
-                                "%s is running", c->name);
+        log_running(c);
         broker_unpark(c, ARBITER_OUTCOME_REPLY);
         if (c->future) {
                 _cleanup_(arbiter_future_unrefp) arbiter_future *f = TAKE_PTR(c->future);
@@ -360,6 +381,7 @@ static void on_silence_timer(arbiter_actor *a, struct actor_timer *t) {
         struct child *c = CONTAINER_OF(t, struct child, silence_timer);
         usec_t silence = c->plain ? c->watchdog_usec : c->spawn->silence_usec;
         usec_t now = now_usec(), due = t->node.key, last;
+        arbiter_reason reason;
 
         if (c->state != ARBITER_STATE_RUNNING || silence == 0 || c->link_lost)
                 return;
@@ -375,10 +397,15 @@ static void on_silence_timer(arbiter_actor *a, struct actor_timer *t) {
                 (void) actor_timer_set(a, t, last + silence);
                 return;
         }
-        arbiter_log(c->arbiter, LOG_WARNING, c, c->plain ? "watchdog" : "silent",
+        reason = c->plain ? ARBITER_REASON_WATCHDOG : ARBITER_REASON_SILENT;
+        arbiter_log_facts(c->arbiter, c,
+                        &(arbiter_log_entry){ .level = LOG_WARNING,
+                                        .event = c->plain ? "watchdog" : "silent",
+                                        .reason = arbiter_reason_to_string(reason),
+                                        .usec = silence },
                         "%s has given no sign of life for %g s", c->name,
-                        (double)silence / (double)USEC_PER_SEC);
-        child_escalate(c, c->plain ? ARBITER_REASON_WATCHDOG : ARBITER_REASON_SILENT);
+                        (double) silence / (double) USEC_PER_SEC);
+        child_escalate(c, reason);
 }
 
 /* Stopping. */
@@ -594,15 +621,19 @@ static void remember_death(struct child *c, arbiter_reason reason, int status) {
 }
 
 static void log_death(struct child *c, arbiter_reason reason, int status) {
-        int level = arbiter_reason_is_normal(reason, status) ? LOG_INFO : LOG_WARNING;
+        const char *word = arbiter_reason_to_string(reason);
+        const arbiter_log_entry e = {
+                .level = arbiter_reason_is_normal(reason, status) ? LOG_INFO : LOG_WARNING,
+                .event = reason == ARBITER_REASON_SHUTDOWN ? "stopped" : "died",
+                .reason = word,
+                .status = status,
+        };
 
         if (reason == ARBITER_REASON_EXIT_CODE || reason == ARBITER_REASON_SIGNAL ||
                         reason == ARBITER_REASON_CORE_DUMP)
-                arbiter_log(c->arbiter, level, c, "died", "%s has ended: %s %d", c->name,
-                                arbiter_reason_to_string(reason), status);
+                arbiter_log_facts(c->arbiter, c, &e, "%s has ended: %s %d", c->name, word, status);
         else
-                arbiter_log(c->arbiter, level, c, "died", "%s has ended: %s", c->name,
-                                arbiter_reason_to_string(reason));
+                arbiter_log_facts(c->arbiter, c, &e, "%s has ended: %s", c->name, word);
 }
 
 void child_end(struct child *c, arbiter_reason reason, int status) {

@@ -35,6 +35,8 @@ static int make_host(struct child *thread, struct child **ret) {
         if (r < 0)
                 return r;
         host->is_host = true;
+        if (m)
+                (void) snprintf(host->host_of, sizeof(host->host_of), "%s", m->name);
         r = child_start(host);
         if (r < 0) {
                 if (host->failure && !thread->failure)

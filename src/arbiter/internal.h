@@ -7,6 +7,7 @@
  *   child.c      one actor as the arbiter sees it: from start to death, and the escalation in between
  *   launch.c     how a child comes to run: process, thread, inline
  *   host.c       threads that live together in one arbiter-host process
+ *   log.c        what the program is told
  *   set.c        the glue to src/supervise: events in, actions carried out
  *   monitor.c    pools
  *   spawn.c      descriptions of actors to be
@@ -50,6 +51,8 @@ enum {
         HELLO_SIZE_MAX = 256 * 1024,
         HELLO_COMMANDS_MAX = 1024,
         FAILURE_TEXT_MAX = 400,
+        LOG_TEXT_MAX = 1024,
+        BACKOFF_TOLD_USEC = 1000 * 1000, /* shorter waits are for those who debug */
         DEAD_AIDS_MAX = 64 * 1024,
         NAMES_KEPT_MAX = 16 * 1024, /* of which generation and last death are remembered without a life */
         TOKEN_LENGTH = 64,          /* hexadecimal digits of 256 bits */
@@ -94,6 +97,7 @@ struct arbiter_spawn {
         arbiter_spawn_prepare_t prepare;
         void *prepare_userdata;
         char *prepare_definition;
+        bool prepared; /* it is one life's alone */
 };
 
 /* A set of supervised children: the implicit root monitor, or a pool. */
@@ -164,6 +168,7 @@ struct child {
         arbiter_actor *inline_actor;
 
         struct process process;
+        pid_t last_pid; /* when it has been reaped */
         struct cgroup_leaf leaf;
         sd_event_source *death_source;
         struct notify_socket notify;
@@ -175,6 +180,7 @@ struct child {
         struct child *host;      /* of a thread in another process */
         struct list_node hosted; /* of a thread: its place; of a host: the threads */
         bool is_host, culprit;   /* it is the one for which the host was ended */
+        char host_of[NAME_MAX_LENGTH + 1]; /* of a host: the monitor whose threads it runs, or "" */
         int host_fd;             /* until the host has taken it */
 
         usec_t created_usec, started_usec, last_heard_usec, watchdog_usec;
@@ -286,9 +292,14 @@ struct name_memory {
         int status;
 };
 
-/* arbiter.c */
+/* log.c. c: whom it concerns, or NULL. */
 void arbiter_log(arbiter *a, int level, const struct child *c, const char *event, const char *format, ...)
                 _printf_(5, 6);
+/* facts: all but the text and what c says by itself. */
+void arbiter_log_facts(arbiter *a, const struct child *c, const arbiter_log_entry *facts, const char *format,
+                ...) _printf_(4, 5);
+
+/* arbiter.c */
 void arbiter_set_ended(arbiter *a, struct set *s); /* a set is down: go on stopping */
 int arbiter_open_cgroup(arbiter *a);
 
@@ -375,8 +386,11 @@ int spawn_check(arbiter_spawn *s, char **ret_text);
 /* A copy with other parameters, for an instance of a definition. */
 int spawn_instance(arbiter_spawn *s, const char *name, const char *const *parameters, arbiter_spawn **ret);
 const char *spawn_program(const arbiter_spawn *s);
-/* What this life is started from: the spawn itself, or a copy that its prepare function has edited. */
-int spawn_prepare(arbiter_spawn *s, const char *name, arbiter_spawn **ret, char **ret_text);
+/* What this life (its definition is filled in) is started from: the spawn itself, or a copy that its prepare
+ * function has edited. */
+int spawn_prepare(arbiter_spawn *s, arbiter_life *life, arbiter_spawn **ret, char **ret_text);
+/* The process has its own. */
+void spawn_close_output(arbiter_spawn *s);
 /* Adds to the root set and starts. */
 int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, arbiter_future **ret);
 

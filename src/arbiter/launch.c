@@ -85,6 +85,7 @@ static int on_death(sd_event_source *s, int fd, uint32_t events, void *userdata)
                 (void) link_drain(c->peer->link);
         drain_notify(c);
         c->death_source = sd_event_source_disable_unref(c->death_source);
+        c->last_pid = c->process.pid;
         (void) process_reap(&c->process, &e);
         child_end(c, reason_of(c, &e), e.status);
         actor_leave(a->actor, previous);
@@ -341,6 +342,8 @@ int launch_process(struct child *c) {
         r = start_process(c, theirs);
         if (r < 0)
                 return r;
+        if (c->spawn->prepared)
+                spawn_close_output(c->spawn); /* only its process holds them now, so that its end shows */
         r = child_watch_death(c);
         if (r < 0) {
                 process_end(&c->process);

@@ -236,6 +236,18 @@ void monitor_actor_ended(arbiter_monitor *m) {
                 (void) monitor_stop(m);
 }
 
+static void tell_gave_up(arbiter_monitor *m) {
+        arbiter_log_facts(m->arbiter, NULL,
+                        &(arbiter_log_entry){ .level = LOG_ERR,
+                                        .event = "gave-up",
+                                        .monitor = m->name,
+                                        .n = m->policy.intensity,
+                                        .usec = m->policy.period == NSEC_INFINITY
+                                                        ? USEC_INFINITY
+                                                        : m->policy.period / NSEC_PER_USEC },
+                        "monitor %s gives up: no worker is left", m->name);
+}
+
 void monitor_acted(arbiter_monitor *m, const supervise_action *action) {
         switch (action->type) {
         case SUPERVISE_ACTION_STARTED_ALL:
@@ -243,8 +255,7 @@ void monitor_acted(arbiter_monitor *m, const supervise_action *action) {
                 break;
         case SUPERVISE_ACTION_GAVE_UP:
                 m->failed = true;
-                arbiter_log(m->arbiter, LOG_ERR, NULL, "gave-up", "monitor %s gives up: no worker is left",
-                                m->name);
+                tell_gave_up(m);
                 resolve_start(m);
                 break;
         case SUPERVISE_ACTION_STOPPED:
@@ -328,8 +339,13 @@ _public_ int arbiter_monitor_scale(arbiter_monitor *m, unsigned workers, arbiter
                         future_fail_errno(f, r, NULL);
                 return r;
         }
-        arbiter_log(m->arbiter, LOG_INFO, m->child, "scaled", "%s: %u -> %u workers", m->name, m->workers,
-                        workers);
+        arbiter_log_facts(m->arbiter, m->child,
+                        &(arbiter_log_entry){ .level = LOG_INFO,
+                                        .event = "scaled",
+                                        .monitor = m->name,
+                                        .n = workers,
+                                        .n_before = m->workers },
+                        "%s: %u -> %u workers", m->name, m->workers, workers);
         m->workers = workers;
         monitor_changed(m);
         if (ret)

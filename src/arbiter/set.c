@@ -49,6 +49,51 @@ int set_reserve(struct set *s, uint32_t slot) {
         return 0;
 }
 
+/* An actor by the slot that it has, or will have. */
+static void slot_name(const struct set *s, uint32_t slot, char ret[static QUALIFIED_NAME_SIZE]) {
+        const arbiter_spawn *spawn = slot < s->n_slots ? s->slots[slot].spawn : NULL;
+
+        if (s->monitor)
+                (void) snprintf(ret, QUALIFIED_NAME_SIZE, "%s.%u", s->monitor->name, slot);
+        else
+                (void) snprintf(ret, QUALIFIED_NAME_SIZE, "%s", spawn ? spawn->name : "?");
+}
+
+/* After the end of a life. */
+static void tell_backoff(struct set *s, uint32_t slot) {
+        char name[QUALIFIED_NAME_SIZE];
+        supervise_slot_info i;
+        nsec_t now = now_nsec();
+        arbiter_log_entry e = { .event = "backoff", .name = name };
+
+        if (supervise_get_slot(s->supervise, slot, &i) < 0 || i.state != SUPERVISE_SLOT_BACKOFF ||
+                        i.until <= now || i.until == NSEC_INFINITY)
+                return;
+        slot_name(s, slot, name);
+        e.monitor = s->monitor ? s->monitor->name : NULL;
+        e.usec = (i.until - now) / NSEC_PER_USEC;
+        e.level = e.usec >= BACKOFF_TOLD_USEC ? LOG_INFO : LOG_DEBUG;
+        e.n = i.n_failures;
+        arbiter_log_facts(s->arbiter, NULL, &e, "%s is started again in %.3g s", name,
+                        (double) e.usec / (double) USEC_PER_SEC);
+}
+
+static void tell_parked(struct set *s, uint32_t slot) {
+        const supervise_policy *p = supervise_get_policy(s->supervise);
+        char name[QUALIFIED_NAME_SIZE];
+
+        slot_name(s, slot, name);
+        arbiter_log_facts(s->arbiter, NULL,
+                        &(arbiter_log_entry){ .level = LOG_ERR,
+                                        .event = "gave-up",
+                                        .name = name,
+                                        .monitor = s->monitor ? s->monitor->name : NULL,
+                                        .n = p->intensity,
+                                        .usec = p->period == NSEC_INFINITY ? USEC_INFINITY
+                                                                           : p->period / NSEC_PER_USEC },
+                        "%s is given up: it failed too often", name);
+}
+
 static void report_start_failed(struct set *s, const supervise_action *action, arbiter_reason reason) {
         (void) supervise_handle(s->supervise,
                         &(supervise_event){
@@ -58,6 +103,7 @@ static void report_start_failed(struct set *s, const supervise_action *action, a
                                         .reason = (int32_t) reason,
                         },
                         now_nsec());
+        tell_backoff(s, action->slot);
 }
 
 static void spawn_failed(struct set *s, const supervise_action *action, struct child *c, int error,
@@ -94,11 +140,7 @@ static void act_spawn(struct set *s, const supervise_action *action) {
         }
         slot = &s->slots[action->slot];
         spawn = s->monitor ? s->monitor->worker : slot->spawn;
-        if (s->monitor)
-                (void) snprintf(name, sizeof(name), "%s.%u", s->monitor->name, action->slot);
-        else
-                (void) snprintf(name, sizeof(name), "%s", spawn->name);
-
+        slot_name(s, action->slot, name);
         r = child_new(s->arbiter, spawn, name, &slot->wanted_aid, &c);
         slot->wanted_aid = (aid){}; /* one life only */
         if (r < 0) {
@@ -174,8 +216,7 @@ static void act(struct set *s, const supervise_action *action) {
                                                               : action->when / NSEC_PER_USEC + 1);
                 break;
         case SUPERVISE_ACTION_PARKED:
-                arbiter_log(s->arbiter, LOG_ERR, NULL, "gave-up", "%s.%u is given up: it failed too often",
-                                s->monitor ? s->monitor->name : "arbiter", action->slot);
+                tell_parked(s, action->slot);
                 break;
         case SUPERVISE_ACTION_REMOVED:
                 forget_slot(s, action->slot);
@@ -198,6 +239,8 @@ int set_handle(struct set *s, const supervise_event *e) {
         int r;
 
         r = supervise_handle(s->supervise, e, now_nsec());
+        if (r >= 0 && (e->type == SUPERVISE_EXITED || e->type == SUPERVISE_START_FAILED))
+                tell_backoff(s, e->slot);
         if (s->acting)
                 return r; /* the loop further up the stack carries it out, in order */
         s->acting = true;

@@ -136,9 +136,7 @@ _public_ arbiter_spawn *arbiter_spawn_unref(arbiter_spawn *s) {
         free(s->listen_names_joined);
         free_strings(s->allow);
         exec_context_free(&s->context);
-        for (unsigned i = 0; i < 2; i++)
-                if (s->output[i] >= 0)
-                        close_fd(s->output[i]);
+        spawn_close_output(s);
         free(s->module_file);
         free(s->process_name);
         free(s->prepare_definition);
@@ -549,7 +547,13 @@ int spawn_instance(arbiter_spawn *s, const char *name, const char *const *parame
         return 0;
 }
 
-int spawn_prepare(arbiter_spawn *s, const char *name, arbiter_spawn **ret, char **ret_text) {
+void spawn_close_output(arbiter_spawn *s) {
+        for (unsigned i = 0; i < 2; i++)
+                if (s->output[i] >= 0)
+                        s->output[i] = close_fd(s->output[i]);
+}
+
+int spawn_prepare(arbiter_spawn *s, arbiter_life *life, arbiter_spawn **ret, char **ret_text) {
         _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *copy = NULL;
         int r;
 
@@ -558,8 +562,11 @@ int spawn_prepare(arbiter_spawn *s, const char *name, arbiter_spawn **ret, char 
                 return 0;
         }
         r = spawn_instance(s, NULL, NULL, &copy);
-        if (r >= 0)
-                r = s->prepare(copy, s->prepare_definition, name, ret_text, s->prepare_userdata);
+        if (r < 0)
+                return r;
+        copy->prepared = true;
+        life->definition = s->prepare_definition;
+        r = s->prepare(copy, life, ret_text, s->prepare_userdata);
         if (r >= 0)
                 r = spawn_check(copy, ret_text);
         if (r < 0)

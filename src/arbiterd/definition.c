@@ -94,18 +94,17 @@ static unsigned number_of(const char *name) {
 
 /* An arbiter_spawn_prepare_t. The configuration may be a newer one than that of the definition: the
  * better. */
-static int prepare(arbiter_spawn *s, const char *definition, const char *name, char **ret_text,
-                void *userdata) {
+static int prepare(arbiter_spawn *s, const arbiter_life *life, char **ret_text, void *userdata) {
         struct daemon *d = userdata;
-        const struct monitor_config *m = config_find_monitor(d->config, definition);
-        const struct actor_config *a = m ? &m->actor : config_find_actor(d->config, definition);
+        const struct monitor_config *m = config_find_monitor(d->config, life->definition);
+        const struct actor_config *a = m ? &m->actor : config_find_actor(d->config, life->definition);
         struct config_expanded e;
         int r;
 
         if (!a)
                 return -ENOENT;
-        r = config_expand(a, m ? number_of(name) : 0, d->home, d->runtime_directory, d->environment, &e,
-                        ret_text);
+        r = config_expand(a, m ? number_of(life->name) : 0, d->home, d->runtime_directory, d->environment,
+                        &e, ret_text);
         if (r < 0)
                 return r;
         r = set_expanded(a, &e, s);

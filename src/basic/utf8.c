@@ -80,3 +80,37 @@ size_t utf8_encode(uint32_t c, char ret[static 4]) {
         ret[3] = (char) (0x80 | (c & 0x3f));
         return 4;
 }
+
+/* C0, DEL, and C1, which is C2 80 ... C2 9F. */
+static bool is_control(const uint8_t *b, size_t n) {
+        return n == 1 ? b[0] < ' ' || b[0] == 0x7f : n == 2 && b[0] == 0xc2 && b[1] < 0xa0;
+}
+
+void utf8_make_printable(const char *s, size_t size, char *ret, size_t room) {
+        static const char digits[16] = "0123456789abcdef";
+        static const char cut[] = "...";
+        const uint8_t *b = (const uint8_t *) s;
+        char *end = ret + room - sizeof(cut); /* what follows the last character always fits */
+
+        assert(room >= 8);
+        for (size_t i = 0; i < size;) {
+                size_t n = utf8_sequence_size(b + i, size - i);
+                bool escape = n == 0 || is_control(b + i, n);
+
+                n = MAX(n, (size_t) 1);
+                if ((size_t) (end - ret) < (escape ? 4 * n : n)) {
+                        ret = stpcpy(ret, cut);
+                        break;
+                }
+                for (size_t k = 0; escape && k < n; k++) {
+                        *ret++ = '\\';
+                        *ret++ = 'x';
+                        *ret++ = digits[b[i + k] >> 4];
+                        *ret++ = digits[b[i + k] & 15];
+                }
+                if (!escape)
+                        ret = (char *) memcpy(ret, b + i, n) + n;
+                i += n;
+        }
+        *ret = 0;
+}

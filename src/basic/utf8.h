@@ -7,6 +7,9 @@
  */
 size_t utf8_sequence_size(const void *p, size_t left);
 bool utf8_is_valid(const void *p, size_t size);
+/* A copy for a line of a log, always terminated: control characters and what is not UTF-8 as \xNN, cut with
+ * "..." where room (at least 8) ends. */
+void utf8_make_printable(const char *s, size_t size, char *ret, size_t room);
 /* Writes the sequence of a code point and returns its size; 0 if there is none (surrogate, above U+10FFFF).
  */
 size_t utf8_encode(uint32_t code_point, char ret[static 4]);

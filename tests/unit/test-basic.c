@@ -432,6 +432,28 @@ static void test_parse_signal(void **state) {
         }
 }
 
+static void check_printable(const char *s, size_t size, size_t room, const char *expected) {
+        char ret[64];
+
+        memset(ret, 'x', sizeof(ret));
+        utf8_make_printable(s, size, ret, room);
+        assert_string_equal(ret, expected);
+        for (size_t i = room; i < sizeof(ret); i++)
+                assert_int_equal(ret[i], 'x');
+}
+
+static void test_utf8_make_printable(void **state) {
+        check_printable("", 0, 8, "");
+        check_printable("a\nb\x7f\xff", 5, 64, "a\\x0ab\\x7f\\xff");
+        check_printable("\xc3\xa9\xc2\x85\xc2\xa0", 6, 64, "\xc3\xa9\\xc2\\x85\xc2\xa0");
+        check_printable("\0x", 2, 64, "\\x00x");
+        check_printable("12345678", 8, 8, "1234...");
+        check_printable("1234", 4, 8, "1234");
+        check_printable("123\n", 4, 8, "123...");
+        check_printable("\n\n", 2, 8, "\\x0a...");
+        check_printable("123\xc3\xa9", 5, 8, "123...");
+}
+
 static void test_utf8(void **state) {
         static const char *const good[] = {
                 "", "abc", "\303\244", "\342\202\254", "\360\237\230\200", "\364\217\277\277"
@@ -473,6 +495,7 @@ int main(void) {
                 cmocka_unit_test(test_parse_units),
                 cmocka_unit_test(test_parse_signal),
                 cmocka_unit_test(test_utf8),
+                cmocka_unit_test(test_utf8_make_printable),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
