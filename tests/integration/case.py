@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the tests in a booted systemd have in common: one box for a program, its journal when a test fails, and short words
+for what an administrator does.
+
+test-X.py --bus=daemon|broker BUILD_DIRECTORY [unittest arguments]
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import unittest
+
+sys.dont_write_bytecode = True
+import box as boxes
+
+SKIP = 77
+
+
+class Case(unittest.TestCase):
+    box = None
+    maxDiff = None
+
+    def setUp(self):
+        # Who reads the journal of a failure must see where a test begins.
+        self.box.run(['systemd-cat', '--identifier=test', 'echo', '== ' + self.id()])
+        self.cursor = self.box.cursor()
+
+    def run_in(self, *argv, **options):
+        return self.box.run(list(argv), **options)
+
+    def out(self, *argv, **options):
+        return self.box.out(*argv, **options)
+
+    def write(self, path, text, mode=0o644, owner='root'):
+        self.box.write_file(path, text, mode, owner)
+
+    def cgroups(self, path, **options):
+        """The names of the cgroups below that one."""
+        return self.out('find', '/sys/fs/cgroup' + path, '-mindepth', '1', '-type', 'd', '-printf', '%P\n', **options).split()
+
+    def ctl(self, *argv, **options):
+        return self.box.run(['arbiterctl', '--no-pager', *argv], **options)
+
+    def actors(self, *where, **options):
+        return {a['name']: a for a in json.loads(self.ctl(*where, 'list-actors', '--json=short', **options).stdout)}
+
+    def monitors(self, *where, **options):
+        return {m['name']: m for m in json.loads(self.ctl(*where, 'list-monitors', '--json=short', **options).stdout)}
+
+
+def save_journal(box, build, name):
+    """Beside meson's own logs; its end is shown."""
+    text = box.journal()
+    directory = os.path.join(build, 'meson-logs')
+    path = os.path.join(directory if os.path.isdir(directory) else build, name + '.journal')
+    with open(path, 'w', encoding='utf-8') as f:
+        f.write(text)
+    start = re.search(r'^.*test\[\d+\]: == ', text, re.M)
+    lines = text[start.start() if start else 0:].splitlines()
+    print('\n--- the journal, all of it is in %s\n%s' % (path, '\n'.join(lines[-300:])), file=sys.stderr, flush=True)
+
+
+def skip():
+    """Ends the program where there can be no box."""
+    bus = boxes.BUSES[sys.argv[1][len('--bus='):]]
+    why = boxes.missing() or (None if os.path.exists(bus) else '%s is missing' % bus)
+    if why:
+        print('skipped: ' + why)
+        sys.exit(SKIP)
+
+
+def main():
+    bus, build, arguments = sys.argv[1][len('--bus='):], sys.argv[2], sys.argv[3:]
+    skip()
+    name = os.path.splitext(os.path.basename(sys.argv[0]))[0] + '-' + bus
+    with boxes.Box(build, bus) as Case.box:
+        good = unittest.main(argv=[sys.argv[0], *arguments], verbosity=2, exit=False).result.wasSuccessful()
+        if not good:
+            try:
+                save_journal(Case.box, build, name)
+            except (boxes.Failed, subprocess.SubprocessError, OSError) as e:
+                print('no journal: %s' % e, file=sys.stderr)
+    sys.exit(0 if good else 1)
