@@ -10,13 +10,21 @@
 #include "arbiterctl/output.h"
 #include "shared/verbs.h"
 
-/* As systemctl; EXIT_USAGE (2) is that of verbs. */
-enum { EXIT_NOT_RUNNING = 3, EXIT_NO_SUCH = 4 };
+/* As systemctl, and timeout(1); EXIT_USAGE (2) is that of verbs. */
+enum { EXIT_NOT_RUNNING = 3, EXIT_NO_SUCH = 4, EXIT_TIMEOUT = 124 };
+
+/* Whose arbiter is meant. SCOPE_DEFAULT: that of the one who asks; --system and --user go through the bus. */
+enum scope { SCOPE_DEFAULT, SCOPE_SYSTEM, SCOPE_USER };
+
+#define LINES_DEFAULT UINT_MAX
 
 struct context {
-        char *runtime_dir; /* NULL until a connection is made, or by --runtime-dir= */
+        char *runtime_dir; /* by --runtime-dir=; after connecting, that of the socket, NULL over a bus */
+        char *host, *machine, *instance; /* of --host=, --machine=, --instance= */
+        enum scope scope;                /* after connecting, that of the arbiter found, if known */
+        char *destination;               /* its name on the bus; NULL on a private socket */
         enum json_mode json;
-        bool legend, quiet, block;
+        bool legend, quiet, block, ask_password, pager, full;
         usec_t timeout; /* 0: not given */
         int signal;
         uint64_t ping_count; /* 0: until interrupted */
@@ -25,6 +33,8 @@ struct context {
         char **properties;
         int n_before_dashes; /* positional arguments (the verb among them) before "--"; -1: there was none */
         sd_bus *bus;
+        pid_t agent_pid, pager_pid; /* of the polkit agent and of the pager; 0: none */
+        unsigned lines;             /* of the journal; LINES_DEFAULT: not given */
 };
 
 void context_done(struct context *c);
@@ -32,14 +42,27 @@ void context_done(struct context *c);
 /* Complains on stderr: "arbiterctl: TEXT". Returns status. */
 int complain(int status, const char *format, ...) _printf_(2, 3);
 int out_of_memory(void);
-/* The socket is looked for at first use. Returns 0 or an exit status. */
+/* The arbiter is looked for at first use. Returns 0 or an exit status. */
 int context_connect(struct context *c);
+/* For messages: "the arbiter of the system", "the arbiter in /run/x", "the arbiter on HOST"... */
+#define WHERE_STRING_MAX 300
+const char *context_where(const struct context *c, char buffer[static WHERE_STRING_MAX]);
+/* How to start the arbiter that is meant: "systemctl start arbiter". */
+const char *context_start_command(const struct context *c, char buffer[static WHERE_STRING_MAX]);
+/* It runs where we do: the journal and its processes are ours to look at. */
+bool context_is_local(const struct context *c);
+/* All signals of the arbiter's objects, and the end of the arbiter itself, come to the handler. */
+int context_subscribe(struct context *c, sd_bus_message_handler_t handler, void *userdata);
+/* The message says that the arbiter has gone. */
+bool is_farewell(const struct context *c, sd_bus_message *m);
 
 /* A call of a method of .Manager; types may be NULL. Returns 0 or an exit status after complaining; what
  * names the object of the action in messages ("web.1"), or is NULL. */
 int call_manager(struct context *c, const char *method, const char *what, sd_bus_message **ret,
                  const char *types, ...);
 int new_manager_call(struct context *c, const char *method, sd_bus_message **ret);
+int new_call(struct context *c, const char *path, const char *interface, const char *method,
+             sd_bus_message **ret);
 /* Sends a message that asks for work to be done. With --no-block *ret is NULL on success. */
 int call_for_work(struct context *c, sd_bus_message *m, const char *what, sd_bus_message **ret);
 /* The timeout for a call that only asks. */

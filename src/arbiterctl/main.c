@@ -9,6 +9,7 @@
 #include <arbiter/version.h>
 
 #include "arbiterctl/ctl.h"
+#include "arbiterctl/pager.h"
 #include "basic/parse.h"
 #include "shared/log.h"
 #include "shared/strv.h"
@@ -50,6 +51,10 @@ static const struct verb verbs[] = {
 
 enum {
         OPTION_VERSION = 0x100,
+        OPTION_SYSTEM,
+        OPTION_USER,
+        OPTION_INSTANCE,
+        OPTION_NO_ASK_PASSWORD,
         OPTION_RUNTIME_DIR,
         OPTION_CONFIG_DIR,
         OPTION_JSON,
@@ -62,7 +67,13 @@ enum {
 static const struct option long_options[] = {
         { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, OPTION_VERSION },
+        { "system", no_argument, NULL, OPTION_SYSTEM },
+        { "user", no_argument, NULL, OPTION_USER },
+        { "host", required_argument, NULL, 'H' },
+        { "machine", required_argument, NULL, 'M' },
+        { "instance", required_argument, NULL, OPTION_INSTANCE },
         { "runtime-dir", required_argument, NULL, OPTION_RUNTIME_DIR },
+        { "no-ask-password", no_argument, NULL, OPTION_NO_ASK_PASSWORD },
         { "config-dir", required_argument, NULL, OPTION_CONFIG_DIR },
         { "json", required_argument, NULL, OPTION_JSON },
         { "no-pager", no_argument, NULL, OPTION_NO_PAGER },
@@ -72,6 +83,8 @@ static const struct option long_options[] = {
         { "timeout", required_argument, NULL, OPTION_TIMEOUT },
         { "property", required_argument, NULL, 'p' },
         { "signal", required_argument, NULL, 's' },
+        { "lines", required_argument, NULL, 'n' },
+        { "full", no_argument, NULL, 'l' },
         { "count", required_argument, NULL, 'c' },
         { "interval", required_argument, NULL, 'i' },
         {},
@@ -81,16 +94,23 @@ static void print_help(void) {
         static const char *const options[][2] = {
                 { "-h, --help", "Show this help" },
                 { "    --version", "Show the version" },
+                { "    --system", "The system's arbiter, by the system bus" },
+                { "    --user", "The user's arbiter, by the user bus" },
+                { "-H, --host=[USER@]HOST", "The system's arbiter of another host, by ssh" },
+                { "-M, --machine=NAME", "The arbiter in a container" },
+                { "    --instance=NAME", "The arbiter of arbiter@NAME.service" },
                 { "    --runtime-dir=DIR",
-                  "Directory of the arbiter; by default $ARBITER_RUNTIME_DIR, else /run/arbiter "
-                  "for root, else $XDG_RUNTIME_DIR/arbiter" },
+                  "The arbiter whose directory this is, by its socket; default: $ARBITER_RUNTIME_DIR" },
                 { "    --json=MODE", "pretty, short or off" },
                 { "    --no-legend", "No column titles, no totals" },
-                { "    --no-pager", "Accepted; there is no pager" },
+                { "    --no-pager", "Do not run a pager on a terminal" },
                 { "-q, --quiet", "Results only" },
                 { "    --no-block", "Do not wait until the work is done" },
+                { "    --no-ask-password", "Do not ask for a password; be refused" },
                 { "    --timeout=SEC",
                   "How long to wait for an answer (25s; work is awaited until it is done)" },
+                { "-n, --lines=N", "status: lines of the journal (10)" },
+                { "-l, --full", "status: do not cut lines to the terminal" },
                 { "-p, --property=NAME", "show: only these properties" },
                 { "-s, --signal=SIGNAL", "kill: which one (TERM)" },
                 { "-c, --count=N", "ping: how many rounds (3); 0: until interrupted" },
@@ -158,6 +178,11 @@ static int parse_verb_option(struct context *c, int option, const char *value) {
                                      "interrupted.",
                                      value);
                 return 0;
+        case 'n':
+                if (parse_u32(value, &c->lines) < 0 || c->lines == LINES_DEFAULT)
+                        return usage("--lines=%s is no number of lines. Write a whole number; 0 is none.",
+                                     value);
+                return 0;
         case 'i':
                 return parse_time_option(value, "--interval", &c->ping_interval);
         default:
@@ -165,22 +190,55 @@ static int parse_verb_option(struct context *c, int option, const char *value) {
         }
 }
 
+static int parse_connection_option(struct context *c, int option, const char *value) {
+        switch (option) {
+        case OPTION_SYSTEM:
+        case OPTION_USER:
+                c->scope = option == OPTION_USER ? SCOPE_USER : SCOPE_SYSTEM;
+                return 0;
+        case OPTION_RUNTIME_DIR:
+                return replace_string(&c->runtime_dir, value);
+        case OPTION_INSTANCE:
+                if (!*value || strchr(value, '/'))
+                        return usage("--instance=%s: expected the NAME of arbiter@NAME.service.", value);
+                return replace_string(&c->instance, value);
+        case 'H':
+                return replace_string(&c->host, value);
+        case 'M':
+                return replace_string(&c->machine, value);
+        default:
+                c->ask_password = false;
+                return 0;
+        }
+}
+
 /* Returns 0, or an exit status; -1: all is said and done. */
 static int parse_option(struct context *c, int option, const char *value) {
         switch (option) {
         case 'h':
+                pager_open(c);
                 print_help();
                 return -1;
         case OPTION_VERSION:
                 (void) puts(PROGRAM " " ARBITER_VERSION_STRING);
                 return -1;
+        case OPTION_SYSTEM:
+        case OPTION_USER:
+        case OPTION_INSTANCE:
         case OPTION_RUNTIME_DIR:
-                return replace_string(&c->runtime_dir, value);
+        case OPTION_NO_ASK_PASSWORD:
+        case 'H':
+        case 'M':
+                return parse_connection_option(c, option, value);
         case OPTION_JSON:
                 if (json_mode_from_string(value, &c->json) < 0)
                         return usage("--json=%s: expected pretty, short or off.", value);
                 return 0;
         case OPTION_NO_PAGER:
+                c->pager = false;
+                return 0;
+        case 'l':
+                c->full = true;
                 return 0;
         case OPTION_NO_LEGEND:
                 c->legend = false;
@@ -220,6 +278,24 @@ static bool is_negative_number(const char *s) {
         return s && s[0] == '-' && s[1] >= '0' && s[1] <= '9';
 }
 
+static int check_connection_options(const struct context *c) {
+        bool elsewhere = c->host || c->machine;
+
+        if (c->host && c->machine)
+                return complain(EXIT_USAGE, "Which one: --host=%s or --machine=%s? Give one of them.",
+                                c->host, c->machine);
+        if (c->runtime_dir && (elsewhere || c->scope != SCOPE_DEFAULT || c->instance))
+                return complain(EXIT_USAGE,
+                                "--runtime-dir=%s names an arbiter already: leave out --system, --user, "
+                                "--host=, --machine= and --instance=.",
+                                c->runtime_dir);
+        if (c->host && c->scope == SCOPE_USER)
+                return complain(EXIT_USAGE,
+                                "--user does not go with --host=. Try 'ssh %s arbiterctl --user ...'.",
+                                c->host);
+        return 0;
+}
+
 /* Moves the arguments that are no options to the front of argv, from 1, and their number to *ret_n. */
 static int parse_arguments(struct context *c, int argc, char *argv[], int *ret_n) {
         int n = 0, option, r;
@@ -231,7 +307,7 @@ static int parse_arguments(struct context *c, int argc, char *argv[], int *ret_n
                         argv[++n] = argv[optind++];
                         continue;
                 }
-                option = getopt_long(argc, argv, "-:hqp:s:c:i:", long_options, NULL);
+                option = getopt_long(argc, argv, "-:hqlH:M:n:p:s:c:i:", long_options, NULL);
                 if (option == -1)
                         break;
                 if (option == 1) {
@@ -250,13 +326,16 @@ static int parse_arguments(struct context *c, int argc, char *argv[], int *ret_n
                 argv[++n] = argv[optind++];
         argv[++n] = NULL;
         *ret_n = n - 1;
-        return 0;
+        return check_connection_options(c);
 }
 
 int main(int argc, char *argv[]) {
         _cleanup_(context_done) struct context c = {
                 .legend = true,
                 .block = true,
+                .ask_password = true,
+                .pager = true,
+                .lines = LINES_DEFAULT,
                 .signal = SIGTERM,
                 .ping_count = 3,
                 .ping_interval = USEC_PER_SEC,
@@ -271,6 +350,8 @@ int main(int argc, char *argv[]) {
                 r = verbs_dispatch(n, argv + 1, verbs, PROGRAM, &c);
         if (r < 0)
                 r = EXIT_SUCCESS;
+        if (pager_close(&c))
+                return r;
         if (fflush(stdout) != 0 && r == EXIT_SUCCESS) {
                 (void) log_error_errno(errno, "Cannot write the answer: %m");
                 r = EXIT_FAILURE;

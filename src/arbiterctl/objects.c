@@ -194,13 +194,9 @@ int objects_take(struct context *c, struct objects *ret) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         int r;
 
-        r = context_connect(c);
+        r = new_call(c, BUS_PATH, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", &m);
         if (r != 0)
                 return r;
-        r = sd_bus_message_new_method_call(c->bus, &m, NULL, BUS_PATH, "org.freedesktop.DBus.ObjectManager",
-                                           "GetManagedObjects");
-        if (r < 0)
-                return out_of_memory();
         r = sd_bus_call(c->bus, m, query_timeout(c), &error, &ret->reply);
         if (r < 0)
                 return complain_call(&error, r, NULL);

@@ -6,8 +6,12 @@
 #include <langinfo.h>
 #include <locale.h>
 #include <math.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <wchar.h>
 
 #include "arbiterctl/output.h"
+#include "basic/parse.h"
 
 int json_mode_from_string(const char *s, enum json_mode *ret) {
         if (streq(s, "off"))
@@ -161,7 +165,7 @@ char *snake_case(const char *name, char *buffer, size_t size) {
         return buffer;
 }
 
-static bool utf8, coloured;
+static bool utf8, coloured, terminal;
 
 static bool is_set(const char *name) {
         const char *e = getenv(name);
@@ -169,16 +173,27 @@ static bool is_set(const char *name) {
         return e && *e;
 }
 
-void output_init(void) {
-        const char *term = getenv("TERM");
+/* As systemd: $SYSTEMD_COLORS overrides all, also that there is no terminal. */
+static bool wants_colours(void) {
+        const char *term = getenv("TERM"), *e = getenv("SYSTEMD_COLORS");
+        bool b;
 
+        if (e && parse_bool(e, &b) >= 0)
+                return b;
+        if (e && (streq(e, "16") || streq(e, "256") || startswith(e, "auto-")))
+                return true;
+        return terminal && !is_set("NO_COLOR") && term && !streq(term, "dumb");
+}
+
+void output_init(void) {
         /* No locale at all is the usual environment of services and containers: today that means UTF-8. */
         if (!is_set("LC_ALL") && !is_set("LC_CTYPE") && !is_set("LANG"))
                 (void) setlocale(LC_CTYPE, "C.UTF-8");
         else
                 (void) setlocale(LC_CTYPE, "");
         utf8 = streq(nl_langinfo(CODESET), "UTF-8");
-        coloured = isatty(STDOUT_FILENO) && !is_set("NO_COLOR") && term && !streq(term, "dumb");
+        terminal = isatty(STDOUT_FILENO);
+        coloured = wants_colours();
 }
 
 bool output_is_utf8(void) {
@@ -189,12 +204,89 @@ bool output_is_coloured(void) {
         return coloured;
 }
 
+bool output_is_terminal(void) {
+        return terminal;
+}
+
+static unsigned dimension(const char *variable, unsigned by_kernel, unsigned fallback) {
+        const char *e = getenv(variable);
+        uint32_t n;
+
+        if (e && parse_u32(e, &n) >= 0 && n > 0)
+                return n;
+        return by_kernel > 0 ? by_kernel : fallback;
+}
+
+/* Whatever stdout is by now: a pager's pipe leads to the same terminal. */
+static struct winsize window_size(void) {
+        struct winsize ws = {};
+
+        if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) < 0 && ioctl(STDERR_FILENO, TIOCGWINSZ, &ws) < 0)
+                (void) ioctl(STDIN_FILENO, TIOCGWINSZ, &ws);
+        return ws;
+}
+
+unsigned output_width(void) {
+        if (!terminal)
+                return 0;
+        return dimension("COLUMNS", window_size().ws_col, 80);
+}
+
+unsigned output_height(void) {
+        return dimension("LINES", window_size().ws_row, 24);
+}
+
+/* The character at s: its bytes, and its cells to *ret. */
+static size_t next_character(const char *s, unsigned *ret) {
+        wchar_t w;
+        size_t n = mbrtowc(&w, s, strlen(s), &(mbstate_t){});
+        int cells;
+
+        *ret = 1;
+        if (n == 0 || n >= (size_t) -2)
+                return 1;
+        cells = wcwidth(w);
+        if (cells >= 0)
+                *ret = (unsigned) cells;
+        return n;
+}
+
+unsigned text_width(const char *s) {
+        unsigned width = 0, cells;
+
+        while (*s) {
+                s += next_character(s, &cells);
+                width += cells;
+        }
+        return width;
+}
+
+char *text_cut(char *s, size_t size, unsigned width) {
+        const char *ellipsis = glyph(GLYPH_ELLIPSIS);
+        unsigned room = text_width(ellipsis), used = 0, cells;
+        size_t at = 0, n;
+
+        if (text_width(s) <= width)
+                return s;
+        if (width < room)
+                ellipsis = "", room = 0;
+        for (;;) {
+                n = next_character(s + at, &cells);
+                if (used + cells + room > width)
+                        break;
+                used += cells;
+                at += n;
+        }
+        (void) snprintf(s + at, size - at, "%s", ellipsis);
+        return s;
+}
+
 const char *glyph(enum glyph g) {
         static const char *const glyphs[][2] = {
                 [GLYPH_DOT] = { "*", "●" },     [GLYPH_ARROW] = { "->", "→" },
                 [GLYPH_USEC] = { "us", "µs" },  [GLYPH_BRANCH] = { "|-", "├─" },
                 [GLYPH_LAST] = { "`-", "└─" },  [GLYPH_VERTICAL] = { "| ", "│ " },
-                [GLYPH_SPACE] = { "  ", "  " },
+                [GLYPH_SPACE] = { "  ", "  " }, [GLYPH_ELLIPSIS] = { "...", "…" },
         };
 
         return glyphs[g][utf8];

@@ -50,14 +50,24 @@ static inline void json_key_u64(struct json *j, const char *key, uint64_t v) {
  * a JSON key. Cut to size. */
 char *snake_case(const char *name, char *buffer, size_t size);
 
-enum glyph { GLYPH_DOT, GLYPH_ARROW, GLYPH_USEC, GLYPH_BRANCH, GLYPH_LAST, GLYPH_VERTICAL, GLYPH_SPACE };
+enum glyph { GLYPH_DOT, GLYPH_ARROW, GLYPH_USEC, GLYPH_BRANCH, GLYPH_LAST, GLYPH_VERTICAL, GLYPH_SPACE, GLYPH_ELLIPSIS };
 enum colour { COLOUR_NORMAL, COLOUR_GREEN, COLOUR_YELLOW, COLOUR_RED, COLOUR_GREY, COLOUR_BOLD };
 
-/* Once, at the start: sets LC_CTYPE, decides on UTF-8 and on colours ($NO_COLOR, $TERM, a terminal on
- * stdout). */
+/* Once, at the start: sets LC_CTYPE, decides on UTF-8 and on colours ($SYSTEMD_COLORS, $NO_COLOR, $TERM, a
+ * terminal on stdout). */
 void output_init(void);
 bool output_is_utf8(void);
 bool output_is_coloured(void);
+bool output_is_terminal(void);
+/* Columns of the terminal, or what $COLUMNS says; 0: no terminal, do not cut. */
+unsigned output_width(void);
+unsigned output_height(void);
+
+/* Cells that a text takes on a terminal. Bytes that are no text count one each. */
+unsigned text_width(const char *s);
+/* Cuts a text to a width, with an ellipsis at its end if something is lost; in place, so that size (of the
+ * buffer, at least that of the text and 4) must suffice. */
+char *text_cut(char *s, size_t size, unsigned width);
 const char *glyph(enum glyph g);
 /* The escape sequence, or "" without colours. */
 const char *colour(enum colour c);

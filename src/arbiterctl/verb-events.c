@@ -121,7 +121,7 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error
         struct timespec ts = {};
         struct arguments a;
 
-        if (sd_bus_message_is_signal(m, "org.freedesktop.DBus.Local", "Disconnected"))
+        if (is_farewell(w->c, m))
                 return sd_event_exit(w->event, complain(EXIT_NOT_RUNNING, "The arbiter is gone."));
         for (size_t i = 0; i < ELEMENTSOF(events); i++) {
                 if (!sd_bus_message_is_signal(m, BUS_INTERFACE_MANAGER, events[i].signal))
@@ -147,7 +147,7 @@ int verb_events(int argc, char *argv[], void *userdata) {
         r = event_loop_new(c, &w.event);
         if (r != 0)
                 return r;
-        r = sd_bus_add_filter(c->bus, NULL, on_message, &w);
+        r = context_subscribe(c, on_message, &w);
         if (r >= 0)
                 r = sd_event_loop(w.event);
         (void) sd_bus_detach_event(c->bus);

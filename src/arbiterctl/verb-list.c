@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "arbiterctl/objects.h"
+#include "arbiterctl/pager.h"
 #include "arbiterctl/table.h"
 
 static bool wanted(char *const *patterns, const char *name, const char *aid, const char *monitor) {
@@ -27,6 +28,7 @@ static int list_actors_json(struct context *c, char *const *patterns) {
         r = objects_take(c, &o);
         if (r != 0)
                 return r;
+        pager_open(c);
         json_init(&j, stdout, c->json);
         json_open(&j, '[');
         for (size_t i = 0; i < o.n_actors; i++)
@@ -77,6 +79,7 @@ int verb_list_actors(int argc, char *argv[], void *userdata) {
                 r = add_actor(&t, s.actors + i);
                 shown++;
         }
+        pager_open(c);
         if (r < 0 || table_print(&t) < 0)
                 return out_of_memory();
         return list_done(c, shown, "actor");
@@ -94,9 +97,10 @@ static void monitor_row_to_json(const struct monitor_row *m, struct json *j) {
         json_close(j, '}');
 }
 
-static int list_monitors_json(const struct context *c, const struct snapshot *s, char *const *patterns) {
+static int list_monitors_json(struct context *c, const struct snapshot *s, char *const *patterns) {
         struct json j;
 
+        pager_open(c);
         json_init(&j, stdout, c->json);
         json_open(&j, '[');
         for (size_t i = 0; i < s->n_monitors; i++)
@@ -147,6 +151,7 @@ int verb_list_monitors(int argc, char *argv[], void *userdata) {
                 r = add_monitor(&t, s.monitors + i);
                 shown++;
         }
+        pager_open(c);
         if (r < 0 || table_print(&t) < 0)
                 return out_of_memory();
         return list_done(c, shown, "monitor");

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* send and introspect: a command to an actor with its reply, and which commands there are. */
 
+#include "arbiterctl/agent.h"
+#include "arbiterctl/pager.h"
 #include "arbiterctl/table.h"
 #include "arbiterctl/value.h"
 #include "arbiterctl/verb-util.h"
@@ -102,6 +104,9 @@ static int send_to(struct context *c, const struct target *t, char *const *argv,
                 r = append_command(c, m, t->name, argv);
         if (r != 0)
                 return r;
+        agent_open(c);
+        if (c->agent_pid > 0) /* a password takes its time; the command has a deadline of its own */
+                timeout = USEC_INFINITY;
         r = sd_bus_call(c->bus, m, time_add(timeout, ANSWER_MARGIN), &error, &reply);
         if (r < 0)
                 return complain_call(&error, r, t->name);
@@ -227,6 +232,7 @@ static int introspect(struct context *c, const char *name, struct json *j, bool 
         r = call_manager(c, "ListCommands", name, &reply, "s", name);
         if (r != 0)
                 return r;
+        pager_open(c);
         if (c->json != JSON_OFF)
                 r = json_commands(reply, j, name);
         else {

@@ -80,7 +80,8 @@ static int ping_one(struct ping_target *t, uint64_t seq) {
         if (!request)
                 return -ENOMEM;
         *request = (struct ping_request){ t, seq };
-        r = sd_bus_message_new_method_call(c->bus, &m, NULL, BUS_PATH, BUS_INTERFACE_MANAGER, "Ping");
+        r = sd_bus_message_new_method_call(c->bus, &m, c->destination, BUS_PATH, BUS_INTERFACE_MANAGER,
+                                           "Ping");
         if (r >= 0)
                 r = sd_bus_message_append(m, "s", *t->aid ? t->aid : t->name);
         if (r >= 0)

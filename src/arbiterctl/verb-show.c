@@ -2,6 +2,7 @@
 /* show and info: what an object says of itself, its D-Bus properties as KEY=value for scripts, and an
  * actor's info tree. */
 
+#include "arbiterctl/pager.h"
 #include "arbiterctl/value.h"
 #include "arbiterctl/verb-util.h"
 #include "shared/bus-names.h"
@@ -149,6 +150,7 @@ static int show_object(struct show *s, const char *path, const char *interface) 
         r = get_all_properties(s->c, path, interface, &reply);
         if (r != 0)
                 return r;
+        pager_open(s->c);
         if (s->c->json != JSON_OFF)
                 json_open(&s->j, '{');
         else if (s->again)
@@ -227,6 +229,7 @@ int verb_show(int argc, char *argv[], void *userdata) {
 static int print_info(struct context *c, sd_bus_message *reply, struct json *j, const char *heading) {
         int r;
 
+        pager_open(c);
         if (c->json != JSON_OFF)
                 r = value_to_json(reply, j);
         else {

@@ -141,8 +141,8 @@ static uint32_t pid_of(struct context *c, const char *path) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         uint32_t pid = 0;
 
-        if (sd_bus_get_property_trivial(c->bus, NULL, path, BUS_INTERFACE_ACTOR, "PID", &error, 'u', &pid) <
-            0)
+        if (sd_bus_get_property_trivial(c->bus, c->destination, path, BUS_INTERFACE_ACTOR, "PID", &error,
+                                        'u', &pid) < 0)
                 return 0;
         return pid;
 }

@@ -4,6 +4,7 @@
 
 #include <signal.h>
 
+#include "arbiterctl/agent.h"
 #include "arbiterctl/verb-util.h"
 #include "basic/parse.h"
 
@@ -24,14 +25,10 @@ int get_all_properties(struct context *c, const char *path, const char *interfac
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         int r;
 
-        r = context_connect(c);
+        r = new_call(c, path, "org.freedesktop.DBus.Properties", "GetAll", &m);
         if (r != 0)
                 return r;
-        r = sd_bus_message_new_method_call(c->bus, &m, NULL, path, "org.freedesktop.DBus.Properties",
-                                           "GetAll");
-        if (r >= 0)
-                r = sd_bus_message_append(m, "s", interface);
-        if (r < 0)
+        if (sd_bus_message_append(m, "s", interface) < 0)
                 return out_of_memory();
         r = sd_bus_call(c->bus, m, query_timeout(c), &error, ret);
         return r < 0 ? complain_call(&error, r, NULL) : 0;
@@ -80,6 +77,7 @@ static int work_wait(struct context *c, struct work *works, size_t n) {
 int work_run(struct context *c, struct work *works, size_t n) {
         int r;
 
+        agent_open(c);
         for (size_t i = 0; i < n; i++) {
                 if (!c->block) {
                         works[i].status = call_for_work(c, works[i].message, works[i].what, NULL);
