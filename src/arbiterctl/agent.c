@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* pkttyagent(1), as systemctl starts it: a child that registers itself with polkit for our process and asks on
- * the terminal. Called before work is asked for over the system bus. Its absence is no error: polkit
- * then refuses, and the refusal says so. */
+/* pkttyagent(1), as systemctl starts it: a child that registers itself with polkit for our process and
+ * asks on the terminal. Called before work is asked for over the system bus. Its absence is no error:
+ * polkit then refuses, and the refusal says so. */
 
 #include <fcntl.h>
 #include <poll.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Finds the arbiter that is meant and connects: to the private socket in its runtime directory, or to the bus
- * on which it has a name: ours, that of another host by ssh, or that of a container. Called once by the first
- * call of a verb. It never starts an arbiter: only looking must not. */
+/* Finds the arbiter that is meant and connects: to the private socket in its runtime directory, or to the
+ * bus on which it has a name: ours, that of another host by ssh, or that of a container. Called once by
+ * the first call of a verb. It never starts an arbiter: only looking must not. */
 
 #include <fcntl.h>
 #include <sys/socket.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* arbiterctl's end of the conversation: calls methods of the arbiter's objects, and turns failures into a
- * sentence on stderr and an exit status. All verbs that talk to an arbiter come through here (connect.c finds
- * it). It must never wait longer than the user allowed by --timeout=. */
+ * sentence on stderr and an exit status. All verbs that talk to an arbiter come through here (connect.c
+ * finds it). It must never wait longer than the user allowed by --timeout=. */
 
 #include "arbiterctl/agent.h"
 #include "arbiterctl/ctl.h"

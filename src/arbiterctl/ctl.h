@@ -13,7 +13,8 @@
 /* As systemctl, and timeout(1); EXIT_USAGE (2) is that of verbs. */
 enum { EXIT_NOT_RUNNING = 3, EXIT_NO_SUCH = 4, EXIT_TIMEOUT = 124 };
 
-/* Whose arbiter is meant. SCOPE_DEFAULT: that of the one who asks; --system and --user go through the bus. */
+/* Whose arbiter is meant. SCOPE_DEFAULT: that of the one who asks; --system and --user go through the
+ * bus. */
 enum scope { SCOPE_DEFAULT, SCOPE_SYSTEM, SCOPE_USER };
 
 #define LINES_DEFAULT UINT_MAX

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reads the last entries about something from the journal and prints them in journalctl's short form. Called by
- * status, and by verbs whose work failed. A journal that cannot be read is no failure: the answer is complete
- * without. It must not be called for an arbiter elsewhere, whose journal is not here. */
+/* Reads the last entries about something from the journal and prints them in journalctl's short form.
+ * Called by status, and by verbs whose work failed. A journal that cannot be read is no failure: the
+ * answer is complete without. It must not be called for an arbiter elsewhere, whose journal is not here. */
 
 #include <systemd/sd-journal.h>
 #include <time.h>
@@ -89,8 +89,9 @@ static const char *priority_colour(const char *priority) {
 
 /* "Nov 22 01:39:14 host web.1[42]: " */
 static int format_prefix(sd_journal *j, char **ret) {
-        _cleanup_free_ char *host = get_field(j, "_HOSTNAME"), *identifier = get_field(j, "SYSLOG_IDENTIFIER"),
-                            *pid = get_field(j, "_PID"), *comm = NULL;
+        _cleanup_free_ char *host = get_field(j, "_HOSTNAME"),
+                            *identifier = get_field(j, "SYSLOG_IDENTIFIER"), *pid = get_field(j, "_PID"),
+                            *comm = NULL;
         uint64_t usec = 0;
         char when[32];
         time_t seconds;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reads the properties of the manager object, and the process that it is in. Called by status and by those who
- * look into the journal. Properties that it does not know are skipped, so that a newer arbiterd can be asked. */
+/* Reads the properties of the manager object, and the process that it is in. Called by status and by
+ * those who look into the journal. Properties that it does not know are skipped, so that a newer arbiterd
+ * can be asked. */
 
 #include "arbiterctl/manager.h"
 #include "arbiterctl/verb-util.h"

@@ -50,7 +50,16 @@ static inline void json_key_u64(struct json *j, const char *key, uint64_t v) {
  * a JSON key. Cut to size. */
 char *snake_case(const char *name, char *buffer, size_t size);
 
-enum glyph { GLYPH_DOT, GLYPH_ARROW, GLYPH_USEC, GLYPH_BRANCH, GLYPH_LAST, GLYPH_VERTICAL, GLYPH_SPACE, GLYPH_ELLIPSIS };
+enum glyph {
+        GLYPH_DOT,
+        GLYPH_ARROW,
+        GLYPH_USEC,
+        GLYPH_BRANCH,
+        GLYPH_LAST,
+        GLYPH_VERTICAL,
+        GLYPH_SPACE,
+        GLYPH_ELLIPSIS
+};
 enum colour { COLOUR_NORMAL, COLOUR_GREEN, COLOUR_YELLOW, COLOUR_RED, COLOUR_GREY, COLOUR_BOLD };
 
 /* Once, at the start: sets LC_CTYPE, decides on UTF-8 and on colours ($SYSTEMD_COLORS, $NO_COLOR, $TERM, a

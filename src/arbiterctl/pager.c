@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Runs the user's pager with our stdout as its input: $ARBITER_PAGER, $SYSTEMD_PAGER, $PAGER, else less or
- * more. Called by verbs before they print. Decisions about colours and width were taken before, when stdout was
- * the terminal. */
+/* Runs the user's pager with our stdout as its input: $ARBITER_PAGER, $SYSTEMD_PAGER, $PAGER, else less
+ * or more. Called by verbs before they print. Decisions about colours and width were taken before, when
+ * stdout was the terminal. */
 
 #include <fcntl.h>
 #include <signal.h>
@@ -74,8 +74,9 @@ void pager_open(struct context *c) {
                 run_pager(fds[0], pager, self);
         (void) close_fd(fds[0]);
         if (c->pager_pid > 0) {
-                (void) signal(SIGPIPE, SIG_IGN); /* who has seen enough quits the pager, and that is no failure */
-                (void) signal(SIGINT, SIG_IGN);  /* is the pager's */
+                /* who has seen enough quits the pager, and that is no failure */
+                (void) signal(SIGPIPE, SIG_IGN);
+                (void) signal(SIGINT, SIG_IGN); /* is the pager's */
                 (void) dup2(fds[1], STDOUT_FILENO);
         } else
                 c->pager_pid = 0;

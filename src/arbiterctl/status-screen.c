@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The screens of status in the manner of systemctl: a dot and a name, then a line for each thing to know. What
- * is not known has no line. */
+/* The screens of status in the manner of systemctl: a dot and a name, then a line for each thing to know.
+ * What is not known has no line. */
 
 #include <inttypes.h>
 #include <time.h>
@@ -88,7 +88,8 @@ void status_print_actor(const struct actor_object *a) {
         }
         if (!a->plain) {
                 label("Mailbox");
-                (void) printf("%" PRIu64 " message%s\n", a->mailbox_queued, a->mailbox_queued == 1 ? "" : "s");
+                (void)printf("%" PRIu64 " message%s\n", a->mailbox_queued,
+                                a->mailbox_queued == 1 ? "" : "s");
         }
         if (a->last_notified_usec > 0 && a->last_notified_usec <= now)
                 print_duration("Last sign", now - a->last_notified_usec, " ago");

@@ -97,10 +97,10 @@ static int add_monitor(struct table *t, struct libscols_line *parent, const stru
         (void) snprintf(restarts, sizeof(restarts), "%" PRIu32, m->restarts);
         (void) snprintf(queued, sizeof(queued), "%" PRIu64, sums.mailbox_queued);
         r = table_add_child(t, parent, monitor_colour(m),
-                            (const char *[]){ glyph(GLYPH_DOT), m->name, m->state, "-", "-", restarts, queued,
-                                              format_bytes(memory, sums.memory_bytes),
-                                              format_unless_unknown(cpu, sums.cpu_usec, UINT64_MAX), detail },
-                            &line);
+                        (const char *[]){glyph(GLYPH_DOT), m->name, m->state, "-", "-", restarts, queued,
+                                        format_bytes(memory, sums.memory_bytes),
+                                        format_unless_unknown(cpu, sums.cpu_usec, UINT64_MAX), detail},
+                        &line);
         for (size_t i = 0; r >= 0 && i < o->n_actors; i++)
                 if (streq(o->actors[i].monitor, m->name))
                         r = add_actor(t, line, o->actors + i);

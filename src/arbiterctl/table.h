@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Tables for people: libsmartcols with our manners. Columns are as wide as their content, and names are never
- * cut, because a name that is cut cannot be typed. On a terminal that is too narrow the columns that may be cut
- * are, or left out if little would remain; elsewhere scripts read, and nothing is cut. */
+/* Tables for people: libsmartcols with our manners. Columns are as wide as their content, and names are
+ * never cut, because a name that is cut cannot be typed. On a terminal that is too narrow the columns
+ * that may be cut are, or left out if little would remain; elsewhere scripts read, and nothing is cut. */
 
 #include <libsmartcols.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* status: the arbiter, its monitors and their actors on one screen, with the last lines of the journal; a screen
- * for each name that is given; the same, flat, as JSON. Takes two calls in all. With names, the exit status says
- * whether all of them are running. */
+/* status: the arbiter, its monitors and their actors on one screen, with the last lines of the journal; a
+ * screen for each name that is given; the same, flat, as JSON. Takes two calls in all. With names, the
+ * exit status says whether all of them are running. */
 
 #include "arbiterctl/pager.h"
 #include "arbiterctl/status.h"
