@@ -106,7 +106,7 @@ int verb_verify(int argc, char *argv[], void *userdata) {
         size_t n = (size_t) argc - 1;
         int r;
 
-        if (!given && config_directories(system, &c->config_dirs) < 0)
+        if (!given && config_directories(system, NULL, &c->config_dirs) < 0)
                 return out_of_memory();
         options.directories = (const char *const *) c->config_dirs;
         json_init(&v.j, stdout, c->json);

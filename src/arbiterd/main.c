@@ -208,8 +208,8 @@ static int find_out(struct daemon *d) {
                 return r;
         d->options.require_user = system;
         d->options.check_programs = d->check;
-        if ((!d->directories_given && config_directories(system, &d->directories) < 0) || find_home(d) < 0 ||
-                        find_environment(d) < 0)
+        if ((!d->directories_given && config_directories(system, NULL, &d->directories) < 0) ||
+                        find_home(d) < 0 || find_environment(d) < 0)
                 return out_of_memory();
         return 0;
 }

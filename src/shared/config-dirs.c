@@ -7,47 +7,45 @@
 #include "shared/config-dirs.h"
 #include "shared/strv.h"
 
-/* $VARIABLE/arbiter, or $HOME/FALLBACK/arbiter; neither set: nothing. */
-static int add_home(char ***l, const char *variable, const char *fallback) {
-        const char *e = getenv(variable), *home = getenv("HOME");
-        char *path = NULL;
+/* BASE/arbiter, of an instance BASE/arbiter/instance/NAME. */
+static int add(char ***l, const char *base, const char *below, const char *instance) {
+        char *path;
 
-        if (e && *e == '/') {
-                if (asprintf(&path, "%s/arbiter", e) < 0)
-                        path = NULL;
-        } else if (fallback && home && *home == '/') {
-                if (asprintf(&path, "%s/%s/arbiter", home, fallback) < 0)
-                        path = NULL;
-        } else
-                return 0;
+        if (asprintf(&path, "%s%s%s%s", base, below, instance ? "/instance/" : "", instance ?: "") < 0)
+                path = NULL;
         return strv_take(l, path);
 }
 
-int config_directories(bool system, char ***ret) {
-        static const char *const of_system[] = {
-                "/etc/arbiter",
-                "/run/arbiter",
-                "/usr/local/lib/arbiter",
-                "/usr/lib/arbiter",
-        };
-        static const char *const of_user[] = {
-                "/etc/arbiter/user",
-                "/run/arbiter/user",
-                "/usr/local/lib/arbiter/user",
-                "/usr/lib/arbiter/user",
-        };
+/* Below $VARIABLE, or $HOME/FALLBACK; neither set: nothing. */
+static int add_home(char ***l, const char *variable, const char *fallback, const char *instance) {
+        const char *e = getenv(variable), *home = getenv("HOME");
+        _cleanup_free_ char *below = NULL;
+
+        if (e && *e == '/')
+                return add(l, e, "/arbiter", instance);
+        if (!fallback || !home || *home != '/')
+                return 0;
+        if (asprintf(&below, "/%s/arbiter", fallback) < 0) {
+                below = NULL;
+                return -ENOMEM;
+        }
+        return add(l, home, below, instance);
+}
+
+int config_directories(bool system, const char *instance, char ***ret) {
+        static const char *const bases[] = { "/etc", "/run", "/usr/local/lib", "/usr/lib" };
         _cleanup_strv_free_ char **l = NULL;
         int r = 0;
 
         if (!system) {
-                r = add_home(&l, "XDG_CONFIG_HOME", ".config");
+                r = add_home(&l, "XDG_CONFIG_HOME", ".config", instance);
                 if (r >= 0)
-                        r = add_home(&l, "XDG_RUNTIME_DIR", NULL);
+                        r = add_home(&l, "XDG_RUNTIME_DIR", NULL, instance);
                 if (r >= 0)
-                        r = add_home(&l, "XDG_DATA_HOME", ".local/share");
+                        r = add_home(&l, "XDG_DATA_HOME", ".local/share", instance);
         }
-        for (size_t i = 0; i < ELEMENTSOF(of_system) && r >= 0; i++)
-                r = strv_add(&l, system ? of_system[i] : of_user[i]);
+        for (size_t i = 0; i < ELEMENTSOF(bases) && r >= 0; i++)
+                r = add(&l, bases[i], system ? "/arbiter" : "/arbiter/user", instance);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(l);

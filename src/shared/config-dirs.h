@@ -6,5 +6,6 @@
 #include "basic/macro.h"
 
 /* In the order of precedence. system: /etc/arbiter, /run/arbiter, /usr/local/lib/arbiter, /usr/lib/arbiter;
- * else the same below $XDG_CONFIG_HOME, /etc/arbiter/user and so on. To be freed as a strv. -ENOMEM. */
-int config_directories(bool system, char ***ret);
+ * else the same below $XDG_CONFIG_HOME, /etc/arbiter/user and so on. instance: NULL, or the NAME of
+ * arbiter@NAME.service, which has instance/NAME below each of these. To be freed as a strv. -ENOMEM. */
+int config_directories(bool system, const char *instance, char ***ret);
