@@ -16,6 +16,7 @@
 #include <arbiter/monitor.h>
 #include <arbiter/proxy.h>
 #include <arbiter/spawn.h>
+#include <arbiter/status.h>
 #include <arbiter/version.h>
 #include <arbiter/watch.h>
 

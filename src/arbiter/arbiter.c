@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <syslog.h>
 
+#include "arbiter/deaths.h"
 #include "arbiter/internal.h"
 
 static arbiter *arbiter_of(arbiter_actor *a) {
@@ -152,6 +153,10 @@ _public_ int arbiter_new(struct sd_event *event, const arbiter_module *module, a
                 r = init_actor(a, module);
         if (r >= 0)
                 r = init_root(a);
+        if (r >= 0)
+                r = deaths_new(&a->deaths);
+        if (r >= 0)
+                r = status_init(a);
         if (r >= 0) {
                 a->host_program = strdup(ARBITER_HOST_PATH);
                 r = a->host_program ? 0 : -ENOMEM;
@@ -234,6 +239,8 @@ _public_ arbiter *arbiter_unref(arbiter *a) {
         map_free(a->pairs, NULL);
         map_free(a->pairs_by_id, NULL);
         cgroup_root_done(&a->cgroup_root);
+        deaths_free(a->deaths);
+        status_done(a);
         sd_event_unref(a->event);
         free(a->runtime_directory);
         free(a->host_program);
@@ -308,9 +315,18 @@ _public_ int arbiter_set_reload_handler(arbiter *a, arbiter_reload_handler_t han
 }
 
 _public_ int arbiter_reload(arbiter *a, char **ret_text) {
+        int r;
+
         if (!a)
                 return -EINVAL;
-        return a->reload_handler ? a->reload_handler(a, ret_text, a->reload_userdata) : -EOPNOTSUPP;
+        if (!a->reload_handler)
+                return -EOPNOTSUPP;
+        if (a->reloading)
+                return -EBUSY;
+        a->reloading = true;
+        r = a->reload_handler(a, ret_text, a->reload_userdata);
+        a->reloading = false;
+        return r;
 }
 
 _public_ int arbiter_add_definition(arbiter *a, arbiter_spawn *definition) {
@@ -322,8 +338,10 @@ _public_ int arbiter_add_definition(arbiter *a, arbiter_spawn *definition) {
         if (r < 0)
                 return r;
         r = map_put_string(a->definitions, definition->name, definition);
-        if (r >= 0)
-                arbiter_spawn_ref(definition);
+        if (r < 0)
+                return r;
+        arbiter_spawn_ref(definition);
+        status_changed(a, CONTROL_CHANGE_DEFINITIONS);
         return r;
 }
 
@@ -333,6 +351,7 @@ _public_ int arbiter_remove_definition(arbiter *a, const char *name) {
         if (!s)
                 return -ENOENT;
         arbiter_spawn_unref(s);
+        status_changed(a, CONTROL_CHANGE_DEFINITIONS);
         return 0;
 }
 
@@ -340,6 +359,7 @@ int arbiter_open_cgroup(arbiter *a) {
         if (!a->cgroup_tried) {
                 a->cgroup_tried = true;
                 a->has_cgroup = cgroup_root_open(a->cgroup_path, &a->cgroup_root) >= 0;
+                status_changed(a, CONTROL_CHANGE_CGROUP);
         }
         return a->has_cgroup ? 0 : -EOPNOTSUPP;
 }
@@ -411,6 +431,7 @@ _public_ int arbiter_start(arbiter *a) {
         if (r < 0)
                 return r;
         a->started = true;
+        status_changed(a, 0);
         return actor_start(a->actor);
 }
 
@@ -496,6 +517,7 @@ _public_ int arbiter_stop(arbiter *a, int exit_code) {
         a->actor->exit_code = exit_code;
         arbiter_log(a, LOG_INFO, NULL, "stopping", "stopping");
         actor_set_state(a->actor, ARBITER_STATE_STOPPING);
+        status_changed(a, 0);
         if (a->module && a->module->stopping) {
                 actor_enter(a->actor, &previous);
                 (void) a->module->stopping(a->actor, a->actor->userdata);

@@ -177,7 +177,7 @@ int child_new(arbiter *a, arbiter_spawn *spawn, const char *name, const aid *wan
         c->process = PROCESS_INIT;
         c->leaf = CGROUP_LEAF_INIT;
         c->notify = NOTIFY_SOCKET_INIT;
-        c->created_usec = now_usec();
+        c->created_usec = c->waiting_usec = now_usec();
         c->age = ++a->age_counter;
         c->spawn_tokens = CHILD_SPAWNS_BURST;
         (void) snprintf(c->name, sizeof(c->name), "%s", name);
@@ -202,6 +202,8 @@ void child_free(struct child *c) {
         struct waiter *w;
 
         unregister_child(c);
+        if (c->counted)
+                status_count_child(c, false);
         actor_timer_clear(a, &c->start_timer);
         actor_timer_clear(a, &c->silence_timer);
         actor_timer_clear(a, &c->stop_timer);
@@ -240,6 +242,7 @@ void child_set_state(struct child *c, arbiter_state state) {
         if (c->state == state)
                 return;
         c->state = state;
+        c->waiting_usec = now_usec();
         control_actor_changed(c);
 }
 
@@ -417,11 +420,16 @@ static void set_reason(struct child *c, arbiter_reason reason) {
         c->reason_set = true;
 }
 
+static void set_stage(struct child *c, enum child_stop_stage stage) {
+        c->stop_stage = stage;
+        c->waiting_usec = now_usec();
+}
+
 static void signal_stage(struct child *c) {
         arbiter_actor *a = c->arbiter->actor;
         int signal = c->spawn->kill_signal;
 
-        c->stop_stage = CHILD_STOP_SIGNALED;
+        set_stage(c, CHILD_STOP_SIGNALED);
         (void) process_signal(&c->process, signal);
         if (signal != SIGTERM && signal != SIGABRT)
                 (void) process_signal(&c->process, SIGCONT);
@@ -431,7 +439,7 @@ static void signal_stage(struct child *c) {
 void child_kill(struct child *c, arbiter_reason reason) {
         set_reason(c, reason);
         if (c->process.pid > 0) {
-                c->stop_stage = CHILD_STOP_KILLED;
+                set_stage(c, CHILD_STOP_KILLED);
                 (void) process_kill_all(&c->process);
                 return;
         }
@@ -449,7 +457,7 @@ void child_kill(struct child *c, arbiter_reason reason) {
                 return;
         }
         if (c->has_thread && c->stop_stage != CHILD_STOP_STUCK) {
-                c->stop_stage = CHILD_STOP_STUCK;
+                set_stage(c, CHILD_STOP_STUCK);
                 forget_future(c, reason, 0);
                 fail_waiters(c);
                 /* If it looks up at all, EOF is what it sees; and its end is to be noticed. */
@@ -657,6 +665,7 @@ void child_end(struct child *c, arbiter_reason reason, int status) {
         unregister_child(c); /* the name is free before anybody hears of it */
         bury_aid(c->arbiter, &c->aid, reason, status);
         remember_death(c, reason, status);
+        control_record_death(c, reason, status);
         if (set && set->slots[c->slot].child == c)
                 set->slots[c->slot].child = NULL;
         if (c->is_host)

@@ -144,7 +144,7 @@ static bool stays_known(const struct child *c) {
 
 /* A slot by the name of whoever lives in it, or would: one that is held, failed or in backoff has nobody
  * at the moment. */
-static int find_slot(arbiter *a, const char *target, struct set **ret_set, uint32_t *ret_slot) {
+int control_find_slot(arbiter *a, const char *target, struct set **ret_set, uint32_t *ret_slot) {
         const char *dot = strchr(target, '.');
         struct child *c = child_find(a, target);
         supervise_slot_info info;
@@ -209,7 +209,7 @@ int control_stop(arbiter *a, const char *target, arbiter_future **ret) {
                 return arbiter_monitor_stop(m, ret);
         c = child_find(a, target);
         if (!c) {
-                r = find_slot(a, target, &s, &slot);
+                r = control_find_slot(a, target, &s, &slot);
                 return r < 0 ? r : hold_slot(a, s, slot, ret);
         }
         r = future_new(a->actor, &f);
@@ -269,7 +269,7 @@ int control_restart(arbiter *a, const char *target, arbiter_future **ret) {
 
         if (m)
                 return arbiter_monitor_restart(m, NULL, ret);
-        r = find_slot(a, target, &s, &slot);
+        r = control_find_slot(a, target, &s, &slot);
         if (r >= 0)
                 r = set_reserve(s, slot);
         if (r < 0)
@@ -453,6 +453,7 @@ void control_unsubscribe(struct control_observer *o) {
 void control_actor_new(struct child *c) {
         struct actor_view v;
 
+        status_count_start(c);
         if (c->monitor_actor || list_is_empty(&c->arbiter->observers))
                 return;
         fill_view(c, &v, false);
@@ -464,6 +465,8 @@ void control_actor_new(struct child *c) {
 void control_actor_changed(struct child *c) {
         struct actor_view v;
 
+        if (c->counted && c->counted_state != c->state)
+                status_count_child(c, true);
         if (c->monitor_actor || list_is_empty(&c->arbiter->observers))
                 return;
         fill_view(c, &v, false);

@@ -51,6 +51,50 @@ int control_list_monitors(arbiter *a, struct monitor_view **ret, size_t *ret_n);
 /* The names of the definitions that Spawn may use, in order; array to free(), strings borrowed. */
 int control_list_definitions(arbiter *a, const char ***ret, size_t *ret_n);
 
+/* The death of one life. */
+struct death_view {
+        uint64_t when_usec; /* CLOCK_REALTIME */
+        const char *aid, *name;
+        const char *monitor; /* "" for a lone actor */
+        uint32_t generation;
+        pid_t pid; /* 0: it had none */
+        arbiter_reason reason;
+        int status;
+        uint64_t lifetime_usec; /* its start included */
+};
+/* The last deaths, newest first: of a name (all its lives), an aid, the workers of a monitor, or with "" the
+ * last thousand of all. Failed starts count. Array to free(), strings borrowed. -ESRCH: nobody is called
+ * that, nor was lately. */
+int control_list_deaths(arbiter *a, const char *target, struct death_view **ret, size_t *ret_n);
+
+/* What somebody waits for; also the place of a worker that has nobody in it. */
+enum { WHY_TEXT_SIZE = 512 };
+struct why_view {
+        char name[QUALIFIED_NAME_SIZE];
+        const char *state;       /* as of an actor or a monitor; of an empty place: backoff, failed, ... */
+        const char *waiting_for; /* "nothing", "handshake", "start-hook", "ready", "host", "backoff",
+                                  * "intensity", "stopped", "stop", "kill", "settling" */
+        usec_t since, until;     /* CLOCK_MONOTONIC; since 0: not known, until 0: not bounded */
+        const char *last_reason; /* how its last life ended, or "" */
+        int last_status;
+        uint32_t attempts;        /* failures that are held against it now */
+        char text[WHY_TEXT_SIZE]; /* one sentence for people */
+};
+/* target: an actor or a worker's place by name or aid (one row), a monitor (itself, and those of its workers
+ * that wait), or "" for all that wait. Array to free(). -ESRCH. */
+int control_list_why(arbiter *a, const char *target, struct why_view **ret, size_t *ret_n);
+
+/* The arbiter as a whole. Strings are borrowed, as above. */
+struct arbiter_view {
+        const char *state;               /* "starting", "running", "reloading", "stopping" */
+        const char *instance;            /* "" if the program has not said */
+        const char *cgroup;              /* the delegated subtree in use, "": none */
+        uint32_t n_failed;               /* places that were given up */
+        uint64_t dead_letters;           /* of all lives */
+        const char *const *failed_files; /* configuration that is not loaded; NULL-terminated */
+};
+void control_get_arbiter(arbiter *a, struct arbiter_view *ret);
+
 /* The verbs. target: an aid, an actor's name, or a monitor's. -ESRCH: no such. Stopping or killing the
  * worker of a monitor by stop holds its slot down until it is restarted or the monitor scaled; by kill it
  * is replaced as after any death. */
@@ -92,6 +136,15 @@ struct control_observer {
         void (*monitor_new)(const struct monitor_view *v, void *userdata);
         void (*monitor_changed)(const struct monitor_view *v, void *userdata);
         void (*monitor_gone)(const char *name, void *userdata);
+        /* enum control_change: at most once a turn */
+        void (*arbiter_changed)(unsigned changes, void *userdata);
+};
+enum control_change {
+        CONTROL_CHANGE_STATE = 1 << 0,
+        CONTROL_CHANGE_N_FAILED = 1 << 1,
+        CONTROL_CHANGE_CGROUP = 1 << 2,
+        CONTROL_CHANGE_DEFINITIONS = 1 << 3,
+        CONTROL_CHANGE_FAILED_FILES = 1 << 4,
 };
 void control_subscribe(arbiter *a, struct control_observer *o);
 void control_unsubscribe(struct control_observer *o); /* idempotent */

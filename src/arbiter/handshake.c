@@ -209,6 +209,7 @@ static int welcome(struct child *c, arbiter_message *m) {
         if (r < 0)
                 return r;
         c->welcomed = true;
+        c->waiting_usec = now_usec();
         if (link_get_kind(c->peer->link) == LINK_LOCAL) {
                 link_set_window(c->peer->link, CONTROL_WINDOW_MESSAGES, CONTROL_WINDOW_BYTES);
                 return 0;
@@ -254,6 +255,7 @@ static void tell_dead_letters(struct child *c, uint64_t count) {
 
         if (count <= c->dead_letters)
                 return;
+        status_count_dead_letters(c->arbiter, count - c->dead_letters);
         c->dead_letters = count;
         if (count > DEAD_LETTERS_LOGGED && now < time_add(c->dead_letters_usec, DEAD_LETTERS_USEC))
                 return;

@@ -41,6 +41,7 @@ static int make_host(struct child *thread, struct child **ret) {
         if (r < 0) {
                 if (host->failure && !thread->failure)
                         thread->failure = TAKE_PTR(host->failure);
+                control_record_death(host, ARBITER_REASON_HANDSHAKE, -r);
                 control_actor_gone(host, ARBITER_REASON_HANDSHAKE, -r);
                 child_free(host);
                 return r;

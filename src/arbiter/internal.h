@@ -16,7 +16,9 @@
  *   broker.c     links between actors: made once, then out of the way
  *   relations.c  watches and links: who is told of whose death
  *   commands.c   what actors may ask of the arbiter, and who may
- *   control.c    what faces may ask
+ *   control.c    what faces may ask: views, verbs, observers; control-why.c what somebody waits for;
+ *                control-report.c deaths, and the arbiter as a whole
+ *   status.c     its figures about itself, kept as things happen
  *   plain.c      stand-ins for programs that know nothing of arbiter */
 
 #include <pthread.h>
@@ -115,6 +117,9 @@ struct set {
         } *slots; /* by number, [0] unused */
         uint32_t n_slots;
         bool acting;
+        struct set_counts { /* its share of the arbiter's counters */
+                uint32_t wanted, backoff, failed, monitor_failed;
+        } counted;
 };
 
 enum child_stop_stage {
@@ -162,8 +167,8 @@ struct child {
         aid spawner;
 
         arbiter_concurrency concurrency;
-        arbiter_state state;
-        bool plain, welcomed, registered;
+        arbiter_state state, counted_state; /* the latter in the arbiter's counters, if counted */
+        bool plain, welcomed, registered, counted;
         struct peer *peer;
         arbiter_actor *inline_actor;
 
@@ -184,6 +189,7 @@ struct child {
         int host_fd;             /* until the host has taken it */
 
         usec_t created_usec, started_usec, last_heard_usec, watchdog_usec;
+        usec_t waiting_usec; /* since when it waits for what it waits for now */
         struct actor_timer start_timer, silence_timer, stop_timer, end_timer;
         enum child_stop_stage stop_stage;
         bool reason_set, ending, link_lost;
@@ -238,6 +244,15 @@ struct dead_aid {
         int status;
 };
 
+struct deaths;
+
+struct status_counters {
+        uint32_t lives[ARBITER_STATE_TERMINATED + 1]; /* by state */
+        uint32_t wanted, backoff, failed, monitors_failed;
+        uint64_t restarts, deaths;
+        uint64_t dead_letters; /* what actors told of; the arbiter's own are its actor's */
+};
+
 struct arbiter {
         unsigned n_ref;
         sd_event *event;
@@ -275,6 +290,17 @@ struct arbiter {
         void *reload_userdata;
         void *face; /* src/bus; freed by face_free */
         void (*face_free)(void *face);
+
+        struct deaths *deaths;
+        struct status_counters counters;
+        arbiter_status told;   /* what handler and observers know */
+        unsigned changes;      /* enum control_change: what they do not know yet */
+        bool settled;          /* the first starts have had their outcome */
+        bool reloading, status_asked;
+        sd_event_source *status_source;
+        arbiter_status_handler_t status_handler;
+        void *status_userdata;
+        char *instance, **failed_files;
 
         bool started, running;
         usec_t resumed_usec; /* when this loop was last found to have been held up */
@@ -368,6 +394,8 @@ void host_gone(struct child *host, arbiter_reason reason, int status);
 int set_init(struct set *s, arbiter *a, arbiter_monitor *m, const supervise_policy *policy, uint32_t n);
 void set_done(struct set *s);
 int set_handle(struct set *s, const supervise_event *e);
+/* An actor by the slot that it has, or will have. -ENOENT: nobody is to live there. */
+int slot_name(const struct set *s, uint32_t slot, char ret[static QUALIFIED_NAME_SIZE]);
 /* -ENOENT for a number that no slot can have. */
 int set_reserve(struct set *s, uint32_t slot);
 /* Whoever waits for the next life in this slot waits in vain. */
@@ -378,6 +406,8 @@ void monitor_acted(arbiter_monitor *m, const supervise_action *action);
 void monitor_changed(arbiter_monitor *m);
 /* Its own actor is no more, whyever: the workers go, too. */
 void monitor_actor_ended(arbiter_monitor *m);
+/* Nothing is on its way any more: every wanted worker runs, or is given up or held. */
+bool monitor_is_settled(arbiter_monitor *m);
 int monitor_stop(arbiter_monitor *m);
 arbiter_spawn *monitor_worker_spawn(arbiter_monitor *m);
 
@@ -431,6 +461,24 @@ void relations_child_gone(struct child *c, arbiter_reason reason, int status);
 /* commands.c */
 extern const arbiter_command arbiter_commands[];
 struct child *caller_child(arbiter_message *m);
+
+/* status.c */
+int status_init(arbiter *a);
+void status_done(arbiter *a);
+/* To be told at the end of this turn; enum control_change: what the figures do not show. */
+void status_changed(arbiter *a, unsigned changes);
+void status_count_start(struct child *c);
+/* Its state is another one, or it is no more. */
+void status_count_child(struct child *c, bool lives);
+void status_count_set(struct set *s);
+void status_forget_set(struct set *s);
+void status_count_dead_letters(arbiter *a, uint64_t n);
+
+/* control-report.c */
+void control_record_death(struct child *c, arbiter_reason reason, int status);
+
+/* A place by the name of whoever lives in it, or would. -ESRCH; -EOPNOTSUPP: an actor that has no place. */
+int control_find_slot(arbiter *a, const char *target, struct set **ret_set, uint32_t *ret_slot);
 
 /* control.c: tells observers */
 void control_actor_new(struct child *c);

@@ -110,6 +110,7 @@ void child_link_lost(struct child *c, int error) {
         /* Usually its end is on the way. If not, it lives on without us: that cannot be. */
         if (c->stop_stage == CHILD_STOP_NONE) {
                 c->stop_stage = CHILD_STOP_ASKED;
+                c->waiting_usec = now_usec();
                 (void) actor_timer_set(a, &c->stop_timer, now_usec() + USEC_PER_SEC);
         }
 }

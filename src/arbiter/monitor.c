@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <syslog.h>
 
+#include "arbiter/deaths.h"
 #include "arbiter/internal.h"
 
 static supervise_policy default_policy(void) {
@@ -150,8 +151,7 @@ static int wait_settled(arbiter_monitor *m, arbiter_future **ret) {
         return 0;
 }
 
-/* Nothing is on its way any more: every wanted worker runs, or is given up or held. */
-static bool is_settled(arbiter_monitor *m) {
+bool monitor_is_settled(arbiter_monitor *m) {
         supervise_info i;
 
         supervise_get_info(m->set.supervise, &i);
@@ -180,7 +180,7 @@ static void settle(arbiter_monitor *m, arbiter_outcome outcome) {
 void monitor_changed(arbiter_monitor *m) {
         if (!m->arbiter || !m->set.supervise)
                 return;
-        if (!m->stopping && is_settled(m))
+        if (!m->stopping && monitor_is_settled(m))
                 settle(m, m->failed ? ARBITER_OUTCOME_CALLEE_DIED : ARBITER_OUTCOME_REPLY);
         control_monitor_changed(m);
 }
@@ -205,6 +205,8 @@ static void monitor_gone(arbiter_monitor *m) {
 
         if (!a)
                 return;
+        status_forget_set(&m->set);
+        deaths_forget_monitor(a->deaths, m->name);
         m->child = NULL;
         m->arbiter = NULL;
         map_remove_string(a->monitors_by_name, m->name);

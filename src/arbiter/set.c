@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <syslog.h>
 
+#include "arbiter/deaths.h"
 #include "arbiter/internal.h"
 
 static void on_timer(arbiter_actor *a, struct actor_timer *t) {
@@ -49,14 +50,14 @@ int set_reserve(struct set *s, uint32_t slot) {
         return 0;
 }
 
-/* An actor by the slot that it has, or will have. */
-static void slot_name(const struct set *s, uint32_t slot, char ret[static QUALIFIED_NAME_SIZE]) {
+int slot_name(const struct set *s, uint32_t slot, char ret[static QUALIFIED_NAME_SIZE]) {
         const arbiter_spawn *spawn = slot < s->n_slots ? s->slots[slot].spawn : NULL;
 
         if (s->monitor)
                 (void) snprintf(ret, QUALIFIED_NAME_SIZE, "%s.%u", s->monitor->name, slot);
         else
                 (void) snprintf(ret, QUALIFIED_NAME_SIZE, "%s", spawn ? spawn->name : "?");
+        return s->monitor || spawn ? 0 : -ENOENT;
 }
 
 /* After the end of a life. */
@@ -69,7 +70,7 @@ static void tell_backoff(struct set *s, uint32_t slot) {
         if (supervise_get_slot(s->supervise, slot, &i) < 0 || i.state != SUPERVISE_SLOT_BACKOFF ||
                         i.until <= now || i.until == NSEC_INFINITY)
                 return;
-        slot_name(s, slot, name);
+        (void) slot_name(s, slot, name);
         e.monitor = s->monitor ? s->monitor->name : NULL;
         e.usec = (i.until - now) / NSEC_PER_USEC;
         e.level = e.usec >= BACKOFF_TOLD_USEC ? LOG_INFO : LOG_DEBUG;
@@ -82,7 +83,7 @@ static void tell_parked(struct set *s, uint32_t slot) {
         const supervise_policy *p = supervise_get_policy(s->supervise);
         char name[QUALIFIED_NAME_SIZE];
 
-        slot_name(s, slot, name);
+        (void) slot_name(s, slot, name);
         arbiter_log_facts(s->arbiter, NULL,
                         &(arbiter_log_entry){ .level = LOG_ERR,
                                         .event = "gave-up",
@@ -119,6 +120,7 @@ static void spawn_failed(struct set *s, const supervise_action *action, struct c
                 future_fail(f, ARBITER_OUTCOME_CALLEE_DIED, "'%s' did not start: %s", name, text);
         }
         if (c) {
+                control_record_death(c, ARBITER_REASON_HANDSHAKE, -error);
                 control_actor_gone(c, ARBITER_REASON_HANDSHAKE, -error);
                 host_thread_gone(c);
                 broker_unpark(c, ARBITER_OUTCOME_NOPROC);
@@ -140,7 +142,7 @@ static void act_spawn(struct set *s, const supervise_action *action) {
         }
         slot = &s->slots[action->slot];
         spawn = s->monitor ? s->monitor->worker : slot->spawn;
-        slot_name(s, action->slot, name);
+        (void) slot_name(s, action->slot, name);
         r = child_new(s->arbiter, spawn, name, &slot->wanted_aid, &c);
         slot->wanted_aid = (aid){}; /* one life only */
         if (r < 0) {
@@ -193,8 +195,12 @@ static void settle_all(struct set *s) {
 }
 
 static void forget_slot(struct set *s, uint32_t slot) {
+        char name[QUALIFIED_NAME_SIZE];
+
         if (slot >= s->n_slots)
                 return;
+        if (slot_name(s, slot, name) >= 0)
+                deaths_forget(s->arbiter->deaths, name);
         s->slots[slot].spawn = arbiter_spawn_unref(s->slots[slot].spawn);
         set_slot_settle(s, slot, "it was removed before it was started");
         s->slots[slot] = (struct set_slot){};
@@ -250,6 +256,8 @@ int set_handle(struct set *s, const supervise_event *e) {
         while (s->supervise && supervise_next_action(s->supervise, &action))
                 act(s, &action);
         s->acting = false;
+        if (!s->monitor || s->monitor->arbiter)
+                status_count_set(s);
         if (s->monitor) {
                 monitor_changed(s->monitor);
                 arbiter_monitor_unref(s->monitor);

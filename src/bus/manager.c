@@ -281,13 +281,22 @@ static int get_definitions(sd_bus *bus, const char *path, const char *interface,
         return sd_bus_message_close_container(reply);
 }
 
+#define ARBITER_PROPERTY(name, signature, flags) \
+        SD_BUS_PROPERTY(name, signature, bus_get_arbiter_property, 0, flags)
+
 const sd_bus_vtable bus_manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("StartedUsec", "t", get_started, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("NActors", "u", get_n_actors, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("NMonitors", "u", get_n_monitors, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("Definitions", "as", get_definitions, 0, 0),
+        SD_BUS_PROPERTY("Definitions", "as", get_definitions, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        ARBITER_PROPERTY("State", "s", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        ARBITER_PROPERTY("Instance", "s", SD_BUS_VTABLE_PROPERTY_CONST),
+        ARBITER_PROPERTY("ControlGroup", "s", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        ARBITER_PROPERTY("NFailed", "u", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        ARBITER_PROPERTY("DeadLetters", "t", 0),
+        ARBITER_PROPERTY("FailedFiles", "as", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_METHOD_WITH_ARGS("ListActors", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sssssuto)", actors),
                         method_list_actors, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListMonitors", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ssuuuuo)", monitors),
@@ -306,6 +315,11 @@ const sd_bus_vtable bus_manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("ListCommands", SD_BUS_ARGS("s", target),
                         SD_BUS_RESULT("a(sssss)", commands), method_list_commands,
                         SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListDeaths", SD_BUS_ARGS("s", target),
+                        SD_BUS_RESULT("a(tsssuusit)", deaths), bus_method_list_deaths,
+                        SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Why", SD_BUS_ARGS("s", target), SD_BUS_RESULT("a(sssttsius)", waiting),
+                        bus_method_why, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Stop", SD_BUS_ARGS("s", target), SD_BUS_NO_RESULT, method_stop,
                         SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Kill", SD_BUS_ARGS("s", target, "i", signal), SD_BUS_NO_RESULT, method_kill,

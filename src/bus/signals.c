@@ -284,6 +284,17 @@ static void on_monitor_gone(const char *name, void *userdata) {
         emit_manager(f, "MonitorGone", "so", name, path);
 }
 
+static void on_arbiter_changed(unsigned what, void *userdata) {
+        struct changes changes = {};
+
+        add_change(&changes, what & CONTROL_CHANGE_STATE, "State");
+        add_change(&changes, what & CONTROL_CHANGE_N_FAILED, "NFailed");
+        add_change(&changes, what & CONTROL_CHANGE_CGROUP, "ControlGroup");
+        add_change(&changes, what & CONTROL_CHANGE_DEFINITIONS, "Definitions");
+        add_change(&changes, what & CONTROL_CHANGE_FAILED_FILES, "FailedFiles");
+        emit_changes(userdata, BUS_PATH, BUS_INTERFACE_MANAGER, &changes);
+}
+
 static int remember_all(struct bus_face *f) {
         _cleanup_free_ struct actor_view *actors = NULL;
         _cleanup_free_ struct monitor_view *monitors = NULL;
@@ -332,6 +343,7 @@ int bus_signals_start(struct bus_face *f) {
                 .monitor_new = on_monitor_new,
                 .monitor_changed = on_monitor_changed,
                 .monitor_gone = on_monitor_gone,
+                .arbiter_changed = on_arbiter_changed,
         };
         control_subscribe(f->arbiter, &f->observer);
         return 0;

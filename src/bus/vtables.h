@@ -29,6 +29,12 @@ int bus_verb_send(struct bus_connection *c, sd_bus_message *m, const char *targe
                 sd_bus_error *error);
 int bus_verb_spawn(struct bus_connection *c, sd_bus_message *m, sd_bus_error *error);
 
+/* report.c: of the manager. */
+int bus_method_list_deaths(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int bus_method_why(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int bus_get_arbiter_property(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *error);
+
 /* signals.c: what the arbiter's changes say to all connections. */
 int bus_signals_start(struct bus_face *f);
 void bus_signals_stop(struct bus_face *f);

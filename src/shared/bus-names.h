@@ -25,6 +25,11 @@
                                                   */
 #define BUS_LIST_COMMANDS_SIGNATURE "a(sssss)"   /* name, arguments and their names, result and its names */
 
+/* when (CLOCK_REALTIME us), name, aid, monitor, generation, pid, reason, status, lifetime in us */
+#define BUS_LIST_DEATHS_SIGNATURE "a(tsssuusit)"
+/* name, state, waiting for, since and until (CLOCK_MONOTONIC us), last reason, its status, attempts, text */
+#define BUS_WHY_SIGNATURE "a(sssttsius)"
+
 /* Errors. The outcomes of a request (DESIGN.md 4.2; the same names as outcome_to_error_name() of wire gives)
  * ... */
 #define BUS_ERROR_PREFIX "io.arbiter.Arbiter1.Error."

@@ -191,6 +191,23 @@ arbiter *fake_new(size_t n_actors) {
                         .plain = true,
                 };
         }
+        static const char *const no_files[] = { NULL };
+
+        a->view = (struct arbiter_view){
+                .state = "running", .instance = "system", .cgroup = "/x", .failed_files = no_files
+        };
+        for (size_t i = 0; i < ELEMENTSOF(a->deaths); i++)
+                a->deaths[a->n_deaths++] = (struct death_view){
+                        .when_usec = 1700000000000000 - i,
+                        .aid = "a0000000",
+                        .name = "web.1",
+                        .monitor = "web",
+                        .generation = 9 - (uint32_t) i,
+                        .pid = 77,
+                        .reason = ARBITER_REASON_EXIT_CODE,
+                        .status = 1,
+                        .lifetime_usec = 1500000,
+                };
         a->monitor = (struct monitor_view){
                 .aid = "m0000000",
                 .name = "my-web",
@@ -324,6 +341,46 @@ int control_list_monitors(arbiter *a, struct monitor_view **ret, size_t *ret_n) 
         **ret = a->monitor;
         *ret_n = a->monitor.name ? 1 : 0;
         return 0;
+}
+
+int control_list_deaths(arbiter *a, const char *target, struct death_view **ret, size_t *ret_n) {
+        if (*target && check_target(a, target) < 0)
+                return -ESRCH;
+        *ret = calloc(a->n_deaths + 1, sizeof(**ret));
+        if (!*ret)
+                return -ENOMEM;
+        for (*ret_n = 0; *ret_n < a->n_deaths && (!*target || streq(target, "web.1")); (*ret_n)++)
+                (*ret)[*ret_n] = a->deaths[*ret_n];
+        return 0;
+}
+
+int control_list_why(arbiter *a, const char *target, struct why_view **ret, size_t *ret_n) {
+        struct why_view *v;
+
+        if (*target && check_target(a, target) < 0)
+                return -ESRCH;
+        v = calloc(1, sizeof(*v));
+        if (!v)
+                return -ENOMEM;
+        *v = (struct why_view){ .state = "backoff",
+                .waiting_for = "backoff",
+                .since = 1000000,
+                .until = 4200000,
+                .last_reason = "exit-code",
+                .last_status = 1,
+                .attempts = 4 };
+        (void) snprintf(v->name, sizeof(v->name), "%s", *target ? target : "web.1");
+        (void) snprintf(v->text, sizeof(v->text),
+                        "%s waits 3.2 s more before its next start: it exited with status 1 four times in "
+                        "10 s.",
+                        v->name);
+        *ret = v;
+        *ret_n = 1;
+        return 0;
+}
+
+void control_get_arbiter(arbiter *a, struct arbiter_view *ret) {
+        *ret = a->view;
 }
 
 int control_list_definitions(arbiter *a, const char ***ret, size_t *ret_n) {
@@ -476,4 +533,9 @@ void fake_monitor_gone(arbiter *a) {
         a->monitor.name = NULL;
         LIST_FOREACH(o, &a->observers, struct control_observer, observers)
                 o->monitor_gone(name, o->userdata);
+}
+
+void fake_arbiter_changed(arbiter *a, unsigned changes) {
+        LIST_FOREACH(o, &a->observers, struct control_observer, observers)
+                o->arbiter_changed(changes, o->userdata);
 }

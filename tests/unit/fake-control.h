@@ -32,6 +32,9 @@ struct arbiter {
         unsigned n_requests, n_lookups, n_reloads;
         int kill_signal, reload_result;
         unsigned n_futures; /* that live */
+        struct arbiter_view view;
+        struct death_view deaths[3];
+        size_t n_deaths;
 };
 
 arbiter *fake_new(size_t n_actors);
@@ -50,3 +53,4 @@ void fake_actor_gone(arbiter *a, size_t i, arbiter_reason reason, int status);
 void fake_monitor_new(arbiter *a);
 void fake_monitor_changed(arbiter *a);
 void fake_monitor_gone(arbiter *a);
+void fake_arbiter_changed(arbiter *a, unsigned changes);

@@ -137,6 +137,21 @@ static void test_monitor_signals(void **state) {
                         " PropertiesChanged io.arbiter.Arbiter1.Manager NMonitors\n");
 }
 
+static void test_arbiter_signals(void **state) {
+        struct fixture *x = *state;
+        struct log log = {};
+
+        assert_ok(sd_bus_add_filter(x->client, NULL, on_signal, &log));
+        fake_arbiter_changed(x->arbiter, 0);
+        expect_log(x, &log, "");
+        fake_arbiter_changed(x->arbiter, CONTROL_CHANGE_DEFINITIONS);
+        expect_log(x, &log, " PropertiesChanged io.arbiter.Arbiter1.Manager Definitions\n");
+        fake_arbiter_changed(x->arbiter, ~0U);
+        expect_log(x, &log,
+                        " PropertiesChanged io.arbiter.Arbiter1.Manager State NFailed ControlGroup "
+                        "Definitions FailedFiles\n");
+}
+
 /* What is the client's business ends with it; the work goes on. */
 static void test_vanish_in_mid_call(void **state) {
         struct fixture *x = *state;
@@ -508,6 +523,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(actor_signals),
                 TEST(monitor_signals),
+                TEST(arbiter_signals),
                 TEST(vanish_in_mid_call),
                 TEST(face_gone_in_mid_call),
                 TEST(pipeline),

@@ -58,6 +58,91 @@ static void test_lists(void **state) {
         free_call(&c);
 }
 
+static void test_deaths(void **state) {
+        struct fixture *x = *state;
+        uint32_t generation, pid;
+        uint64_t when, lifetime;
+        const char *s[4];
+        struct call c = {};
+        int32_t status;
+
+        manager_call(x, &c, "ListDeaths", "s", "web.1");
+        expect_reply(x, &c, BUS_LIST_DEATHS_SIGNATURE);
+        assert_ok(sd_bus_message_enter_container(c.reply, 'a', "(tsssuusit)"));
+        for (unsigned i = 0; i < 3; i++) {
+                assert_int_equal(sd_bus_message_read(c.reply, "(tsssuusit)", &when, &s[0], &s[1], &s[2],
+                                                 &generation, &pid, &s[3], &status, &lifetime),
+                                1);
+                assert_int_equal(when, 1700000000000000 - i);
+                assert_string_equal(s[0], "web.1");
+                assert_string_equal(s[1], "a0000000");
+                assert_string_equal(s[2], "web");
+                assert_int_equal(generation * 1000 + pid, 9077 - 1000 * i);
+                assert_string_equal(s[3], "exit-code");
+                assert_int_equal(status + (int) lifetime, 1500001);
+        }
+        assert_int_equal(sd_bus_message_at_end(c.reply, false), 1);
+        free_call(&c);
+
+        manager_call(x, &c, "ListDeaths", "s", "web.2");
+        expect_reply(x, &c, BUS_LIST_DEATHS_SIGNATURE);
+        assert_ok(sd_bus_message_enter_container(c.reply, 'a', "(tsssuusit)"));
+        assert_int_equal(sd_bus_message_at_end(c.reply, false), 1);
+        free_call(&c);
+        manager_call(x, &c, "ListDeaths", "s", "nobody");
+        expect_error(x, &c, BUS_ERROR_NO_PROC, "\"nobody\"");
+}
+
+static void test_why(void **state) {
+        struct fixture *x = *state;
+        const char *name, *actor_state, *waiting_for, *reason, *text;
+        uint64_t since, until;
+        struct call c = {};
+        uint32_t attempts;
+        int32_t status;
+
+        manager_call(x, &c, "Why", "s", "web.3");
+        expect_reply(x, &c, BUS_WHY_SIGNATURE);
+        assert_ok(sd_bus_message_enter_container(c.reply, 'a', "(sssttsius)"));
+        assert_int_equal(sd_bus_message_read(c.reply, "(sssttsius)", &name, &actor_state, &waiting_for,
+                                         &since, &until, &reason, &status, &attempts, &text),
+                        1);
+        assert_string_equal(name, "web.3");
+        assert_string_equal(actor_state, "backoff");
+        assert_string_equal(waiting_for, "backoff");
+        assert_int_equal(since + until, 5200000);
+        assert_string_equal(reason, "exit-code");
+        assert_int_equal(status + (int) attempts, 5);
+        assert_non_null(strstr(text, "3.2 s"));
+        free_call(&c);
+        manager_call(x, &c, "Why", "s", "nobody");
+        expect_error(x, &c, BUS_ERROR_NO_PROC, "\"nobody\"");
+}
+
+/* What nobody is called: refused with words, and a text that fits into a line. */
+static void test_nonsense_targets(void **state) {
+        static const char *const methods[] = { "ListDeaths", "Why", "GetActor", "Stop", "Ping" };
+        enum { SIZE = 1024 * 1024 };
+        struct fixture *x = *state;
+        struct call c = {};
+        char *huge = malloc(SIZE + 1);
+
+        assert_non_null(huge);
+        memset(huge, 'w', SIZE);
+        huge[SIZE] = 0;
+        for (size_t i = 0; i < ELEMENTSOF(methods); i++) {
+                const char *const targets[] = { huge, "web.", ".1", "web.1.1", "/", "\xc3\xa4 \n\t%s%n" };
+
+                for (size_t k = 0; k < ELEMENTSOF(targets); k++) {
+                        manager_call(x, &c, methods[i], "s", targets[k]);
+                        wait_done(x, &c);
+                        assert_true(strlen(sd_bus_message_get_error(c.reply)->message) < 300);
+                        expect_error(x, &c, BUS_ERROR_NO_PROC, NULL);
+                }
+        }
+        free(huge);
+}
+
 static void test_get(void **state) {
         struct fixture *x = *state;
         struct call c = {};
@@ -579,6 +664,22 @@ static void test_properties(void **state) {
         assert_string_equal(second, "web");
         free_call(&c);
 
+        static const char *const failed_files[] = { "/etc/arbiter/web.monitor", "bad \xff", NULL };
+        x->arbiter->view.n_failed = 7;
+        x->arbiter->view.dead_letters = 1000000000000;
+        x->arbiter->view.failed_files = failed_files;
+        assert_string_property(x, BUS_PATH, BUS_INTERFACE_MANAGER, "State", "running");
+        assert_string_property(x, BUS_PATH, BUS_INTERFACE_MANAGER, "Instance", "system");
+        assert_string_property(x, BUS_PATH, BUS_INTERFACE_MANAGER, "ControlGroup", "/x");
+        assert_number_property(x, BUS_PATH, BUS_INTERFACE_MANAGER, "NFailed", "u", uint32_t, 7);
+        assert_number_property(
+                        x, BUS_PATH, BUS_INTERFACE_MANAGER, "DeadLetters", "t", uint64_t, 1000000000000);
+        get_property(x, &c, BUS_PATH, BUS_INTERFACE_MANAGER, "FailedFiles");
+        assert_ok(sd_bus_message_read(c.reply, "v", "as", 2, &first, &second));
+        assert_string_equal(first, "/etc/arbiter/web.monitor");
+        assert_string_equal(second, "bad ?");
+        free_call(&c);
+
         x->arbiter->actors[3].view.status = "bad \xff";
         assert_string_property(x, actor, BUS_INTERFACE_ACTOR, "AID", "70000003");
         assert_string_property(x, actor, BUS_INTERFACE_ACTOR, "Name", "web.4");
@@ -637,6 +738,9 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, bus_setup, bus_teardown)
         const struct CMUnitTest tests[] = {
                 TEST(lists),
+                TEST(deaths),
+                TEST(why),
+                TEST(nonsense_targets),
                 TEST(get),
                 TEST(verbs),
                 TEST(ping),
