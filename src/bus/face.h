@@ -14,7 +14,7 @@
 #include "shared/bus-names.h"
 
 enum {
-        CONNECTIONS_MAX = 64,
+        CONNECTIONS_MAX = 256,
         CALLS_MAX = 1024,  /* that wait for a future, per connection; more are refused */
         QUEUE_PAUSE = 32,  /* messages not taken by the peer: from here on we read no more requests ... */
         QUEUE_DROP = 4096, /* ... and here it is disconnected: it does not read its signals */

@@ -10,8 +10,8 @@
 struct spawn_request {
         char *definition, *name;
         char **parameters; /* KEY=VALUE */
-        size_t n_parameters;
         char **exec;
+        size_t n_parameters, n_exec;
 };
 
 static void free_strings(char **strings) {
@@ -56,38 +56,56 @@ static int read_name(sd_bus_message *m, struct spawn_request *q, sd_bus_error *e
         return 0;
 }
 
-static int read_exec(sd_bus_message *m, struct spawn_request *q, sd_bus_error *error) {
-        int r;
+/* Takes the string (NULL: there was no memory for it). Doubled at powers of two: a client may send many. */
+static int add_string(char ***strings, size_t *n, char *string) {
+        char **grown;
 
-        r = sd_bus_message_read_strv(m, &q->exec);
-        if (r < 0)
-                return r;
-        if (!q->exec || !q->exec[0] || !q->exec[0][0])
-                return bus_error_bad_arguments(
-                                error, "Exec is empty: its first string is the path of the program.");
+        if (!string)
+                return -ENOMEM;
+        if ((*n & (*n + 1)) == 0) {
+                grown = reallocarray(*strings, (*n + 1) * 2, sizeof(*grown));
+                if (!grown) {
+                        free(string);
+                        return -ENOMEM;
+                }
+                *strings = grown;
+        }
+        (*strings)[(*n)++] = string;
+        (*strings)[*n] = NULL;
         return 0;
 }
 
+/* sd_bus_message_read_strv() counts its strings anew for each one: a million would take minutes. */
+static int read_exec(sd_bus_message *m, struct spawn_request *q, sd_bus_error *error) {
+        const char *s;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "s");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_read_basic(m, 's', &s)) > 0) {
+                r = add_string(&q->exec, &q->n_exec, strdup(s));
+                if (r < 0)
+                        return r;
+        }
+        if (r < 0)
+                return r;
+        if (!q->exec || !q->exec[0][0])
+                return bus_error_bad_arguments(
+                                error, "Exec is empty: its first string is the path of the program.");
+        return sd_bus_message_exit_container(m);
+}
+
 static int add_parameter(struct spawn_request *q, const char *key, const char *value, sd_bus_error *error) {
-        char **grown, *parameter;
+        char *parameter;
 
         if (!*key || strchr(key, '='))
                 return bus_error_bad_arguments(error,
                                 "\"%s\" is no name of a parameter: it is empty or has a \"=\".",
                                 bus_quote(key).s);
-        /* Doubled at powers of two: a client may send a great many. */
-        if ((q->n_parameters & (q->n_parameters + 1)) == 0) {
-                grown = reallocarray(q->parameters, (q->n_parameters + 1) * 2, sizeof(*grown));
-                if (!grown)
-                        return -ENOMEM;
-                q->parameters = grown;
-                grown[q->n_parameters] = NULL;
-        }
         if (asprintf(&parameter, "%s=%s", key, value) < 0)
                 return -ENOMEM;
-        q->parameters[q->n_parameters++] = parameter;
-        q->parameters[q->n_parameters] = NULL;
-        return 0;
+        return add_string(&q->parameters, &q->n_parameters, parameter);
 }
 
 static int read_parameters(sd_bus_message *m, struct spawn_request *q, sd_bus_error *error) {
