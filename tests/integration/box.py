@@ -267,6 +267,12 @@ class Box:
         self.run(['/bin/sh', '-ec', 'mkdir -p "${1%/*}"; cat >"$1"; chmod "$2" "$1"; chown "$3:" "$1"', 'sh', path,
                   '%o' % mode, owner], input=text)
 
+    def copy(self, source, path, mode=0o644):
+        """A file of the machine outside."""
+        with open(source, 'rb') as f:
+            subprocess.run(self.command(['/bin/sh', '-ec', 'mkdir -p "${1%/*}"; cat >"$1"; chmod "$2" "$1"', 'sh', path, '%o' % mode],
+                                        None)[0], stdin=f, check=True, timeout=PATIENCE, env=self.environment(None, None))
+
     def kill(self, pid, number):
         """A process of the box, by the pid that it has in there."""
         self.run(['kill', '-%d' % number, str(pid)])
