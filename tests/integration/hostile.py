@@ -221,7 +221,8 @@ class Flood(Case):
               % (call[2], *result[0], n, worst * 1000), flush=True)
         self.assertGreater(n, 1)
         if not BUS:
-            self.assertEqual(result[0], (FLOOD, 0))
+            self.assertEqual(result[0][0], FLOOD)
+            self.assertLess(result[0][1], FLOOD if call[2] == 'Send' else 1)  # it has bounds on what waits for an actor
 
     def test_cheap(self):
         self.flood(PATH, MANAGER, 'ListActors')
