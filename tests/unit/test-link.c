@@ -420,6 +420,73 @@ static void test_drain(void **state) {
         assert_int_equal(ends[1]->n_closed, 1);
 }
 
+/* A peer that is never slower than the reader: with each frame that is dispatched the next one is there. */
+static struct {
+        uint8_t flags;
+        unsigned n, max;
+} feed;
+
+static int on_fed_frame(struct link *l, const struct envelope *e, const uint8_t *body, const int *fds,
+                void *userdata) {
+        (void) on_frame(l, e, body, fds, userdata);
+        if (feed.n++ >= feed.max)
+                return 0;
+        if (send_frame(ends[0]->l, ENVELOPE_CAST, feed.flags, feed.n, MARK_SIZE, NULL, 0) < 0 ||
+                        link_flush(ends[0]->l) < 0)
+                ends[0]->bad = true;
+        return 0;
+}
+
+static void make_fed_pair(enum link_kind kind, uint8_t flags) {
+        static const struct link_events fed = { on_fed_frame, on_batch_end, on_credit, on_closed };
+
+        make_pair(kind, 0);
+        link_set_events(ends[1]->l, &fed, ends[1]);
+        ends[1]->consume = true;
+        feed.flags = flags;
+        feed.n = 0;
+        feed.max = 1000000;
+        for (unsigned i = 0; i < 8; i++)
+                assert_ok(send_frame(ends[0]->l, ENVELOPE_CAST, flags, i, MARK_SIZE, NULL, 0));
+        assert_ok(link_flush(ends[0]->l));
+}
+
+/* Turns of the loop, and a look outside of it: each ends, with as much as a batch may have. */
+static void test_endless_flood(void **state) {
+        static const uint8_t lanes[] = { 0, ENVELOPE_SYSTEM };
+
+        for (size_t i = 0; i < ELEMENTSOF(lanes); i++) {
+                unsigned before;
+
+                make_fed_pair(kind_of(state), lanes[i]);
+                for (unsigned turn = 0; turn < 20; turn++) {
+                        before = ends[1]->n_frames;
+                        assert_true(sd_event_run(event, 0) > 0);
+                        assert_true(ends[1]->n_frames - before <= LINK_BATCH_MESSAGES);
+                        before = ends[1]->n_frames;
+                        assert_ok(link_read(ends[1]->l));
+                        assert_true(ends[1]->n_frames > before);
+                        assert_true(ends[1]->n_frames - before <= LINK_BATCH_MESSAGES);
+                }
+                feed.max = 0;
+                again();
+        }
+}
+
+/* What a dead peer's descendants go on sending does not hold the reader for ever either. */
+static void test_endless_flood_drained(void **state) {
+        static const uint8_t lanes[] = { 0, ENVELOPE_SYSTEM };
+
+        for (size_t i = 0; i < ELEMENTSOF(lanes); i++) {
+                make_fed_pair(kind_of(state), lanes[i]);
+                assert_ok(link_drain(ends[1]->l));
+                assert_true(ends[1]->n_frames >= 8);
+                assert_true(ends[1]->n_frames <= LINK_OUTPUT_MAX / 64 + 1);
+                feed.max = 0;
+                again();
+        }
+}
+
 static void test_begun(void **state) {
         make_pair(kind_of(state), 0);
         assert_false(link_has_begun(ends[0]->l, LANE_USER, 1));
@@ -456,6 +523,8 @@ int main(void) {
                         TEST_ALL(test_broken_on_flush),
                         TEST_ALL(test_callee_refuses),
                         TEST_ALL(test_drain),
+                        TEST_ALL(test_endless_flood),
+                        TEST_ALL(test_endless_flood_drained),
                         TEST_ALL(test_begun),
         };
 
