@@ -234,6 +234,9 @@ usec_t actor_now(arbiter_actor *a);
 /* timer.c */
 int actor_timer_set(arbiter_actor *a, struct actor_timer *t, usec_t at);
 void actor_timer_clear(arbiter_actor *a, struct actor_timer *t);
+/* From here on actor_timer_set() of it does not fail for want of memory; until the release, which clears. */
+int actor_timer_reserve(arbiter_actor *a, struct actor_timer *t);
+void actor_timer_release(arbiter_actor *a, struct actor_timer *t);
 int actor_timers_init(arbiter_actor *a);
 void actor_timers_done(arbiter_actor *a);
 

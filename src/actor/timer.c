@@ -73,6 +73,14 @@ int actor_timer_set(arbiter_actor *a, struct actor_timer *t, usec_t at) {
         return 0;
 }
 
+int actor_timer_reserve(arbiter_actor *a, struct actor_timer *t) {
+        return heap_reserve(&a->timers, &t->node);
+}
+
+void actor_timer_release(arbiter_actor *a, struct actor_timer *t) {
+        heap_release(&a->timers, &t->node);
+}
+
 void actor_timer_clear(arbiter_actor *a, struct actor_timer *t) {
         heap_remove(&a->timers, &t->node);
 }

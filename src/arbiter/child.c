@@ -163,6 +163,20 @@ static void init_lists(struct child *c) {
         c->end_timer = ACTOR_TIMER_INIT(on_end_timer);
 }
 
+/* The deadlines of its life are all that ends it in the end: they must not fail for want of memory. */
+static int reserve_timers(struct child *c) {
+        struct actor_timer *const timers[] = { &c->start_timer, &c->silence_timer, &c->stop_timer,
+                        &c->end_timer };
+
+        for (size_t i = 0; i < ELEMENTSOF(timers); i++) {
+                int r = actor_timer_reserve(c->arbiter->actor, timers[i]);
+
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 int child_new(arbiter *a, arbiter_spawn *spawn, const char *name, const aid *wanted, struct child **ret) {
         struct child *c = calloc(1, sizeof(*c));
         int r;
@@ -182,7 +196,9 @@ int child_new(arbiter *a, arbiter_spawn *spawn, const char *name, const aid *wan
         c->spawn_tokens = CHILD_SPAWNS_BURST;
         (void) snprintf(c->name, sizeof(c->name), "%s", name);
 
-        r = choose_aid(a, wanted, &c->aid);
+        r = reserve_timers(c);
+        if (r >= 0)
+                r = choose_aid(a, wanted, &c->aid);
         if (r >= 0) {
                 c->aid_string = aid_to_string(&c->aid);
                 r = register_child(c);
@@ -204,10 +220,10 @@ void child_free(struct child *c) {
         unregister_child(c);
         if (c->counted)
                 status_count_child(c, false);
-        actor_timer_clear(a, &c->start_timer);
-        actor_timer_clear(a, &c->silence_timer);
-        actor_timer_clear(a, &c->stop_timer);
-        actor_timer_clear(a, &c->end_timer);
+        actor_timer_release(a, &c->start_timer);
+        actor_timer_release(a, &c->silence_timer);
+        actor_timer_release(a, &c->stop_timer);
+        actor_timer_release(a, &c->end_timer);
         sd_event_source_disable_unref(c->death_source);
         sd_event_source_disable_unref(c->notify_source);
         notify_socket_done(&c->notify);

@@ -2,9 +2,10 @@
 /* The child's side of process_spawn() and process_fork(). In the first case it runs in the parent's memory,
  * beside the parent's other threads, with the calling thread's TLS: so nothing here may call libc (errno,
  * locks, set*id() that signals the parent's threads), allocate, or be instrumented by a sanitizer. System
- * calls are made by hand. */
+ * calls are made by hand. Only what is said to be for a forked child may use libc. */
 
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -249,20 +250,40 @@ _child_code_ static int apply_limits(struct child_plan *p) {
         return r < 0 ? failed(p, EXEC_STEP_LIMITS, r, RLIMIT_NOFILE) : 0;
 }
 
+/* Before an exec the calling thread is all that counts. A forked child has a libc of its own and may have
+ * more threads, if an atfork handler starts one (a sanitizer's does): none may keep the rights. */
+_child_code_ static long set_groups(const struct child_plan *p, size_t n, const gid_t *groups) {
+        if (p->exec)
+                return CALL2(CALL_SETGROUPS, n, groups);
+        return setgroups(n, groups) < 0 ? -errno : 0;
+}
+
+_child_code_ static long set_gid(const struct child_plan *p, gid_t gid) {
+        if (p->exec)
+                return CALL3(CALL_SETRESGID, gid, gid, gid);
+        return setresgid(gid, gid, gid) < 0 ? -errno : 0;
+}
+
+_child_code_ static long set_uid(const struct child_plan *p, uid_t uid) {
+        if (p->exec)
+                return CALL3(CALL_SETRESUID, uid, uid, uid);
+        return setresuid(uid, uid, uid) < 0 ? -errno : 0;
+}
+
 _child_code_ static int apply_credentials(struct child_plan *p) {
         const struct exec_context *c = p->context;
         long r;
 
         if (c->has_gid) {
-                r = CALL2(CALL_SETGROUPS, c->n_groups, c->groups);
+                r = set_groups(p, c->n_groups, c->groups);
                 if (r < 0)
                         return failed(p, EXEC_STEP_SETGROUPS, r, 0);
-                r = CALL3(CALL_SETRESGID, c->gid, c->gid, c->gid);
+                r = set_gid(p, c->gid);
                 if (r < 0)
                         return failed(p, EXEC_STEP_SETGID, r, 0);
         }
         if (c->has_uid) {
-                r = CALL3(CALL_SETRESUID, c->uid, c->uid, c->uid);
+                r = set_uid(p, c->uid);
                 if (r < 0)
                         return failed(p, EXEC_STEP_SETUID, r, 0);
         }

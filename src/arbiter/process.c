@@ -388,6 +388,16 @@ static int become_child(struct child_plan *plan, const struct process_fds *fds, 
         return 0;
 }
 
+/* A thread that an atfork handler starts inherits the mask, and would not hear of a setresuid() that waits
+ * for all of them. */
+static uint64_t all_but_libc_signals(void) {
+        uint64_t mask = UINT64_MAX;
+
+        for (int i = __SIGRTMIN; i < SIGRTMIN; i++)
+                mask &= ~(UINT64_C(1) << (i - 1));
+        return mask;
+}
+
 int process_fork(
                 const struct exec_context *c,
                 const struct process_fds *fds,
@@ -396,11 +406,10 @@ int process_fork(
                 int *ret_mailbox,
                 struct exec_failure *ret_failure) {
 
-        static const uint64_t all = UINT64_MAX;
         struct child_plan plan = {.context = c, .procs_fd = -EBADF, .status_fd = -EBADF, .parent = getpid()};
         _cleanup_close_ int procs_fd = -EBADF;
         int *sources, pidfd, r;
-        uint64_t old_mask;
+        uint64_t mask = all_but_libc_signals(), old_mask;
         pid_t pid;
 
         procs_fd = open_leaf_procs(leaf);
@@ -411,7 +420,7 @@ int process_fork(
         if (r < 0)
                 return failed(ret_failure, r == -ENOMEM ? EXEC_STEP_MEMORY : EXEC_STEP_FDS, r);
 
-        child_signal_mask(&all, &old_mask);
+        child_signal_mask(&mask, &old_mask);
         (void) pthread_mutex_lock(&credentials_lock); /* so that no other thread holds it in the child */
         pid = fork();
         r = pid < 0 ? negative_errno() : 0;

@@ -43,20 +43,58 @@ static void sift_down(struct heap *h, size_t i, struct heap_node *n) {
         place(h, i, n);
 }
 
-int heap_insert(struct heap *h, struct heap_node *n, uint64_t key) {
+/* For one node more than there are and are kept for. */
+static int make_room(struct heap *h) {
+        struct heap_node **nodes;
+        size_t allocated;
+
+        if (h->n_nodes + h->n_spare < h->n_allocated)
+                return 0;
+        allocated = MAX((size_t) 16, h->n_allocated * 2);
+        nodes = reallocarray(h->nodes, allocated, sizeof(*nodes));
+        if (!nodes)
+                return -ENOMEM;
+        h->nodes = nodes;
+        h->n_allocated = allocated;
+        return 0;
+}
+
+int heap_reserve(struct heap *h, struct heap_node *n) {
+        int r;
+
+        if (n->reserved)
+                return 0;
         if (heap_node_is_linked(n))
                 return -EBUSY;
+        r = make_room(h);
+        if (r < 0)
+                return r;
+        n->reserved = true;
+        h->n_spare++;
+        return 0;
+}
 
-        if (h->n_nodes == h->n_allocated) {
-                size_t allocated = MAX((size_t) 16, h->n_allocated * 2);
-                struct heap_node **nodes = reallocarray(h->nodes, allocated, sizeof(*nodes));
+void heap_release(struct heap *h, struct heap_node *n) {
+        heap_remove(h, n);
+        if (!n->reserved)
+                return;
+        n->reserved = false;
+        if (h->n_spare > 0) /* 0: after heap_done() */
+                h->n_spare--;
+}
 
-                if (!nodes)
-                        return -ENOMEM;
-                h->nodes = nodes;
-                h->n_allocated = allocated;
+int heap_insert(struct heap *h, struct heap_node *n, uint64_t key) {
+        int r;
+
+        if (heap_node_is_linked(n))
+                return -EBUSY;
+        if (n->reserved && h->n_spare > 0)
+                h->n_spare--;
+        else {
+                r = make_room(h);
+                if (r < 0)
+                        return r;
         }
-
         n->key = key;
         sift_up(h, h->n_nodes++, n);
         return 0;
@@ -70,6 +108,8 @@ void heap_remove(struct heap *h, struct heap_node *n) {
                 return;
 
         n->index = HEAP_UNLINKED;
+        if (n->reserved)
+                h->n_spare++;
         last = h->nodes[--h->n_nodes];
         if (last == n)
                 return;

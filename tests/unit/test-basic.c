@@ -75,6 +75,44 @@ static void test_heap_order(void **state) {
         heap_done(&h);
 }
 
+/* The place of a reserved node is there whatever else is inserted, and is used without allocating. */
+static void test_heap_reserve(void **state) {
+        struct element reserved[40] = {}, others[100] = {};
+        struct heap h = {};
+        struct heap_node **nodes;
+        size_t allocated;
+
+        for (size_t i = 0; i < ELEMENTSOF(reserved); i++) {
+                reserved[i].node.index = HEAP_UNLINKED;
+                assert_ok(heap_reserve(&h, &reserved[i].node));
+                assert_ok(heap_reserve(&h, &reserved[i].node)); /* idempotent */
+        }
+        assert_int_equal(h.n_spare, ELEMENTSOF(reserved));
+        for (size_t i = 0; i < ELEMENTSOF(others); i++) {
+                others[i].node.index = HEAP_UNLINKED;
+                assert_ok(heap_insert(&h, &others[i].node, i));
+                assert_true(h.n_nodes + h.n_spare <= h.n_allocated);
+        }
+        nodes = h.nodes;
+        allocated = h.n_allocated;
+        for (unsigned round = 0; round < 3; round++) {
+                for (size_t i = 0; i < ELEMENTSOF(reserved); i++)
+                        assert_ok(heap_insert(&h, &reserved[i].node, 1000 - i));
+                assert_int_equal(h.n_spare, 0);
+                assert_true(h.nodes == nodes && h.n_allocated == allocated);
+                for (size_t i = 0; i < ELEMENTSOF(reserved); i++)
+                        heap_remove(&h, &reserved[i].node);
+                assert_int_equal(h.n_spare, ELEMENTSOF(reserved));
+        }
+        assert_ok(heap_insert(&h, &reserved[0].node, 5));
+        assert_errno(heap_reserve(&h, &others[0].node), EBUSY);
+        for (size_t i = 0; i < ELEMENTSOF(reserved); i++)
+                heap_release(&h, &reserved[i].node);
+        assert_int_equal(h.n_spare, 0);
+        assert_int_equal(h.n_nodes, ELEMENTSOF(others));
+        heap_done(&h);
+}
+
 static void test_heap_done_unlinks(void **state) {
         struct element e = { .node.index = HEAP_UNLINKED };
         struct heap h = {};
@@ -482,6 +520,7 @@ int main(void) {
                 cmocka_unit_test(test_siphash),
                 cmocka_unit_test(test_siphash_key_random),
                 cmocka_unit_test(test_heap_order),
+                cmocka_unit_test(test_heap_reserve),
                 cmocka_unit_test(test_heap_done_unlinks),
                 cmocka_unit_test(test_map),
                 cmocka_unit_test(test_map_iterate),

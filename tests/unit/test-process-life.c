@@ -301,6 +301,61 @@ static void test_fork_beside_threads(void **state) {
         exec_context_free(&c);
 }
 
+static bool thread_at_fork;
+
+static void start_thread_at_fork(void) {
+        pthread_t thread;
+
+        if (thread_at_fork && pthread_create(&thread, NULL, wait_for_ever, NULL) != 0)
+                _exit(1);
+}
+
+/* Nor has any other thread of it. */
+static int assert_no_thread_is_root(void) {
+        DIR *d = opendir("/proc/self/task");
+        unsigned n = 0;
+        struct dirent *e;
+
+        while (d && (e = readdir(d))) {
+                char path[48], uids[64];
+
+                if (e->d_name[0] == '.')
+                        continue;
+                (void) snprintf(path, sizeof(path), "task/%ld/status", atol(e->d_name));
+                proc_field(getpid(), path, "Uid:", uids, sizeof(uids));
+                if (!streq(uids, "65534 65534 65534 65534"))
+                        return 1;
+                n++;
+        }
+        return n >= 2 ? 0 : 2;
+}
+
+static void test_fork_with_threads(void **state) {
+        struct process_fds fds = PROCESS_FDS_INIT;
+        struct process p = PROCESS_INIT;
+        struct process_exit e;
+        struct exec_context c;
+        int mailbox, r;
+
+        if (geteuid() != 0)
+                skip();
+        exec_context_init(&c);
+        c.user = strdup("nobody");
+        assert_ok(exec_context_resolve(&c, NULL));
+        assert_int_equal(pthread_atfork(NULL, NULL, start_thread_at_fork), 0);
+        thread_at_fork = true;
+        r = process_fork(&c, &fds, NULL, &p, &mailbox, NULL);
+        if (r == 0)
+                _exit(assert_no_thread_is_root());
+        thread_at_fork = false;
+        assert_int_equal(r, 1);
+        await_death(&p);
+        assert_ok(process_reap(&p, &e));
+        assert_int_equal(e.end, PROCESS_EXITED);
+        assert_int_equal(e.status, 0);
+        exec_context_free(&c);
+}
+
 static bool deny_calls(int error) {
         struct sock_filter filter[] = {
                 BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -509,6 +564,7 @@ int main(void) {
                 cmocka_unit_test(test_status_lost),
                 cmocka_unit_test(test_fork),
                 cmocka_unit_test(test_fork_beside_threads),
+                cmocka_unit_test(test_fork_with_threads),
                 cmocka_unit_test(test_without_clone3),
                 cmocka_unit_test(test_stopped_on_the_way),
                 cmocka_unit_test(test_reap_orphans),

@@ -36,7 +36,7 @@ static inline void context_of(struct exec_context *c, const char *const *argv) {
 #define CONTEXT(c, ...) context_of(c, (const char *const[]){ __VA_ARGS__, NULL })
 
 static inline char *proc_file(pid_t pid, const char *name) {
-        char path[64], *text = NULL;
+        char path[128], *text = NULL;
 
         (void) snprintf(path, sizeof(path), "/proc/%ld/%s", (long) pid, name);
         if (read_file_full(AT_FDCWD, path, TEXT_MAX, &text, NULL) < 0)
@@ -72,7 +72,7 @@ static inline void assert_field(pid_t pid, const char *file, const char *key, co
 }
 
 static inline void assert_env(pid_t pid, const char *name, const char *expected) {
-        char path[64], *text = NULL;
+        char path[128], *text = NULL;
         const char *found = NULL;
         size_t size = 0, n = strlen(name);
 
