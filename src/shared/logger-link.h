@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What arbiterd tells arbiter-logger, over a SEQPACKET socket that is the logger's standard input: one
+ * message a stream, this head and then the fields of each of its lines, encoded as in journal.h, with the
+ * descriptor of the reading end (SCM_RIGHTS). Both are of one version of arbiter. */
+
+#include <stdint.h>
+
+#define LOGGER_LINK_VERSION 1U
+#define LOGGER_FIELDS_SIZE_MAX 8192U
+
+enum { LOGGER_LEVEL_PREFIX = 1 << 0 }; /* "<3>text" sets the priority of a line */
+
+struct logger_stream_head {
+        uint32_t version;
+        uint32_t flags;
+        uint64_t rate_interval_usec; /* 0: not limited */
+        uint32_t rate_burst;         /* lines in that time; what is more is dropped, and counted */
+        uint32_t priority;           /* without a prefix */
+};
