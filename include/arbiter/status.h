@@ -45,6 +45,11 @@ int arbiter_set_status_handler(arbiter *a, arbiter_status_handler_t handler, voi
 int arbiter_set_instance(arbiter *a, const char *instance);
 int arbiter_set_failed_files(arbiter *a, const char *const *files);
 
+/* Takes over a listening AF_UNIX stream socket: whoever connects to it gets the metrics as OpenMetrics
+ * text, and then the end. Once; -EINVAL: another kind of descriptor, which stays the caller's as on any
+ * failure. */
+int arbiter_listen_metrics(arbiter *a, int fd);
+
 ARBITER_END_DECLARATIONS
 
 #endif

@@ -221,6 +221,7 @@ _public_ arbiter *arbiter_unref(arbiter *a) {
                 a->face_free(a->face);
         if (a->actor) {
                 mailbox_socket_done(a);
+                metrics_socket_done(a);
                 kill_children(a);
                 free_monitors(a);
                 set_done(&a->root);

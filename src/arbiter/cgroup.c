@@ -478,6 +478,17 @@ int cgroup_leaf_read_usage(const struct cgroup_leaf *leaf, struct cgroup_usage *
         return 0;
 }
 
+int cgroup_leaf_read_cpu(const struct cgroup_leaf *leaf, uint64_t *ret_usec) {
+        uint64_t usec = CGROUP_UNKNOWN;
+        int r;
+
+        r = leaf_read_number(leaf, "cpu.stat", "usage_usec", &usec);
+        if (r < 0)
+                return r;
+        *ret_usec = usec;
+        return 0;
+}
+
 int cgroup_leaf_contains(const struct cgroup_leaf *leaf, pid_t pid) {
         _cleanup_free_ char *path = NULL;
         const char *rest;

@@ -77,6 +77,8 @@ int cgroup_leaf_open_events(const struct cgroup_leaf *leaf);
  * some kernels) is in it. */
 int cgroup_leaf_remove(const struct cgroup_leaf *leaf);
 int cgroup_leaf_read_usage(const struct cgroup_leaf *leaf, struct cgroup_usage *ret);
+/* Its CPU time alone. */
+int cgroup_leaf_read_cpu(const struct cgroup_leaf *leaf, uint64_t *ret_usec);
 /* 1 if pid is in this leaf or below it, 0 if not, -ESRCH. The caller makes sure that pid is what it thinks.
  * */
 int cgroup_leaf_contains(const struct cgroup_leaf *leaf, pid_t pid);

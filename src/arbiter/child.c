@@ -348,6 +348,7 @@ void child_running(struct child *c) {
                 return;
         actor_timer_clear(a, &c->start_timer);
         c->started_usec = c->last_heard_usec = now_usec();
+        metrics_count_start(c);
         child_set_state(c, ARBITER_STATE_RUNNING);
         if (silence > 0 && c->concurrency != ARBITER_CONCURRENCY_INLINE)
                 (void) actor_timer_set(a, &c->silence_timer, c->last_heard_usec + silence);

@@ -12,6 +12,14 @@ static uint64_t now_realtime_usec(void) {
         return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / NSEC_PER_USEC;
 }
 
+/* When that was, by the wall clock as it is now. */
+uint64_t control_to_realtime(usec_t monotonic) {
+        usec_t ago = now_usec() - monotonic;
+        uint64_t now = now_realtime_usec();
+
+        return now - MIN(now, ago);
+}
+
 void control_record_death(struct child *c, arbiter_reason reason, int status) {
         const char *monitor = c->set && c->set->monitor ? c->set->monitor->name : "";
         usec_t now = now_usec();
@@ -19,6 +27,7 @@ void control_record_death(struct child *c, arbiter_reason reason, int status) {
         if (c->monitor_actor)
                 return;
         c->arbiter->counters.deaths++;
+        metrics_count_death(c, reason);
         (void) deaths_add(c->arbiter->deaths, c->name, monitor,
                         &(struct death){
                                         .when_usec = now_realtime_usec(),

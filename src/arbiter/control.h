@@ -95,6 +95,9 @@ struct arbiter_view {
 };
 void control_get_arbiter(arbiter *a, struct arbiter_view *ret);
 
+/* OpenMetrics text, to be freed. */
+int control_get_metrics(arbiter *a, char **ret, size_t *ret_size);
+
 /* The verbs. target: an aid, an actor's name, or a monitor's. -ESRCH: no such. Stopping or killing the
  * worker of a monitor by stop holds its slot down until it is restarted or the monitor scaled; by kill it
  * is replaced as after any death. */

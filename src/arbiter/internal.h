@@ -17,7 +17,7 @@
  *   relations.c  watches and links: who is told of whose death
  *   commands.c   what actors may ask of the arbiter, and who may
  *   control.c    what faces may ask: views, verbs, observers; control-why.c what somebody waits for;
- *                control-report.c deaths, and the arbiter as a whole
+ *                control-report.c deaths, and the arbiter as a whole; control-metrics.c figures
  *   status.c     its figures about itself, kept as things happen
  *   plain.c      stand-ins for programs that know nothing of arbiter */
 
@@ -120,6 +120,12 @@ struct set {
         struct set_counts { /* its share of the arbiter's counters */
                 uint32_t wanted, backoff, failed, monitor_failed;
         } counted;
+        struct set_sums { /* over all lives, for the metrics */
+                uint64_t restarts, starts, deaths[ARBITER_REASON_UNKNOWN + 1];
+                usec_t start_usec, cpu_usec; /* the latter of the living as of the last look */
+                uint64_t memory_bytes;
+                bool has_memory;
+        } sums;
 };
 
 enum child_stop_stage {
@@ -210,6 +216,7 @@ struct child {
         usec_t spawn_tokens_usec;
 
         uint64_t mailbox_queued, dead_letters, dead_letters_told;
+        uint64_t cpu_usec, memory_bytes; /* its share of the set's sums */
         usec_t dead_letters_usec; /* when they were last told of */
         char *status;
         struct commands_table *commands;
@@ -249,7 +256,7 @@ struct deaths;
 struct status_counters {
         uint32_t lives[ARBITER_STATE_TERMINATED + 1]; /* by state */
         uint32_t wanted, backoff, failed, monitors_failed;
-        uint64_t restarts, deaths;
+        uint64_t restarts, deaths, deaths_by[ARBITER_REASON_UNKNOWN + 1];
         uint64_t dead_letters; /* what actors told of; the arbiter's own are its actor's */
 };
 
@@ -301,6 +308,8 @@ struct arbiter {
         arbiter_status_handler_t status_handler;
         void *status_userdata;
         char *instance, **failed_files;
+        usec_t usage_usec; /* when cgroups were last looked at for the metrics */
+        struct metrics_socket *metrics_socket;
 
         bool started, running;
         usec_t resumed_usec; /* when this loop was last found to have been held up */
@@ -474,7 +483,15 @@ void status_count_set(struct set *s);
 void status_forget_set(struct set *s);
 void status_count_dead_letters(arbiter *a, uint64_t n);
 
+/* control-metrics.c */
+void metrics_count_start(struct child *c);
+void metrics_count_death(struct child *c, arbiter_reason reason);
+
+/* metrics-socket.c */
+void metrics_socket_done(arbiter *a);
+
 /* control-report.c */
+uint64_t control_to_realtime(usec_t monotonic);
 void control_record_death(struct child *c, arbiter_reason reason, int status);
 
 /* A place by the name of whoever lives in it, or would. -ESRCH; -EOPNOTSUPP: an actor that has no place. */

@@ -136,8 +136,11 @@ void status_count_child(struct child *c, bool lives) {
 
 void status_count_start(struct child *c) {
         status_count_child(c, true);
-        if (c->generation > 1 && !c->monitor_actor)
-                c->arbiter->counters.restarts++;
+        if (c->generation == 1 || c->monitor_actor)
+                return;
+        c->arbiter->counters.restarts++;
+        if (c->set)
+                c->set->sums.restarts++;
 }
 
 void status_count_dead_letters(arbiter *a, uint64_t n) {

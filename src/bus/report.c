@@ -69,6 +69,16 @@ int bus_method_why(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }
 
+int bus_method_get_metrics(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        struct bus_connection *c = userdata;
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+        int r;
+
+        r = control_get_metrics(c->face->arbiter, &text, &size);
+        return r < 0 ? r : sd_bus_reply_method_return(m, "s", text);
+}
+
 static int append_strings(sd_bus_message *reply, const char *const *strings) {
         char buffer[TEXT_SIZE];
         int r;

@@ -32,6 +32,7 @@ int bus_verb_spawn(struct bus_connection *c, sd_bus_message *m, sd_bus_error *er
 /* report.c: of the manager. */
 int bus_method_list_deaths(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int bus_method_why(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int bus_method_get_metrics(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int bus_get_arbiter_property(sd_bus *bus, const char *path, const char *interface, const char *property,
                 sd_bus_message *reply, void *userdata, sd_bus_error *error);
 

@@ -379,6 +379,14 @@ int control_list_why(arbiter *a, const char *target, struct why_view **ret, size
         return 0;
 }
 
+int control_get_metrics(arbiter *a, char **ret, size_t *ret_size) {
+        *ret = strdup("# TYPE arbiter_monitors gauge\narbiter_monitors 1\n# EOF\n");
+        if (!*ret)
+                return -ENOMEM;
+        *ret_size = strlen(*ret);
+        return 0;
+}
+
 void control_get_arbiter(arbiter *a, struct arbiter_view *ret) {
         *ret = a->view;
 }

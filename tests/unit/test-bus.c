@@ -119,6 +119,18 @@ static void test_why(void **state) {
         expect_error(x, &c, BUS_ERROR_NO_PROC, "\"nobody\"");
 }
 
+static void test_metrics(void **state) {
+        struct fixture *x = *state;
+        struct call c = {};
+        const char *text;
+
+        manager_call(x, &c, "GetMetrics", "");
+        expect_reply(x, &c, "s");
+        assert_ok(sd_bus_message_read(c.reply, "s", &text));
+        assert_string_equal(text + strlen(text) - 6, "# EOF\n");
+        free_call(&c);
+}
+
 /* What nobody is called: refused with words, and a text that fits into a line. */
 static void test_nonsense_targets(void **state) {
         static const char *const methods[] = { "ListDeaths", "Why", "GetActor", "Stop", "Ping" };
@@ -741,6 +753,7 @@ int main(void) {
                 TEST(deaths),
                 TEST(why),
                 TEST(nonsense_targets),
+                TEST(metrics),
                 TEST(get),
                 TEST(verbs),
                 TEST(ping),
