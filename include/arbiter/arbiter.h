@@ -71,6 +71,17 @@ int arbiter_stop(arbiter *a, int exit_code);
 /* The D-Bus face (interfaces .Manager, .Monitor, .Actor) peer to peer on an AF_UNIX socket, for
  * arbiterctl; default path: RUNTIME_DIRECTORY/private. Only the arbiter's own user and root may connect. */
 int arbiter_listen_private(arbiter *a, const char *path);
+/* The same on a bus, under a well-known name (NULL: io.arbiter.Arbiter1). Connects, waits for the name if
+ * another one has it, and connects again when the bus daemon comes back, all from the loop: it never blocks,
+ * actors do not notice, and what fails is logged and tried again. On the system bus root and whom polkit
+ * allows it may change something, on the user's own bus that user; reads are free. -EALREADY: it listens
+ * there already; -EINVAL: no well-known name; -ENOMEDIUM: this user has no bus ($XDG_RUNTIME_DIR);
+ * -EPROTONOSUPPORT: the bus has another address than that of an AF_UNIX socket. */
+typedef enum arbiter_bus {
+        ARBITER_BUS_SYSTEM,
+        ARBITER_BUS_USER,
+} arbiter_bus;
+int arbiter_listen_bus(arbiter *a, arbiter_bus bus, const char *name);
 
 ARBITER_END_DECLARATIONS
 

@@ -39,6 +39,22 @@ typedef void (*arbiter_log_handler_t)(const arbiter_log_entry *entry, void *user
 
 int arbiter_set_log_handler(arbiter *a, arbiter_log_handler_t handler, void *userdata);
 
+/* What org.freedesktop.LogControl1 reads and sets, wherever the arbiter listens ("systemctl
+ * service-log-level"). Levels are syslog's; targets are names of your choice, as "console", "journal",
+ * "null". A setter returns 0 or a negative errno: -EINVAL for a target that you do not have. A setter
+ * that is NULL makes its property one that cannot be set. */
+typedef struct arbiter_log_control {
+        size_t size;
+        int (*get_level)(void *userdata);
+        int (*set_level)(int level, void *userdata);
+        const char *(*get_target)(void *userdata);
+        int (*set_target)(const char *target, void *userdata);
+        const char *identifier; /* the SYSLOG_IDENTIFIER of your entries */
+} arbiter_log_control;
+
+/* Once, and before or after it listens; copied, except for the identifier, which must last. -EALREADY. */
+int arbiter_set_log_control(arbiter *a, const arbiter_log_control *control, void *userdata);
+
 ARBITER_END_DECLARATIONS
 
 #endif

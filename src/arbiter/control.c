@@ -514,3 +514,13 @@ void control_monitor_gone(arbiter *a, const char *name) {
                 if (o->monitor_gone)
                         o->monitor_gone(name, o->userdata);
 }
+
+void control_log(arbiter *a, int level, const char *format, ...) {
+        char text[1024];
+        va_list ap;
+
+        va_start(ap, format);
+        (void) vsnprintf(text, sizeof(text), format, ap);
+        va_end(ap);
+        arbiter_log(a, level, NULL, NULL, "%s", text);
+}

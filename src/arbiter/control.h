@@ -128,6 +128,9 @@ struct command_view {
 /* The standard commands and its own: array to free(), strings borrowed. */
 int control_list_commands(arbiter *a, const char *target, struct command_view **ret, size_t *ret_n);
 
+/* What a face has to say to the log. */
+void control_log(arbiter *a, int level, const char *format, ...) _printf_(3, 4);
+
 /* What changes. Observers are called from the arbiter's loop, in order of subscription; they may
  * unsubscribe in a call. */
 struct control_observer {

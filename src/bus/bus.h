@@ -4,7 +4,7 @@
 /* An arbiter's face on D-Bus (DESIGN.md 5.3): what the arbiter keeps and calls. The arbiter owns one face,
  * made when it first listens, and frees it before it goes. */
 
-#include <arbiter/_common.h>
+#include <arbiter/arbiter.h>
 
 #include "basic/macro.h"
 
@@ -21,3 +21,6 @@ DEFINE_CLEANUP(struct bus_face *, bus_face_free);
  * missing. -EADDRINUSE: another one listens there; -EEXIST: the path is no socket; -EPERM: others may write
  * to the directory; -EALREADY: the face listens already. */
 int bus_face_listen(struct bus_face *f, const char *path);
+/* See arbiter_listen_bus() and arbiter_set_log_control(). address NULL: as the environment says. */
+int bus_face_listen_bus(struct bus_face *f, arbiter_bus bus, const char *name, const char *address);
+int bus_face_set_log_control(struct bus_face *f, const arbiter_log_control *control, void *userdata);

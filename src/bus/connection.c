@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One connection: the vtables on one sd_bus, its drive from the arbiter's loop, and the calls that wait for
- * futures. Called by the private socket for each peer, and by the loop.
+ * futures. Called by the private socket for each peer, by client.c for a bus, and by the loop.
  *
  * The drive is ours, not sd_bus_attach_event(), for one reason: a peer that sends requests and does not read
  * the answers must not make us keep them all. Such a peer is not read from until it reads. Signals do not
@@ -9,13 +9,13 @@
 
 #include <sys/epoll.h>
 
+#include "bus/client.h"
 #include "bus/error.h"
-#include "bus/face.h"
+#include "bus/sender.h"
+#include "bus/unsaid.h"
 #include "bus/vtables.h"
 
-int bus_authorize(struct bus_connection *c, sd_bus_message *m, enum bus_action action, sd_bus_error *error) {
-        return 1; /* all that connect by the private socket are our own user or root: see private-socket.c */
-}
+enum { READ_MAX = 256 /* messages of a bus, a turn */ };
 
 static int register_objects(struct bus_connection *c) {
         int r;
@@ -37,15 +37,38 @@ static int register_objects(struct bus_connection *c) {
         r = sd_bus_add_node_enumerator(c->bus, NULL, BUS_PATH_ACTOR, bus_actor_enumerate, c);
         if (r < 0)
                 return r;
-        return sd_bus_add_node_enumerator(c->bus, NULL, BUS_PATH_MONITOR, bus_monitor_enumerate, c);
+        r = sd_bus_add_node_enumerator(c->bus, NULL, BUS_PATH_MONITOR, bus_monitor_enumerate, c);
+        if (r < 0)
+                return r;
+        return c->face->has_log_control ? bus_log_control_register(c) : 0;
 }
 
-/* One message per turn, so that a busy peer leaves the others theirs. */
+static bool is_clogged(struct bus_connection *c) {
+        uint64_t queued = 0;
+
+        return sd_bus_get_n_queued_write(c->bus, &queued) < 0 || queued >= QUEUE_PAUSE;
+}
+
+/* A bus: all that call by it are behind one socket. What is there is read and put aside by sender
+ * (queue.c), so that one with thousands of messages does not stand before the others. */
+static int drive_client(struct bus_connection *c) {
+        int r = 1;
+
+        for (unsigned i = 0; r > 0 && i < READ_MAX && !c->doomed && (i == 0 || !is_clogged(c)); i++)
+                r = sd_bus_process(c->bus, NULL);
+        if (r < 0 || c->doomed || is_clogged(c))
+                return r;
+        bus_queue_run(c->senders);
+        bus_unsaid_run(c->unsaid);
+        return 0;
+}
+
+/* Of a peer one message per turn, so that a busy one leaves the others theirs. */
 static void drive(struct bus_connection *c) {
         int r = -ENOTCONN;
 
         if (!c->doomed)
-                r = sd_bus_process(c->bus, NULL);
+                r = c->client ? drive_client(c) : sd_bus_process(c->bus, NULL);
         if (r < 0 || c->doomed || sd_bus_is_open(c->bus) <= 0)
                 (void) bus_connection_free(c);
 }
@@ -60,6 +83,11 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
         return 0;
 }
 
+static int on_again(sd_event_source *s, void *userdata) {
+        drive(userdata);
+        return 0;
+}
+
 static int set_timer(struct bus_connection *c, uint64_t usec) {
         int r;
 
@@ -70,7 +98,8 @@ static int set_timer(struct bus_connection *c, uint64_t usec) {
 }
 
 static int prepare(struct bus_connection *c) {
-        uint64_t until = UINT64_MAX, queued = 0;
+        uint64_t until = UINT64_MAX;
+        bool clogged, more;
         int events, r;
 
         if (c->doomed)
@@ -78,10 +107,8 @@ static int prepare(struct bus_connection *c) {
         events = sd_bus_get_events(c->bus);
         if (events < 0)
                 return events;
-        r = sd_bus_get_n_queued_write(c->bus, &queued);
-        if (r < 0)
-                return r;
-        if (queued >= QUEUE_PAUSE)
+        clogged = is_clogged(c);
+        if (clogged)
                 events &= ~EPOLLIN;
         r = sd_event_source_set_io_events(c->io, (uint32_t) events);
         if (r < 0)
@@ -89,7 +116,11 @@ static int prepare(struct bus_connection *c) {
         r = sd_bus_get_timeout(c->bus, &until);
         if (r < 0)
                 return r;
-        return set_timer(c, until);
+        r = set_timer(c, until);
+        if (r < 0 || !c->client)
+                return r;
+        more = !clogged && (bus_queue_is_pending(c->senders) || bus_unsaid_is_pending(c->unsaid));
+        return sd_event_source_set_enabled(c->again, more ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
 /* Before each poll: what to wait for. A connection that is over is freed by its timer, at once. */
@@ -127,7 +158,23 @@ static int add_sources(struct bus_connection *c) {
         return set_timer(c, UINT64_MAX);
 }
 
-int bus_connection_new(struct bus_face *f, sd_bus *bus, struct bus_connection **ret) {
+static int add_client_parts(struct bus_connection *c) {
+        int r;
+
+        r = bus_senders_new(c, &c->senders);
+        if (r < 0)
+                return r;
+        r = bus_unsaid_new(c, &c->unsaid);
+        if (r < 0)
+                return r;
+        r = sd_event_add_defer(arbiter_get_event(c->face->arbiter), &c->again, on_again, c);
+        if (r < 0)
+                return r;
+        return sd_event_source_set_enabled(c->again, SD_EVENT_OFF);
+}
+
+int bus_connection_new(
+                struct bus_face *f, sd_bus *bus, struct bus_client *client, struct bus_connection **ret) {
         _cleanup_(bus_connection_freep) struct bus_connection *c = NULL;
         int r;
 
@@ -138,7 +185,13 @@ int bus_connection_new(struct bus_face *f, sd_bus *bus, struct bus_connection **
         c->bus = sd_bus_ref(bus);
         list_init(&c->calls);
         list_append(&f->connections, &c->connections);
-        f->n_connections++;
+        if (client) {
+                r = add_client_parts(c);
+                if (r < 0)
+                        return r;
+                c->client = client; /* from here on it is told of our end */
+        } else
+                f->n_connections++;
 
         r = register_objects(c);
         if (r < 0)
@@ -150,34 +203,56 @@ int bus_connection_new(struct bus_face *f, sd_bus *bus, struct bus_connection **
         return 0;
 }
 
-/* The work that its calls began goes on; their answers have nowhere to go. */
-static void abandon_call(struct bus_call *call) {
+/* The call leaves its connection and its sender. */
+static void forget_call(struct bus_call *call) {
         list_remove(&call->calls);
+        if (call->sender)
+                bus_sender_remove_call(call);
+        if (call->connection)
+                call->connection->n_calls--;
         call->message = sd_bus_message_unref(call->message);
         call->connection = NULL;
 }
 
+void bus_call_abandon(struct bus_call *call) {
+        bool going = call->connection && call->connection->face->going;
+
+        forget_call(call);
+        if (call->request && !going)
+                (void) arbiter_future_cancel(call->request);
+}
+
 struct bus_connection *bus_connection_free(struct bus_connection *c) {
+        struct bus_client *client;
+
         if (!c)
                 return NULL;
+        client = c->client;
         LIST_FOREACH(call, &c->calls, struct bus_call, calls)
-                abandon_call(call);
+                bus_call_abandon(call);
+        c->senders = bus_senders_free(c->senders);
+        c->unsaid = bus_unsaid_free(c->unsaid);
         sd_event_source_disable_unref(c->io);
         sd_event_source_disable_unref(c->timer);
+        sd_event_source_disable_unref(c->again);
         list_remove(&c->connections);
-        c->face->n_connections--;
+        if (!client)
+                c->face->n_connections--;
         sd_bus_close(c->bus);
         sd_bus_unref(c->bus);
         free(c);
+        if (client)
+                bus_client_lost(client);
         return NULL;
 }
 
 int bus_call_new(struct bus_connection *c, sd_bus_message *m,
                 int (*answer)(struct bus_call *c, arbiter_future *f), sd_bus_error *error,
                 struct bus_call **ret) {
-        struct bus_call *call;
+        _cleanup_(bus_call_freep) struct bus_call *call = NULL;
+        int r;
 
-        if (c->n_calls >= CALLS_MAX)
+        if (!c->client && c->n_calls >= CALLS_MAX)
                 return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                 "%u calls of this connection wait for their answers, more are not accepted. "
                                 "Nothing was done: try again when some are answered.",
@@ -191,16 +266,20 @@ int bus_call_new(struct bus_connection *c, sd_bus_message *m,
         call->started_usec = now_usec();
         list_append(&c->calls, &call->calls);
         c->n_calls++;
-        *ret = call;
+        if (c->client) {
+                r = bus_sender_add_call(c, call, error);
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(call);
         return 0;
 }
 
 struct bus_call *bus_call_free(struct bus_call *call) {
         if (!call)
                 return NULL;
-        if (call->connection)
-                call->connection->n_calls--;
-        abandon_call(call);
+        forget_call(call);
+        (void) arbiter_future_unref(call->request);
         free(call);
         return NULL;
 }
@@ -235,6 +314,11 @@ int bus_call_wait(struct bus_call *call, arbiter_future *f) {
                 return r;
         }
         return 1;
+}
+
+int bus_call_wait_cancel(struct bus_call *call, arbiter_future *f) {
+        call->request = arbiter_future_ref(f);
+        return bus_call_wait(call, f);
 }
 
 int bus_call_answer_empty(struct bus_call *call, arbiter_future *f) {

@@ -3,6 +3,10 @@
  * paths, and strings that are fit for a bus. It may use the arbiter only through arbiter/control.h and the
  * public headers. */
 
+#include <ctype.h>
+#include <stdio.h>
+
+#include "bus/client.h"
 #include "bus/error.h"
 #include "bus/face.h"
 #include "bus/private-socket.h"
@@ -18,6 +22,7 @@ int bus_face_new(arbiter *a, struct bus_face **ret) {
         f->arbiter = a;
         f->started_usec = now_usec();
         list_init(&f->connections);
+        list_init(&f->clients);
         r = bus_signals_start(f);
         if (r < 0)
                 return r;
@@ -31,10 +36,69 @@ int bus_face_listen(struct bus_face *f, const char *path) {
         return private_socket_new(f, path, &f->socket);
 }
 
+/* The address of a socket; the escapes are those of the D-Bus specification. */
+static int address_of(const char *directory, const char *socket, char **ret) {
+        char *address, *to;
+
+        address = malloc(strlen("unix:path=") + 3 * strlen(directory) + strlen(socket) + 2);
+        if (!address)
+                return -ENOMEM;
+        to = stpcpy(address, "unix:path=");
+        for (; *directory; directory++) {
+                if (isalnum((unsigned char) *directory) || strchr("-_/.", *directory))
+                        *to++ = *directory;
+                else
+                        to += sprintf(to, "%%%02x", (unsigned char) *directory);
+        }
+        (void) stpcpy(stpcpy(to, "/"), socket);
+        *ret = address;
+        return 0;
+}
+
+/* As sd_bus_open_system() and sd_bus_open_user() find them. */
+static int find_address(arbiter_bus bus, char **ret) {
+        const char *given, *directory;
+
+        given = secure_getenv(
+                        bus == ARBITER_BUS_SYSTEM ? "DBUS_SYSTEM_BUS_ADDRESS" : "DBUS_SESSION_BUS_ADDRESS");
+        if (given || bus == ARBITER_BUS_SYSTEM) {
+                *ret = strdup(given ?: "unix:path=/run/dbus/system_bus_socket");
+                return *ret ? 0 : -ENOMEM;
+        }
+        directory = secure_getenv("XDG_RUNTIME_DIR");
+        if (!directory || directory[0] != '/')
+                return -ENOMEDIUM;
+        return address_of(directory, "bus", ret);
+}
+
+int bus_face_listen_bus(struct bus_face *f, arbiter_bus bus, const char *name, const char *address) {
+        _cleanup_free_ char *found = NULL;
+        struct bus_client *client;
+        int r;
+
+        if (bus != ARBITER_BUS_SYSTEM && bus != ARBITER_BUS_USER)
+                return -EINVAL;
+        name = name ?: BUS_NAME;
+        if (sd_bus_service_name_is_valid(name) <= 0 || name[0] == ':')
+                return -EINVAL;
+        LIST_FOREACH(other, &f->clients, struct bus_client, clients)
+                if (other->kind == bus)
+                        return -EALREADY;
+        if (!address) {
+                r = find_address(bus, &found);
+                if (r < 0)
+                        return r;
+        }
+        return bus_client_new(f, bus, name, address ?: found, &client);
+}
+
 struct bus_face *bus_face_free(struct bus_face *f) {
         if (!f)
                 return NULL;
+        f->going = true;
         f->socket = private_socket_free(f->socket);
+        LIST_FOREACH(client, &f->clients, struct bus_client, clients)
+                (void) bus_client_free(client);
         LIST_FOREACH(c, &f->connections, struct bus_connection, connections)
                 (void) bus_connection_free(c);
         bus_signals_stop(f);

@@ -2,8 +2,8 @@
 #pragma once
 
 /* The inside of the face: the face, its connections, the calls that wait for a future, and the objects that
- * vtables are called with. One struct bus_connection per sd_bus, whatever is at the other end: the private
- * socket's peers, later the system or session bus. */
+ * vtables are called with. One struct bus_connection per sd_bus, whatever is at the other end: a peer of the
+ * private socket, or the system's or the user's bus with everybody who calls by it. */
 
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
@@ -15,7 +15,7 @@
 
 enum {
         CONNECTIONS_MAX = 256,
-        CALLS_MAX = 1024,  /* that wait for a future, per connection; more are refused */
+        CALLS_MAX = 1024,  /* that wait for a future, per peer of the private socket; more are refused */
         QUEUE_PAUSE = 32,  /* messages not taken by the peer: from here on we read no more requests ... */
         QUEUE_DROP = 4096, /* ... and here it is disconnected: it does not read its signals */
         ACTOR_PATH_SIZE = sizeof(BUS_PATH_ACTOR) + 1 + 3 * AID_SIZE,
@@ -46,6 +46,10 @@ struct bus_connection {
         struct bus_face *face;
         sd_bus *bus;
         sd_event_source *io, *timer;
+        struct bus_client *client;   /* of a bus (client.h); NULL: a peer of the private socket */
+        struct bus_senders *senders; /* who calls by the bus (sender.h); NULL for a peer */
+        struct bus_unsaid *unsaid;   /* signals held back (unsaid.h); NULL for a peer */
+        sd_event_source *again;      /* of a bus: there is more to do without waiting */
         struct list_node calls;
         unsigned n_calls;
         bool doomed; /* freed from the loop as soon as nobody is inside it */
@@ -57,8 +61,11 @@ struct bus_face {
         arbiter *arbiter;
         struct control_observer observer;
         map *actors, *monitors; /* aid, resp. name -> what was last told to the world: signals.c */
-        struct list_node connections;
-        unsigned n_connections;
+        struct list_node connections, clients;
+        unsigned n_connections; /* of the private socket */
+        bool has_log_control, going;
+        arbiter_log_control log_control;
+        void *log_control_userdata;
         usec_t started_usec;
         sd_event_source *counts; /* armed when NActors or NMonitors changed: they are told once per turn */
         size_t told_actors, told_monitors;
@@ -69,25 +76,28 @@ struct bus_face {
 };
 
 /* Takes its own reference to the bus, registers all vtables on it and drives it from the arbiter's loop. The
- * connection frees itself when the other end is gone. */
-int bus_connection_new(struct bus_face *f, sd_bus *bus, struct bus_connection **ret);
+ * connection frees itself when the other end is gone; the client (NULL for a peer) is told. */
+int bus_connection_new(
+                struct bus_face *f, sd_bus *bus, struct bus_client *client, struct bus_connection **ret);
 struct bus_connection *bus_connection_free(struct bus_connection *c);
 DEFINE_CLEANUP(struct bus_connection *, bus_connection_free);
 /* To be freed from the loop: safe wherever we are. */
 void bus_connection_doom(struct bus_connection *c);
 
-/* May the sender of this message do it? > 0: yes; < 0: no, with the error set; 0: not known yet, the message
- * comes again when it is: the handler returns 1 and has changed nothing. Peers of the private socket were
- * authorised when they were accepted. */
-enum bus_action { BUS_ACTION_MANAGE_ACTORS, BUS_ACTION_SEND_MESSAGES, BUS_ACTION_RELOAD };
-int bus_authorize(struct bus_connection *c, sd_bus_message *m, enum bus_action action, sd_bus_error *error);
+/* May the sender of this message do it (BUS_ACTION_* of bus-names.h)? > 0: yes; < 0: no, with the error
+ * set; 0: not known yet, the message comes again if it may: the handler returns 1 and has changed
+ * nothing. Peers of the private socket were authorised when they were accepted. */
+int bus_authorize(struct bus_connection *c, sd_bus_message *m, const char *action, sd_bus_error *error);
 
 /* A method call that is answered when a future resolves. It outlives its connection: then nobody is
  * answered. */
 struct bus_call {
         struct list_node calls;
-        struct bus_connection *connection; /* NULL, and no message: the client has vanished */
+        struct bus_connection *connection; /* NULL, and no message: the caller has vanished */
+        struct list_node of_sender;
+        struct bus_sender *sender; /* on a bus */
         sd_bus_message *message;
+        arbiter_future *request; /* to be cancelled when the caller vanishes; NULL: the work goes on */
         /* Called for a reply only; < 0 becomes the error. */
         int (*answer)(struct bus_call *c, arbiter_future *f);
         usec_t started_usec;
@@ -100,8 +110,13 @@ int bus_call_new(struct bus_connection *c, sd_bus_message *m,
                 struct bus_call **ret);
 struct bus_call *bus_call_free(struct bus_call *c);
 DEFINE_CLEANUP(struct bus_call *, bus_call_free);
-/* Hands the call over to the future. Returns 1 for the handler to return. */
+/* Hands the call over to the future. Returns 1 for the handler to return. The work outlives its caller
+ * ... */
 int bus_call_wait(struct bus_call *c, arbiter_future *f);
+/* ... or, a mere request to an actor, is cancelled with it. */
+int bus_call_wait_cancel(struct bus_call *c, arbiter_future *f);
+/* Its caller has vanished. */
+void bus_call_abandon(struct bus_call *c);
 /* The answer without values. */
 int bus_call_answer_empty(struct bus_call *c, arbiter_future *f);
 

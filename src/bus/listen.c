@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The one place where the face meets the arbiter that it belongs to: arbiter_listen_private(). Apart from
- * the rest of the face, which knows control.h only and is tested without an arbiter. */
+/* The one place where the face meets the arbiter that it belongs to: arbiter_listen_private() and _bus().
+ * Apart from the rest of the face, which knows control.h only and is tested without an arbiter. */
 
 #include <stdio.h>
 
@@ -9,6 +9,21 @@
 
 static void face_free(void *face) {
         (void) bus_face_free(face);
+}
+
+static int get_face(arbiter *a, struct bus_face **ret) {
+        struct bus_face *face;
+        int r;
+
+        if (!a->face) {
+                r = bus_face_new(a, &face);
+                if (r < 0)
+                        return r;
+                a->face = face;
+                a->face_free = face_free;
+        }
+        *ret = a->face;
+        return 0;
 }
 
 _public_ int arbiter_listen_private(arbiter *a, const char *path) {
@@ -24,12 +39,32 @@ _public_ int arbiter_listen_private(arbiter *a, const char *path) {
                         return -ENAMETOOLONG;
                 path = buffer;
         }
-        if (!a->face) {
-                r = bus_face_new(a, &face);
-                if (r < 0)
-                        return r;
-                a->face = face;
-                a->face_free = face_free;
-        }
-        return bus_face_listen(a->face, path);
+        r = get_face(a, &face);
+        if (r < 0)
+                return r;
+        return bus_face_listen(face, path);
+}
+
+_public_ int arbiter_listen_bus(arbiter *a, arbiter_bus bus, const char *name) {
+        struct bus_face *face;
+        int r;
+
+        if (!a)
+                return -EINVAL;
+        r = get_face(a, &face);
+        if (r < 0)
+                return r;
+        return bus_face_listen_bus(face, bus, name, NULL);
+}
+
+_public_ int arbiter_set_log_control(arbiter *a, const arbiter_log_control *control, void *userdata) {
+        struct bus_face *face;
+        int r;
+
+        if (!a || !control)
+                return -EINVAL;
+        r = get_face(a, &face);
+        if (r < 0)
+                return r;
+        return bus_face_set_log_control(face, control, userdata);
 }

@@ -154,7 +154,7 @@ static void welcome(struct private_socket *s, int fd_given) {
         TAKE_FD(fd);
         if (sd_bus_start(bus) < 0)
                 return;
-        (void) bus_connection_new(s->face, bus, &c);
+        (void) bus_connection_new(s->face, bus, NULL, &c);
 }
 
 /* Without a free descriptor a waiting peer would keep the listening socket readable, and us awake, for ever.

@@ -2,11 +2,13 @@
 /* What changes in the arbiter, told to all connections: the manager's signals, InterfacesAdded and
  * InterfacesRemoved, and PropertiesChanged with just what changed. Called by the arbiter through its
  * observer. For that it remembers what it told last of each actor and monitor. It must not wait for a
- * reader: one that does not take its signals is disconnected. */
+ * reader: a peer that does not take its signals is disconnected, and for a bus they are condensed
+ * (unsaid.h). */
 
 #include <stdio.h>
 
 #include "bus/face.h"
+#include "bus/unsaid.h"
 #include "bus/vtables.h"
 
 struct actor_record {
@@ -41,6 +43,8 @@ static bool takes_signals(struct bus_connection *c) {
 
         if (c->doomed)
                 return false;
+        if (c->unsaid)
+                return bus_unsaid_is_current(c->unsaid);
         if (sd_bus_get_n_queued_write(c->bus, &queued) >= 0 && queued <= QUEUE_DROP)
                 return true;
         bus_connection_doom(c);
@@ -102,6 +106,8 @@ static int on_counts(sd_event_source *s, void *userdata) {
         struct bus_face *f = userdata;
         struct changes changes = {};
 
+        bus_unsaid_begin(f);
+        bus_unsaid_manager(f);
         add_change(&changes, map_size(f->actors) != f->told_actors, "NActors");
         add_change(&changes, map_size(f->monitors) != f->told_monitors, "NMonitors");
         f->told_actors = map_size(f->actors);
@@ -165,6 +171,8 @@ static void on_actor_new(const struct actor_view *v, void *userdata) {
         struct changes changes = {};
         char path[ACTOR_PATH_SIZE];
 
+        bus_unsaid_begin(f);
+        bus_unsaid_actor(f, UNSAID_NEW, v, 0, 0);
         update_actor(f, v, &changes);
         counts_changed(f);
         bus_actor_path(v->aid, path);
@@ -182,6 +190,8 @@ static void on_actor_changed(const struct actor_view *v, void *userdata) {
         update_actor(f, v, &changes);
         if (changes.n == 0)
                 return;
+        bus_unsaid_begin(f);
+        bus_unsaid_actor(f, UNSAID_CHANGED, v, 0, 0);
         bus_actor_path(v->aid, path);
         f->current_actor = v;
         emit_changes(f, path, BUS_INTERFACE_ACTOR, &changes);
@@ -195,6 +205,8 @@ static void on_actor_gone(const struct actor_view *v, arbiter_reason reason, int
         struct bus_face *f = userdata;
         char path[ACTOR_PATH_SIZE];
 
+        bus_unsaid_begin(f);
+        bus_unsaid_actor(f, UNSAID_GONE, v, reason, status);
         actor_record_free(map_remove_string(f->actors, v->aid));
         counts_changed(f);
         bus_actor_path(v->aid, path);
@@ -248,6 +260,8 @@ static void on_monitor_new(const struct monitor_view *v, void *userdata) {
         struct bus_face *f = userdata;
         struct changes changes = {};
 
+        bus_unsaid_begin(f);
+        bus_unsaid_monitor(f, UNSAID_NEW, v->name);
         update_monitor(f, v, &changes);
         counts_changed(f);
         if (sd_bus_path_encode(BUS_PATH_MONITOR, v->name, &path) < 0)
@@ -266,6 +280,8 @@ static void on_monitor_changed(const struct monitor_view *v, void *userdata) {
         update_monitor(f, v, &changes);
         if (changes.n == 0 || sd_bus_path_encode(BUS_PATH_MONITOR, v->name, &path) < 0)
                 return;
+        bus_unsaid_begin(f);
+        bus_unsaid_monitor(f, UNSAID_CHANGED, v->name);
         f->current_monitor = v;
         emit_changes(f, path, BUS_INTERFACE_MONITOR, &changes);
         f->current_monitor = NULL;
@@ -276,6 +292,8 @@ static void on_monitor_gone(const char *name, void *userdata) {
         _cleanup_free_ char *path = NULL;
         struct bus_face *f = userdata;
 
+        bus_unsaid_begin(f);
+        bus_unsaid_monitor(f, UNSAID_GONE, name);
         monitor_record_free(map_remove_string(f->monitors, name));
         counts_changed(f);
         if (sd_bus_path_encode(BUS_PATH_MONITOR, name, &path) < 0)
@@ -292,6 +310,8 @@ static void on_arbiter_changed(unsigned what, void *userdata) {
         add_change(&changes, what & CONTROL_CHANGE_CGROUP, "ControlGroup");
         add_change(&changes, what & CONTROL_CHANGE_DEFINITIONS, "Definitions");
         add_change(&changes, what & CONTROL_CHANGE_FAILED_FILES, "FailedFiles");
+        bus_unsaid_begin(userdata);
+        bus_unsaid_manager(userdata);
         emit_changes(userdata, BUS_PATH, BUS_INTERFACE_MANAGER, &changes);
 }
 

@@ -11,7 +11,7 @@
 #include "wire/message.h"
 
 /* Authorised, and room for the answer: 1. 0: the message comes again. */
-static int begin(struct bus_connection *c, sd_bus_message *m, enum bus_action action,
+static int begin(struct bus_connection *c, sd_bus_message *m, const char *action,
                 int (*answer)(struct bus_call *c, arbiter_future *f), sd_bus_error *error,
                 struct bus_call **ret) {
         int r;
@@ -45,7 +45,7 @@ int bus_verb_ping(struct bus_connection *c, sd_bus_message *m, const char *targe
         r = control_send(c->face->arbiter, target, "ping", request, 0, &f);
         if (r < 0)
                 return bus_error_set_verb(error, r, "ping", target);
-        return bus_call_wait(TAKE_PTR(call), f);
+        return bus_call_wait_cancel(TAKE_PTR(call), f);
 }
 
 int bus_verb_stop(struct bus_connection *c, sd_bus_message *m, const char *target, sd_bus_error *error) {
@@ -216,5 +216,5 @@ int bus_verb_send(struct bus_connection *c, sd_bus_message *m, const char *targe
         r = control_send(c->face->arbiter, target, command, request, timeout, &f);
         if (r < 0)
                 return bus_error_set_verb(error, r, "send to", target);
-        return bus_call_wait(TAKE_PTR(call), f);
+        return bus_call_wait_cancel(TAKE_PTR(call), f);
 }

@@ -36,6 +36,11 @@ int bus_method_get_metrics(sd_bus_message *m, void *userdata, sd_bus_error *erro
 int bus_get_arbiter_property(sd_bus *bus, const char *path, const char *interface, const char *property,
                 sd_bus_message *reply, void *userdata, sd_bus_error *error);
 
+/* log-control.c: org.freedesktop.LogControl1. A Set by way of a bus is authorised before sd-bus sees it: a
+ * setter cannot wait. */
+int bus_log_control_register(struct bus_connection *c);
+bool bus_log_control_is_set(sd_bus_message *m);
+
 /* signals.c: what the arbiter's changes say to all connections. */
 int bus_signals_start(struct bus_face *f);
 void bus_signals_stop(struct bus_face *f);

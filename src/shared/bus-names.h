@@ -14,6 +14,11 @@
 #define BUS_INTERFACE_MONITOR "io.arbiter.Arbiter1.Monitor"
 #define BUS_INTERFACE_ACTOR "io.arbiter.Arbiter1.Actor"
 
+/* What polkit is asked for on the system bus; reads are free. data/polkit has the texts. */
+#define BUS_ACTION_MANAGE_ACTORS "io.arbiter.Arbiter1.manage-actors"
+#define BUS_ACTION_SEND_MESSAGES "io.arbiter.Arbiter1.send-messages"
+#define BUS_ACTION_RELOAD "io.arbiter.Arbiter1.reload"
+
 /* The socket in the arbiter's runtime directory on which the same objects are served without a bus daemon.
  */
 #define BUS_PRIVATE_SOCKET "private"

@@ -106,6 +106,40 @@ int arbiter_future_then(arbiter_future *f, arbiter_future_callback_t callback, v
         return 0;
 }
 
+/* Its request goes from wherever it is in the list. */
+int arbiter_future_cancel(arbiter_future *f) {
+        arbiter *a = f->arbiter;
+
+        if (f->resolved)
+                return -EALREADY;
+        for (struct fake_request **at = &a->requests; *at; at = &(*at)->next) {
+                struct fake_request *q = *at;
+
+                if (q->future != f)
+                        continue;
+                *at = q->next;
+                q->next = a->requests;
+                a->requests = q;
+                for (a->last = q; a->last->next; a->last = a->last->next)
+                        ;
+                a->n_cancelled++;
+                fake_fail(a, ARBITER_OUTCOME_CANCELLED, NULL, NULL);
+                return 0;
+        }
+        return -EALREADY;
+}
+
+void control_log(arbiter *a, int level, const char *format, ...) {
+        size_t size = strlen(a->log);
+        va_list ap;
+
+        va_start(ap, format);
+        (void) vsnprintf(a->log + size, sizeof(a->log) - size, format, ap);
+        va_end(ap);
+        size = strlen(a->log);
+        (void) snprintf(a->log + size, sizeof(a->log) - size, "\n");
+}
+
 arbiter_outcome arbiter_future_get_outcome(arbiter_future *f) {
         return f->resolved ? f->outcome : ARBITER_OUTCOME_CANCELLED;
 }

@@ -35,6 +35,8 @@ struct arbiter {
         struct arbiter_view view;
         struct death_view deaths[3];
         size_t n_deaths;
+        unsigned n_cancelled;
+        char log[4096]; /* lines; what exceeds it is lost */
 };
 
 arbiter *fake_new(size_t n_actors);
