@@ -12,6 +12,7 @@ import json
 import os
 import re
 import select
+import shutil
 import subprocess
 import sys
 import time
@@ -152,6 +153,11 @@ class Box:
                            text=True, check=False)
         if p.returncode != 0:
             raise Failed('meson install -C %s:\n%s' % (self.build, p.stdout))
+        # systemd.pc says /lib, which is a link on this machine: a directory in its place would hide all of it.
+        lib = self.directory + '/root/lib'
+        if os.path.islink('/lib') and os.path.isdir(lib):
+            shutil.copytree(lib, self.directory + '/root/usr/lib', symlinks=True, dirs_exist_ok=True)
+            shutil.rmtree(lib)
         # As the package does after it has unpacked its files.
         sysusers = self.directory + '/root/usr/lib/sysusers.d'
         if os.path.isdir(sysusers):
