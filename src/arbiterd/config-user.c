@@ -160,11 +160,28 @@ static int user_groups(const struct actor_config *a, size_t extra, gid_t **ret, 
         return 0;
 }
 
+/* What says no more than what is so anyway is dropped: only root can change users, if only to themselves. */
+static int check_own_user(struct actor_config *a, const struct load_context *l, const char *path) {
+        const struct place *place = &l->places[PLACE_USER];
+
+        if ((a->user_set && a->uid != geteuid()) || (a->group && a->gid != getegid()) || a->group_names) {
+                conf_message(&l->options->sink, CONF_ERROR, place->file ?: path, place->line,
+                             "A user's arbiter runs actors as that user only; remove User=, Group= and "
+                             "SupplementaryGroups=, or give the file to the arbiter of the system "
+                             "(/etc/arbiter).");
+                return -EBADMSG;
+        }
+        a->gid = (gid_t) -1;
+        return a->group && replace(&a->group, NULL) < 0 ? -ENOMEM : set_user(a, NULL, NULL, (uid_t) -1);
+}
+
 int config_resolve_groups(struct actor_config *a, const struct load_context *l, const char *path) {
         const struct place *place = &l->places[PLACE_USER];
         size_t n, unique = 0;
         int r;
 
+        if (l->options->own_user && (a->user_set || a->group || a->group_names))
+                return check_own_user(a, l, path);
         if (!a->user_set && !a->group_names)
                 return 0;
         if (a->user_set && a->gid == (gid_t) -1) {

@@ -136,6 +136,7 @@ struct config_options {
         const char *const *directories; /* earlier wins */
         const char *home, *runtime;     /* %h and %t */
         bool require_user;   /* a system arbiter running as root: User= must be written, if only User=root */
+        bool own_user;       /* a user's arbiter: it can run actors as that user only */
         bool check_programs; /* verify: warn of programs that are not there (yet) */
         struct conf_sink sink;
 };
