@@ -8,8 +8,17 @@
 #include "arbiterd/config.h"
 
 struct listener;
+struct notify;
+
+enum daemon_mode {
+        DAEMON_STANDALONE, /* for whoever started it: no bus, no scope */
+        DAEMON_SYSTEM,     /* a service of the system's manager */
+        DAEMON_USER        /* of a user's */
+};
 
 struct daemon {
+        enum daemon_mode mode;
+        char *instance; /* "system", "user" or a name (shared/instance.h); NULL: standalone */
         arbiter *arbiter;
         struct config *config; /* what is to run */
         struct config_options options;
@@ -22,9 +31,19 @@ struct daemon {
         /* names that are being stopped; started again then if the configuration still has them */
         char **leaving;
         char *complaints;  /* what could not be loaded or done, a line each */
+        char **failed_files; /* of configuration, by the last look at it */
+        usec_t timeout_stop_usec; /* the longest of all that is configured */
+        char *no_scope;    /* why there is no scope, though there should be; NULL: all is well */
+        pid_t holder;      /* the process that keeps the scope */
+        int holder_fd, metrics_fd;
+        struct notify *notify; /* NULL: nobody wants to know */
         int log_level;     /* of the command line; -1: not said */
-        bool check;
+        bool check, stop_actors;
 };
+
+static inline usec_t daemon_timeout_stop(const struct daemon *d) {
+        return d->timeout_stop_usec;
+}
 
 /* definition.c: what one actor, or each worker of a pool, is started from. Errors have been told. */
 int definition_new(struct daemon *d, const struct actor_config *a, arbiter_spawn **ret);

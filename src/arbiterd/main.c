@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* arbiterd: an arbiter that runs what the configuration says, in the foreground, with neither systemd nor
- * a bus. Here are the options, the order of the start, and the end. Exit status: 0 done; 1 something
- * unexpected; 2 usage, configuration, or another one runs already. */
+/* arbiterd: an arbiter that runs what the configuration says, in the foreground: as a service of systemd,
+ * or with neither systemd nor a bus. Here are the options, the order of the start, and the end. Exit
+ * status: 0 done; 1 something unexpected; 2 usage, configuration, or another one runs already. */
 
 #include <fcntl.h>
 #include <getopt.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -14,9 +15,13 @@
 #include <systemd/sd-event.h>
 
 #include "arbiterd/daemon.h"
+#include "arbiterd/notify.h"
 #include "arbiterd/pid-file.h"
+#include "arbiterd/scope.h"
+#include "arbiterd/service.h"
 #include "basic/fd.h"
 #include "shared/config-dirs.h"
+#include "shared/instance.h"
 #include "shared/log.h"
 #include "shared/strv.h"
 #include "shared/verbs.h"
@@ -24,41 +29,53 @@
 #define PROGRAM "arbiterd"
 
 enum {
-        OPTION_RUNTIME_DIR = 0x100,
+        OPTION_SYSTEM = 0x100,
+        OPTION_USER,
+        OPTION_INSTANCE,
+        OPTION_RUNTIME_DIR,
         OPTION_CONFIG_DIR,
         OPTION_LOG_LEVEL,
         OPTION_CGROUP,
         OPTION_HOST_PROGRAM,
         OPTION_CHECK,
+        OPTION_STOP_ACTORS,
         OPTION_VERSION
 };
 
 static const struct option long_options[] = {
+        { "system", no_argument, NULL, OPTION_SYSTEM },
+        { "user", no_argument, NULL, OPTION_USER },
+        { "instance", required_argument, NULL, OPTION_INSTANCE },
         { "runtime-dir", required_argument, NULL, OPTION_RUNTIME_DIR },
         { "config-dir", required_argument, NULL, OPTION_CONFIG_DIR },
         { "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
         { "cgroup", required_argument, NULL, OPTION_CGROUP },
         { "host-program", required_argument, NULL, OPTION_HOST_PROGRAM },
         { "check", no_argument, NULL, OPTION_CHECK },
+        { "stop-actors", no_argument, NULL, OPTION_STOP_ACTORS },
         { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, OPTION_VERSION },
         {},
 };
 
 static const char *const option_help[][2] = {
+        { "--system", "Be the arbiter of the system, as arbiter.service: on the system bus, with the actors "
+                      "in a scope of their own. Without --system and --user: stand alone" },
+        { "--user", "Be the arbiter of this user, as the user's arbiter.service" },
+        { "--instance=NAME", "With one of these: be arbiter@NAME.service" },
         { "--runtime-dir=DIR", "Directory for its sockets; made if missing. By default "
-                               "$ARBITER_RUNTIME_DIR, else "
-                               "/run/arbiter for root, else $XDG_RUNTIME_DIR/arbiter" },
+                               "$ARBITER_RUNTIME_DIR, else /run/arbiter for root, else "
+                               "$XDG_RUNTIME_DIR/arbiter; of an instance arbiter-NAME there" },
         { "--config-dir=DIR", "Read NAME.monitor, NAME.actor and arbiterd.conf from there; may be "
                               "given several times, "
                               "earlier wins. By default /etc/arbiter and so on" },
         { "--log-level=LEVEL", "emerg, alert, crit, err, warning, notice, info or debug; wins over "
                                "LogLevel=" },
         { "--cgroup=DIR", "A delegated cgroup v2 directory, for a leaf of each process. By default "
-                          "its own, if that is "
-                          "delegated" },
+                          "the scope; standing alone its own, if that is delegated" },
         { "--host-program=PATH", "The program that loads modules. By default arbiter-host as installed" },
         { "--check", "Check the configuration and exit" },
+        { "--stop-actors", "Stop the actors that an arbiter which has died left in its scope, and exit" },
         { "-h, --help", "Show this help" },
         { "--version", "Show the version" },
 };
@@ -100,6 +117,17 @@ static int take_option(struct daemon *d, int option) {
         int r = 0;
 
         switch (option) {
+        case OPTION_SYSTEM:
+                d->mode = DAEMON_SYSTEM;
+                break;
+        case OPTION_USER:
+                d->mode = DAEMON_USER;
+                break;
+        case OPTION_INSTANCE:
+                r = service_set_instance(d, optarg);
+                if (r == -EINVAL)
+                        return EXIT_USAGE;
+                break;
         case OPTION_RUNTIME_DIR:
                 r = set_path(&d->runtime_directory, optarg);
                 break;
@@ -126,6 +154,9 @@ static int take_option(struct daemon *d, int option) {
         case OPTION_CHECK:
                 d->check = true;
                 break;
+        case OPTION_STOP_ACTORS:
+                d->stop_actors = true;
+                break;
         case 'h':
                 return print_help();
         case OPTION_VERSION:
@@ -150,7 +181,8 @@ static int parse_options(struct daemon *d, int argc, char *argv[]) {
                 log_error("Unexpected argument '%s'; see " PROGRAM " --help.", argv[optind]);
                 return EXIT_USAGE;
         }
-        return -EAGAIN;
+        r = service_check_options(d);
+        return r == 0 ? -EAGAIN : r;
 }
 
 static int find_home(struct daemon *d) {
@@ -181,37 +213,42 @@ static int find_environment(struct daemon *d) {
         return 0;
 }
 
+static bool is_system(const struct daemon *d) {
+        return d->mode == DAEMON_SYSTEM || (d->mode == DAEMON_STANDALONE && geteuid() == 0);
+}
+
 static int find_runtime_directory(struct daemon *d) {
-        const char *e = getenv("ARBITER_RUNTIME_DIR"), *user = getenv("XDG_RUNTIME_DIR");
+        const char *e = getenv("ARBITER_RUNTIME_DIR");
+        int r;
 
         if (d->runtime_directory)
                 return 0;
-        if (e && *e)
+        if (e && *e) {
                 d->runtime_directory = absolute_path(e);
-        else if (geteuid() == 0)
-                d->runtime_directory = strdup("/run/arbiter");
-        else if (!user || !*user) {
+                return d->runtime_directory ? 0 : out_of_memory();
+        }
+        r = instance_runtime_directory(d->instance ?: INSTANCE_SYSTEM, is_system(d), &d->runtime_directory);
+        if (r == -ENXIO) {
                 log_error("Where to run? $XDG_RUNTIME_DIR is not set; name a directory with "
                           "--runtime-dir=DIR.");
                 return EXIT_USAGE;
-        } else if (asprintf(&d->runtime_directory, "%s/arbiter", user) < 0)
-                d->runtime_directory = NULL;
-        return d->runtime_directory ? 0 : out_of_memory();
+        }
+        return r < 0 ? out_of_memory() : 0;
 }
 
 static int find_out(struct daemon *d) {
-        bool system = geteuid() == 0;
+        const char *instance = d->instance && !instance_is_main(d->instance) ? d->instance : NULL;
         int r;
 
         r = find_runtime_directory(d);
         if (r != 0)
                 return r;
-        d->options.require_user = system;
+        d->options.require_user = geteuid() == 0 && d->mode != DAEMON_USER;
+        d->options.own_user = d->mode == DAEMON_USER;
         d->options.check_programs = d->check;
-        if ((!d->directories_given && config_directories(system, NULL, &d->directories) < 0) ||
-                        find_home(d) < 0 || find_environment(d) < 0)
+        if (!d->directories_given && config_directories(is_system(d), instance, &d->directories) < 0)
                 return out_of_memory();
-        return 0;
+        return find_home(d) < 0 || find_environment(d) < 0 ? out_of_memory() : 0;
 }
 
 /* Configuration, before anything is touched. */
@@ -331,6 +368,7 @@ static void set_process_name(const char *name, char *arguments, size_t room) {
 
 static void on_log(const arbiter_log_entry *e, void *userdata) {
         log_full(e->level, "%s", e->text);
+        notify_log_entry(userdata, e);
 }
 
 static int on_reload_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
@@ -369,9 +407,13 @@ static int set_up(struct daemon *d) {
         if (r < 0)
                 return r;
         raise_nofile();
-        r = arbiter_set_log_handler(d->arbiter, on_log, NULL);
+        r = arbiter_set_log_handler(d->arbiter, on_log, d);
         if (r >= 0)
                 r = arbiter_set_runtime_directory(d->arbiter, d->runtime_directory);
+        if (r >= 0 && d->instance)
+                r = arbiter_set_instance(d->arbiter, d->instance);
+        if (r >= 0)
+                r = service_make_scope(d);
         if (r >= 0 && d->cgroup)
                 r = arbiter_set_cgroup(d->arbiter, d->cgroup);
         if (r >= 0 && d->host_program)
@@ -379,38 +421,68 @@ static int set_up(struct daemon *d) {
         if (r >= 0)
                 r = arbiter_set_subreaper(d->arbiter, true);
         if (r >= 0)
+                r = notify_attach(d);
+        if (r >= 0)
                 r = arbiter_set_reload_handler(d->arbiter, daemon_reload, d);
         if (r >= 0)
                 r = sd_event_add_signal(arbiter_get_event(d->arbiter), NULL, SIGHUP, on_reload_signal, d);
         return r >= 0 ? arbiter_start(d->arbiter) : r;
 }
 
-static int run(struct daemon *d, struct config *c) {
+static int fail(struct daemon *d, int error, const char *format, ...) _printf_(3, 4);
+static int fail(struct daemon *d, int error, const char *format, ...) {
+        _cleanup_free_ char *text = NULL;
+        va_list ap;
+        int r;
+
+        errno = abs(error);
+        va_start(ap, format);
+        r = vasprintf(&text, format, ap);
+        va_end(ap);
+        if (r < 0) {
+                text = NULL;
+                return out_of_memory();
+        }
+        log_error("%s", text);
+        notify_failed(d, error, text);
+        return EXIT_FAILURE;
+}
+
+/* Takes c over. */
+static int open_up(struct daemon *d, struct config *c) {
         int r;
 
         r = set_up(d);
         if (r < 0) {
-                log_error_errno(r, "Cannot start: %m");
                 config_free(c);
-                return EXIT_FAILURE;
+                return r == -ECANCELED ? r : fail(d, r, "Cannot start: %m");
         }
         r = arbiter_listen_private(d->arbiter, NULL);
         if (r < 0) {
-                log_error_errno(r, "Cannot listen on %s/private: %m", d->runtime_directory);
                 config_free(c);
-                return EXIT_FAILURE;
+                return fail(d, r, "Cannot listen on %s/private: %m", d->runtime_directory);
         }
+        service_listen(d);
+        notify_starting(d, "Starting the actors", 0);
         r = daemon_apply(d, c);
-        if (r < 0)
-                return out_of_memory();
-        log_info("%zu monitors and %zu lone actors in %s.", c->n_monitors, c->n_actors,
-                        d->runtime_directory);
-        r = arbiter_run(d->arbiter, true);
-        if (r < 0) {
-                log_error_errno(r, "The event loop has failed: %m");
-                return EXIT_FAILURE;
+        return r < 0 ? fail(d, r, "Cannot apply the configuration: %m") : 0;
+}
+
+static int run(struct daemon *d, struct config *c) {
+        int r;
+
+        r = open_up(d, c);
+        if (r == -ECANCELED) {
+                log_info("Stopped before anything was started.");
+                return EXIT_SUCCESS;
         }
-        return r;
+        if (r != 0)
+                return r;
+        log_info("%zu monitors and %zu lone actors in %s.", d->config->n_monitors, d->config->n_actors,
+                        d->runtime_directory);
+        notify_ready(d);
+        r = arbiter_run(d->arbiter, true);
+        return r < 0 ? fail(d, r, "The event loop has failed: %m") : r;
 }
 
 static int start(struct daemon *d, char *arguments, size_t room) {
@@ -418,6 +490,10 @@ static int start(struct daemon *d, char *arguments, size_t room) {
         struct config *c = NULL;
         int r;
 
+        if (d->stop_actors)
+                return scope_stop(d) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        if (service_take_fds(d) < 0)
+                return EXIT_FAILURE;
         r = find_out(d);
         if (r == 0)
                 r = load(d, &c);
@@ -436,7 +512,9 @@ static int start(struct daemon *d, char *arguments, size_t room) {
                 r = run(d, c);
         } else
                 config_free(c);
+        notify_done(d);
         d->arbiter = arbiter_unref(d->arbiter);
+        service_done(d);
         listeners_done(d);
         pid_file_done(&pid_file);
         pid_file_done(&lock);
@@ -444,7 +522,7 @@ static int start(struct daemon *d, char *arguments, size_t room) {
 }
 
 int main(int argc, char *argv[]) {
-        struct daemon d = { .log_level = -1 };
+        struct daemon d = { .log_level = -1, .holder_fd = -EBADF, .metrics_fd = -EBADF };
         /* Before getopt_long() changes their order. */
         size_t room = argc > 0 ? (size_t)(argv[argc - 1] - argv[0]) + strlen(argv[argc - 1]) : 0;
         int r;
@@ -459,6 +537,9 @@ int main(int argc, char *argv[]) {
         strv_free(d.directories);
         strv_free(d.environment);
         strv_free(d.leaving);
+        strv_free(d.failed_files);
+        free(d.instance);
+        free(d.no_scope);
         free(d.complaints);
         free(d.runtime_directory);
         free(d.home);

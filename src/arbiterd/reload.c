@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "arbiterd/daemon.h"
+#include "arbiterd/notify.h"
 #include "shared/log.h"
 #include "shared/strv.h"
 
@@ -244,6 +245,27 @@ static void apply_all(struct daemon *d, const struct config_difference *x, size_
                                 apply_one(d, x + i);
 }
 
+/* What is said of a configuration by those who do not run it. */
+static int note(struct daemon *d, const struct config *c) {
+        usec_t longest = c->daemon.default_timeout_stop_usec;
+        char **failed;
+        int r;
+
+        r = strv_copy(c->failed, &failed);
+        if (r < 0)
+                return r;
+        strv_free(d->failed_files);
+        d->failed_files = failed;
+        for (size_t i = 0; i < c->n_monitors; i++)
+                longest = MAX(longest, c->monitors[i]->actor.timeout_stop_usec);
+        for (size_t i = 0; i < c->n_actors; i++)
+                longest = MAX(longest, c->actors[i]->timeout_stop_usec);
+        d->timeout_stop_usec = longest;
+        if (d->arbiter)
+                r = arbiter_set_failed_files(d->arbiter, (const char *const *)failed);
+        return r;
+}
+
 int daemon_apply(struct daemon *d, struct config *new) {
         _cleanup_free_ struct config_difference *x = NULL;
         _cleanup_(config_freep) struct config *old = NULL;
@@ -262,6 +284,7 @@ int daemon_apply(struct daemon *d, struct config *new) {
         }
         old = d->config;
         d->config = new;
+        (void) note(d, new); /* with what it has adopted */
         apply_all(d, x, n);
         listeners_sweep(d);
         return 0;
@@ -279,17 +302,28 @@ static void on_message(void *userdata, enum conf_level level, const char *file, 
 }
 
 int daemon_load(struct daemon *d, struct config **ret) {
+        struct config *c;
+        int r;
+
         free(d->complaints);
         d->complaints = NULL;
         d->options.directories = (const char *const *)d->directories;
         d->options.home = d->home;
         d->options.runtime = d->runtime_directory;
         d->options.sink = (struct conf_sink){ on_message, d };
-        return config_load(&d->options, ret);
+        r = config_load(&d->options, &c);
+        if (r < 0)
+                return r;
+        r = note(d, c);
+        if (r < 0) {
+                config_free(c);
+                return r;
+        }
+        *ret = c;
+        return 0;
 }
 
-int daemon_reload(arbiter *a, char **ret_text, void *userdata) {
-        struct daemon *d = userdata;
+static int reload(struct daemon *d, char **ret_text) {
         struct config *new = NULL;
         bool failed;
         int r;
@@ -314,4 +348,14 @@ int daemon_reload(arbiter *a, char **ret_text, void *userdata) {
         if (ret_text)
                 *ret_text = TAKE_PTR(d->complaints);
         return failed ? -EBADMSG : 0;
+}
+
+int daemon_reload(arbiter *a, char **ret_text, void *userdata) {
+        struct daemon *d = userdata;
+        int r;
+
+        notify_reloading(d);
+        r = reload(d, ret_text);
+        notify_reloaded(d);
+        return r;
 }

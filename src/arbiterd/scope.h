@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The delegated scope arbiter-INSTANCE-actors.scope, in whose cgroup each actor gets a leaf: outside of the
+ * service's own, so that neither a restart of the service nor its limits touch them (DESIGN.md 4.4, 4.6). */
+
+#include <sys/types.h>
+
+struct daemon;
+
+/* Asks the service manager for the scope, around the process first, which holds it while there are no
+ * actors; what an arbiter that has died left in one of that name is stopped before. Then moves first into a
+ * leaf of its own, so that controllers can be enabled for the others. Waits, with bounds, on a loop of its
+ * own: only before the arbiter runs. 0: d->cgroup is its directory; 1: there is none, d->no_scope says why
+ * (told, too), and process groups must do; -ECANCELED: a signal asked to stop meanwhile; -ENOMEM. */
+int scope_make(struct daemon *d, pid_t first);
+
+/* Has the service manager stop what is in the scope, and does not wait for it: what is left to do when an
+ * arbiter has died (ExecStopPost=). No scope: nothing to do. Negative: told. */
+int scope_stop(struct daemon *d);

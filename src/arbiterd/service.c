@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What arbiterd does beyond its arbiter when a service manager runs it: instances, passed sockets, the
+ * scope. Called by main.c, in the order of service.h. Must not be needed: each step that fails leaves an
+ * arbiter that works. */
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <systemd/sd-daemon.h>
+
+#include "arbiterd/daemon.h"
+#include "arbiterd/scope.h"
+#include "arbiterd/service.h"
+#include "basic/fd.h"
+#include "shared/instance.h"
+#include "shared/log.h"
+#include "shared/strv.h"
+#include "shared/verbs.h"
+
+#define FD_METRICS "metrics"
+
+/* Options. */
+
+int service_set_instance(struct daemon *d, const char *name) {
+        if (!instance_name_is_valid(name)) {
+                log_error("'%s' is no name for an instance; expected " INSTANCE_NAME_EXPECTED
+                          ". A name with - is written as it is, not escaped.",
+                                name);
+                return -EINVAL;
+        }
+        free(d->instance);
+        d->instance = strdup(name);
+        return d->instance ? 0 : -ENOMEM;
+}
+
+int service_check_options(struct daemon *d) {
+        if (d->mode == DAEMON_STANDALONE && d->instance) {
+                log_error("--instance= is for a service: add --system or --user.");
+                return EXIT_USAGE;
+        }
+        if (d->mode == DAEMON_STANDALONE && d->stop_actors) {
+                log_error("--stop-actors is for a service: add --system or --user.");
+                return EXIT_USAGE;
+        }
+        if (d->mode != DAEMON_STANDALONE && !d->instance) {
+                d->instance = strdup(d->mode == DAEMON_SYSTEM ? INSTANCE_SYSTEM : INSTANCE_USER);
+                if (!d->instance)
+                        return EXIT_FAILURE;
+        }
+        return 0;
+}
+
+/* Sockets. */
+
+int service_take_fds(struct daemon *d) {
+        char **names = NULL;
+        int n;
+
+        n = sd_listen_fds_with_names(true, &names);
+        if (n < 0)
+                return log_error_errno(n, "Cannot take the sockets that systemd passed: %m");
+        for (int i = 0; i < n; i++) {
+                int fd = SD_LISTEN_FDS_START + i;
+
+                if (streq(names[i], FD_METRICS) && d->metrics_fd < 0)
+                        d->metrics_fd = fd;
+                else {
+                        log_warning("A socket with the name \"%s\" was passed, which is not known here; it "
+                                    "is closed. Expected FileDescriptorName=" FD_METRICS ".",
+                                        names[i]);
+                        close_fd(fd);
+                }
+        }
+        strv_free(names);
+        return 0;
+}
+
+static int listen_bus(struct daemon *d) {
+        _cleanup_free_ char *name = NULL;
+        int r;
+
+        r = instance_bus_name(d->instance, &name);
+        return r < 0 ? r
+                     : arbiter_listen_bus(d->arbiter,
+                                       d->mode == DAEMON_SYSTEM ? ARBITER_BUS_SYSTEM : ARBITER_BUS_USER,
+                                       name);
+}
+
+void service_listen(struct daemon *d) {
+        int r;
+
+        if (d->mode != DAEMON_STANDALONE) {
+                r = listen_bus(d);
+                if (r < 0)
+                        log_warning_errno(r, "There is no service on the bus: %m");
+        }
+        if (d->metrics_fd >= 0) {
+                r = arbiter_listen_metrics(d->arbiter, d->metrics_fd);
+                if (r >= 0)
+                        d->metrics_fd = -EBADF; /* taken over */
+                else
+                        log_warning_errno(r, "The socket for metrics cannot be served: %m");
+        }
+}
+
+/* The scope. */
+
+/* Keeps the scope while there are no actors in it, and ends with us. */
+static _noreturn_ void hold(int fd) {
+        sigset_t none;
+        char c;
+
+        sigemptyset(&none);
+        (void) sigprocmask(SIG_SETMASK, &none, NULL);
+        (void) prctl(PR_SET_NAME, "arbiter-logger");
+        while (read(fd, &c, 1) < 0 && errno == EINTR)
+                ;
+        _exit(EXIT_SUCCESS);
+}
+
+static int start_holder(struct daemon *d, pid_t *ret) {
+        int fds[2];
+        pid_t pid;
+
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return negative_errno();
+        pid = fork();
+        if (pid == 0) {
+                close_fd(fds[1]);
+                hold(fds[0]);
+        }
+        close_fd(fds[0]);
+        if (pid < 0) {
+                close_fd(fds[1]);
+                return negative_errno();
+        }
+        d->holder_fd = fds[1];
+        d->holder = pid;
+        *ret = pid;
+        return 0;
+}
+
+static void stop_holder(struct daemon *d) {
+        if (d->holder <= 0)
+                return;
+        d->holder_fd = close_fd(d->holder_fd);
+        (void) waitpid(d->holder, NULL, 0); /* the arbiter may have reaped it: it is a subreaper */
+        d->holder = 0;
+}
+
+int service_make_scope(struct daemon *d) {
+        pid_t first;
+        int r;
+
+        if (d->mode == DAEMON_STANDALONE || d->cgroup)
+                return 0;
+        r = start_holder(d, &first);
+        if (r < 0)
+                return log_error_errno(r, "Cannot start a process to hold the scope of the actors: %m");
+        r = scope_make(d, first);
+        if (r != 0)
+                stop_holder(d);
+        return MIN(r, 0);
+}
+
+void service_done(struct daemon *d) {
+        stop_holder(d);
+        d->metrics_fd = close_fd(d->metrics_fd);
+}
