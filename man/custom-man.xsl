@@ -26,6 +26,21 @@
   <xsl:template name="get.refentry.manual"/>
   <xsl:template name="get.refentry.date"/>
 
-  <!-- Placeholders are to be told from what is typed as it stands, in a literal as elsewhere. -->
-  <xsl:template match="envar"><xsl:apply-templates/></xsl:template>
+  <!-- A prototype whose parameters hang under its bracket, as elsewhere, but no further to the right than long names leave
+       room for on 80 columns. -->
+  <xsl:template match="funcprototype">
+    <xsl:variable name="head"><xsl:apply-templates select="funcdef"/></xsl:variable>
+    <xsl:variable name="words" select="normalize-space(funcdef)"/>
+    <xsl:text>.HP </xsl:text>
+    <xsl:choose>
+      <xsl:when test="string-length($words) &gt; 40">4n</xsl:when>
+      <xsl:when test="string-length($words) &gt; 32">8n</xsl:when>
+      <xsl:otherwise><xsl:value-of select="concat(string-length($words) + 1, 'n')"/></xsl:otherwise>
+    </xsl:choose>
+    <xsl:text>&#10;.BI "</xsl:text>
+    <xsl:value-of select="normalize-space($head)"/>
+    <xsl:text>(</xsl:text>
+    <xsl:apply-templates select="*[local-name() != 'funcdef']" mode="ansi"/>
+    <xsl:text>"&#10;</xsl:text>
+  </xsl:template>
 </xsl:stylesheet>
