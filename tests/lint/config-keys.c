@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Prints all directives of the configuration, a section and a key a line. Called by check-man, which looks for them
- * in the manual pages. */
+/* Prints all directives of the configuration, a section and a key a line. Called by check-man, which looks
+ * for them in the manual pages. */
 
 #include <stdio.h>
 
