@@ -130,6 +130,7 @@ static void init_defaults(arbiter_actor *a, const struct actor_options *o) {
         list_init(&a->extra);
         list_init(&a->unlinkings);
         list_init(&a->pending_exits);
+        list_init(&a->deferred_downs);
         list_init(&a->queue);
         list_init(&a->free_incoming);
         list_init(&a->ready);

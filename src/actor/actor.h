@@ -170,7 +170,7 @@ struct arbiter_actor {
         /* watches, links */
         map *watches; /* u64 -> struct watch */
         uint64_t watch_counter;
-        struct list_node unlinkings, pending_exits; /* of watch.c */
+        struct list_node unlinkings, pending_exits, deferred_downs; /* of watch.c */
         arbiter_exit_handler_t exit_handler;
         void *exit_userdata;
 

@@ -16,6 +16,7 @@ struct queued {
         struct list_node queue;
         struct incoming *incoming; /* owns its message by one reference */
         uint64_t frame_size, sequence;
+        uint64_t bytes; /* of the frame, and of a body that travelled beside it */
         unsigned peer_fds;
         void (*reached)(arbiter_actor *a, void *userdata);
         void *userdata;
@@ -147,14 +148,27 @@ static void queued_free(arbiter_actor *a, struct queued *q) {
         list_remove(&q->queue);
         if (q->incoming) {
                 a->n_queued--;
-                a->queued_bytes -= q->frame_size;
+                a->queued_bytes -= q->bytes;
                 if (q->incoming->peer)
                         q->incoming->peer->n_queued_fds -= q->peer_fds;
         }
         free(q);
 }
 
-static int enqueue(arbiter_actor *a, struct incoming *i, uint64_t sequence, uint64_t frame_size) {
+static uint64_t bytes_of(const struct envelope *e) {
+        return envelope_frame_size(e) + (e->flags & ENVELOPE_MEMFD ? e->body_size : 0);
+}
+
+/* Credit covers what is in frames. Bodies beside them are known here only: the first may be of any size, and
+ * the next must fit. */
+static bool fits_mailbox(const arbiter_actor *a, const struct envelope *e) {
+        uint64_t bytes = bytes_of(e);
+
+        return !(e->flags & ENVELOPE_MEMFD) || a->queued_bytes == 0 ||
+               (bytes <= a->mailbox_bytes && a->queued_bytes <= a->mailbox_bytes - bytes);
+}
+
+static int enqueue(arbiter_actor *a, struct incoming *i, const struct envelope *e) {
         struct queued *q;
         int r;
 
@@ -165,14 +179,15 @@ static int enqueue(arbiter_actor *a, struct incoming *i, uint64_t sequence, uint
         if (!q)
                 return -ENOMEM;
         q->incoming = i;
-        q->sequence = sequence;
-        q->frame_size = frame_size;
+        q->sequence = e->sequence;
+        q->frame_size = envelope_frame_size(e);
+        q->bytes = bytes_of(e);
         q->peer_fds = i->message->envelope.n_fds;
         i->peer->n_queued_fds += q->peer_fds;
         arbiter_message_ref(i->message);
         list_append(&a->queue, &q->queue);
         a->n_queued++;
-        a->queued_bytes += frame_size;
+        a->queued_bytes += q->bytes;
         if (may_dispatch(a))
                 dispatch_wake(a);
         return 0;
@@ -364,7 +379,11 @@ static int on_call(arbiter_actor *a, struct peer *p, arbiter_message *m, const s
                                 "too many descriptors of this caller wait in the mailbox of '%s'");
                 return 0;
         }
-        if (enqueue(a, i, e->sequence, envelope_frame_size(e)) < 0)
+        if (!fits_mailbox(a, e)) {
+                refuse_early(a, i, e, ARBITER_OUTCOME_OVERLOAD, "the mailbox of '%s' is full");
+                return 0;
+        }
+        if (enqueue(a, i, e) < 0)
                 refuse_early(a, i, e, ARBITER_OUTCOME_OVERLOAD, "'%s' is out of memory");
         return 0;
 }

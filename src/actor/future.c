@@ -409,12 +409,20 @@ static void on_member(arbiter_future *member, void *userdata) {
 
 static int composite_new(arbiter_future *const *members, size_t n, bool any, arbiter_future **ret) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        arbiter_actor *actor = NULL;
         struct composite *c;
         int r;
 
-        if (n == 0 || n > 65536)
+        if (!members || n == 0 || n > 65536 || !ret)
                 return -EINVAL;
-        r = future_new(members[0]->actor, &f);
+        for (size_t i = 0; i < n; i++) {
+                if (!members[i])
+                        return -EINVAL;
+                actor = actor ?: members[i]->actor;
+        }
+        if (!actor)
+                return -ESHUTDOWN; /* their actor has ended, and every one of them with it */
+        r = future_new(actor, &f);
         if (r < 0)
                 return r;
         c = calloc(1, sizeof(*c) + n * sizeof(c->members[0]));

@@ -384,6 +384,33 @@ void peer_died(struct peer *p, arbiter_reason reason, int status) {
         room_resend(a, &rerouted, NULL);
 }
 
+int peer_introduce(arbiter_actor *a, struct link *link, const struct peer_introduction *i,
+                struct peer **ret) {
+        struct waiting_room waiting;
+        struct peer *p;
+        int r;
+
+        /* The same two may have had a link before that has just been closed by fin: the new one takes
+         * over, and what waits. */
+        room_init(&waiting);
+        p = peer_find(a, i->id);
+        if (p) {
+                room_move(&p->waiting, &waiting);
+                peer_free(p, ARBITER_OUTCOME_NO_CONNECTION);
+        }
+        r = peer_new(a, link, i->id, i->name, i->generation, false, &p);
+        if (r < 0) {
+                room_fail(a, &waiting, ARBITER_OUTCOME_NO_CONNECTION, strerror(-r));
+                return r;
+        }
+        p->link_id = i->link_id;
+        p->policy = i->policy;
+        room_move(&waiting, &p->waiting);
+        peer_flush_waiting(p);
+        *ret = p;
+        return 0;
+}
+
 /* "peer": the arbiter hands us one end of a link: aid, name, generation, link id, side, policy; fds:
  * socket, page. */
 int peer_handle_peer(arbiter_actor *a, arbiter_message *m) {
@@ -394,7 +421,6 @@ int peer_handle_peer(arbiter_actor *a, arbiter_message *m) {
         uint64_t link_id;
         uint8_t side, policy;
         int socket_fd, page_fd, r;
-        struct waiting_room waiting;
         struct peer *p;
         aid id;
 
@@ -415,24 +441,15 @@ int peer_handle_peer(arbiter_actor *a, arbiter_message *m) {
         if (r < 0)
                 return r;
 
-        /* The same two may have had a link before that has just been closed by fin: the new one takes
-         * over, and what waits. */
-        room_init(&waiting);
-        p = peer_find(a, &id);
-        if (p) {
-                room_move(&p->waiting, &waiting);
-                peer_free(p, ARBITER_OUTCOME_NO_CONNECTION);
-        }
-        r = peer_new(a, link, &id, name, generation, false, &p);
-        if (r < 0) {
-                room_fail(a, &waiting, ARBITER_OUTCOME_NO_CONNECTION, strerror(-r));
-                return r;
-        }
-        p->link_id = link_id;
-        p->policy = policy;
-        room_move(&waiting, &p->waiting);
-        peer_flush_waiting(p);
-        return 0;
+        return peer_introduce(a, link,
+                        &(struct peer_introduction){
+                                        .id = &id,
+                                        .name = name,
+                                        .generation = generation,
+                                        .link_id = link_id,
+                                        .policy = policy,
+                        },
+                        &p);
 }
 
 /* Closing. */

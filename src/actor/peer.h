@@ -58,6 +58,17 @@ struct route {
 /* Takes the link. Name and generation are what the arbiter says. */
 int peer_new(arbiter_actor *a, struct link *link, const aid *id, const char *name, uint32_t generation,
                 bool control, struct peer **ret);
+/* The same for a link between two actors, when the arbiter introduces them. An earlier link of the same two
+ * is given up for it. */
+struct peer_introduction {
+        const aid *id;
+        const char *name;
+        uint32_t generation;
+        uint64_t link_id;
+        arbiter_mailbox_policy policy;
+};
+int peer_introduce(arbiter_actor *a, struct link *link, const struct peer_introduction *i,
+                struct peer **ret);
 /* Lets go of everything; calls still pending end with this outcome unless they are settled before. */
 struct peer *peer_free(struct peer *p, arbiter_outcome outcome);
 struct peer *peer_find(arbiter_actor *a, const aid *id);

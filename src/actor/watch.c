@@ -25,6 +25,7 @@ struct pending_down {
         arbiter_reason reason;
         int status;
         struct list_node exits; /* in actor->pending_exits */
+        struct list_node deferred; /* in actor->deferred_downs */
         bool exit;              /* for a link, not for a watch */
         bool unlinked;          /* since it came */
         struct actor_timer timer;
@@ -73,9 +74,12 @@ static int defer_noproc(arbiter_actor *a, const struct watch *w) {
         p->reason = ARBITER_REASON_NOPROC;
         p->timer = ACTOR_TIMER_INIT(on_noproc);
         r = actor_timer_set(a, &p->timer, 0);
-        if (r < 0)
+        if (r < 0) {
                 free(p);
-        return r;
+                return r;
+        }
+        list_append(&a->deferred_downs, &p->deferred);
+        return 0;
 }
 
 _public_ int arbiter_actor_watch(arbiter_actor *a, const arbiter_proxy *p, arbiter_down_handler_t handler,
@@ -252,7 +256,10 @@ static void deliver(arbiter_actor *a, void *userdata) {
 }
 
 static void on_noproc(arbiter_actor *a, struct actor_timer *t) {
-        deliver(a, CONTAINER_OF(t, struct pending_down, timer));
+        struct pending_down *p = CONTAINER_OF(t, struct pending_down, timer);
+
+        list_remove(&p->deferred);
+        deliver(a, p);
 }
 
 /* Behind all mail of the dead that waits: where there is no message, the arbiter itself. */
@@ -328,6 +335,13 @@ void watch_handle_exit(arbiter_actor *a, arbiter_message *m) {
 }
 
 void watch_done(arbiter_actor *a) {
+        struct pending_down *p;
+
+        while ((p = LIST_FIRST(&a->deferred_downs, struct pending_down, deferred))) {
+                list_remove(&p->deferred);
+                actor_timer_clear(a, &p->timer);
+                free(p);
+        }
         map_free(a->watches, free);
         a->watches = NULL;
 }

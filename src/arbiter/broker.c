@@ -92,6 +92,19 @@ static int tell(struct child *c, struct child *other, const struct pair *p, uint
                         page_fd);
 }
 
+static int introduce(struct child *to, struct child *other, const struct pair *p, struct link *l,
+                struct peer **ret) {
+        return peer_introduce(to->inline_actor, l,
+                        &(struct peer_introduction){
+                                        .id = &other->aid,
+                                        .name = other->name,
+                                        .generation = other->generation,
+                                        .link_id = p->link_id,
+                                        .policy = other->peer->policy,
+                        },
+                        ret);
+}
+
 /* Two actors on our own loop need no socket. */
 static int make_local(struct child *x, struct child *y, const struct pair *pair) {
         _cleanup_(link_unrefp) struct link *lx = NULL, *ly = NULL;
@@ -101,18 +114,13 @@ static int make_local(struct child *x, struct child *y, const struct pair *pair)
         r = link_new_local(x->arbiter->event, &lx, &ly);
         if (r < 0)
                 return r;
-        r = peer_new(x->inline_actor, lx, &y->aid, y->name, y->generation, false, &px);
+        r = introduce(x, y, pair, lx, &px);
         if (r < 0)
                 return r;
-        r = peer_new(y->inline_actor, ly, &x->aid, x->name, x->generation, false, &py);
-        if (r < 0) {
+        r = introduce(y, x, pair, ly, &py);
+        if (r < 0)
                 peer_free(px, ARBITER_OUTCOME_NO_CONNECTION);
-                return r;
-        }
-        px->link_id = py->link_id = pair->link_id;
-        px->policy = y->peer->policy;
-        py->policy = x->peer->policy;
-        return 0;
+        return r;
 }
 
 static int make_socket(struct child *x, struct child *y, const struct pair *pair) {

@@ -35,6 +35,7 @@ _public_ int arbiter_monitor_new(arbiter *a, const char *name, arbiter_spawn *wo
         m->module = module;
         m->policy = default_policy();
         m->revision = 1;
+        m->set.timer = ACTOR_TIMER_INIT(NULL); /* it may be stopped without having been started */
         list_init(&m->monitors);
         list_init(&m->settled);
         m->name = strdup(name);
@@ -96,6 +97,10 @@ _public_ int arbiter_monitor_set_description(arbiter_monitor *m, const char *des
         return 0;
 }
 
+static uint64_t nsec_of(uint64_t usec) {
+        return usec > UINT64_MAX / NSEC_PER_USEC ? NSEC_INFINITY : usec * NSEC_PER_USEC;
+}
+
 _public_ int arbiter_monitor_set_intensity(arbiter_monitor *m, unsigned intensity, uint64_t period_usec) {
         if (!m || (intensity > SUPERVISE_INTENSITY_MAX && intensity != SUPERVISE_INTENSITY_INFINITY))
                 return -EINVAL;
@@ -103,13 +108,14 @@ _public_ int arbiter_monitor_set_intensity(arbiter_monitor *m, unsigned intensit
                 return -EBUSY;
         m->policy.intensity = intensity;
         if (period_usec > 0)
-                m->policy.period = period_usec > UINT64_MAX / NSEC_PER_USEC ? NSEC_INFINITY
-                                                                            : period_usec * NSEC_PER_USEC;
+                m->policy.period = nsec_of(period_usec);
         return 0;
 }
 
 _public_ int arbiter_monitor_set_backoff(arbiter_monitor *m, uint64_t min_usec, uint64_t max_usec,
                 double factor, unsigned jitter_percent, uint64_t stable_usec) {
+        supervise_policy policy;
+
         if (!m || (jitter_percent > 100 && jitter_percent != UINT_MAX) ||
                         (factor != 0 && (factor < 1 || factor > 1000)))
                 return -EINVAL;
@@ -119,17 +125,21 @@ _public_ int arbiter_monitor_set_backoff(arbiter_monitor *m, uint64_t min_usec, 
                 m->policy.backoff_min = m->policy.backoff_max = 0;
                 return 0;
         }
+        policy = m->policy;
         if (min_usec > 0)
-                m->policy.backoff_min = min_usec * NSEC_PER_USEC;
+                policy.backoff_min = nsec_of(min_usec);
         if (max_usec > 0)
-                m->policy.backoff_max = max_usec * NSEC_PER_USEC;
+                policy.backoff_max = nsec_of(max_usec);
         if (factor > 0)
-                m->policy.backoff_factor = (uint32_t) (factor + 0.5);
+                policy.backoff_factor = (uint32_t) (factor + 0.5);
         if (jitter_percent > 0)
-                m->policy.backoff_jitter = jitter_percent == UINT_MAX ? 0 : jitter_percent;
+                policy.backoff_jitter = jitter_percent == UINT_MAX ? 0 : jitter_percent;
         if (stable_usec > 0)
-                m->policy.backoff_stable = stable_usec * NSEC_PER_USEC;
-        return m->policy.backoff_min <= m->policy.backoff_max ? 0 : -EINVAL;
+                policy.backoff_stable = nsec_of(stable_usec);
+        if (policy.backoff_min > policy.backoff_max)
+                return -EINVAL;
+        m->policy = policy;
+        return 0;
 }
 
 static int wait_settled(arbiter_monitor *m, arbiter_future **ret) {
@@ -291,6 +301,7 @@ static int start_actor(arbiter_monitor *m) {
 }
 
 _public_ int arbiter_monitor_start(arbiter_monitor *m, unsigned workers, arbiter_future **ret) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         int r;
 
         if (!m || workers > SUPERVISE_SLOTS_MAX)
@@ -306,17 +317,19 @@ _public_ int arbiter_monitor_start(arbiter_monitor *m, unsigned workers, arbiter
         if (r < 0)
                 return r;
         m->workers = workers;
-        r = start_actor(m);
-        if (r < 0)
+        r = ret ? future_new(m->arbiter->actor, &f) : 0;
+        if (r >= 0)
+                r = start_actor(m);
+        if (r < 0) { /* as if it had not been tried: it may be again */
+                set_done(&m->set);
                 return r;
+        }
         if (m->module && m->module->on_params)
                 (void)m->module->on_params(
                                 m->child->inline_actor, m->worker, m->child->inline_actor->userdata);
         m->started = true;
         if (ret) {
-                r = future_new(m->arbiter->actor, &m->start_future);
-                if (r < 0)
-                        return r;
+                m->start_future = TAKE_PTR(f);
                 *ret = arbiter_future_ref(m->start_future);
         }
         control_monitor_new(m);

@@ -47,6 +47,7 @@ static void tell(arbiter *a, struct child *owner, bool link, const char *id, con
 int relations_add(arbiter *a, struct child *owner, const aid *id, bool link) {
         struct child *target = map_get(a->by_aid, id->c, AID_SIZE);
         struct relation *r;
+        int q;
 
         if (!target) {
                 tell(a, owner, link, aid_to_string(id).s, "", 0, ARBITER_REASON_NOPROC, 0);
@@ -68,7 +69,10 @@ int relations_add(arbiter *a, struct child *owner, const aid *id, bool link) {
         }
         if (!link || !owner)
                 return 0;
-        return relations_add(a, target, &owner->aid, true); /* both ways; the second time it is there */
+        q = relations_add(a, target, &owner->aid, true); /* both ways; the second time it is there */
+        if (q < 0) /* half a link is none */
+                relation_free(r);
+        return q;
 }
 
 void relations_remove(arbiter *a, struct child *owner, const aid *id, bool link) {

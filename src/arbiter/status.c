@@ -175,6 +175,8 @@ void status_count_set(struct set *s) {
 }
 
 void status_forget_set(struct set *s) {
+        if (!s->arbiter) /* it was never started */
+                return;
         move_set(s, &(struct set_counts){});
 }
 

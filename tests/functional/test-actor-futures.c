@@ -234,10 +234,33 @@ static void test_threads_of_actors(void **state) {
         arbiter_proxy_unref(p);
 }
 
+/* Futures outlive their actor, and nothing can wait for them then. */
+static void test_composite_of_the_ended(void **state) {
+        arbiter_future *f[2], *all = NULL;
+        arbiter *other;
+
+        assert_errno(arbiter_future_all(NULL, 1, &all), EINVAL);
+        f[0] = f[1] = NULL;
+        assert_errno(arbiter_future_any(f, 2, &all), EINVAL);
+        assert_ok(arbiter_new(NULL, NULL, &other));
+        assert_ok(arbiter_start(other));
+        for (unsigned i = 0; i < 2; i++)
+                assert_ok(arbiter_call_async(arbiter_get_actor(other), &f[i], "nobody", "ping", 0, ""));
+        assert_ok(arbiter_stop(other, 0));
+        assert_ok(arbiter_run(other, false));
+        arbiter_unref(other);
+        assert_errno(arbiter_future_all(f, 2, &all), ESHUTDOWN);
+        assert_errno(arbiter_future_any(f, 2, &all), ESHUTDOWN);
+        assert_null(all);
+        arbiter_future_unref(f[0]);
+        arbiter_future_unref(f[1]);
+}
+
 static const struct fixture_test tests[] = {
                 {"then", test_then},
                 {"unref of a pending one", test_unref_of_pending},
                 {"all, any", test_composites},
+                {"all of the ended", test_composite_of_the_ended, ON_ONE},
                 {"cancelled early", test_cancel_early},
                 {"threads", test_threads, ON_ONE},
                 {"threads of actors", test_threads_of_actors},

@@ -169,6 +169,36 @@ static void test_bytes(void **state) {
         free(text);
 }
 
+/* Bodies that travel as memfd fill it as well. */
+static void test_large_bytes(void **state) {
+        struct fixture *x = *state;
+        enum { SIZE = 300000, MAILBOX = 1024 * 1024 };
+        char *text = calloc(1, SIZE + 1);
+        arbiter_future *f[16], *blocker;
+        unsigned replies = 0;
+
+        memset(text, 'a', SIZE);
+        arbiter_proxy_unref(spawn_small(x, "callee", 0, MAILBOX, ARBITER_MAILBOX_REJECT));
+        blocker = fixture_ask_start(x, NULL, "callee", "Exclusive", GUARD_USEC, 1);
+        fixture_entered(x);
+        for (size_t i = 0; i < ELEMENTS(f); i++)
+                assert_ok(arbiter_call_async(x->root, &f[i], "callee", "echo", GUARD_USEC, "v", "s", text));
+        /* on the same link, so behind all of them until it is read */
+        assert_int_equal(fixture_ask(x, NULL, "callee", "Held", GUARD_USEC, 0).value, 1);
+        (void)fixture_ask_finish(x, NULL, blocker);
+        for (size_t i = 0; i < ELEMENTS(f); i++) {
+                arbiter_outcome outcome;
+
+                fixture_wait(x, f[i]);
+                outcome = arbiter_future_get_outcome(f[i]);
+                replies += outcome == ARBITER_OUTCOME_REPLY;
+                assert_true(outcome == ARBITER_OUTCOME_REPLY || outcome == ARBITER_OUTCOME_OVERLOAD);
+                arbiter_future_unref(f[i]);
+        }
+        assert_int_equal(replies, MAILBOX / SIZE);
+        free(text);
+}
+
 /* Full, and an exclusive command pending: it can still be asked and stopped, by a sibling and by the
  * arbiter. */
 static void test_system_lane(void **state) {
@@ -244,6 +274,7 @@ static const struct fixture_test tests[] = {
                 {"requests", test_requests},
                 {"casts", test_casts},
                 {"bytes", test_bytes},
+                {"large bytes", test_large_bytes},
                 {"system lane", test_system_lane},
                 {"flooder", test_flooder},
                 {"more senders than room", test_more_senders_than_room},

@@ -110,6 +110,22 @@ static void test_intensity(void **state) {
         arbiter_monitor_unref(m);
 }
 
+/* What is longer than all time is for ever; and a refused setting changes nothing. */
+static void test_long_backoff(void **state) {
+        struct fixture *x = *state;
+        arbiter_spawn *s = fixture_describe(x, "w");
+        arbiter_monitor *m;
+
+        assert_ok(arbiter_monitor_new(x->arbiter, "pool", s, NULL, &m));
+        arbiter_spawn_unref(s);
+        assert_ok(arbiter_monitor_set_backoff(m, 1000, UINT64_MAX / 1000 + 1, 0, 0, 0));
+        assert_ok(arbiter_monitor_set_backoff(m, UINT64_MAX - 1, UINT64_MAX - 1, 0, 0, UINT64_MAX - 1));
+        assert_errno(arbiter_monitor_set_backoff(m, 0, 1000, 0, 0, 0), EINVAL);
+        assert_ok(arbiter_monitor_set_backoff(m, 1000, 0, 0, 0, 0)); /* the maximum is what it was */
+        assert_ok(arbiter_monitor_stop(m, NULL));
+        arbiter_monitor_unref(m);
+}
+
 static void test_rolling_restart(void **state) {
         struct fixture *x = *state;
         arbiter_monitor *m = start_pool(x, 3, 100, false);
@@ -204,6 +220,7 @@ static const struct fixture_test tests[] = {
                 {"replacement", test_replacement},
                 {"scale", test_scale},
                 {"intensity", test_intensity},
+                {"long backoff", test_long_backoff, ON_ONE},
                 {"rolling restart", test_rolling_restart},
                 {"stop", test_stop},
                 {"spawn from an actor", test_spawn_from_an_actor},
