@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* bench-bus: calls on arbiterd's private socket, beside an empty method call between two sd-bus programs on
+ * such a socket in the same run: Ping of an actor (a process that runs a module), ListActors and status with
+ * a thousand actors. And beside ListActors the same table from a program that does nothing but append it:
+ * what sd-bus itself needs. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "pool.h"
+
+#define PATH "/io/arbiter/Arbiter1"
+#define MANAGER "io.arbiter.Arbiter1.Manager"
+#define ROW "(sssssuto)"
+
+static struct pool_programs programs;
+static unsigned n_actors = 1000;
+
+static int check(const char *what, int r) {
+        if (r < 0)
+                bench_die(what, -r);
+        return r;
+}
+
+/* The raw server: the least that answers. */
+
+static int method_empty(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int append_row(sd_bus_message *reply, unsigned i) {
+        char id[16], name[16], path[64];
+
+        (void)snprintf(id, sizeof(id), "a%07u", i);
+        (void)snprintf(name, sizeof(name), "pool.%u", i + 1);
+        (void)snprintf(path, sizeof(path), PATH "/actor/%s", id);
+        return sd_bus_message_append(reply, ROW, id, name, "pool", "process", "running", 10000 + i,
+                        (uint64_t)123456789, path);
+}
+
+static int method_list(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        sd_bus_message *reply = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', ROW);
+        for (unsigned i = 0; r >= 0 && i < n_actors; i++)
+                r = append_row(reply, i);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r;
+}
+
+static const sd_bus_vtable vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_METHOD("Empty", "", "", method_empty, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("ListActors", "", "a" ROW, method_list, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_VTABLE_END,
+};
+
+static sd_bus *open_bus(int fd, bool server) {
+        sd_bus *bus;
+        sd_id128_t id;
+
+        check("sd_bus_new", sd_bus_new(&bus));
+        check("sd_bus_set_fd", sd_bus_set_fd(bus, fd, fd));
+        if (server) {
+                check("id", sd_id128_randomize(&id));
+                check("sd_bus_set_server", sd_bus_set_server(bus, 1, id));
+                check("sd_bus_set_anonymous", sd_bus_set_anonymous(bus, 1));
+        }
+        return bus;
+}
+
+static void serve(int fd) {
+        sd_bus *bus = open_bus(fd, true);
+        sd_event *event;
+
+        check("vtable", sd_bus_add_object_vtable(bus, NULL, PATH, MANAGER, vtable, NULL));
+        check("start", sd_bus_start(bus));
+        check("event", sd_event_new(&event));
+        check("attach", sd_bus_attach_event(bus, event, 0));
+        while (sd_bus_is_open(bus) > 0 && sd_event_run(event, UINT64_MAX) >= 0)
+                ;
+        _exit(0);
+}
+
+struct raw {
+        pid_t pid;
+        sd_bus *bus;
+};
+
+static struct raw raw_up(void) {
+        int fds[2];
+        struct raw raw;
+
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
+                bench_die("socketpair", errno);
+        raw.pid = fork();
+        if (raw.pid == 0) {
+                (void)close(fds[0]);
+                serve(fds[1]);
+        }
+        (void)close(fds[1]);
+        raw.bus = open_bus(fds[0], false);
+        check("start", sd_bus_start(raw.bus));
+        return raw;
+}
+
+static void raw_down(struct raw *raw) {
+        sd_bus_close_unref(raw->bus);
+        (void)waitpid(raw->pid, NULL, 0);
+}
+
+/* Calls. */
+
+static sd_bus *connect_arbiterd(const struct pool *p) {
+        char address[128];
+        sd_bus *bus;
+
+        (void)snprintf(address, sizeof(address), "unix:path=%s/run/private", p->directory);
+        check("sd_bus_new", sd_bus_new(&bus));
+        check("address", sd_bus_set_address(bus, address));
+        check("connect", sd_bus_start(bus));
+        return bus;
+}
+
+struct call {
+        sd_bus *bus;
+        const char *path, *interface, *member, *target; /* target: NULL, or its one argument */
+        bool read;                                      /* the table, row by row */
+};
+
+static void read_rows(sd_bus_message *m) {
+        const char *s[6];
+        uint64_t uptime;
+        unsigned n = 0;
+        uint32_t pid;
+
+        check("table", sd_bus_message_enter_container(m, 'a', ROW));
+        while (check("row", sd_bus_message_read(m, ROW, &s[0], &s[1], &s[2], &s[3], &s[4], &pid, &uptime,
+                                            &s[5])) > 0)
+                n++;
+        if (n != n_actors)
+                bench_die("rows", ERANGE);
+}
+
+static void call_once(const struct call *c) {
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        sd_bus_message *reply = NULL;
+        int r;
+
+        r = sd_bus_call_method(c->bus, NULL, c->path, c->interface, c->member, &error, &reply,
+                        c->target ? "s" : NULL, c->target);
+        if (r < 0) {
+                fprintf(stderr, "%s: %s\n", c->member, error.message ? error.message : strerror(-r));
+                bench_die(c->member, -r);
+        }
+        if (c->read)
+                read_rows(reply);
+        sd_bus_message_unref(reply);
+}
+
+/* The median of as many calls as fit into the time. */
+static double call_p50(const struct call *c, double seconds) {
+        struct histogram *h = histogram_new();
+        double end = now_us() + seconds * 1e6, begin, now = now_us(), p50;
+
+        while (now < end) {
+                begin = now;
+                call_once(c);
+                now = now_us();
+                histogram_add(h, (now - begin) * 1e3);
+        }
+        p50 = histogram_quantile(h, 0.5) / 1e3;
+        free(h);
+        return p50;
+}
+
+/* Alternating, since the machine changes its mind. */
+static void compare(const struct bench_options *o, const char *what, const struct call *value,
+                const struct call *raw, const char *raw_what, double bound) {
+        struct samples v = {}, r = {};
+        char target[32];
+        struct figure f = {.bench = "bus",
+                        .what = what,
+                        .unit = "us",
+                        .value = &v,
+                        .raw = &r,
+                        .raw_what = raw_what};
+
+        (void)call_p50(value, 0.1);
+        for (unsigned i = 0; i < (o->quick ? 3 : 9); i++) {
+                samples_add(&r, call_p50(raw, o->quick ? 0.1 : 0.5));
+                samples_add(&v, call_p50(value, o->quick ? 0.1 : 0.5));
+        }
+        if (isfinite(bound)) {
+                (void)snprintf(target, sizeof(target), "<= %g raw", bound);
+                f.target = target;
+                f.missed = samples_ratio(&v, &r) > bound;
+        }
+        figure_print(&f);
+}
+
+static void bench_ping(const struct bench_options *o) {
+        struct raw raw = raw_up();
+        struct pool p;
+        struct call ping = {.path = PATH, .interface = MANAGER, .member = "Ping", .target = "pool.1"};
+        struct call own = {.path = PATH, .interface = "org.freedesktop.DBus.Peer", .member = "Ping"};
+        struct call empty = {.bus = raw.bus, .path = PATH, .interface = MANAGER, .member = "Empty"};
+
+        (void)pool_up(&p, &programs, POOL_ARBITERD_MODULE, 1, 'R');
+        ping.bus = own.bus = connect_arbiterd(&p);
+        compare(o, "peer-ping", &own, &empty, "empty sd-bus call", INFINITY);
+        compare(o, "ping-actor", &ping, &empty, "empty sd-bus call", 1.5);
+        sd_bus_close_unref(ping.bus);
+        (void)pool_down(&p);
+        raw_down(&raw);
+}
+
+static double run_program(char *const *arguments) {
+        double begin = now_us();
+        pid_t pid = fork();
+        int fd, status;
+
+        if (pid == 0) {
+                fd = open("/dev/null", O_WRONLY);
+                (void)dup2(fd, 1);
+                (void)execv(programs.arbiterctl, arguments);
+                _exit(127);
+        }
+        if (waitpid(pid, &status, 0) < 0 || status != 0)
+                bench_die("arbiterctl", ECHILD);
+        return (now_us() - begin) / 1e3;
+}
+
+static void bench_status(const struct bench_options *o, const struct pool *p) {
+        char directory[128];
+        char *status[] = {(char *)"arbiterctl", directory, (char *)"status", NULL};
+        char *version[] = {(char *)"arbiterctl", (char *)"--version", NULL};
+        struct samples value = {}, raw = {};
+        struct figure f = {.bench = "bus",
+                        .what = "ctl-status-1000",
+                        .unit = "ms",
+                        .value = &value,
+                        .raw = &raw,
+                        .raw_what = "arbiterctl --version",
+                        .target = "<= 300 ms"};
+
+        (void)snprintf(directory, sizeof(directory), "--runtime-dir=%s/run", p->directory);
+        for (unsigned i = 0; i < (o->quick ? 3 : 15); i++) {
+                samples_add(&raw, run_program(version));
+                samples_add(&value, run_program(status));
+        }
+        f.missed = samples_median(&value) > 300;
+        figure_print(&f);
+}
+
+static void bench_list(const struct bench_options *o) {
+        struct raw raw = raw_up();
+        struct pool p;
+        struct call list = {.path = PATH, .interface = MANAGER, .member = "ListActors"};
+        struct call empty = {.bus = raw.bus, .path = PATH, .interface = MANAGER, .member = "Empty"};
+        struct call table = {.bus = raw.bus, .path = PATH, .interface = MANAGER, .member = "ListActors"};
+
+        (void)pool_up(&p, &programs, POOL_ARBITERD, n_actors, 'S');
+        pool_rest(&p, 1);
+        list.bus = connect_arbiterd(&p);
+        if (bench_wants(o, "list-actors")) {
+                compare(o, "list-actors-1000", &list, &empty, "empty sd-bus call", 10);
+                compare(o, "list-actors-1000-beside-its-like", &list, &table, "the same table by sd-bus",
+                                INFINITY);
+                list.read = table.read = true;
+                compare(o, "list-actors-1000-read", &list, &table, "the same table by sd-bus", INFINITY);
+        }
+        if (bench_wants(o, "ctl-status"))
+                bench_status(o, &p);
+        sd_bus_close_unref(list.bus);
+        (void)pool_down(&p);
+        raw_down(&raw);
+}
+
+int main(int argc, char **argv) {
+        struct bench_options o;
+
+        bench_parse(argc, argv, &o);
+        pool_programs_from(&o, &programs);
+        if (bench_wants(&o, "ping"))
+                bench_ping(&o);
+        if (bench_wants(&o, "list-actors") || bench_wants(&o, "ctl-status"))
+                bench_list(&o);
+        return 0;
+}
