@@ -84,7 +84,8 @@ static void forget_names(arbiter *a) {
                 }
 }
 
-static int next_generation(arbiter *a, const char *name, uint32_t *ret) {
+static int next_generation(struct child *c, const char *name) {
+        arbiter *a = c->arbiter;
         struct name_memory *n = map_get_string(a->names, name);
         int r;
 
@@ -100,7 +101,9 @@ static int next_generation(arbiter *a, const char *name, uint32_t *ret) {
                         return r;
                 }
         }
-        *ret = ++n->generation;
+        c->generation = ++n->generation;
+        c->last_reason = n->reason;
+        c->last_status = n->status;
         return 0;
 }
 
@@ -204,7 +207,7 @@ int child_new(arbiter *a, arbiter_spawn *spawn, const char *name, const aid *wan
                 r = register_child(c);
         }
         if (r >= 0)
-                r = next_generation(a, name, &c->generation);
+                r = next_generation(c, name);
         if (r < 0) {
                 child_free(c);
                 return r;

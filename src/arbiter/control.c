@@ -13,7 +13,6 @@ static uint32_t restarts_of(const struct child *c) {
 }
 
 static void fill_view(struct child *c, struct actor_view *v, bool usage) {
-        struct name_memory *d = map_get_string(c->arbiter->names, c->name);
         struct cgroup_usage u = { .cpu_usec = CGROUP_UNKNOWN, .memory_current = CGROUP_UNKNOWN };
 
         if (usage && cgroup_leaf_exists(&c->leaf))
@@ -35,8 +34,8 @@ static void fill_view(struct child *c, struct actor_view *v, bool usage) {
                 .memory_bytes = u.memory_current,
                 .cpu_usec = u.cpu_usec,
                 .status = c->status ? c->status : "",
-                .last_reason = d ? d->reason : ARBITER_REASON_NORMAL,
-                .last_status = d ? d->status : 0,
+                .last_reason = c->last_reason,
+                .last_status = c->last_status,
                 .plain = c->plain,
         };
 }
@@ -438,6 +437,15 @@ int control_list_commands(arbiter *a, const char *target, struct command_view **
         *ret = v;
         *ret_n = n;
         return 0;
+}
+
+void control_turn_begin(arbiter *a) {
+        a->actor->batch_depth++;
+}
+
+void control_turn_end(arbiter *a) {
+        a->actor->batch_depth--;
+        actor_turn_end(a->actor);
 }
 
 /* Observers. */

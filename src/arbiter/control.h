@@ -131,6 +131,11 @@ int control_list_commands(arbiter *a, const char *target, struct command_view **
 /* What a face has to say to the log. */
 void control_log(arbiter *a, int level, const char *format, ...) _printf_(3, 4);
 
+/* Around what a face does in a callback of the loop's: what it asks of actors leaves at the end, together
+ * and at once, and not in a turn of its own. */
+void control_turn_begin(arbiter *a);
+void control_turn_end(arbiter *a);
+
 /* What changes. Observers are called from the arbiter's loop, in order of subscription; they may
  * unsubscribe in a call. */
 struct control_observer {

@@ -200,6 +200,8 @@ struct child {
         enum child_stop_stage stop_stage;
         bool reason_set, ending, link_lost;
         arbiter_reason reason; /* decided before the process tells */
+        arbiter_reason last_reason; /* how the life before this one ended */
+        int last_status;
         int closed_code;
         bool closed;
         char *failure; /* why the start failed, in words */

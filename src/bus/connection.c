@@ -65,12 +65,15 @@ static int drive_client(struct bus_connection *c) {
 
 /* Of a peer one message per turn, so that a busy one leaves the others theirs. */
 static void drive(struct bus_connection *c) {
+        arbiter *a = c->face->arbiter;
         int r = -ENOTCONN;
 
+        control_turn_begin(a);
         if (!c->doomed)
                 r = c->client ? drive_client(c) : sd_bus_process(c->bus, NULL);
         if (r < 0 || c->doomed || sd_bus_is_open(c->bus) <= 0)
                 (void) bus_connection_free(c);
+        control_turn_end(a);
 }
 
 static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata) {

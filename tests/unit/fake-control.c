@@ -536,6 +536,16 @@ int control_send(arbiter *a, const char *target, const char *command, arbiter_me
         return 0;
 }
 
+void control_turn_begin(arbiter *a) {
+        if (a->turn_depth++ != 0)
+                abort();
+}
+
+void control_turn_end(arbiter *a) {
+        if (--a->turn_depth != 0)
+                abort();
+}
+
 void control_subscribe(arbiter *a, struct control_observer *o) {
         list_append(&a->observers, &o->observers);
 }

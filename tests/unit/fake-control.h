@@ -32,6 +32,7 @@ struct arbiter {
         unsigned n_requests, n_lookups, n_reloads;
         int kill_signal, reload_result;
         unsigned n_futures; /* that live */
+        unsigned turn_depth;
         struct arbiter_view view;
         struct death_view deaths[3];
         size_t n_deaths;
