@@ -101,10 +101,13 @@ static void vanish(struct bus_sender *s) {
         bus_sender_release(s);
 }
 
+/* sd-bus cannot tell by the rule who sent it: anybody may send us a signal of that name. */
 static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const char *name, *before, *after;
         struct bus_sender *s = userdata;
 
+        if (!streq_ptr(sd_bus_message_get_sender(m), DBUS_NAME))
+                return 0;
         if (sd_bus_message_read(m, "sss", &name, &before, &after) >= 0 && streq(name, s->name) && !*after)
                 vanish(s);
         return 0;

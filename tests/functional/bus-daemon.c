@@ -115,6 +115,14 @@ void wait_name(struct bus_fixture *b) {
                 turn(b->x);
 }
 
+static void wait_ready(struct bus_fixture *b, sd_bus *bus) {
+        int r;
+
+        while ((r = sd_bus_is_ready(bus)) == 0)
+                turn(b->x);
+        assert_ok(r);
+}
+
 sd_bus *bus_connect(struct bus_fixture *b) {
         sd_bus *bus = NULL;
 
@@ -123,8 +131,7 @@ sd_bus *bus_connect(struct bus_fixture *b) {
         assert_ok(sd_bus_set_bus_client(bus, true));
         assert_ok(sd_bus_start(bus));
         assert_ok(sd_bus_attach_event(bus, b->x->arbiter->event, 0));
-        while (sd_bus_is_ready(bus) <= 0)
-                turn(b->x);
+        wait_ready(b, bus);
         return bus;
 }
 
@@ -141,8 +148,7 @@ sd_bus *bus_connect_as(struct bus_fixture *b, uid_t uid) {
         assert_ok(sd_bus_start(bus));
         assert_ok(seteuid(0));
         assert_ok(sd_bus_attach_event(bus, b->x->arbiter->event, 0));
-        while (sd_bus_is_ready(bus) <= 0)
-                turn(b->x);
+        wait_ready(b, bus);
         return bus;
 }
 
