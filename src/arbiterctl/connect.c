@@ -11,6 +11,7 @@
 #include "arbiterctl/ctl.h"
 #include "basic/fd.h"
 #include "shared/bus-names.h"
+#include "shared/instance.h"
 
 #define DRIVER "org.freedesktop.DBus"
 #define DRIVER_PATH "/org/freedesktop/DBus"
@@ -106,23 +107,10 @@ static int check_owner(struct context *c) {
         return r < 0 ? r : owned ? 0 : -ESRCH;
 }
 
-/* The label is escaped as those of object paths are. */
 static int make_destination(struct context *c) {
-        _cleanup_free_ char *path = NULL;
-        int r;
-
         free(c->destination);
         c->destination = NULL;
-        if (!c->instance) {
-                c->destination = strdup(BUS_NAME);
-                return c->destination ? 0 : -ENOMEM;
-        }
-        r = sd_bus_path_encode("/x", c->instance, &path);
-        if (r < 0)
-                return r;
-        if (asprintf(&c->destination, BUS_NAME ".%s", path + strlen("/x/")) < 0)
-                c->destination = NULL;
-        return c->destination ? 0 : -ENOMEM;
+        return instance_bus_name(c->instance ? c->instance : INSTANCE_SYSTEM, &c->destination);
 }
 
 static int open_bus(struct context *c, enum scope scope) {
@@ -313,20 +301,17 @@ static bool is_absence(int r) {
 
 /* 0, -errno of an absence, or an exit status. */
 static int try_own_directory(struct context *c) {
-        const char *top = geteuid() == 0 ? "/run" : getenv("XDG_RUNTIME_DIR");
+        bool system = geteuid() == 0;
         _cleanup_free_ char *dir = NULL;
         int r;
 
-        if (!top || !*top)
-                return -ENOENT;
-        if (asprintf(&dir, "%s/arbiter%s%s", top, c->instance ? "-" : "", c->instance ? c->instance : "") <
-            0) {
-                dir = NULL;
-                return out_of_memory();
-        }
+        r = instance_runtime_directory(c->instance ? c->instance : system ? INSTANCE_SYSTEM : INSTANCE_USER,
+                                       system, &dir);
+        if (r < 0)
+                return r == -ENOMEM ? out_of_memory() : r;
         r = try_directory(c, dir);
         if (r >= 0)
-                c->scope = geteuid() == 0 ? SCOPE_SYSTEM : SCOPE_USER;
+                c->scope = system ? SCOPE_SYSTEM : SCOPE_USER;
         return r >= 0 || is_absence(r) ? r : complain_directory(dir, r);
 }
 

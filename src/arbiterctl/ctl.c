@@ -5,6 +5,7 @@
 
 #include "arbiterctl/agent.h"
 #include "arbiterctl/ctl.h"
+#include "arbiterctl/progress.h"
 #include "shared/bus-names.h"
 #include "shared/log.h"
 #include "shared/strv.h"
@@ -19,6 +20,10 @@ void context_done(struct context *c) {
         c->machine = (free(c->machine), NULL);
         c->instance = (free(c->instance), NULL);
         c->destination = (free(c->destination), NULL);
+        c->output = (free(c->output), NULL);
+        c->since = (free(c->since), NULL);
+        c->until = (free(c->until), NULL);
+        c->priority = (free(c->priority), NULL);
         c->config_dirs = strv_free(c->config_dirs);
         c->properties = strv_free(c->properties);
 }
@@ -26,6 +31,7 @@ void context_done(struct context *c) {
 int complain(int status, const char *format, ...) {
         va_list ap;
 
+        progress_clear();
         va_start(ap, format);
         (void) log_internalv(LOG_ERR, 0, format, ap);
         va_end(ap);
@@ -133,24 +139,6 @@ int new_call(struct context *c, const char *path, const char *interface, const c
 
 int new_manager_call(struct context *c, const char *method, sd_bus_message **ret) {
         return new_call(c, BUS_PATH, BUS_INTERFACE_MANAGER, method, ret);
-}
-
-int call_for_work(struct context *c, sd_bus_message *m, const char *what, sd_bus_message **ret) {
-        int r;
-
-        agent_open(c);
-        if (c->block)
-                return call(c, m, c->timeout > 0 ? c->timeout : USEC_INFINITY, what, ret);
-        r = sd_bus_message_set_expect_reply(m, false);
-        if (r >= 0)
-                r = sd_bus_send(c->bus, m, NULL);
-        if (r >= 0)
-                r = sd_bus_flush(c->bus);
-        if (r < 0)
-                return complain_call(&SD_BUS_ERROR_NULL, r, what);
-        if (ret)
-                *ret = NULL;
-        return 0;
 }
 
 int call_manager(struct context *c, const char *method, const char *what, sd_bus_message **ret,

@@ -36,6 +36,10 @@ struct context {
         sd_bus *bus;
         pid_t agent_pid, pager_pid; /* of the polkit agent and of the pager; 0: none */
         unsigned lines;             /* of the journal; LINES_DEFAULT: not given */
+        bool follow, catalog, value_only, batch;
+        char *output, *since, *until, *priority; /* as journalctl's; NULL: not given */
+        usec_t delay;
+        uint64_t iterations; /* 0: not given */
 };
 
 void context_done(struct context *c);
@@ -64,8 +68,6 @@ int call_manager(struct context *c, const char *method, const char *what, sd_bus
 int new_manager_call(struct context *c, const char *method, sd_bus_message **ret);
 int new_call(struct context *c, const char *path, const char *interface, const char *method,
              sd_bus_message **ret);
-/* Sends a message that asks for work to be done. With --no-block *ret is NULL on success. */
-int call_for_work(struct context *c, sd_bus_message *m, const char *what, sd_bus_message **ret);
 /* The timeout for a call that only asks. */
 usec_t query_timeout(const struct context *c);
 /* Tells why a call failed and what to do next; returns the exit status for it. */
@@ -149,4 +151,7 @@ int verb_restart(int argc, char *argv[], void *userdata);
 int verb_scale(int argc, char *argv[], void *userdata);
 int verb_reload(int argc, char *argv[], void *userdata);
 int verb_events(int argc, char *argv[], void *userdata);
+int verb_wait(int argc, char *argv[], void *userdata);
+int verb_log(int argc, char *argv[], void *userdata);
+int verb_cat(int argc, char *argv[], void *userdata);
 int verb_verify(int argc, char *argv[], void *userdata);

@@ -3,11 +3,14 @@
  * Called by status, and by verbs whose work failed. A journal that cannot be read is no failure: the
  * answer is complete without. It must not be called for an arbiter elsewhere, whose journal is not here. */
 
+#include <fnmatch.h>
 #include <systemd/sd-journal.h>
 #include <time.h>
 
 #include "arbiterctl/journal.h"
+#include "shared/strv.h"
 
+#define SETTLE_TIME (250 * USEC_PER_MSEC)
 #define LINES_MAX 10000 /* nobody reads more, and they are collected by going back */
 
 void journal_filter_init(struct journal_filter *f, const struct context *c, const char *instance) {
@@ -184,6 +187,20 @@ size_t journal_print(const struct journal_filter *f, size_t n, unsigned width, F
         return found;
 }
 
+/* Its aid, newest entry first. What a life said in its end may not have reached the journal yet: it is given
+ * a moment. */
+static char *find_last_life(sd_journal *j, uint64_t since) {
+        char *aid = NULL;
+
+        for (int attempt = 0; !aid && attempt < 2; attempt++) {
+                if (attempt > 0 && (sd_journal_wait(j, SETTLE_TIME) < 0 || sd_journal_seek_tail(j) < 0))
+                        return NULL;
+                while (!aid && go_back(j, 1, since) > 0)
+                        aid = get_field(j, "ARBITER_AID");
+        }
+        return aid;
+}
+
 size_t journal_print_last_life(const struct journal_filter *f, size_t n, unsigned width, FILE *out) {
         struct journal_filter life = *f;
         _cleanup_free_ char *aid = NULL;
@@ -191,11 +208,50 @@ size_t journal_print_last_life(const struct journal_filter *f, size_t n, unsigne
 
         if (open_journal(f, &j) < 0)
                 return 0;
-        while (!aid && go_back(j, 1, f->since_usec) > 0)
-                aid = get_field(j, "ARBITER_AID");
+        aid = find_last_life(j, f->since_usec);
         sd_journal_close(j);
         if (!aid)
                 return 0;
         life.aid = aid;
+        (void) fprintf(out, "The last lines of %s (%s) in the journal:\n", f->name, aid);
         return journal_print(&life, n, width, out);
+}
+
+static int expand_field(sd_journal *j, const char *field, const char *pattern, char ***names) {
+        size_t size, prefix = strlen(field) + 1;
+        const void *data;
+        int r;
+
+        r = sd_journal_query_unique(j, field);
+        if (r < 0)
+                return r;
+        SD_JOURNAL_FOREACH_UNIQUE(j, data, size) {
+                _cleanup_free_ char *name = strndup((const char *) data + prefix, size - prefix);
+
+                if (!name)
+                        return -ENOMEM;
+                if (pattern && fnmatch(pattern, name, 0) != 0)
+                        continue;
+                if (!strv_contains(*names, name) && strv_take(names, TAKE_PTR(name)) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+int journal_names(const char *pattern, char ***ret) {
+        _cleanup_strv_free_ char **names = NULL;
+        sd_journal *j;
+        int r;
+
+        r = sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY);
+        if (r < 0)
+                return r;
+        r = expand_field(j, "ARBITER_MONITOR", pattern, &names);
+        if (r >= 0)
+                r = expand_field(j, "ARBITER_NAME", pattern, &names);
+        sd_journal_close(j);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(names);
+        return 0;
 }

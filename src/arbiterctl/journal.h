@@ -18,5 +18,9 @@ void journal_filter_init(struct journal_filter *f, const struct context *c, cons
 /* The n last entries, oldest first, as journalctl prints them; lines are cut to width unless it is 0.
  * Nothing if there are none or they may not be read. Returns the number of entries printed. */
 size_t journal_print(const struct journal_filter *f, size_t n, unsigned width, FILE *out);
-/* Those of the newest life of name that the journal has since f->since_usec: what a failure left behind. */
+/* With a heading, those of the newest life of name that the journal has since f->since_usec: what a failure
+ * left behind. */
 size_t journal_print_last_life(const struct journal_filter *f, size_t n, unsigned width, FILE *out);
+/* The names of all monitors and actors that the journal knows and that match the glob (NULL: all). To be
+ * freed as a strv. */
+int journal_names(const char *pattern, char ***ret);

@@ -11,6 +11,7 @@
 #include "arbiterctl/ctl.h"
 #include "arbiterctl/pager.h"
 #include "basic/parse.h"
+#include "shared/instance.h"
 #include "shared/log.h"
 #include "shared/strv.h"
 #include "shared/suggest.h"
@@ -19,34 +20,45 @@
 #define PROGRAM "arbiterctl"
 
 static const struct verb verbs[] = {
-        { NULL, .help = "Look:" },
-        { "status", 0, VERB_ANY, VERB_DEFAULT, "[NAME...]", "The arbiter, its monitors and actors as a tree",
-          verb_status },
-        { "list-actors", 0, VERB_ANY, 0, "[NAME...]", "List actors", verb_list_actors },
-        { "list-monitors", 0, VERB_ANY, 0, "[NAME...]", "List monitors", verb_list_monitors },
-        { "show", 0, VERB_ANY, 0, "[NAME...]", "Properties as KEY=VALUE; without NAME, of the arbiter",
-          verb_show },
-        { "info", 1, VERB_ANY, 0, "NAME...", "What actors say of themselves", verb_info },
-        { "introspect", 1, VERB_ANY, 0, "NAME...", "Commands of actors, with their signatures",
-          verb_introspect },
-        { "events", 0, VERB_ANY, 0, "[NAME...]", "Follow what happens, a line an event", verb_events },
-        { "verify", 0, VERB_ANY, 0, "[FILE...]", "Check configuration files; needs no running arbiter",
-          verb_verify },
-        { NULL, .help = "Talk:" },
-        { "ping", 1, VERB_ANY, 0, "NAME...", "Measure round trips to actors", verb_ping },
-        { "send", 2, VERB_ANY, 0, "NAME COMMAND [SIGNATURE ARG...]",
-          "Send a command and print the reply; arguments as in busctl(1)", verb_send },
-        { NULL, .help = "Change:" },
-        { "spawn", 1, VERB_ANY, 0, "DEFINITION [NAME] [KEY=VALUE...]",
-          "Start an actor from a definition; prints name, aid and pid. Or a program: spawn NAME -- PROGRAM "
-          "ARG...",
-          verb_spawn },
-        { "stop", 1, VERB_ANY, 0, "NAME...", "Stop actors or monitors, in order", verb_stop },
-        { "kill", 1, VERB_ANY, 0, "NAME...", "Send a signal to actors", verb_kill },
-        { "restart", 1, VERB_ANY, 0, "NAME...", "Replace actors, or all workers of monitors", verb_restart },
-        { "scale", 2, 2, 0, "MONITOR N|+N|-N", "Change the number of workers", verb_scale },
-        { "reload", 0, 0, 0, NULL, "Have the configuration read again", verb_reload },
-        {},
+                {NULL, .help = "Look:"},
+                {"status", 0, VERB_ANY, VERB_DEFAULT, "[NAME...]",
+                                "The arbiter and all it runs as a tree, with the last lines of the journal; "
+                                "or a screen for each NAME",
+                                verb_status},
+                {"list-actors", 0, VERB_ANY, 0, "[NAME...]", "List actors", verb_list_actors},
+                {"list-monitors", 0, VERB_ANY, 0, "[NAME...]", "List monitors", verb_list_monitors},
+                {"show", 0, VERB_ANY, 0, "[NAME...]",
+                                "Properties as KEY=VALUE; without NAME, of the arbiter", verb_show},
+                {"info", 1, VERB_ANY, 0, "NAME...", "What actors say of themselves", verb_info},
+                {"introspect", 1, VERB_ANY, 0, "NAME...", "Commands of actors, with their signatures",
+                                verb_introspect},
+                {"events", 0, VERB_ANY, 0, "[NAME...]", "Follow what happens, a line an event", verb_events},
+                {"log", 0, VERB_ANY, 0, "[NAME...]", "The journal of the arbiter, of monitors, of actors",
+                                verb_log},
+                {NULL, .help = "Talk:"},
+                {"ping", 1, VERB_ANY, 0, "NAME...", "Measure round trips to actors", verb_ping},
+                {"send", 2, VERB_ANY, 0, "NAME COMMAND [SIGNATURE ARG...]",
+                                "Send a command and print the reply; arguments as in busctl(1)", verb_send},
+                {NULL, .help = "Change:"},
+                {"spawn", 1, VERB_ANY, 0, "DEFINITION [NAME] [KEY=VALUE...]",
+                                "Start an actor from a definition; prints name, aid and pid. Or a program: "
+                                "spawn NAME -- PROGRAM "
+                                "ARG...",
+                                verb_spawn},
+                {"stop", 1, VERB_ANY, 0, "NAME...", "Stop actors or monitors, in order", verb_stop},
+                {"kill", 1, VERB_ANY, 0, "NAME...", "Send a signal to actors", verb_kill},
+                {"restart", 1, VERB_ANY, 0, "NAME...", "Replace actors, or all workers of monitors",
+                                verb_restart},
+                {"scale", 2, 2, 0, "MONITOR N|+N|-N", "Change the number of workers", verb_scale},
+                {"wait", 2, 2, 0, "NAME STATE", "Wait until something is running, failed, gone...",
+                                verb_wait},
+                {NULL, .help = "Configure:"},
+                {"cat", 1, VERB_ANY, 0, "NAME...", "Show configuration files with their drop-ins", verb_cat},
+                {"verify", 0, VERB_ANY, 0, "[FILE...]",
+                                "Check configuration files; needs no running arbiter", verb_verify},
+                {"daemon-reload", 0, VERB_ANY, 0, NULL, "Have the configuration read again", verb_reload},
+                {"reload", 0, VERB_ANY, 0, NULL, "The same", verb_reload},
+                {},
 };
 
 enum {
@@ -62,6 +74,10 @@ enum {
         OPTION_NO_LEGEND,
         OPTION_NO_BLOCK,
         OPTION_TIMEOUT,
+        OPTION_VALUE,
+        OPTION_SINCE,
+        OPTION_UNTIL,
+        OPTION_PRIORITY,
 };
 
 static const struct option long_options[] = {
@@ -82,9 +98,16 @@ static const struct option long_options[] = {
         { "quiet", no_argument, NULL, 'q' },
         { "timeout", required_argument, NULL, OPTION_TIMEOUT },
         { "property", required_argument, NULL, 'p' },
+        { "value", no_argument, NULL, OPTION_VALUE },
         { "signal", required_argument, NULL, 's' },
         { "lines", required_argument, NULL, 'n' },
         { "full", no_argument, NULL, 'l' },
+        { "follow", no_argument, NULL, 'f' },
+        { "output", required_argument, NULL, 'o' },
+        { "priority", required_argument, NULL, OPTION_PRIORITY },
+        { "since", required_argument, NULL, OPTION_SINCE },
+        { "until", required_argument, NULL, OPTION_UNTIL },
+        { "catalog", no_argument, NULL, 'x' },
         { "count", required_argument, NULL, 'c' },
         { "interval", required_argument, NULL, 'i' },
         {},
@@ -108,10 +131,17 @@ static void print_help(void) {
                 { "    --no-block", "Do not wait until the work is done" },
                 { "    --no-ask-password", "Do not ask for a password; be refused" },
                 { "    --timeout=SEC",
-                  "How long to wait for an answer (25s; work is awaited until it is done)" },
-                { "-n, --lines=N", "status: lines of the journal (10)" },
+                  "How long to wait for an answer (25s; work, and wait, for as long as it takes)" },
+                { "-n, --lines=N", "status, log: lines of the journal (status: 10)" },
                 { "-l, --full", "status: do not cut lines to the terminal" },
+                { "-f, --follow", "log: go on as lines come" },
+                { "-o, --output=FORMAT", "log: short, cat, json... as journalctl(1)" },
+                { "-p, --priority=LEVEL", "log: this important and more: err, warning..." },
+                { "    --since=TIME", "log: not older: \"-5min\", \"yesterday\"..." },
+                { "    --until=TIME", "log: not newer" },
+                { "-x, --catalog", "log: explain messages" },
                 { "-p, --property=NAME", "show: only these properties" },
+                { "    --value", "show: values without their names" },
                 { "-s, --signal=SIGNAL", "kill: which one (TERM)" },
                 { "-c, --count=N", "ping: how many rounds (3); 0: until interrupted" },
                 { "-i, --interval=SEC", "ping: time between rounds (1s)" },
@@ -124,7 +154,8 @@ static void print_help(void) {
         for (size_t i = 0; i < ELEMENTSOF(options); i++)
                 help_print_line(stdout, options[i][0], options[i][1]);
         (void) printf("\nNAME is an actor's name, its aid, a monitor's name, or a glob over them.\n"
-                      "Exit status: 0 done, 1 failed, 2 usage, 3 not running, 4 no such actor.\n");
+                     "Exit status: 0 done, 1 failed, 2 usage, 3 not running, 4 no such actor, 124 "
+                     "wait\ntimed out.\n");
 }
 
 static int usage(const char *format, const char *value) {
@@ -166,8 +197,8 @@ static int add_properties(struct context *c, const char *value) {
 
 static int parse_verb_option(struct context *c, int option, const char *value) {
         switch (option) {
-        case 'p':
-                return add_properties(c, value);
+        case 'p': /* of show; with log, the priority */
+                return replace_string(&c->priority, value) ?: add_properties(c, value);
         case 's':
                 if (parse_signal(value, &c->signal) < 0)
                         return usage("'%s' is no signal. Write for example KILL, SIGHUP or 15.", value);
@@ -199,8 +230,10 @@ static int parse_connection_option(struct context *c, int option, const char *va
         case OPTION_RUNTIME_DIR:
                 return replace_string(&c->runtime_dir, value);
         case OPTION_INSTANCE:
-                if (!*value || strchr(value, '/'))
-                        return usage("--instance=%s: expected the NAME of arbiter@NAME.service.", value);
+                if (!instance_name_is_valid(value))
+                        return usage("--instance=%s: expected the NAME of arbiter@NAME.service: "
+                                     INSTANCE_NAME_EXPECTED ".",
+                                     value);
                 return replace_string(&c->instance, value);
         case 'H':
                 return replace_string(&c->host, value);
@@ -209,6 +242,33 @@ static int parse_connection_option(struct context *c, int option, const char *va
         default:
                 c->ask_password = false;
                 return 0;
+        }
+}
+
+static int parse_log_option(struct context *c, int option, const char *value) {
+        switch (option) {
+        case 'l':
+                c->full = true;
+                return 0;
+        case 'f':
+                c->follow = true;
+                return 0;
+        case 'x':
+                c->catalog = true;
+                return 0;
+        case 'o':
+                return replace_string(&c->output, value);
+        case OPTION_SINCE:
+                return replace_string(&c->since, value);
+        case OPTION_UNTIL:
+                return replace_string(&c->until, value);
+        case OPTION_PRIORITY:
+                return replace_string(&c->priority, value);
+        case OPTION_VALUE:
+                c->value_only = true;
+                return 0;
+        default:
+                return parse_verb_option(c, option, value);
         }
 }
 
@@ -237,9 +297,6 @@ static int parse_option(struct context *c, int option, const char *value) {
         case OPTION_NO_PAGER:
                 c->pager = false;
                 return 0;
-        case 'l':
-                c->full = true;
-                return 0;
         case OPTION_NO_LEGEND:
                 c->legend = false;
                 return 0;
@@ -252,7 +309,7 @@ static int parse_option(struct context *c, int option, const char *value) {
                 c->quiet = true;
                 return 0;
         default:
-                return parse_verb_option(c, option, value);
+                return parse_log_option(c, option, value);
         }
 }
 
@@ -307,7 +364,7 @@ static int parse_arguments(struct context *c, int argc, char *argv[], int *ret_n
                         argv[++n] = argv[optind++];
                         continue;
                 }
-                option = getopt_long(argc, argv, "-:hqlH:M:n:p:s:c:i:", long_options, NULL);
+                option = getopt_long(argc, argv, "-:hqlfxH:M:n:o:p:s:c:i:", long_options, NULL);
                 if (option == -1)
                         break;
                 if (option == 1) {

@@ -88,7 +88,7 @@ void status_print_actor(const struct actor_object *a) {
         }
         if (!a->plain) {
                 label("Mailbox");
-                (void)printf("%" PRIu64 " message%s\n", a->mailbox_queued,
+                (void) printf("%" PRIu64 " message%s\n", a->mailbox_queued,
                                 a->mailbox_queued == 1 ? "" : "s");
         }
         if (a->last_notified_usec > 0 && a->last_notified_usec <= now)

@@ -283,29 +283,55 @@ static void tell_workers(struct change *h, const char *name, uint32_t before, ui
         json_close(&h->j, '}');
 }
 
-static int scale_one(struct context *c, const struct monitor_row *monitor, const char *size,
-                     struct change *h) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+static int add_scale(struct context *c, const struct monitor_row *monitor, const char *size,
+                     struct work *w) {
+        uint32_t after;
+        int r;
+
+        w->what = monitor->name;
+        r = parse_size_argument(size, monitor->workers, &after);
+        if (r == 0)
+                r = new_manager_call(c, "Scale", &w->message);
+        if (r != 0)
+                return r;
+        return sd_bus_message_append(w->message, "su", monitor->name, after) < 0 ? out_of_memory() : 0;
+}
+
+static int tell_scaled(struct change *h, const struct monitor_row *monitor, const char *size,
+                       const struct work *w) {
         uint32_t before = monitor->workers, after;
         int r;
 
-        r = parse_size_argument(size, before, &after);
-        if (r == 0)
-                r = new_manager_call(c, "Scale", &m);
-        if (r != 0)
-                return r;
-        if (sd_bus_message_append(m, "su", monitor->name, after) < 0)
-                return out_of_memory();
-        r = call_for_work(c, m, monitor->name, &reply);
-        if (r != 0)
-                return r;
-        if (reply) {
-                r = sd_bus_message_read(reply, "u", &before);
+        if (w->status != 0 || (h->c->block && !w->reply))
+                return 0;
+        (void) parse_size_argument(size, before, &after); /* add_scale() has done so before */
+        if (w->reply) {
+                r = sd_bus_message_read(w->reply, "u", &before);
                 if (r < 0)
                         return complain_reply(r);
         }
         tell_workers(h, monitor->name, before, after);
         return 0;
+}
+
+static int scale(struct context *c, const struct target *targets, size_t n, const char *size) {
+        struct work *works = calloc(n + 1, sizeof(*works));
+        int r = 0, told = 0, status = 0;
+        struct change h;
+
+        if (!works)
+                return out_of_memory();
+        for (size_t i = 0; r == 0 && i < n; i++)
+                r = add_scale(c, targets[i].monitor, size, works + i);
+        if (r == 0) {
+                status = work_run(c, works, n);
+                change_begin(&h, c);
+                for (size_t i = 0; told == 0 && i < n; i++)
+                        told = tell_scaled(&h, targets[i].monitor, size, works + i);
+                change_end(&h);
+        }
+        work_free(works, n);
+        return r != 0 ? r : status != 0 ? status : told;
 }
 
 int verb_scale(int argc, char *argv[], void *userdata) {
@@ -314,7 +340,6 @@ int verb_scale(int argc, char *argv[], void *userdata) {
         char *patterns[] = { argv[1], NULL };
         struct context *c = userdata;
         uint32_t ignored;
-        struct change h;
         int r, status;
         size_t n;
 
@@ -324,13 +349,10 @@ int verb_scale(int argc, char *argv[], void *userdata) {
         if (r != 0)
                 return r;
         status = snapshot_resolve(&s, patterns, TARGET_MONITORS, &targets, &n);
-        change_begin(&h, c);
-        for (size_t i = 0; i < n; i++) {
-                r = scale_one(c, targets[i].monitor, argv[2], &h);
-                status = status != 0 ? status : r;
-        }
-        change_end(&h);
-        return status;
+        if (!targets)
+                return status;
+        r = scale(c, targets, n, argv[2]);
+        return status != 0 ? status : r;
 }
 
 static const struct monitor_row *find_monitor(const struct snapshot *s, const char *name) {
@@ -367,6 +389,11 @@ int verb_reload(int argc, char *argv[], void *userdata) {
         struct change h;
         int r;
 
+        if (argc > 1)
+                return complain(EXIT_USAGE,
+                                "%s reads all of the configuration again and takes no names. To replace the "
+                                "workers of '%s', one after the other: 'arbiterctl restart %s'.",
+                                argv[0], argv[1], argv[1]);
         r = snapshot_take_monitors(c, &before);
         if (r == 0)
                 r = new_manager_call(c, "Reload", &m);

@@ -31,7 +31,7 @@ static bool is_wanted(struct show *s, const char *name) {
 }
 
 /* Lists of words as systemctl shows them, texts without quotes, and no number that means "unknown". */
-static int print_property(sd_bus_message *m, const char *name) {
+static int print_property(sd_bus_message *m, const char *name, bool value_only) {
         const char *contents, *s;
         bool first = true;
         uint64_t t;
@@ -42,7 +42,8 @@ static int print_property(sd_bus_message *m, const char *name) {
                 r = sd_bus_message_enter_container(m, 'v', contents);
         if (r < 0)
                 return r;
-        (void) printf("%s=", name);
+        if (!value_only)
+                (void) printf("%s=", name);
         if (streq(contents, "as")) {
                 r = sd_bus_message_enter_container(m, 'a', "s");
                 while (r >= 0 && (r = sd_bus_message_read_basic(m, 's', &s)) > 0) {
@@ -91,7 +92,7 @@ static void show_uptime(struct show *s, usec_t started) {
         if (!is_wanted(s, "UptimeUsec"))
                 return;
         if (s->c->json == JSON_OFF)
-                (void) printf("UptimeUsec=%llu\n", (unsigned long long) uptime);
+                (void) printf("%s%llu\n", s->c->value_only ? "" : "UptimeUsec=", (unsigned long long) uptime);
         else {
                 json_key(&s->j, "uptime_usec");
                 json_u64(&s->j, uptime);
@@ -134,7 +135,7 @@ static int show_properties(struct show *s, sd_bus_message *m) {
                 if (!is_wanted(s, name))
                         r = sd_bus_message_skip(m, "v");
                 else if (s->c->json == JSON_OFF)
-                        r = print_property(m, name);
+                        r = print_property(m, name, s->c->value_only);
                 else
                         r = json_property(m, &s->j, name);
                 if (r >= 0)
@@ -163,7 +164,7 @@ static int show_object(struct show *s, const char *path, const char *interface) 
                         json_key_string(&s->j, "path", path);
                 json_close(&s->j, '}');
         } else if (is_wanted(s, "Path"))
-                (void) printf("Path=%s\n", path);
+                (void) printf("%s%s\n", s->c->value_only ? "" : "Path=", path);
         s->again = true;
         return 0;
 }

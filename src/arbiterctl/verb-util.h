@@ -14,6 +14,11 @@ const char *format_reason(char buffer[static REASON_STRING_MAX], const char *rea
 /* Properties.GetAll(); 0 or an exit status after complaining. */
 int get_all_properties(struct context *c, const char *path, const char *interface, sd_bus_message **ret);
 
+/* The configuration directories of the arbiter that is meant, unless --config-dir= named some, to
+ * c->config_dirs. 0 or an exit status. */
+int context_config_dirs(struct context *c);
+bool context_is_system(const struct context *c); /* the system's arbiter is meant, not the user's */
+
 /* Of an error that came as the answer of an asynchronous call. Returns the exit status for it. */
 int complain_error_reply(sd_bus_message *m, const char *what);
 
@@ -25,8 +30,11 @@ struct work {
         int status; /* of this one: 0 or an exit status */
         bool done;
 };
-/* Returns the first status that is not 0, in the order of the array. */
+/* Returns the first status that is not 0, in the order of the array. With --no-block replies are NULL. What
+ * failed is told together with what the journal has of it. */
 int work_run(struct context *c, struct work *works, size_t n);
+/* The same for one. */
+int call_for_work(struct context *c, sd_bus_message *m, const char *what, sd_bus_message **ret);
 void work_free(struct work *works, size_t n);
 
 /* A loop that SIGINT and SIGTERM end (with 0), with the connection attached. 0 or an exit status after

@@ -4,9 +4,8 @@
 
 #include <pwd.h>
 
-#include "arbiterctl/ctl.h"
+#include "arbiterctl/verb-util.h"
 #include "arbiterd/config.h"
-#include "shared/config-dirs.h"
 #include "shared/strv.h"
 
 struct verification {
@@ -95,19 +94,21 @@ static const char *home_directory(void) {
 int verb_verify(int argc, char *argv[], void *userdata) {
         struct context *c = userdata;
         struct verification v = { .c = c };
-        bool system = geteuid() == 0, given = c->config_dirs;
+        bool given = c->config_dirs;
         struct config_options options = {
-                .home = home_directory(),
-                .runtime = c->runtime_dir ? c->runtime_dir : "/run/arbiter",
-                .require_user = system && !given && argc == 1, /* the system's arbiter is who reads those */
-                .check_programs = true,
-                .sink = { on_message, &v },
+                        .home = home_directory(),
+                        .runtime = c->runtime_dir ? c->runtime_dir : "/run/arbiter",
+                        .require_user = context_is_system(c) && !given &&
+                                        argc == 1, /* the system's arbiter is who reads those */
+                        .check_programs = true,
+                        .sink = {on_message, &v},
         };
         size_t n = (size_t) argc - 1;
         int r;
 
-        if (!given && config_directories(system, NULL, &c->config_dirs) < 0)
-                return out_of_memory();
+        r = context_config_dirs(c);
+        if (r != 0)
+                return r;
         options.directories = (const char *const *) c->config_dirs;
         json_init(&v.j, stdout, c->json);
         if (c->json != JSON_OFF)

@@ -251,6 +251,35 @@ class Change(WithArbiter):
         self.assertEqual(self.ok('reload'), 'Configuration reloaded, no pool changed its size.\n')
         self.assertEqual(self.json('reload'), [])
 
+        self.fails(2, "takes no names.*'arbiterctl restart web'", 'reload', 'web')
+        self.assertEqual(self.ok('daemon-reload', '--no-block'), 'Reload asked for.\n')
+
+    def test_wait(self):
+        self.assertEqual(self.ok('wait', 'web.1', 'running'), 'web.1: running\n')
+        self.assertEqual([r['name'] for r in self.json('wait', 'web.*', 'running')], ['web.%d' % i for i in (1, 2, 3, 4)])
+        self.assertEqual(self.ok('wait', 'web.9', 'gone'), 'web.9: gone\n')
+        self.fails(124, r"'web' is not running after 20\.0ms: web is not running with all workers", 'wait', 'web', 'running',
+                   '--timeout=20ms')
+        self.fails(124, 'there is none of that name', 'wait', 'web.9', 'running', '--timeout=20ms')
+        self.fails(2, r"'runing' is no state: did you mean 'running'\?", 'wait', 'web', 'runing')
+
+    def test_wait_for_a_life(self):
+        self.ok('restart', 'web.1')
+        aid = self.json('show', 'web.1')[0]['aid']
+        p = subprocess.Popen([ARBITERCTL, 'wait', aid, 'gone'], stdout=subprocess.PIPE, text=True,
+                             env={**ENVIRONMENT, **self.environment})
+        self.ok('restart', 'web.1')
+        self.assertEqual((p.communicate(timeout=60)[0], p.returncode), (aid + ': gone\n', 0))
+
+    def test_wait_for_an_arbiter_that_leaves(self):
+        p = subprocess.Popen([ARBITERCTL, 'wait', 'web.9', 'running'], stderr=subprocess.PIPE, text=True,
+                             env={**ENVIRONMENT, **self.environment})
+        self.ok('ping', 'web.1', '-c', '1')
+        self.fails(3, 'closed the connection', 'stop', 'web.4')
+        err = p.communicate(timeout=60)[1]
+        self.assertEqual(p.returncode, 3, err)
+        self.assertRegex(err, 'arbiter is gone|No arbiter runs|closed the connection')
+
     def test_events(self):
         p = subprocess.Popen([ARBITERCTL, 'events', 'web.1', '--json=short'], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              text=True, env={**ENVIRONMENT, **self.environment})
@@ -286,6 +315,48 @@ class WithoutArbiter(Case):
         os.mkdir(self.directory)
         self.environment = {'ARBITER_RUNTIME_DIR': self.directory}
         self.fails(3, 'No arbiter runs in', 'status')
+
+    def test_cat(self):
+        self.write('web.monitor', '[Monitor]\nWorkers=2')
+        os.mkdir(os.path.join(self.directory, 'web.monitor.d'))
+        self.write('web.monitor.d/10-more.conf', '[Monitor]\nWorkers=3\n')
+        self.write('clock.actor', '[Actor]\n')
+        at = self.directory
+        both = '# %s/web.monitor\n[Monitor]\nWorkers=2\n\n# %s/web.monitor.d/10-more.conf\n[Monitor]\nWorkers=3\n' % (at, at)
+        for name in ['web', 'web.1', 'web.monitor', 'w*']:
+            self.assertEqual(self.ok('cat', name, '--config-dir', at), both)
+        self.assertEqual([r['name'] for r in self.json('cat', '*', '--config-dir', at)],
+                         ['web.monitor', 'web.monitor', 'clock.actor'])
+        self.fails(4, r"No configuration of 'clok': did you mean clock\.actor\?", 'cat', 'clok', '--config-dir', at)
+        os.symlink('/dev/null', at + '/off.monitor')
+        self.fails(1, r'off\.monitor is masked', 'cat', 'off', '--config-dir', at)
+
+    def test_log(self):
+        path = os.path.join(self.directory, 'journalctl')
+        self.write('journalctl', '#!/bin/sh\nfor a; do printf "%s\\n" "$a"; done\n')
+        os.chmod(path, 0o755)
+        env = {'PATH': self.directory + ':/usr/bin:/bin', 'ARBITER_RUNTIME_DIR': ''}
+        run = lambda *a: ctl(*a, env=env)[1].split('\n')[:-1]
+        self.assertEqual(run('--system', 'log'), ['ARBITER_INSTANCE=system'])
+        self.assertEqual(run('--runtime-dir=/run/arbiter-shop', 'log', '-f', 'web', '-n', '3', '-p', 'err', '--since=-5min'),
+                         ['--follow', '--lines=3', '--since=-5min', '--priority=err', 'ARBITER_INSTANCE=shop',
+                          'ARBITER_MONITOR=web', '+', 'ARBITER_INSTANCE=shop', 'ARBITER_NAME=web'])
+        self.assertEqual(run('--user', '--instance=shop', 'log', '--json=short', '--no-pager'),
+                         ['--no-pager', '--output=json', 'ARBITER_INSTANCE=shop', '_UID=%d' % os.getuid()])
+        self.fails(2, r"ssh there arbiterctl log", '-H', 'there', 'log')
+
+    def test_connections(self):
+        self.fails(2, '--runtime-dir=/x names an arbiter already', '--runtime-dir=/x', '--system', 'status')
+        self.fails(2, r'Which one: --host=a or --machine=b\?', '-H', 'a', '-M', 'b', 'status')
+        self.fails(2, r"'ssh a arbiterctl --user \.\.\.'", '-H', 'a', '--user', 'status')
+        self.fails(2, 'expected the NAME of arbiter@NAME.service', '--instance=a/b', 'status')
+        env = {'ARBITER_RUNTIME_DIR': '', 'DBUS_SYSTEM_BUS_ADDRESS': 'unix:path=/nonexistent'}
+        status, out, err = ctl('--system', 'status', env=env)
+        self.assertEqual((status, out), (1, ''))
+        self.assertIn('Cannot connect to the system bus: No such file or directory. Is D-Bus running?', err)
+        status, out, err = ctl('--user', 'status', env=env)
+        self.assertEqual((status, out), (1, ''))
+        self.assertIn('There is no user bus', err)
 
     def test_usage(self):
         self.fails(2, r'did you mean --json\?', '--jsno')
