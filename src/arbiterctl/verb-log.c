@@ -201,7 +201,8 @@ int verb_log(int argc, char *argv[], void *userdata) {
         int r;
 
         if (c->host)
-                return complain(EXIT_USAGE, "The journal of another host is read there: try 'ssh %s arbiterctl log'.",
+                return complain(EXIT_USAGE,
+                                "The journal of another host is read there: try 'ssh %s arbiterctl log'.",
                                 c->host);
         r = find_instance(c, &instance, &user);
         if (r == 0 && argc > 1)
