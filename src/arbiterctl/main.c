@@ -154,8 +154,8 @@ static void print_help(void) {
         for (size_t i = 0; i < ELEMENTSOF(options); i++)
                 help_print_line(stdout, options[i][0], options[i][1]);
         (void) printf("\nNAME is an actor's name, its aid, a monitor's name, or a glob over them.\n"
-                     "Exit status: 0 done, 1 failed, 2 usage, 3 not running, 4 no such actor, 124 "
-                     "wait\ntimed out.\n");
+                      "Exit status: 0 done, 1 failed, 2 usage, 3 not running, 4 no such actor, 124\n"
+                      "wait timed out.\n");
 }
 
 static int usage(const char *format, const char *value) {
