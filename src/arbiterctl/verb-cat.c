@@ -63,7 +63,8 @@ static int print_file(struct cat *k, const char *name, const char *path) {
                 json_close(&k->j, '}');
                 return 0;
         }
-        (void) printf("%s%s# %s%s\n", k->again ? "\n" : "", colour(COLOUR_GREY), path, colour(COLOUR_NORMAL));
+        (void) printf("%s%s# %s%s\n", k->again ? "\n" : "", colour(COLOUR_GREY), path,
+                      colour(COLOUR_NORMAL));
         k->again = true;
         (void) fwrite(text, 1, size, stdout);
         if (size > 0 && text[size - 1] != '\n')

@@ -92,7 +92,8 @@ static void show_uptime(struct show *s, usec_t started) {
         if (!is_wanted(s, "UptimeUsec"))
                 return;
         if (s->c->json == JSON_OFF)
-                (void) printf("%s%llu\n", s->c->value_only ? "" : "UptimeUsec=", (unsigned long long) uptime);
+                (void) printf("%s%llu\n", s->c->value_only ? "" : "UptimeUsec=",
+                              (unsigned long long) uptime);
         else {
                 json_key(&s->j, "uptime_usec");
                 json_u64(&s->j, uptime);

@@ -49,7 +49,9 @@ int context_config_dirs(struct context *c) {
                 return 0;
         if (c->host || c->machine)
                 return complain(EXIT_USAGE, "Configuration is read where it lies: log in there.");
-        return config_directories(context_is_system(c), c->instance, &c->config_dirs) < 0 ? out_of_memory() : 0;
+        if (config_directories(context_is_system(c), c->instance, &c->config_dirs) < 0)
+                return out_of_memory();
+        return 0;
 }
 
 int complain_error_reply(sd_bus_message *m, const char *what) {
