@@ -39,7 +39,7 @@ struct sd_event *arbiter_get_event(arbiter *a);
  * listens. */
 int arbiter_set_runtime_directory(arbiter *a, const char *path);
 /* A cgroup v2 directory that is delegated to us, for a leaf of each process; NULL: find our own and use
- * it if it is delegated. */
+ * it if it is delegated. After the start only in place of one that has been removed, else -EBUSY. */
 int arbiter_set_cgroup(arbiter *a, const char *path);
 /* For modules in shared objects: the path of arbiter-host. Default: as installed. */
 int arbiter_set_host_program(arbiter *a, const char *path);

@@ -282,8 +282,26 @@ _public_ int arbiter_set_runtime_directory(arbiter *a, const char *path) {
         return set_path(a, &a->runtime_directory, path, false);
 }
 
+/* Leaves are found by name below the root: those of one that is gone are gone, too. */
+static int replace_cgroup(arbiter *a, const char *path) {
+        struct cgroup_root root;
+        int r;
+
+        if (!path || *path != '/')
+                return -EINVAL;
+        if (a->has_cgroup && faccessat(a->cgroup_root.fd, "cgroup.procs", F_OK, 0) >= 0)
+                return -EBUSY;
+        r = cgroup_root_open(path, &root);
+        if (r < 0)
+                return r;
+        cgroup_root_done(&a->cgroup_root);
+        a->cgroup_root = root;
+        a->cgroup_tried = a->has_cgroup = true;
+        return 0;
+}
+
 _public_ int arbiter_set_cgroup(arbiter *a, const char *path) {
-        return set_path(a, &a->cgroup_path, path, true);
+        return a && a->started ? replace_cgroup(a, path) : set_path(a, &a->cgroup_path, path, true);
 }
 
 _public_ int arbiter_set_host_program(arbiter *a, const char *path) {
