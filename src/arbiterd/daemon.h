@@ -9,6 +9,7 @@
 
 struct listener;
 struct notify;
+struct scope;
 
 enum daemon_mode {
         DAEMON_STANDALONE, /* for whoever started it: no bus, no scope */
@@ -34,6 +35,7 @@ struct daemon {
         char **failed_files; /* of configuration, by the last look at it */
         usec_t timeout_stop_usec; /* the longest of all that is configured */
         char *no_scope;    /* why there is no scope, though there should be; NULL: all is well */
+        struct scope *scope;
         pid_t holder;      /* the process that keeps the scope */
         int holder_fd, metrics_fd;
         struct notify *notify; /* NULL: nobody wants to know */

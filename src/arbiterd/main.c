@@ -513,6 +513,7 @@ static int start(struct daemon *d, char *arguments, size_t room) {
         } else
                 config_free(c);
         notify_done(d);
+        scope_done(d);
         d->arbiter = arbiter_unref(d->arbiter);
         service_done(d);
         listeners_done(d);

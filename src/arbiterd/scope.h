@@ -15,6 +15,11 @@ struct daemon;
  * (told, too), and process groups must do; -ECANCELED: a signal asked to stop meanwhile; -ENOMEM. */
 int scope_make(struct daemon *d, pid_t first);
 
+/* Once the arbiter has started: a scope that ends under it is made anew. */
+int scope_watch(struct daemon *d);
+/* Before the arbiter is freed. What is in the scope ends with the processes in it. */
+void scope_done(struct daemon *d);
+
 /* Has the service manager stop what is in the scope, and does not wait for it: what is left to do when an
  * arbiter has died (ExecStopPost=). No scope: nothing to do. Negative: told. */
 int scope_stop(struct daemon *d);

@@ -90,6 +90,9 @@ static int listen_bus(struct daemon *d) {
 void service_listen(struct daemon *d) {
         int r;
 
+        r = scope_watch(d);
+        if (r < 0)
+                log_warning_errno(r, "The scope of the actors cannot be watched: %m");
         if (d->mode != DAEMON_STANDALONE) {
                 r = listen_bus(d);
                 if (r < 0)
@@ -119,10 +122,19 @@ static _noreturn_ void hold(int fd) {
         _exit(EXIT_SUCCESS);
 }
 
-static int start_holder(struct daemon *d, pid_t *ret) {
+static void stop_holder(struct daemon *d) {
+        if (d->holder <= 0)
+                return;
+        d->holder_fd = close_fd(d->holder_fd);
+        (void) waitpid(d->holder, NULL, 0); /* the arbiter may have reaped it: it is a subreaper */
+        d->holder = 0;
+}
+
+int service_start_holder(struct daemon *d) {
         int fds[2];
         pid_t pid;
 
+        stop_holder(d);
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return negative_errno();
         pid = fork();
@@ -137,28 +149,18 @@ static int start_holder(struct daemon *d, pid_t *ret) {
         }
         d->holder_fd = fds[1];
         d->holder = pid;
-        *ret = pid;
         return 0;
 }
 
-static void stop_holder(struct daemon *d) {
-        if (d->holder <= 0)
-                return;
-        d->holder_fd = close_fd(d->holder_fd);
-        (void) waitpid(d->holder, NULL, 0); /* the arbiter may have reaped it: it is a subreaper */
-        d->holder = 0;
-}
-
 int service_make_scope(struct daemon *d) {
-        pid_t first;
         int r;
 
         if (d->mode == DAEMON_STANDALONE || d->cgroup)
                 return 0;
-        r = start_holder(d, &first);
+        r = service_start_holder(d);
         if (r < 0)
                 return log_error_errno(r, "Cannot start a process to hold the scope of the actors: %m");
-        r = scope_make(d, first);
+        r = scope_make(d, d->holder);
         if (r != 0)
                 stop_holder(d);
         return MIN(r, 0);

@@ -17,5 +17,7 @@ int service_take_fds(struct daemon *d);
 int service_make_scope(struct daemon *d);
 /* After arbiter_start(): the bus, the sockets that were passed. What fails is told, and done without. */
 void service_listen(struct daemon *d);
+/* For scope.c: a process to make a scope around, in d->holder, in place of one that is gone. */
+int service_start_holder(struct daemon *d);
 /* Last of all. */
 void service_done(struct daemon *d);
