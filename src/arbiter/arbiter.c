@@ -97,6 +97,7 @@ static int init_root(arbiter *a) {
         if (r < 0)
                 return r;
         a->seed = seed.k0;
+        a->children_max = CHILD_CHILDREN_MAX;
         policy.strategy = SUPERVISE_ONE_FOR_ONE;
         return set_init(&a->root, a, NULL, &policy, 0);
 }
@@ -421,7 +422,8 @@ static int make_runtime_directory(const arbiter *a) {
 
         if (!a->runtime_directory)
                 return 0;
-        if (mkdir(a->runtime_directory, 0700) < 0 && errno != EEXIST)
+        /* Others may pass through, to the sockets that are open to them, but see nothing. */
+        if (mkdir(a->runtime_directory, 0711) < 0 && errno != EEXIST)
                 return negative_errno();
         if (lstat(a->runtime_directory, &st) < 0)
                 return negative_errno();

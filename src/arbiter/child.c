@@ -221,6 +221,7 @@ void child_free(struct child *c) {
         struct waiter *w;
 
         unregister_child(c);
+        commands_discharge(c);
         if (c->counted)
                 status_count_child(c, false);
         actor_timer_release(a, &c->start_timer);

@@ -30,6 +30,24 @@ static struct child *spawn_payer(struct child *c) {
         return c;
 }
 
+void commands_charge(struct child *c) {
+        struct child *payer = spawn_payer(c);
+
+        if (payer == c) /* its spawner is dead */
+                return;
+        c->payer = payer->aid;
+        payer->n_children++;
+}
+
+void commands_discharge(struct child *c) {
+        struct child *payer = aid_is_null(&c->payer) ? NULL
+                                                     : map_get(c->arbiter->by_aid, c->payer.c, AID_SIZE);
+
+        if (payer)
+                payer->n_children--;
+        c->payer = (aid){};
+}
+
 static bool take_spawn_token(struct child *c) {
         usec_t now = now_usec();
         uint64_t earned = (now - c->spawn_tokens_usec) * CHILD_SPAWNS_PER_SEC / USEC_PER_SEC;
@@ -87,7 +105,7 @@ static int read_strings(arbiter_message *m, const char **ret, size_t max) {
 static int on_spawn(arbiter_actor *a, arbiter_message *m, void *userdata) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
-        struct child *c = caller_child(m);
+        struct child *c = caller_child(m), *payer;
         const char *definition, *name, *id, *parameters[64];
         arbiter_spawn *d;
         aid wanted = {};
@@ -100,8 +118,11 @@ static int on_spawn(arbiter_actor *a, arbiter_message *m, void *userdata) {
                 r = read_strings(m, parameters, ELEMENTSOF(parameters) - 1);
         if (r < 0)
                 return r;
-        if (!take_spawn_token(spawn_payer(c)))
+        payer = spawn_payer(c);
+        if (!take_spawn_token(payer))
                 return refuse(m, ARBITER_OUTCOME_OVERLOAD, "%s spawns too fast", c->name);
+        if (payer->n_children >= a->arbiter->children_max)
+                return refuse(m, ARBITER_OUTCOME_OVERLOAD, "%s has too many children already", payer->name);
         d = find_definition(c, definition);
         if (!d)
                 return refuse(m, ARBITER_OUTCOME_DENIED,

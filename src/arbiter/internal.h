@@ -44,6 +44,7 @@ enum {
         CHILD_SPAWNS_PER_SEC = 64,
         CHILD_SPAWNS_BURST = 256,
         CHILD_WATCHES_MAX = 16384,
+        CHILD_CHILDREN_MAX = 1024, /* alive at a time, with those that they spawned */
         /* what a child may have under way to the arbiter, in the user lane */
         CONTROL_WINDOW_MESSAGES = 1024,
         CONTROL_WINDOW_BYTES = 4 * FRAME_SIZE_MAX,
@@ -171,6 +172,8 @@ struct child {
         uint64_t set_generation;
         arbiter_monitor *monitor_actor; /* it is the actor of this monitor */
         aid spawner;
+        aid payer;           /* who is charged with this life, or null */
+        uint32_t n_children; /* charged to it */
 
         arbiter_concurrency concurrency;
         arbiter_state state, counted_state; /* the latter in the arbiter's counters, if counted */
@@ -291,6 +294,8 @@ struct arbiter {
         sd_event_source *mailbox_source;
         struct actor_timer accept_timer;
         bool old_identity; /* as on kernels before 6.5: for tests */
+        uint32_t children_max; /* CHILD_CHILDREN_MAX, or less: for tests */
+        usec_t turned_away_usec; /* when one was last told of */
 
         struct list_node observers;
         arbiter_log_handler_t log_handler;
@@ -471,6 +476,9 @@ void relations_child_gone(struct child *c, arbiter_reason reason, int status);
 
 /* commands.c */
 extern const arbiter_command arbiter_commands[];
+/* A life that an actor asked for counts against it, until its end. */
+void commands_charge(struct child *c);
+void commands_discharge(struct child *c);
 struct child *caller_child(arbiter_message *m);
 
 /* status.c */

@@ -2,7 +2,8 @@
 /* The well-known socket, RUNTIME_DIRECTORY/mailbox: how an actor that did not inherit its control link
  * comes to it. Whoever connects is a stranger with one message to say, hello with a one-time token, and
  * little time to say it; identity is what the kernel says of the connection. Exists only once a token has
- * been given out. */
+ * been given out. Every user may connect, since the actor may be another's; whose actor nobody waits for is
+ * turned away at once. */
 
 #include <poll.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@ struct stranger {
         struct link *link;
         struct actor_timer timer;
         struct ucred credentials;
+        struct process_identity identity; /* where the kernel gives no pidfd of the peer */
         int pidfd;
 };
 
@@ -38,6 +40,7 @@ static void stranger_free(struct stranger *s) {
                 link_unref(s->link);
         }
         close_fd(s->pidfd);
+        process_identity_done(&s->identity);
         free(s);
 }
 
@@ -67,20 +70,45 @@ static struct child *find_expected(arbiter *a, const char *token) {
         return found;
 }
 
+static bool same_as(const struct stranger *s) {
+        struct process_identity now = {};
+        bool same;
+
+        same = process_identity_read(s->credentials.pid, &now) >= 0 &&
+               process_identity_equal(&now, &s->identity);
+        process_identity_done(&now);
+        return same;
+}
+
+/* Is the process that connected alive, and is it the one that the pidfd means? A descendant may hold the
+ * connection of a dead one; a stored pid may be another's by now. */
+static bool is_still_there(const struct stranger *s) {
+        struct pollfd p[] = {
+                { .fd = link_get_fd(s->link), .events = POLLIN },
+                { .fd = s->pidfd, .events = POLLIN }, /* it is readable once its process has died */
+        };
+
+        if (poll(p, ELEMENTSOF(p), 0) < 0 || (p[0].revents & (POLLHUP | POLLERR)) || p[1].revents)
+                return false;
+        return !s->identity.cgroup || same_as(s);
+}
+
+static uid_t wanted_uid(const struct child *c) {
+        return c->spawn->context.has_uid ? c->spawn->context.uid : geteuid();
+}
+
 /* Its pid is ours to watch from here on, by pidfd. */
 static int adopt(struct stranger *s, struct child *c) {
-        uid_t wanted = c->spawn->context.has_uid ? c->spawn->context.uid : geteuid();
-        struct pollfd p = { .fd = link_get_fd(s->link), .events = POLLIN };
         int r;
 
-        if (s->credentials.uid != wanted) {
+        if (s->credentials.uid != wanted_uid(c)) {
                 refuse(s, "its token belongs to an actor of another user");
                 return -EACCES;
         }
-        /* Without SO_PEERPIDFD the pid might be another's by now; but then the connection would have lost
-         * its other end. */
-        if (poll(&p, 1, 0) < 0 || (p.revents & (POLLHUP | POLLERR)))
+        if (!is_still_there(s)) {
+                refuse(s, "it is dead, and somebody else speaks for it");
                 return -ESRCH;
+        }
         c->process.pid = s->credentials.pid;
         c->process.pidfd = TAKE_FD(s->pidfd);
         c->process.own_group = false;
@@ -155,14 +183,41 @@ static void on_timer(arbiter_actor *a, struct actor_timer *t) {
 
 static int identify(int fd, bool force_old, struct stranger *s) {
         socklen_t size = sizeof(s->credentials);
+        int r;
 
         if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &s->credentials, &size) < 0)
                 return negative_errno();
         size = sizeof(s->pidfd);
         if (!force_old && getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &s->pidfd, &size) >= 0)
                 return 0;
+        /* Linux before 6.5: what the pid meant before the pidfd was made, it must mean still. */
+        r = process_identity_read(s->credentials.pid, &s->identity);
+        if (r < 0)
+                return r;
         s->pidfd = pidfd_open_pid(s->credentials.pid);
-        return s->pidfd < 0 ? s->pidfd : 0;
+        if (s->pidfd < 0)
+                return s->pidfd;
+        return same_as(s) ? 0 : -ESRCH;
+}
+
+/* The socket is open to every user, so that an actor of another user reaches it. Who is nobody's actor takes
+ * no place among those who are waited for. */
+static bool is_awaited(const arbiter *a, const struct stranger *s) {
+        LIST_FOREACH(c, &a->children, struct child, children)
+                if (c->token && wanted_uid(c) == s->credentials.uid)
+                        return true;
+        return false;
+}
+
+/* Told at a limited rate: anybody can be refused as often as he likes. */
+static int turn_away(struct stranger *s) {
+        usec_t now = now_usec();
+
+        if (now >= s->arbiter->turned_away_usec + USEC_PER_SEC) {
+                s->arbiter->turned_away_usec = now;
+                refuse(s, "no actor of its user is expected");
+        }
+        return -EACCES;
 }
 
 static int stranger_new(arbiter *a, int fd) {
@@ -179,6 +234,8 @@ static int stranger_new(arbiter *a, int fd) {
         list_append(&a->strangers, &s->strangers);
         a->n_strangers++;
         r = identify(fd, a->old_identity, s);
+        if (r >= 0 && !is_awaited(a, s))
+                r = turn_away(s);
         if (r < 0)
                 close_fd(fd);
         else
@@ -209,9 +266,9 @@ static int on_accept(sd_event_source *source, int fd, uint32_t events, void *use
                 }
                 return 0;
         }
-        if (a->n_strangers >= STRANGERS_MAX) /* the oldest has had its chance */
-                stranger_free(LIST_FIRST(&a->strangers, struct stranger, strangers));
         (void) stranger_new(a, connection);
+        if (a->n_strangers > STRANGERS_MAX) /* the oldest has had its chance */
+                stranger_free(LIST_FIRST(&a->strangers, struct stranger, strangers));
         return 0;
 }
 
@@ -232,7 +289,7 @@ static int listen_mailbox(arbiter *a) {
                 return negative_errno();
         (void) unlink(address.sun_path); /* the directory is ours alone */
         if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-                        chmod(address.sun_path, 0600) < 0 || listen(fd, 64) < 0)
+                        chmod(address.sun_path, 0666) < 0 || listen(fd, 64) < 0)
                 return negative_errno();
         r = sd_event_add_io(a->event, &a->mailbox_source, fd, EPOLLIN, on_accept, a);
         if (r < 0)

@@ -156,6 +156,7 @@ static void act_spawn(struct set *s, const supervise_action *action) {
         if (!aid_is_null(&c->spawner)) { /* an orphan of a spawner does not begin with a fresh burst */
                 c->spawn_tokens = 0;
                 c->spawn_tokens_usec = c->created_usec;
+                commands_charge(c);
         }
         c->future = TAKE_PTR(slot->future);
         if (c->future) {

@@ -297,7 +297,7 @@ static int check(struct daemon *d, struct config *c) {
 static int make_runtime_directory(const char *path) {
         struct stat st;
 
-        if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        if (mkdir(path, 0711) < 0 && errno != EEXIST)
                 return log_error_errno(errno, "Cannot make the runtime directory %s: %m", path);
         if (stat(path, &st) < 0)
                 return log_error_errno(errno, "Cannot use the runtime directory %s: %m", path);

@@ -15,6 +15,7 @@
 #endif
 
 #define FDINFO_MAX 4096
+#define PROC_FILE_MAX (64 * 1024)
 
 int pidfd_open_pid(pid_t pid) {
         int fd = (int) syscall(SYS_pidfd_open, pid, 0U); /* always close-on-exec */
@@ -62,4 +63,50 @@ int pidfd_get_pid(int pidfd, pid_t *ret) {
                 return -ESRCH;
         *ret = (pid_t) pid;
         return 0;
+}
+
+static int read_proc(pid_t pid, const char *name, char **ret) {
+        char path[64];
+        int r;
+
+        (void) snprintf(path, sizeof(path), "/proc/%ld/%s", (long) pid, name);
+        r = read_file_full(AT_FDCWD, path, PROC_FILE_MAX, ret, NULL);
+        return r == -ENOENT ? -ESRCH : r;
+}
+
+/* The 22nd field; the second is the program's name in parentheses and may hold anything. */
+static int parse_start_time(const char *stat, uint64_t *ret) {
+        const char *p = strrchr(stat, ')');
+
+        for (unsigned field = 2; p && field < 22; field++)
+                p = strchr(p + 1, ' ');
+        if (!p)
+                return -EBADMSG;
+        *ret = strtoull(p + 1, NULL, 10);
+        return 0;
+}
+
+int process_identity_read(pid_t pid, struct process_identity *ret) {
+        _cleanup_free_ char *stat = NULL, *cgroup = NULL;
+        uint64_t start_time;
+        int r;
+
+        r = read_proc(pid, "stat", &stat);
+        if (r >= 0)
+                r = parse_start_time(stat, &start_time);
+        if (r >= 0)
+                r = read_proc(pid, "cgroup", &cgroup);
+        if (r < 0)
+                return r;
+        *ret = (struct process_identity){ .start_time = start_time, .cgroup = TAKE_PTR(cgroup) };
+        return 0;
+}
+
+bool process_identity_equal(const struct process_identity *a, const struct process_identity *b) {
+        return a->cgroup && b->cgroup && a->start_time == b->start_time && streq(a->cgroup, b->cgroup);
+}
+
+void process_identity_done(struct process_identity *i) {
+        free(i->cgroup);
+        *i = (struct process_identity){};
 }

@@ -19,3 +19,14 @@ int pidfd_signal(int pidfd, int signal);
 int pidfd_wait(int pidfd, int options, siginfo_t *ret);
 /* The pid in our pid namespace, from fdinfo; -ESRCH once the process has been reaped. */
 int pidfd_get_pid(int pidfd, pid_t *ret);
+
+/* What tells two processes of the same pid apart. Read by pid, so read again once there is a pidfd: when
+ * both agree, and the pidfd still lives, all three are of one process. */
+struct process_identity {
+        uint64_t start_time; /* in ticks since boot */
+        char *cgroup;        /* all of /proc/PID/cgroup */
+};
+/* -ESRCH: there is none. */
+int process_identity_read(pid_t pid, struct process_identity *ret);
+bool process_identity_equal(const struct process_identity *a, const struct process_identity *b);
+void process_identity_done(struct process_identity *i);

@@ -50,7 +50,7 @@ static int open_directory(const char *path) {
         directory[slash - path] = 0;
         if (slash == path)
                 memcpy(directory, "/", 2);
-        if (mkdir(directory, 0700) < 0 && errno != EEXIST)
+        if (mkdir(directory, 0711) < 0 && errno != EEXIST)
                 return negative_errno();
         fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st) < 0)

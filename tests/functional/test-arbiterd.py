@@ -656,7 +656,9 @@ class Daemon(Case):
     def test_second_instance(self):
         self.start()
         pid = self.daemon.pid
-        self.assertEqual(stat.S_IMODE(os.stat(self.directory).st_mode), 0o700)
+        # Others pass through to the sockets that are open to them; what is private is private by itself.
+        self.assertEqual(stat.S_IMODE(os.stat(self.directory).st_mode), 0o711)
+        self.assertEqual(stat.S_IMODE(os.stat(os.path.join(self.directory, "private")).st_mode), 0o600)
         self.fails(2, r'An arbiter runs in %s already \(PID %d\)' % (self.directory, pid))
         self.assertEqual(self.actors(), {})
         self.stop()

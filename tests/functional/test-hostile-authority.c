@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <sys/resource.h>
 
+#include "arbiter/internal.h"
 #include "test-hostile-util.h"
 
 enum { NOBODY = 65534 };
@@ -303,6 +304,28 @@ static void test_allow(void **state) {
         assert_int_equal(ask("child", "victim", "ping", ""), ARBITER_OUTCOME_DENIED);
 }
 
+/* Children of children count, too; the dead do not. */
+static void test_children(void **state) {
+        static const char *const by[] = { "parent", "parent", "c0", "c1" };
+        uint32_t max;
+        char name[8];
+
+        NEED_ROOT();
+        max = the->children_max;
+        start(new_spawn("parent", &worker, "nobody"));
+        the->children_max = ELEMENTSOF(by);
+        for (unsigned i = 0; i < ELEMENTSOF(by); i++) {
+                (void) snprintf(name, sizeof(name), "c%u", i);
+                assert_int_equal(spawn_by(by[i], "definition", name), ARBITER_OUTCOME_REPLY);
+        }
+        assert_int_equal(spawn_by("parent", "definition", "more"), ARBITER_OUTCOME_OVERLOAD);
+        assert_int_equal(spawn_by("c3", "definition", "more"), ARBITER_OUTCOME_OVERLOAD);
+        assert_int_equal(ask("c1", "arbiter", "kill_actor", "c3"), ARBITER_OUTCOME_REPLY);
+        assert_int_equal(spawn_by("c0", "definition", "more"), ARBITER_OUTCOME_REPLY);
+        assert_int_equal(spawn_by("c0", "definition", "again"), ARBITER_OUTCOME_OVERLOAD);
+        the->children_max = max;
+}
+
 /* The aid of the dead is not to be had again: their callers would come with it. */
 static void test_aid(void **state) {
         arbiter_spawn *s;
@@ -346,6 +369,7 @@ int main(int argc, char **argv) {
                 cmocka_unit_test_setup_teardown(test_orders, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_link, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_allow, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_children, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_aid, set_up, tear_down),
         };
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The well-known socket: actors that somebody else starts, and strangers who would like to be one. */
 
+#include <grp.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "arbiter/internal.h"
@@ -38,6 +40,7 @@ static int setup(void **state) {
         assert_non_null(f);
         strcpy(f->directory, "/tmp/test-mailbox-XXXXXX");
         assert_non_null(mkdtemp(f->directory));
+        assert_int_equal(chmod(f->directory, 0711), 0);
         (void) snprintf(f->socket, sizeof(f->socket), "%s/mailbox", f->directory);
         (void) snprintf(f->token_file, sizeof(f->token_file), "%s/token", f->directory);
         assert_ok(arbiter_new(NULL, NULL, &f->a));
@@ -61,7 +64,10 @@ static int teardown(void **state) {
         return 0;
 }
 
-static arbiter_future *expect_named(struct fixture *f, const char *name, uint64_t start_timeout) {
+enum { NOBODY = 65534 };
+
+static arbiter_future *expect_user(struct fixture *f, const char *name, uint64_t start_timeout,
+                const char *user) {
         arbiter_spawn *s = NULL;
         arbiter_future *future = NULL;
         char *token = NULL;
@@ -69,28 +75,42 @@ static arbiter_future *expect_named(struct fixture *f, const char *name, uint64_
 
         assert_ok(arbiter_spawn_new(f->a, name, &s));
         assert_ok(arbiter_spawn_set_timeouts(s, 0, start_timeout, 0, 0));
+        if (user)
+                assert_ok(arbiter_spawn_set_user(s, user));
         assert_ok(arbiter_spawn_expect(s, &token, &future));
         assert_int_equal(strlen(token), 64);
         fd = open(f->token_file, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0600);
         assert_true(fd >= 0);
         assert_ok(write_all(fd, token, 64));
+        if (user)
+                assert_int_equal(fchown(fd, NOBODY, NOBODY), 0);
         close(fd);
         free(token);
         arbiter_spawn_unref(s);
         return future;
 }
 
+static arbiter_future *expect_named(struct fixture *f, const char *name, uint64_t start_timeout) {
+        return expect_user(f, name, start_timeout, NULL);
+}
+
 /* As another program would: only the environment tells it. */
-static pid_t start_actor(struct fixture *f) {
+static pid_t start_actor_as(struct fixture *f, uid_t uid) {
         pid_t pid = fork();
 
         assert_true(pid >= 0);
         if (pid == 0) {
+                if (uid != geteuid() && (setgroups(0, NULL) < 0 || setresuid(uid, uid, uid) < 0))
+                        _exit(2);
                 setenv("ARBITER_MAILBOX_SOCKET", f->socket, 1);
                 setenv("ARBITER_TOKEN_FILE", f->token_file, 1);
                 _exit(arbiter_actor_main(&squares) == 0 ? 0 : 1);
         }
         return pid;
+}
+
+static pid_t start_actor(struct fixture *f) {
+        return start_actor_as(f, geteuid());
 }
 
 static void assert_squares(struct fixture *f, const char *name) {
@@ -189,6 +209,52 @@ static void assert_refused(struct fixture *f, int fd) {
         close(fd);
 }
 
+static void test_another_user(void **state) {
+        struct fixture *f = *state;
+        arbiter_future *future;
+        struct stat st;
+        pid_t pid;
+
+        if (geteuid() != 0)
+                skip();
+        future = expect_user(f, "guest", 0, "nobody");
+        assert_int_equal(stat(f->socket, &st), 0);
+        assert_int_equal(st.st_mode & 0777, 0666);
+        pid = start_actor_as(f, NOBODY);
+        assert_ok(arbiter_future_wait(future, 0));
+        assert_int_equal(arbiter_future_get_outcome(future), ARBITER_OUTCOME_REPLY);
+        arbiter_future_unref(future);
+        assert_squares(f, "guest");
+        assert_int_equal(child_find(f->a, "guest")->process.pid, pid);
+}
+
+/* Who may have no actor here takes nobody's place, and learns nothing, even with a token that is good. */
+static void test_strangers_of_another_user(void **state) {
+        struct fixture *f = *state;
+        arbiter_future *future;
+        int status;
+        pid_t pid;
+
+        if (geteuid() != 0)
+                skip();
+        future = expect_named(f, "guest", 0);
+        assert_int_equal(chmod(f->token_file, 0644), 0);
+        for (unsigned i = 0; i < 3; i++) {
+                pid = start_actor_as(f, NOBODY);
+                while (waitpid(pid, &status, WNOHANG) == 0) {
+                        assert_ok(sd_event_run(arbiter_get_event(f->a), 10 * 1000));
+                        assert_int_equal(f->a->n_strangers, 0);
+                }
+                assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+        }
+        assert_int_equal(f->n_refused, 1); /* told of once a second */
+        assert_true(arbiter_future_is_pending(future));
+        (void) start_actor(f);
+        assert_ok(arbiter_future_wait(future, 0));
+        assert_int_equal(arbiter_future_get_outcome(future), ARBITER_OUTCOME_REPLY);
+        arbiter_future_unref(future);
+}
+
 static void send_hello(int fd, const char *token) {
         static struct raw r;
         arbiter_message *m = raw_message("usu", (uint32_t) ENVELOPE_VERSION, token, (uint32_t) getpid());
@@ -239,6 +305,54 @@ static void test_strangers(void **state) {
         assert_squares(f, "guest");
 }
 
+/* A process connects and dies; its child, which holds the connection, knows the token. */
+static void speak_for_the_dead(struct fixture *f, bool old_identity) {
+        arbiter_future *future = expect_named(f, "guest", 0);
+        char token[65] = "", byte = 0;
+        int go[2], fd, status;
+        pid_t pid;
+
+        f->a->old_identity = old_identity;
+        assert_int_equal(pipe2(go, O_CLOEXEC), 0);
+        fd = open(f->token_file, O_RDONLY | O_CLOEXEC);
+        assert_int_equal(read(fd, token, 64), 64);
+        close(fd);
+        pid = fork();
+        if (pid == 0) {
+                fd = connect_socket(f);
+                if (fork() == 0) {
+                        close(go[1]);
+                        (void) !read(go[0], &byte, 1);
+                        send_hello(fd, token);
+                        (void) !read(fd, &byte, 1); /* until the arbiter hangs up */
+                        _exit(0);
+                }
+                _exit(0);
+        }
+        close(go[0]);
+        while (f->a->n_strangers == 0)
+                assert_ok(sd_event_run(arbiter_get_event(f->a), UINT64_MAX));
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        close(go[1]);
+        while (f->n_refused == 0 && arbiter_future_is_pending(future))
+                assert_ok(sd_event_run(arbiter_get_event(f->a), UINT64_MAX));
+        assert_true(arbiter_future_is_pending(future));
+
+        (void) start_actor(f); /* the token is good still */
+        assert_ok(arbiter_future_wait(future, 0));
+        assert_int_equal(arbiter_future_get_outcome(future), ARBITER_OUTCOME_REPLY);
+        arbiter_future_unref(future);
+        assert_squares(f, "guest");
+}
+
+static void test_speak_for_the_dead(void **state) {
+        speak_for_the_dead(*state, false);
+}
+
+static void test_speak_for_the_dead_old_kernel(void **state) {
+        speak_for_the_dead(*state, true);
+}
+
 static void test_silent_strangers(void **state) {
         struct fixture *f = *state;
         arbiter_future *future = expect_named(f, "guest", 0);
@@ -278,6 +392,10 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_death_is_seen, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_strangers, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_silent_strangers, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_speak_for_the_dead, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_speak_for_the_dead_old_kernel, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_another_user, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_strangers_of_another_user, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_refused_settings, setup, teardown),
         };
 

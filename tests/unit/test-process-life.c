@@ -260,6 +260,31 @@ static void test_fork(void **state) {
         exec_context_free(&c);
 }
 
+static void test_identity(void **state) {
+        struct process_identity own = {}, again = {}, other = {};
+        struct process_exit e;
+        struct process p;
+        pid_t pid;
+        int fd;
+
+        spawn_script("exec sleep 1000", &fd, &p);
+        assert_ok(process_identity_read(getpid(), &own));
+        assert_ok(process_identity_read(getpid(), &again));
+        assert_ok(process_identity_read(p.pid, &other));
+        assert_true(own.start_time > 0 && *own.cgroup);
+        assert_true(process_identity_equal(&own, &again));
+        assert_false(process_identity_equal(&own, &other)); /* started later, at least by a tick */
+        process_identity_done(&again);
+        assert_false(process_identity_equal(&own, &again));
+        assert_false(process_identity_equal(&again, &again)); /* nobody is nobody's equal */
+        pid = p.pid;
+        end_process(&p, &e);
+        assert_errno(process_identity_read(pid, &again), ESRCH);
+        process_identity_done(&own);
+        process_identity_done(&other);
+        close_fd(fd);
+}
+
 static void *wait_for_ever(void *userdata) {
         for (;;)
                 (void) pause();
@@ -562,6 +587,7 @@ int main(void) {
                 cmocka_unit_test(test_kill_rest_of_group),
                 cmocka_unit_test(test_stopped_process_takes_sigterm),
                 cmocka_unit_test(test_status_lost),
+                cmocka_unit_test(test_identity),
                 cmocka_unit_test(test_fork),
                 cmocka_unit_test(test_fork_beside_threads),
                 cmocka_unit_test(test_fork_with_threads),
