@@ -66,17 +66,12 @@ static void fill_monitor(arbiter_monitor *m, struct monitor_view *v) {
                         .running = i.n[SUPERVISE_SLOT_RUNNING],
                         .failed = i.n[SUPERVISE_SLOT_FAILED],
                         .backoff = i.n[SUPERVISE_SLOT_BACKOFF],
+                        .restarts = (uint32_t)i.restarts,
                         .revision = (uint32_t)m->revision,
                         .next_attempt_usec = i.n[SUPERVISE_SLOT_BACKOFF] > 0 && i.due != NSEC_INFINITY
                                                              ? i.due / NSEC_PER_USEC
                                                              : 0,
         };
-        for (uint32_t n = 1; m->set.supervise && n <= i.slot_max; n++) {
-                supervise_slot_info s;
-
-                if (supervise_get_slot(m->set.supervise, n, &s) >= 0)
-                        v->restarts += (uint32_t) s.restarts;
-        }
 }
 
 int control_get_monitor(arbiter *a, const char *name, struct monitor_view *ret) {

@@ -12,7 +12,7 @@ static void spawn(supervise *s, uint32_t number) {
 
         slot->generation = ++s->generation;
         slot->revision = slot->revision_wanted;
-        slot->lives++;
+        s->n_restarts += slot->lives++ > 0;
         slot_set_state(s, number, SUPERVISE_SLOT_STARTING, NSEC_INFINITY);
         action_push(s, SUPERVISE_ACTION_SPAWN, number);
 }

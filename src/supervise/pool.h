@@ -155,6 +155,7 @@ typedef struct supervise_info {
         uint32_t n[_SUPERVISE_SLOT_STATE_MAX];  /* slots by state */
         uint32_t slot_max;                      /* the greatest number in use, for iteration */
         uint32_t rolling;                       /* the slot that DEFINITION_CHANGED is replacing now, or 0 */
+        uint64_t restarts;                      /* of all its slots */
         bool outdated;                          /* a replacement is under way, or halted by a failing slot */
         uint64_t revision;
         nsec_t due;                             /* what the timer must be armed to */

@@ -169,14 +169,17 @@ static nsec_t supervise_due(const supervise *s) {
 void supervise_derive(supervise *s) {
         memset(s->n, 0, sizeof(s->n));
         s->n_leaving = s->n_first = s->n_heap = s->slot_max = 0;
+        s->n_restarts = 0;
         for (uint32_t i = 1; i <= s->n_allocated; i++) {
                 const struct slot *slot = slot_at(s, i);
 
                 s->n[slot->state]++;
                 s->n_leaving += slot_is_leaving(slot);
                 s->n_first += slot->first;
-                if (slot->state != SUPERVISE_SLOT_UNUSED)
+                if (slot->state != SUPERVISE_SLOT_UNUSED) {
                         s->slot_max = i;
+                        s->n_restarts += slot_restarts(slot);
+                }
                 if (slot->state == SUPERVISE_SLOT_BACKOFF)
                         heap_add(s, i);
         }
@@ -233,6 +236,7 @@ void slot_set_state(supervise *s, uint32_t number, supervise_slot_state state, n
         if (state != SUPERVISE_SLOT_UNUSED)
                 return;
 
+        s->n_restarts -= slot_restarts(slot);
         s->free_hint = MIN(s->free_hint, number);
         while (s->slot_max > 0 && slot_at(s, s->slot_max)->state == SUPERVISE_SLOT_UNUSED)
                 s->slot_max--;
@@ -313,6 +317,7 @@ void supervise_get_info(const supervise *s, supervise_info *ret) {
                 .n_wanted = supervise_n_slots(s) - s->n_leaving,
                 .slot_max = s->slot_max,
                 .rolling = s->rolling,
+                .restarts = s->n_restarts,
                 .outdated = s->outdated,
                 .revision = s->revision,
                 .due = supervise_due(s),
@@ -333,7 +338,7 @@ int supervise_get_slot(const supervise *s, uint32_t number, supervise_slot_info 
                 .generation = slot->generation,
                 .revision = slot->revision,
                 .revision_wanted = slot->revision_wanted,
-                .restarts = slot->lives > 0 ? slot->lives - 1 : 0,
+                .restarts = slot_restarts(slot),
                 .since = slot->since,
                 .until = slot->until,
                 .ended = slot->ended,

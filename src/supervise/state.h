@@ -54,6 +54,7 @@ struct supervise {
         /* derived */
         uint32_t n[_SUPERVISE_SLOT_STATE_MAX];
         uint32_t n_leaving, n_first, n_heap, slot_max, free_hint, stop_cursor;
+        uint64_t n_restarts;
         nsec_t armed;
 };
 
@@ -77,6 +78,9 @@ static inline bool state_is_alive(supervise_slot_state state) {
 }
 static inline bool slot_is_leaving(const struct slot *slot) {
         return slot->state == SUPERVISE_SLOT_STOPPING && slot->then == THEN_REMOVE;
+}
+static inline uint64_t slot_restarts(const struct slot *slot) {
+        return slot->lives > 0 ? slot->lives - 1 : 0;
 }
 static inline uint32_t supervise_n_slots(const supervise *s) {
         return s->n_allocated - s->n[SUPERVISE_SLOT_UNUSED];

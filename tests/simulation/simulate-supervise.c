@@ -203,6 +203,7 @@ static void check_rate(const struct world *w, const supervise_policy *p) {
 static void check_invariants(const struct world *w) {
         const supervise_policy *p = supervise_get_policy(w->s);
         supervise_info info;
+        uint64_t restarts = 0;
         unsigned serving = 0;
 
         supervise_get_info(w->s, &info);
@@ -214,6 +215,7 @@ static void check_invariants(const struct world *w) {
 
                 (void) supervise_get_slot(w->s, i, &slot);
                 serving += life->alive && !slot.leaving;
+                restarts += slot.restarts;
                 if (info.phase == SUPERVISE_PHASE_UP && slot.state == SUPERVISE_SLOT_IDLE) {
                         require(w, slot.ended, i);
                         /* or left behind by an escalation */
@@ -223,6 +225,7 @@ static void check_invariants(const struct world *w) {
                         require(w, !life->alive, i);
         }
         require(w, serving <= info.n_wanted, 0);
+        require(w, restarts == info.restarts, 0);
         check_rate(w, p);
         if (p->strategy == SUPERVISE_POOL && info.phase != SUPERVISE_PHASE_UP)
                 for (unsigned i = 1; i <= ORACLE_SLOTS; i++)
