@@ -80,6 +80,7 @@ struct actor_arbiter_ops {
         bool (*admits)(arbiter_actor *a, struct peer *p, const struct envelope *e);
         /* The control link of a peer was lost. */
         void (*peer_lost)(arbiter_actor *a, struct peer *p, int error);
+        void (*dead_letter)(arbiter_actor *a); /* one more of its own */
         /* Another life of the command table, before the module's: hello, connect, notify ... */
         const arbiter_command *commands;
 };

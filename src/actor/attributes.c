@@ -162,6 +162,8 @@ void actor_dead_letter(arbiter_actor *a, const char *sender, const char *target,
         };
 
         a->statistics.dead_letters++;
+        if (a->arbiter_ops)
+                a->arbiter_ops->dead_letter(a);
         if (a->dead_letter_handler)
                 a->dead_letter_handler(a, &letter, a->dead_letter_userdata);
 }

@@ -56,6 +56,10 @@ static int own_stop(arbiter_actor *actor, int exit_code) {
         return arbiter_stop(arbiter_of(actor), exit_code);
 }
 
+static void own_dead_letter(arbiter_actor *actor) {
+        status_changed(arbiter_of(actor), 0);
+}
+
 static const struct actor_arbiter_ops ops = {
         .resolve = resolve,
         .watch = own_watch,
@@ -66,6 +70,7 @@ static const struct actor_arbiter_ops ops = {
         .info = arbiter_append_info,
         .admits = handshake_admits,
         .peer_lost = handshake_peer_lost,
+        .dead_letter = own_dead_letter,
         .commands = arbiter_commands,
 };
 

@@ -2,14 +2,17 @@
 /* What faces are told of real actors: deaths, what is waited for, status. The workers are programs of a few
  * words of shell; nothing is waited for but events. */
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <arbiter/arbiter.h>
 #include <systemd/sd-event.h>
 
+#include "actor/actor.h"
 #include "arbiter/control.h"
 #include "test-util.h"
 
@@ -58,7 +61,7 @@ static arbiter_spawn *describe(const char *name, const char *script, arbiter_exe
         return s;
 }
 
-static arbiter_monitor *start_pool(const char *script, arbiter_exec_type type, unsigned n,
+static void start_pool(const char *script, arbiter_exec_type type, unsigned n,
                 unsigned intensity, uint64_t backoff) {
         arbiter_spawn *s = describe("w", script, type);
         arbiter_monitor *m;
@@ -70,7 +73,7 @@ static arbiter_monitor *start_pool(const char *script, arbiter_exec_type type, u
                         m, backoff, backoff == UINT64_MAX ? 0 : backoff, 0, UINT32_MAX, 0));
         assert_ok(arbiter_start(the));
         assert_ok(arbiter_monitor_start(m, n, NULL));
-        return m;
+        arbiter_monitor_unref(m);
 }
 
 static arbiter_status status_now(void) {
@@ -90,8 +93,10 @@ static void check_status(void) {
 
         assert_ok(control_list_actors(the, &actors, &n_actors));
         assert_ok(control_list_monitors(the, &monitors, &n_monitors));
-        for (size_t i = 0; i < n_actors; i++)
+        for (size_t i = 0; i < n_actors; i++) {
                 n[actors[i].state]++;
+                wanted += streq(actors[i].monitor, "") && !strstr(actors[i].name, "-host");
+        }
         for (size_t i = 0; i < n_monitors; i++) {
                 backoff += monitors[i].backoff;
                 failed += monitors[i].failed;
@@ -277,6 +282,83 @@ static void test_running(void **state) {
         until_deaths("web", 2);
 }
 
+/* A FIFO has no reader before it has a writer: its start takes as long as the test likes. */
+static char gate[64];
+
+static int on_start(arbiter_actor *a, void *userdata) {
+        int fd = open(gate, O_RDONLY | O_CLOEXEC);
+
+        return fd < 0 ? -errno : close(fd);
+}
+
+static const arbiter_module gated = { ARBITER_MODULE_HEAD, .name = "gated", .start = on_start };
+
+/* The stages of a start. */
+static void test_starting(void **state) {
+        arbiter_spawn *s;
+        struct why_view w;
+        int fd;
+
+        (void) snprintf(gate, sizeof(gate), "/tmp/test-control-%d", (int) getpid());
+        assert_ok(mkfifo(gate, 0600));
+        assert_ok(arbiter_start(the));
+        assert_ok(arbiter_spawn_new(the, "gated", &s));
+        assert_ok(arbiter_spawn_set_module(s, &gated));
+        assert_ok(arbiter_spawn_set_concurrency(s, ARBITER_CONCURRENCY_PROCESS));
+        assert_ok(arbiter_spawn_start(s, NULL));
+        arbiter_spawn_unref(s);
+        assert_true(waits_for("gated", "handshake"));
+        until_waits_for("gated", "start-hook");
+        w = why("gated", 0, 1);
+        assert_true(w.until > w.since + 60 * USEC_PER_SEC);
+        assert_non_null(strstr(w.text, "is in its start hook"));
+        assert_string_equal(why("", 0, 1).name, "gated");
+        fd = open(gate, O_WRONLY | O_CLOEXEC);
+        assert_ok(fd);
+        until_waits_for("gated", "nothing");
+        close(fd);
+        assert_ok(unlink(gate));
+
+        /* It never says hello. */
+        s = describe("mute", "sleep 1000", ARBITER_EXEC_MAILBOX);
+        assert_ok(arbiter_spawn_set_timeouts(s, 0, 0, 1000, 0));
+        assert_ok(arbiter_spawn_start(s, NULL));
+        arbiter_spawn_unref(s);
+        assert_string_equal(why("mute", 0, 1).waiting_for, "handshake");
+}
+
+/* A thread whose host does not say hello: the two are told apart. */
+static void test_host(void **state) {
+        arbiter_spawn *s;
+
+        assert_ok(arbiter_set_host_program(the, "/bin/sleep")); /* which wants an argument, and ends */
+        assert_ok(arbiter_start(the));
+        assert_ok(arbiter_spawn_new(the, "lone", &s));
+        assert_ok(arbiter_spawn_set_module_file(s, "/nonexistent.so"));
+        assert_ok(arbiter_spawn_set_concurrency(s, ARBITER_CONCURRENCY_THREAD));
+        assert_ok(arbiter_spawn_set_output(s, -2, -2));
+        assert_ok(arbiter_spawn_start(s, NULL));
+        arbiter_spawn_unref(s);
+        assert_string_equal(why("lone", 0, 1).waiting_for, "host");
+        assert_string_equal(why("lone-host", 0, 1).waiting_for, "handshake");
+        assert_int_equal(status_now().starting, 2);
+        until_deaths("", 2);
+        check_status();
+        assert_int_equal(status_now().actors, 0);
+}
+
+/* What the arbiter itself cannot deliver is told, too. */
+static void test_dead_letter(void **state) {
+        assert_ok(arbiter_start(the));
+        while (told.last.state != ARBITER_STATUS_RUNNING)
+                turn();
+        assert_int_equal(told.last.dead_letters, 0);
+        actor_dead_letter(arbiter_get_actor(the), "a", "b", "c", 1, ARBITER_OUTCOME_NOPROC);
+        while (told.last.dead_letters == 0)
+                turn();
+        assert_int_equal(status_now().dead_letters, 1);
+}
+
 /* Failed before there was a process: a death all the same. */
 static void test_no_such_program(void **state) {
         const char *const argv[] = { "/nonexistent/program", NULL };
@@ -409,6 +491,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(backoff),  TEST(gives_up), TEST(ready_and_stop), TEST(running), TEST(no_such_program),
                 TEST(nonsense), TEST(public),   TEST(observer),       TEST(reload),
+                TEST(starting), TEST(host),     TEST(dead_letter),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The metrics' socket on a real arbiter, with good clients and bad ones on the same loop. "--serve PATH": an
- * arbiter with workers and the socket, until its stdin ends: for test-metrics.py. */
+/* The metrics' socket on a real arbiter, with good clients and bad ones on the same loop. "--serve PATH
+ * [CGROUP]": an arbiter with workers and the socket, until its stdin ends: for test-metrics.py. */
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -220,8 +220,8 @@ static int on_stdin(sd_event_source *s, int fd, uint32_t revents, void *userdata
 
 static int start_workers(arbiter *a, const char *name, const char *script) {
         const char *const argv[] = { "/bin/sh", "-c", script, NULL };
-        arbiter_monitor *m;
-        arbiter_spawn *s;
+        arbiter_monitor *m = NULL;
+        arbiter_spawn *s = NULL;
         int r;
 
         r = arbiter_spawn_new(a, "w", &s);
@@ -233,16 +233,22 @@ static int start_workers(arbiter *a, const char *name, const char *script) {
                 r = arbiter_monitor_set_intensity(m, 2, 60 * USEC_PER_SEC);
         if (r >= 0)
                 r = arbiter_monitor_set_backoff(m, UINT64_MAX, 0, 0, 0, 0);
-        return r < 0 ? r : arbiter_monitor_start(m, 2, NULL);
+        if (r >= 0)
+                r = arbiter_monitor_start(m, 2, NULL);
+        (void) arbiter_monitor_unref(m);
+        (void) arbiter_spawn_unref(s);
+        return r;
 }
 
-static int serve(const char *where) {
+static int serve(const char *where, const char *cgroup) {
         arbiter *a;
         int r;
 
         r = arbiter_new(NULL, NULL, &a);
         if (r >= 0)
                 r = arbiter_set_instance(a, "te\"st\\");
+        if (r >= 0 && cgroup)
+                r = arbiter_set_cgroup(a, cgroup);
         if (r >= 0)
                 r = arbiter_listen_metrics(a, listen_on(where));
         if (r >= 0)
@@ -268,7 +274,7 @@ int main(int argc, char **argv) {
                 TEST(good), TEST(wrong_descriptors), TEST(rude), TEST(slow), TEST(stop_in_between),
         };
 
-        if (argc == 3 && streq(argv[1], "--serve"))
-                return serve(argv[2]);
+        if (argc >= 3 && streq(argv[1], "--serve"))
+                return serve(argv[2], argv[3]);
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

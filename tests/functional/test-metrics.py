@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import uuid
 
 sys.path.append('/usr/lib/python3/dist-packages')  # where Debian's package is, whichever Python runs this
 try:
@@ -43,6 +44,16 @@ def value(samples, name, **labels):
     return samples[name, tuple(sorted(labels.items()))]
 
 
+def cgroup_mount():
+    """A writable cgroup2 mount, or None."""
+    with open('/proc/self/mounts', encoding='utf-8') as f:
+        for line in f:
+            _, where, kind = line.split()[:3]
+            if kind == 'cgroup2' and os.access(where, os.W_OK) and os.geteuid() == 0:
+                return where
+    return None
+
+
 class Text(unittest.TestCase):
     def test_print(self):
         samples = parse(subprocess.check_output([PRINTER, '--print'], encoding='utf-8'))
@@ -62,7 +73,9 @@ class Live(unittest.TestCase):
         temporary = tempfile.TemporaryDirectory(prefix='metrics-')
         self.addCleanup(temporary.cleanup)
         self.path = os.path.join(temporary.name, 'metrics')
-        self.server = subprocess.Popen([SERVER, '--serve', self.path], stdin=subprocess.PIPE)
+
+    def serve(self, *cgroup):
+        self.server = subprocess.Popen([SERVER, '--serve', self.path, *cgroup], stdin=subprocess.PIPE)
         self.addCleanup(self.end)
 
     def end(self):
@@ -84,7 +97,23 @@ class Live(unittest.TestCase):
                 data += chunk
         return parse(data.decode())
 
+    @unittest.skipUnless(cgroup_mount(), 'no cgroup2 hierarchy to delegate')
+    def test_cgroup(self):
+        subtree = os.path.join(cgroup_mount(), 'metrics-' + uuid.uuid4().hex)
+        os.mkdir(subtree)
+        self.addCleanup(os.rmdir, subtree)  # fails if a leaf is left
+        self.serve(subtree)
+        samples = self.scrape()
+        while value(samples, 'arbiter_monitors_failed') == 0:  # the dead have used some, too
+            after = self.scrape()
+            for name in 'bad', 'web':
+                self.assertGreaterEqual(value(after, 'arbiter_monitor_cpu_seconds_total', monitor=name),
+                                        value(samples, 'arbiter_monitor_cpu_seconds_total', monitor=name))
+            samples = after
+        self.assertGreater(value(samples, 'arbiter_monitor_cpu_seconds_total', monitor='bad'), 0)
+
     def test_live(self):
+        self.serve()
         before = self.scrape()
         samples = before
         while value(samples, 'arbiter_monitors_failed') == 0:
