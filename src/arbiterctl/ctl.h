@@ -153,5 +153,8 @@ int verb_reload(int argc, char *argv[], void *userdata);
 int verb_events(int argc, char *argv[], void *userdata);
 int verb_wait(int argc, char *argv[], void *userdata);
 int verb_log(int argc, char *argv[], void *userdata);
+int verb_why(int argc, char *argv[], void *userdata);
+int verb_deaths(int argc, char *argv[], void *userdata);
+int verb_metrics(int argc, char *argv[], void *userdata);
 int verb_cat(int argc, char *argv[], void *userdata);
 int verb_verify(int argc, char *argv[], void *userdata);

@@ -210,6 +210,56 @@ int objects_take(struct context *c, struct objects *ret) {
         return 0;
 }
 
+static const char *monitor_of(const struct objects *o, const char *name) {
+        size_t n = strcspn(name, ".");
+
+        for (size_t i = 0; name[n] && i < o->n_monitors; i++)
+                if (strlen(o->monitors[i].name) == n && startswith(name, o->monitors[i].name))
+                        return o->monitors[i].name;
+        return "";
+}
+
+static bool is_known(const struct objects *o, size_t n_actors, const char *name) {
+        struct actor_object key = { .name = name };
+
+        for (size_t i = 0; i < o->n_monitors; i++)
+                if (streq(o->monitors[i].name, name))
+                        return true;
+        return n_actors > 0 && bsearch(&key, o->actors, n_actors, sizeof(key), compare_actors);
+}
+
+int objects_add_waiting(struct objects *o, const struct waiting *w) {
+        size_t n = o->n_actors;
+
+        for (size_t i = 0; i < w->n_rows; i++) {
+                const struct waiting_row *row = w->rows + i;
+                struct actor_object *a;
+
+                if (is_known(o, n, row->name))
+                        continue;
+                a = grow(o->actors, o->n_actors, sizeof(*a));
+                if (!a)
+                        return out_of_memory();
+                o->actors = a;
+                a += o->n_actors++;
+                *a = (struct actor_object){
+                        .empty = true,
+                        .last_status = row->last_status,
+                        .memory_bytes = UINT64_MAX,
+                        .cpu_usec = UINT64_MAX,
+                };
+                set_texts(actor_properties, a);
+                a->name = row->name;
+                a->monitor = monitor_of(o, row->name);
+                a->state = row->state;
+                a->last_reason = row->last_reason;
+                a->status = row->text;
+        }
+        if (o->n_actors > n)
+                qsort(o->actors, o->n_actors, sizeof(*o->actors), compare_actors);
+        return 0;
+}
+
 void objects_done(struct objects *o) {
         free(o->actors);
         free(o->monitors);
@@ -265,7 +315,7 @@ static void object_to_json(const struct property *table, const void *object, con
 }
 
 void actor_to_json(const struct actor_object *a, const char *kind, struct json *j) {
-        object_to_json(actor_properties, a, kind, j);
+        object_to_json(actor_properties, a, kind && a->empty ? "slot" : kind, j);
 }
 
 void monitor_to_json(const struct monitor_object *m, const char *kind, struct json *j) {

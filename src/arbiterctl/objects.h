@@ -4,14 +4,14 @@
 /* All properties of all monitors and actors, from one call of GetManagedObjects(). Strings are borrowed from
  * the reply. */
 
-#include "arbiterctl/ctl.h"
+#include "arbiterctl/waiting.h"
 
 struct actor_object {
         const char *path, *aid, *name, *monitor, *description, *program, *concurrency, *state, *last_reason,
                         *status;
         uint32_t pid, generation, restarts;
         int32_t last_status;
-        bool plain;
+        bool plain, empty; /* empty: a place without an actor; its status says what it waits for */
         uint64_t started_usec, uptime_usec, last_notified_usec, mailbox_queued, memory_bytes, cpu_usec;
 };
 
@@ -30,11 +30,14 @@ struct objects {
 
 /* In an order for people: by name, numbers in names by value ("web.2" before "web.10"). */
 int objects_take(struct context *c, struct objects *ret);
+/* And those that are not there now but are waited for: workers that back off, were given up or stopped. w
+ * must stay as long as o. Returns 0 or an exit status. */
+int objects_add_waiting(struct objects *o, const struct waiting *w);
 void objects_done(struct objects *o);
 
 /* The same as rows, for snapshot_resolve(): row i is object i. Borrows from o. */
 int objects_to_snapshot(const struct objects *o, struct snapshot *ret);
 
-/* As an object, which starts with "kind" if that is not NULL. */
+/* As an object, which starts with "kind" if that is not NULL ("slot" for a place without an actor). */
 void actor_to_json(const struct actor_object *a, const char *kind, struct json *j);
 void monitor_to_json(const struct monitor_object *m, const char *kind, struct json *j);

@@ -302,7 +302,8 @@ const char *colour(enum colour c) {
 }
 
 enum colour state_colour(const char *state) {
-        static const char *const moving[] = { "initial", "inactive", "starting", "stopping" };
+        static const char *const moving[] = { "initial",  "inactive", "starting",
+                                              "stopping", "backoff",  "reloading" };
 
         if (streq(state, "running"))
                 return COLOUR_GREEN;

@@ -174,6 +174,16 @@ static bool resolve_one(struct resolver *v, const char *pattern) {
         return found;
 }
 
+/* "web.3" where there is a monitor web. */
+static bool is_place(const struct snapshot *s, const char *name) {
+        size_t n = strcspn(name, ".");
+
+        for (size_t i = 0; name[n] && i < s->n_monitors; i++)
+                if (strlen(s->monitors[i].name) == n && startswith(name, s->monitors[i].name))
+                        return true;
+        return false;
+}
+
 static int complain_no_match(const struct resolver *v, const char *pattern) {
         bool monitors_only = !(v->kinds & TARGET_ACTORS);
         const char *kind = monitors_only ? "monitor" : "actor",
@@ -190,6 +200,11 @@ static int complain_no_match(const struct resolver *v, const char *pattern) {
         if (monitors_only && snapshot_find_actor(v->s, pattern))
                 return complain(EXIT_NO_SUCH, "'%s' is an actor, not a monitor. See 'arbiterctl %s'.",
                                 pattern, list);
+        if (!monitors_only && is_place(v->s, pattern))
+                return complain(EXIT_NO_SUCH,
+                                "There is no actor '%s' now: the monitor has no such worker, or its "
+                                "place is empty. 'arbiterctl why %s' knows.",
+                                pattern, pattern);
         if (near.word)
                 return complain(EXIT_NO_SUCH, "No %s '%s': did you mean '%s'? See 'arbiterctl %s'.", kind,
                                 pattern, near.word, list);

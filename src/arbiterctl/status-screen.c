@@ -61,10 +61,31 @@ static void print_text(const char *name, const char *text) {
         (void) printf("%s\n", text);
 }
 
-void status_print_actor(const struct actor_object *a) {
+static void print_empty(const struct actor_object *a) {
+        heading(state_colour(a->state), a->name, "");
+        print_state(state_colour(a->state), a->state, 0);
+        print_text("Monitor", a->monitor);
+        print_text("Why", a->status);
+}
+
+static void print_restarts(const struct actor_object *a) {
         char reason[REASON_STRING_MAX];
+
+        label("Restarts");
+        if (*a->last_reason)
+                (void) printf("%" PRIu32 "; the life before ended by: %s\n", a->restarts,
+                              format_reason(reason, a->last_reason, a->last_status));
+        else
+                (void) printf("%" PRIu32 "\n", a->restarts);
+}
+
+void status_print_actor(const struct actor_object *a) {
         usec_t now = now_usec();
 
+        if (a->empty) {
+                print_empty(a);
+                return;
+        }
         heading(state_colour(a->state), a->name, a->description);
         print_state(state_colour(a->state), a->state, a->started_usec);
         print_text("Monitor", a->monitor);
@@ -76,12 +97,7 @@ void status_print_actor(const struct actor_object *a) {
         } else
                 print_text("Concurrency", a->concurrency);
         print_text("Program", a->program);
-        label("Restarts");
-        if (*a->last_reason)
-                (void) printf("%" PRIu32 "; the life before ended by: %s\n", a->restarts,
-                              format_reason(reason, a->last_reason, a->last_status));
-        else
-                (void) printf("%" PRIu32 "\n", a->restarts);
+        print_restarts(a);
         if (*a->status) {
                 label("Status");
                 (void) printf("\"%s\"\n", a->status);

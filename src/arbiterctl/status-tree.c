@@ -28,6 +28,11 @@ static int add_actor(struct table *t, struct libscols_line *parent, const struct
         char uptime[DURATION_STRING_MAX], cpu[DURATION_STRING_MAX], memory[BYTES_STRING_MAX], numbers[3][24],
                         detail[160];
 
+        if (a->empty)
+                return table_add_child(t, parent, state_colour(a->state),
+                                       (const char *[]){ glyph(GLYPH_DOT), a->name, a->state, "-", "-", "-",
+                                                         "-", "-", "-", a->status },
+                                       NULL);
         (void) snprintf(numbers[0], sizeof(numbers[0]), "%" PRIu32, a->pid);
         (void) snprintf(numbers[1], sizeof(numbers[1]), "%" PRIu32, a->restarts);
         (void) snprintf(numbers[2], sizeof(numbers[2]), "%" PRIu64, a->mailbox_queued);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* status: the arbiter, its monitors and their actors on one screen, with the last lines of the journal; a
- * screen for each name that is given; the same, flat, as JSON. Takes two calls in all. With names, the
+ * screen for each name that is given; the same, flat, as JSON. Takes three calls in all. With names, the
  * exit status says whether all of them are running. */
 
 #include "arbiterctl/pager.h"
@@ -121,6 +121,7 @@ static int status_of(struct context *c, const struct objects *o, const struct ma
 
 int verb_status(int argc, char *argv[], void *userdata) {
         _cleanup_(manager_done) struct manager_object a = {};
+        _cleanup_(waiting_done) struct waiting w = {};
         _cleanup_(objects_done) struct objects o = {};
         struct context *c = userdata;
         int r, status = 0;
@@ -129,6 +130,10 @@ int verb_status(int argc, char *argv[], void *userdata) {
         r = objects_take(c, &o);
         if (r == 0)
                 r = manager_take(c, &a);
+        if (r == 0 && *a.state) /* an arbiter that has no state cannot answer, either */
+                r = waiting_take(c, "", &w);
+        if (r == 0)
+                r = objects_add_waiting(&o, &w);
         if (r != 0)
                 return r;
         json_init(&j, stdout, c->json);

@@ -193,7 +193,7 @@ class Talk(WithArbiter):
         self.fails(1, r'has no command "nope"', 'send', 'web.1', 'nope')
         self.fails(1, r'Argument 1 of "square" must be', 'send', 'web.1', 'square', 's', 'x')
         self.fails(1, r'web\.1 died of signal KILL', 'send', 'web.1', 'byte', 'y', '1')
-        self.fails(4, r"No actor 'web\.9'", 'send', 'web.9', 'ping')
+        self.fails(4, r"There is no actor 'web\.9' now: .* 'arbiterctl why web\.9'", 'send', 'web.9', 'ping')
         self.assertEqual(self.fails(4, r"No actor matches 'x\*'", 'send', 'x*', 'ping', '--json=short'), '[]\n')
 
 
@@ -225,7 +225,7 @@ class Change(WithArbiter):
                                    'after': {'aid': 'b0000000', 'pid': 11000}})
         self.assertEqual(len(rows), 4)
         self.assertEqual(self.ok('restart', '--no-block', 'web.1'), 'web.1: restart asked for\n')
-        self.fails(4, 'arbiterctl list-actors', 'restart', 'nope')
+        self.fails(4, '"arbiterctl status" shows those that there are', 'restart', 'nope')
 
     def test_scale(self):
         self.assertEqual(self.ok('scale', 'web', '6'), 'web: 4 → 6 workers\n')
