@@ -14,7 +14,8 @@
 #define BUS_INTERFACE_MONITOR "io.arbiter.Arbiter1.Monitor"
 #define BUS_INTERFACE_ACTOR "io.arbiter.Arbiter1.Actor"
 
-/* What polkit is asked for on the system bus; reads are free. data/polkit has the texts. */
+/* What polkit is asked for on the system bus; reads are free. dbus/io.arbiter.Arbiter1.policy has the
+ * texts. */
 #define BUS_ACTION_MANAGE_ACTORS "io.arbiter.Arbiter1.manage-actors"
 #define BUS_ACTION_SEND_MESSAGES "io.arbiter.Arbiter1.send-messages"
 #define BUS_ACTION_RELOAD "io.arbiter.Arbiter1.reload"

@@ -290,6 +290,74 @@ static void test_slow_bus_dies(void **state) {
         assert_true(bus_unsaid_is_current(the_client(b)->connection->unsaid));
 }
 
+/* As /usr/share/dbus-1/system.conf, and then the policy that we install. */
+#define SYSTEM_POLICY                                                                            \
+        "<policy context=\"default\"><deny own=\"*\"/><deny send_type=\"method_call\"/>"           \
+        "<allow send_destination=\"org.freedesktop.DBus\"/></policy>"                            \
+        "<include>" DBUS_XML_DIR "/" BUS_NAME ".conf</include>"
+#define SIDE BUS_NAME ".side"
+
+static void call_name(sd_bus *bus, struct call *c, const char *name, const char *path, const char *interface,
+                const char *member, const char *types, ...) {
+        sd_bus_message *m;
+        va_list ap;
+
+        assert_ok(sd_bus_message_new_method_call(bus, &m, name, path, interface, member));
+        va_start(ap, types);
+        assert_ok(sd_bus_message_appendv(m, types, ap));
+        va_end(ap);
+        assert_ok(sd_bus_call_async(bus, NULL, m, on_reply, c, 0));
+        sd_bus_message_unref(m);
+}
+
+static void expect_success(struct bus_fixture *b, struct call *c) {
+        wait_done(b->x, c);
+        if (sd_bus_message_is_method_error(c->reply, NULL))
+                fail_msg("%s", sd_bus_message_get_error(c->reply)->message);
+        free_call(c);
+}
+
+/* With the installed policy: only root owns, everybody reaches both an arbiter and an instance. */
+static void test_policy(void **state) {
+        static const char *const names[] = { BUS_NAME, SIDE };
+        struct bus_fixture *b = *state;
+        struct bus_face *side;
+        struct bus_client *client;
+        struct call c = {};
+        sd_bus *other;
+
+        daemon_start(b, SYSTEM_POLICY);
+        assert_ok(bus_face_listen_bus(b->x->face, ARBITER_BUS_SYSTEM, NULL, b->address));
+        assert_ok(bus_face_new(b->x->arbiter, &side));
+        assert_ok(bus_face_listen_bus(side, ARBITER_BUS_SYSTEM, SIDE, b->address));
+        client = LIST_FIRST(&side->clients, struct bus_client, clients);
+        wait_name(b);
+        while (!bus_client_has_name(client))
+                turn(b->x);
+        other = bus_connect_as(b, USER_A);
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                call_name(other, &c, names[i], BUS_PATH, BUS_INTERFACE_MANAGER, "ListActors", "");
+                expect_success(b, &c);
+                call_name(other, &c, names[i], BUS_PATH, DBUS ".Introspectable", "Introspect", "");
+                expect_success(b, &c);
+                call_name(other, &c, names[i], BUS_PATH, DBUS ".ObjectManager", "GetManagedObjects", "");
+                expect_success(b, &c);
+                call_name(other, &c, names[i], BUS_PATH_ACTOR "/a0000000", BUS_INTERFACE_ACTOR, "Ping", "");
+                expect_error(b->x, &c, SD_BUS_ERROR_ACCESS_DENIED, "polkit"); /* ours, not the bus's */
+                call_name(other, &c, DBUS, "/org/freedesktop/DBus", DBUS, "RequestName", "su", names[i], 0);
+                expect_error(b->x, &c, SD_BUS_ERROR_ACCESS_DENIED, "own");
+        }
+        call_name(other, &c, BUS_NAME, BUS_PATH_ACTOR "/a0000000", DBUS ".Properties", "GetAll", "s",
+                        BUS_INTERFACE_ACTOR);
+        expect_success(b, &c);
+        sd_bus_close_unref(other);
+        b->client = bus_connect(b);
+        call_name(b->client, &c, SIDE, BUS_PATH_ACTOR "/a0000000", DBUS ".Properties", "GetAll", "s",
+                        BUS_INTERFACE_ACTOR);
+        expect_success(b, &c);
+        bus_face_free(side);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, bus_daemon_setup, bus_daemon_teardown)
 #define TEST_BARE(name)                                                                                     \
@@ -305,6 +373,7 @@ int main(void) {
                 TEST(signals),
                 TEST(slow_bus),
                 TEST(slow_bus_dies),
+                TEST_BARE(policy),
         };
 
         (void) signal(SIGPIPE, SIG_IGN);
