@@ -35,7 +35,7 @@ ARBITER_CLEANUP_DEFINE(arbiter, unref);
 arbiter_actor *arbiter_get_actor(arbiter *a);
 struct sd_event *arbiter_get_event(arbiter *a);
 
-/* Before the start. The directory for its sockets (made if missing, mode 0700); without one nothing
+/* Before the start. The directory for its sockets (made if missing, mode 0711); without one nothing
  * listens. */
 int arbiter_set_runtime_directory(arbiter *a, const char *path);
 /* A cgroup v2 directory that is delegated to us, for a leaf of each process; NULL: find our own and use

@@ -17,7 +17,7 @@ int bus_face_new(arbiter *a, struct bus_face **ret);
 struct bus_face *bus_face_free(struct bus_face *f);
 DEFINE_CLEANUP(struct bus_face *, bus_face_free);
 
-/* Serves peer to peer on an AF_UNIX socket of mode 0600, in a directory that is made with mode 0700 if it is
+/* Serves peer to peer on an AF_UNIX socket of mode 0600, in a directory that is made with mode 0711 if it is
  * missing. -EADDRINUSE: another one listens there; -EEXIST: the path is no socket; -EPERM: others may write
  * to the directory; -EALREADY: the face listens already. */
 int bus_face_listen(struct bus_face *f, const char *path);

@@ -454,7 +454,7 @@ static void test_socket_mode(void **state) {
         assert_int_equal(st.st_mode & 07777, 0600);
         (void) snprintf(run, sizeof(run), "%s/run", x->directory);
         assert_ok(stat(run, &st));
-        assert_int_equal(st.st_mode & 07777, 0700);
+        assert_int_equal(st.st_mode & 07777, 0711);
 }
 
 static void test_socket_taken(void **state) {
