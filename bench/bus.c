@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* bench-bus: calls on arbiterd's private socket, beside an empty method call between two sd-bus programs on
  * such a socket in the same run: Ping of an actor (a process that runs a module), ListActors and status with
- * a thousand actors. And beside ListActors the same table from a program that does nothing but append it:
- * what sd-bus itself needs. */
+ * a thousand actors. And beside what cannot be had for less: Ping beside a server that asks a third process
+ * by a SOCK_SEQPACKET socket before it answers, ListActors beside one that does nothing but append the same
+ * table. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -39,14 +41,38 @@ static int method_empty(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         return sd_bus_reply_method_return(m, NULL);
 }
 
-static int append_row(sd_bus_message *reply, unsigned i) {
+static struct {
         char id[16], name[16], path[64];
+} *rows;
 
-        (void)snprintf(id, sizeof(id), "a%07u", i);
-        (void)snprintf(name, sizeof(name), "pool.%u", i + 1);
-        (void)snprintf(path, sizeof(path), PATH "/actor/%s", id);
-        return sd_bus_message_append(reply, ROW, id, name, "pool", "process", "running", 10000 + i,
-                        (uint64_t)123456789, path);
+static void make_rows(void) {
+        rows = calloc(n_actors, sizeof(*rows));
+        if (!rows)
+                bench_die("memory", ENOMEM);
+        for (unsigned i = 0; i < n_actors; i++) {
+                (void)snprintf(rows[i].id, sizeof(rows[i].id), "a%07u", i);
+                (void)snprintf(rows[i].name, sizeof(rows[i].name), "pool.%u", i + 1);
+                (void)snprintf(rows[i].path, sizeof(rows[i].path), PATH "/actor/%s", rows[i].id);
+        }
+}
+
+/* Value by value is the fastest way that sd-bus has. */
+static int append_row(sd_bus_message *reply, unsigned i) {
+        const char *const strings[] = {rows[i].id, rows[i].name, "pool", "process", "running"};
+        uint64_t uptime = 123456789;
+        uint32_t pid = 10000 + i;
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'r', "sssssuto");
+        for (unsigned k = 0; r >= 0 && k < 5; k++)
+                r = sd_bus_message_append_basic(reply, 's', strings[k]);
+        if (r >= 0)
+                r = sd_bus_message_append_basic(reply, 'u', &pid);
+        if (r >= 0)
+                r = sd_bus_message_append_basic(reply, 't', &uptime);
+        if (r >= 0)
+                r = sd_bus_message_append_basic(reply, 'o', rows[i].path);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
 static int method_list(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -66,9 +92,58 @@ static int method_list(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return r;
 }
 
+/* The least that asks somebody else: a process that echoes. */
+
+static struct {
+        int fd;
+        sd_bus_message *asked;
+} relay;
+
+static void echo(int fd) {
+        char buffer[128];
+        ssize_t n;
+
+        while ((n = recv(fd, buffer, sizeof(buffer), 0)) > 0)
+                if (send(fd, buffer, (size_t)n, MSG_NOSIGNAL) < 0)
+                        break;
+        _exit(0);
+}
+
+static int method_relay(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        char question[80] = {};
+
+        relay.asked = sd_bus_message_ref(m);
+        return send(relay.fd, question, sizeof(question), MSG_NOSIGNAL) < 0 ? -errno : 1;
+}
+
+static int on_echo(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
+        char answer[128];
+
+        if (recv(fd, answer, sizeof(answer), MSG_DONTWAIT) < 0 || !relay.asked)
+                return 0;
+        (void)sd_bus_reply_method_return(relay.asked, "t", (uint64_t)1);
+        relay.asked = sd_bus_message_unref(relay.asked);
+        return 0;
+}
+
+static void add_relay(sd_event *event) {
+        int fds[2];
+
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+                bench_die("socketpair", errno);
+        if (fork() == 0) {
+                (void)close(fds[0]);
+                echo(fds[1]);
+        }
+        (void)close(fds[1]);
+        relay.fd = fds[0];
+        check("relay", sd_event_add_io(event, NULL, relay.fd, EPOLLIN, on_echo, NULL));
+}
+
 static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD("Empty", "", "", method_empty, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Relay", "s", "t", method_relay, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("ListActors", "", "a" ROW, method_list, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };
@@ -94,6 +169,8 @@ static void serve(int fd) {
         check("vtable", sd_bus_add_object_vtable(bus, NULL, PATH, MANAGER, vtable, NULL));
         check("start", sd_bus_start(bus));
         check("event", sd_event_new(&event));
+        add_relay(event);
+        make_rows();
         check("attach", sd_bus_attach_event(bus, event, 0));
         while (sd_bus_is_open(bus) > 0 && sd_event_run(event, UINT64_MAX) >= 0)
                 ;
@@ -223,11 +300,19 @@ static void bench_ping(const struct bench_options *o) {
         struct call ping = {.path = PATH, .interface = MANAGER, .member = "Ping", .target = "pool.1"};
         struct call own = {.path = PATH, .interface = "org.freedesktop.DBus.Peer", .member = "Ping"};
         struct call empty = {.bus = raw.bus, .path = PATH, .interface = MANAGER, .member = "Empty"};
+        struct call ask = {.bus = raw.bus,
+                        .path = PATH,
+                        .interface = MANAGER,
+                        .member = "Relay",
+                        .target = "pool.1"};
 
         (void)pool_up(&p, &programs, POOL_ARBITERD_MODULE, 1, 'R');
         ping.bus = own.bus = connect_arbiterd(&p);
         compare(o, "peer-ping", &own, &empty, "empty sd-bus call", INFINITY);
         compare(o, "ping-actor", &ping, &empty, "empty sd-bus call", 1.5);
+        compare(o, "ping-actor-beside-relay", &ping, &ask, "sd-bus call that asks a third process",
+                        INFINITY);
+        compare(o, "relay", &ask, &empty, "empty sd-bus call", INFINITY);
         sd_bus_close_unref(ping.bus);
         (void)pool_down(&p);
         raw_down(&raw);

@@ -453,6 +453,7 @@ _public_ int arbiter_start(arbiter *a) {
                         return r;
         }
         a->started_usec = now_usec();
+        a->started_realtime_usec = control_now_realtime();
         r = set_handle(&a->root, &(supervise_event){ .type = SUPERVISE_START });
         if (r < 0)
                 return r;

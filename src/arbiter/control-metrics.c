@@ -120,7 +120,7 @@ static void fill_snapshot(arbiter *a, struct metrics_snapshot *ret) {
                 .version = arbiter_version(),
                 .instance = v.instance,
                 .status.size = sizeof(ret->status),
-                .started_usec = control_to_realtime(a->started_usec),
+                .started_usec = a->started_realtime_usec,
                 .messages = a->actor->statistics.begun,
                 .cpu_usec = own_cpu_usec(),
         };

@@ -5,19 +5,11 @@
 #include "arbiter/deaths.h"
 #include "arbiter/internal.h"
 
-static uint64_t now_realtime_usec(void) {
+uint64_t control_now_realtime(void) {
         struct timespec ts;
 
         (void) clock_gettime(CLOCK_REALTIME, &ts);
         return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / NSEC_PER_USEC;
-}
-
-/* When that was, by the wall clock as it is now. */
-uint64_t control_to_realtime(usec_t monotonic) {
-        usec_t ago = now_usec() - monotonic;
-        uint64_t now = now_realtime_usec();
-
-        return now - MIN(now, ago);
 }
 
 void control_record_death(struct child *c, arbiter_reason reason, int status) {
@@ -30,7 +22,7 @@ void control_record_death(struct child *c, arbiter_reason reason, int status) {
         metrics_count_death(c, reason);
         (void) deaths_add(c->arbiter->deaths, c->name, monitor,
                         &(struct death){
-                                        .when_usec = now_realtime_usec(),
+                                        .when_usec = control_now_realtime(),
                                         .lifetime_usec = now - MIN(now, c->created_usec),
                                         .aid = c->aid_string,
                                         .generation = c->generation,

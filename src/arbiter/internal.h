@@ -324,6 +324,7 @@ struct arbiter {
         uint32_t n_dead_aids, dead_aids_allocated, next_dead_aid;
         int exit_code;
         usec_t started_usec;
+        uint64_t started_realtime_usec;
 };
 
 /* What outlives the lives of a name. */
@@ -501,7 +502,7 @@ void metrics_count_death(struct child *c, arbiter_reason reason);
 void metrics_socket_done(arbiter *a);
 
 /* control-report.c */
-uint64_t control_to_realtime(usec_t monotonic);
+uint64_t control_now_realtime(void); /* for people: nothing is decided by it */
 void control_record_death(struct child *c, arbiter_reason reason, int status);
 
 /* A place by the name of whoever lives in it, or would. -ESRCH; -EOPNOTSUPP: an actor that has no place. */

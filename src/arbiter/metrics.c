@@ -150,7 +150,8 @@ static void put_identity(struct text *t, const struct metrics_snapshot *s) {
                                 LABEL("arbiter_state", arbiter_status_state_to_string(i)), NO_LABEL,
                                 i == s->status.state);
         family(t, "arbiter_start_time_seconds", "gauge", "seconds", "When the arbiter was started.");
-        sample_seconds(t, "arbiter_start_time_seconds", "", NO_LABEL, s->started_usec);
+        if (s->started_usec > 0)
+                sample_seconds(t, "arbiter_start_time_seconds", "", NO_LABEL, s->started_usec);
         family(t, "arbiter_process_cpu_seconds", "counter", "seconds",
                         "CPU time of the arbiter's own process.");
         sample_seconds(t, "arbiter_process_cpu_seconds", "_total", NO_LABEL, s->cpu_usec);

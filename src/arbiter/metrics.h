@@ -32,7 +32,7 @@ struct metrics_monitor {
 struct metrics_snapshot {
         const char *version, *instance;
         arbiter_status status;
-        usec_t started_usec; /* CLOCK_REALTIME */
+        usec_t started_usec; /* CLOCK_REALTIME; 0: not yet */
         uint64_t actors[METRICS_STATES][METRICS_CONCURRENCIES];
         uint64_t deaths[METRICS_REASONS];
         uint64_t messages;   /* that the arbiter itself has begun */
