@@ -112,7 +112,8 @@ static int refuse(arbiter_actor *a, struct peer *p, const struct envelope *e, ar
                         future_fail_errno(f, error, NULL);
                 return 0;
         }
-        actor_dead_letter(a, a->name, p->name, e->command, e->id, ARBITER_OUTCOME_OVERLOAD);
+        if (e->kind != ENVELOPE_SIGNAL) /* no letter: the library's own, whose sender sees to it */
+                actor_dead_letter(a, a->name, p->name, e->command, e->id, ARBITER_OUTCOME_OVERLOAD);
         return error;
 }
 

@@ -143,6 +143,8 @@ _public_ int arbiter_new(struct sd_event *event, const arbiter_module *module, a
         a->cgroup_root = CGROUP_ROOT_INIT;
         a->leaf_timer = ACTOR_TIMER_INIT(on_leaf_timer);
         a->accept_timer = ACTOR_TIMER_INIT(mailbox_socket_retry);
+        a->notice_timer = ACTOR_TIMER_INIT(relations_retry);
+        list_init(&a->notices);
         list_init(&a->children);
         list_init(&a->monitors);
         list_init(&a->observers);
@@ -157,6 +159,8 @@ _public_ int arbiter_new(struct sd_event *event, const arbiter_module *module, a
                 r = init_maps(a);
         if (r >= 0)
                 r = init_actor(a, module);
+        if (r >= 0)
+                r = actor_timer_reserve(a->actor, &a->notice_timer);
         if (r >= 0)
                 r = init_root(a);
         if (r >= 0)
@@ -194,11 +198,13 @@ static void kill_children(arbiter *a) {
                 LIST_FOREACH(r, &c->watched_by, struct relation, of_target) {
                         list_remove(&r->of_target);
                         list_remove(&r->of_owner);
+                        free(r->notice);
                         free(r);
                 }
                 LIST_FOREACH(r, &c->watches, struct relation, of_owner) {
                         list_remove(&r->of_target);
                         list_remove(&r->of_owner);
+                        free(r->notice);
                         free(r);
                 }
                 child_free(c);
@@ -232,6 +238,7 @@ _public_ arbiter *arbiter_unref(arbiter *a) {
                 free_monitors(a);
                 set_done(&a->root);
                 actor_timer_clear(a->actor, &a->leaf_timer);
+                actor_timer_release(a->actor, &a->notice_timer);
         }
         for (leaves_retry(a); !list_is_empty(&a->leaves); leaves_retry(a))
                 (void) poll(NULL, 0, 5); /* the kernel empties a killed cgroup in its own time */

@@ -35,6 +35,7 @@ static void pair_free(struct pair *p) {
         list_remove(&p->pairs_b);
         p->a->n_pairs--;
         p->b->n_pairs--;
+        free(p->notice);
         free(p);
 }
 
@@ -51,9 +52,9 @@ void broker_child_gone(struct child *c, arbiter_reason reason, int status) {
         /* Before its name can lead to anybody else: a name resolves when it is said, and an end that has
          * not looked at its link yet would say it to the dead. */
         LIST_FOREACH(p, &c->pairs_a, struct pair, pairs_a)
-                relations_tell_down(p->b, c, reason, status);
+                relations_tell_down(p->b, TAKE_PTR(p->notice), c, reason, status);
         LIST_FOREACH(p, &c->pairs_b, struct pair, pairs_b)
-                relations_tell_down(p->a, c, reason, status);
+                relations_tell_down(p->a, TAKE_PTR(p->notice), c, reason, status);
         broker_forget(c);
 }
 
@@ -66,13 +67,17 @@ static int pair_new(struct child *x, struct child *y, struct pair **ret) {
         if (!p)
                 return -ENOMEM;
         *p = (struct pair){ .a = x, .b = y, .link_id = ++a->link_counter };
-        r = map_put(a->pairs, &key, sizeof(key), p);
+        p->notice = calloc(1, sizeof(*p->notice));
+        r = p->notice ? 0 : -ENOMEM;
+        if (r >= 0)
+                r = map_put(a->pairs, &key, sizeof(key), p);
         if (r >= 0) {
                 r = map_put_u64(a->pairs_by_id, p->link_id, p);
                 if (r < 0)
                         map_remove(a->pairs, &key, sizeof(key));
         }
         if (r < 0) {
+                free(p->notice);
                 free(p);
                 return r;
         }

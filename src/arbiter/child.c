@@ -222,6 +222,7 @@ void child_free(struct child *c) {
 
         unregister_child(c);
         commands_discharge(c);
+        relations_forget_notices(c);
         if (c->counted)
                 status_count_child(c, false);
         actor_timer_release(a, &c->start_timer);

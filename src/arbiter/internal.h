@@ -49,6 +49,7 @@ enum {
         CONTROL_WINDOW_MESSAGES = 1024,
         CONTROL_WINDOW_BYTES = 4 * FRAME_SIZE_MAX,
         LEAF_RETRY_USEC = 5 * 1000,
+        NOTICE_RETRY_USEC = 20 * 1000,
         /* between looks at a thread that has said goodbye */
         JOIN_MIN_USEC = 50, JOIN_MAX_USEC = 1000 * 1000,
         HELLO_SIZE_MAX = 256 * 1024,
@@ -137,16 +138,31 @@ enum child_stop_stage {
         CHILD_STOP_STUCK,    /* a thread that does not end, and cannot be killed */
 };
 
+/* A death notice. Made together with what it may be about, so that it is there when it is needed; waits in
+ * the arbiter while its receiver cannot be told. */
+struct notice {
+        struct list_node notices;
+        struct child *to;
+        aid_string aid;
+        char name[QUALIFIED_NAME_SIZE];
+        uint32_t generation;
+        arbiter_reason reason;
+        int status;
+        bool exit; /* for a link, not for a watch */
+};
+
 struct relation {
         struct list_node of_target, of_owner;
         struct child *target;
         struct child *owner; /* NULL: the arbiter's own actor */
         bool link;           /* else a watch */
+        struct notice *notice; /* NULL for the arbiter's own */
 };
 
 struct pair {
         struct list_node pairs_a, pairs_b;
         struct child *a, *b;
+        struct notice *notice; /* for the one that outlives the other */
         uint64_t link_id;
 };
 
@@ -215,6 +231,8 @@ struct child {
         struct list_node parked;  /* struct parked: connects that wait until it is running */
         struct list_node watched_by, watches; /* struct relation */
         size_t n_watches;
+        uint32_t n_notices; /* that wait for it to be told */
+        bool notices_blocked;
         struct list_node pairs_a, pairs_b;
         size_t n_pairs;
         uint64_t spawn_tokens;
@@ -288,6 +306,9 @@ struct arbiter {
         struct set root;
         struct list_node leaves; /* struct dying_leaf: cgroups that are not empty yet */
         struct actor_timer leaf_timer;
+
+        struct list_node notices; /* that could not be delivered yet */
+        struct actor_timer notice_timer;
 
         struct list_node strangers; /* of the well-known socket */
         unsigned n_strangers;
@@ -472,7 +493,11 @@ int relations_unlink(arbiter_actor *a, arbiter_message *m, void *userdata);
 int relations_add(arbiter *a, struct child *owner, const aid *target, bool link);
 void relations_remove(arbiter *a, struct child *owner, const aid *target, bool link);
 /* "down" to one who had a link, whether it watches or not. */
-void relations_tell_down(struct child *to, const struct child *dead, arbiter_reason reason, int status);
+void relations_tell_down(struct child *to, struct notice *notice, const struct child *dead,
+                arbiter_reason reason, int status);
+void relations_retry(arbiter_actor *a, struct actor_timer *t);
+/* Nobody is left to be told. */
+void relations_forget_notices(struct child *to);
 void relations_child_gone(struct child *c, arbiter_reason reason, int status);
 
 /* commands.c */

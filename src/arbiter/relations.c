@@ -3,6 +3,8 @@
  * fired, what it left behind is killed, and its name is free; the watcher's runtime keeps the rest of the
  * barrier (src/actor/watch.c). */
 
+#include <stdio.h>
+
 #include "arbiter/internal.h"
 
 static struct relation *find(struct child *owner, struct child *target, bool link) {
@@ -13,6 +15,7 @@ static struct relation *find(struct child *owner, struct child *target, bool lin
 }
 
 static void relation_free(struct relation *r) {
+        free(r->notice);
         list_remove(&r->of_target);
         list_remove(&r->of_owner);
         if (r->owner)
@@ -26,22 +29,90 @@ static int notify(struct child *owner, const char *signal, const char *id, const
                         (uint32_t)reason, (int32_t)status);
 }
 
-static void tell(arbiter *a, struct child *owner, bool link, const char *id, const char *name,
-                uint32_t generation, arbiter_reason reason, int status) {
-        arbiter_down down = {
-                .size = sizeof(down),
-                .aid = id,
-                .name = name,
-                .generation = generation,
-                .reason = reason,
-                .status = status,
-        };
+static int send_notice(const struct notice *n) {
+        return n->to->peer ? notify(n->to, n->exit ? "exit" : "down", n->aid.s, n->name, n->generation,
+                                             n->reason, n->status)
+                           : -ENOTCONN;
+}
 
-        if (owner) {
-                if (owner->peer)
-                        (void) notify(owner, link ? "exit" : "down", id, name, generation, reason, status);
-        } else if (!link)
-                watch_deliver_later(a->actor, &down);
+static bool is_worth_retrying(int r) {
+        return r == -ENOMEM || r == -ENOBUFS;
+}
+
+static void notice_free(struct notice *n) {
+        if (list_is_linked(&n->notices)) {
+                list_remove(&n->notices);
+                n->to->n_notices--;
+        }
+        free(n);
+}
+
+/* Takes the notice. One that cannot be sent now waits, and with it those that follow to the same actor. */
+static void deliver(struct child *to, struct notice *n, bool exit, const arbiter_down *down) {
+        arbiter *a = to->arbiter;
+
+        n->to = to;
+        (void) snprintf(n->aid.s, sizeof(n->aid.s), "%s", down->aid);
+        (void) snprintf(n->name, sizeof(n->name), "%s", down->name);
+        n->generation = down->generation;
+        n->reason = down->reason;
+        n->status = down->status;
+        n->exit = exit;
+        if (to->n_notices == 0 && !is_worth_retrying(send_notice(n))) {
+                notice_free(n);
+                return;
+        }
+        list_append(&a->notices, &n->notices);
+        to->n_notices++;
+        if (!heap_node_is_linked(&a->notice_timer.node))
+                (void) actor_timer_set(a->actor, &a->notice_timer, now_usec() + NOTICE_RETRY_USEC);
+}
+
+void relations_retry(arbiter_actor *actor, struct actor_timer *t) {
+        arbiter *a = CONTAINER_OF(t, arbiter, notice_timer);
+
+        LIST_FOREACH(n, &a->notices, struct notice, notices)
+                n->to->notices_blocked = false;
+        LIST_FOREACH(n, &a->notices, struct notice, notices)
+                if (n->to->notices_blocked || is_worth_retrying(send_notice(n)))
+                        n->to->notices_blocked = true; /* what follows must not overtake it */
+                else
+                        notice_free(n);
+        if (!list_is_empty(&a->notices))
+                (void) actor_timer_set(actor, t, now_usec() + NOTICE_RETRY_USEC);
+}
+
+void relations_forget_notices(struct child *to) {
+        LIST_FOREACH(n, &to->arbiter->notices, struct notice, notices)
+                if (to->n_notices > 0 && n->to == to)
+                        notice_free(n);
+}
+
+/* What no relation was made for. */
+static void tell(arbiter *a, struct child *owner, bool link, const arbiter_down *down) {
+        struct notice *n;
+
+        if (!owner) {
+                if (!link)
+                        watch_deliver_later(a->actor, down);
+                return;
+        }
+        n = calloc(1, sizeof(*n));
+        if (n)
+                deliver(owner, n, link, down);
+}
+
+static void tell_ended(arbiter *a, struct child *owner, bool link, const char *id, uint32_t generation,
+                arbiter_reason reason, int status) {
+        tell(a, owner, link,
+                        &(arbiter_down){
+                                        .size = sizeof(arbiter_down),
+                                        .aid = id,
+                                        .name = "",
+                                        .generation = generation,
+                                        .reason = reason,
+                                        .status = status,
+                        });
 }
 
 int relations_add(arbiter *a, struct child *owner, const aid *id, bool link) {
@@ -50,7 +121,7 @@ int relations_add(arbiter *a, struct child *owner, const aid *id, bool link) {
         int q;
 
         if (!target) {
-                tell(a, owner, link, aid_to_string(id).s, "", 0, ARBITER_REASON_NOPROC, 0);
+                tell_ended(a, owner, link, aid_to_string(id).s, 0, ARBITER_REASON_NOPROC, 0);
                 return 0;
         }
         if (find(owner, target, link))
@@ -61,6 +132,11 @@ int relations_add(arbiter *a, struct child *owner, const aid *id, bool link) {
         if (!r)
                 return -ENOMEM;
         *r = (struct relation){ .owner = owner, .target = target, .link = link };
+        r->notice = owner ? calloc(1, sizeof(*r->notice)) : NULL;
+        if (owner && !r->notice) {
+                free(r);
+                return -ENOMEM;
+        }
         list_init(&r->of_owner);
         list_append(&target->watched_by, &r->of_target);
         if (owner) {
@@ -89,22 +165,40 @@ void relations_remove(arbiter *a, struct child *owner, const aid *id, bool link)
         }
 }
 
-void relations_tell_down(struct child *to, const struct child *dead, arbiter_reason reason, int status) {
-        if (to->peer)
-                (void) notify(to, "down", dead->aid_string.s, dead->name, dead->generation, reason, status);
+static arbiter_down down_of(const struct child *dead, arbiter_reason reason, int status) {
+        return (arbiter_down){
+                .size = sizeof(arbiter_down),
+                .aid = dead->aid_string.s,
+                .name = dead->name,
+                .generation = dead->generation,
+                .reason = reason,
+                .status = status,
+        };
+}
+
+void relations_tell_down(struct child *to, struct notice *notice, const struct child *dead,
+                arbiter_reason reason, int status) {
+        arbiter_down down = down_of(dead, reason, status);
+
+        deliver(to, notice, false, &down);
 }
 
 void relations_child_gone(struct child *c, arbiter_reason reason, int status) {
+        arbiter_down down = down_of(c, reason, status);
         struct relation *r;
 
         while ((r = LIST_FIRST(&c->watches, struct relation, of_owner)))
                 relation_free(r);
         while ((r = LIST_FIRST(&c->watched_by, struct relation, of_target))) {
+                struct notice *n = TAKE_PTR(r->notice);
                 struct child *owner = r->owner;
                 bool link = r->link;
 
                 relation_free(r);
-                tell(c->arbiter, owner, link, c->aid_string.s, c->name, c->generation, reason, status);
+                if (n)
+                        deliver(owner, n, link, &down);
+                else
+                        tell(c->arbiter, owner, link, &down);
         }
 }
 
@@ -146,7 +240,7 @@ static int change(arbiter_message *m, bool link, bool add, const char *signature
         if (link && !may_link(c, &id)) {
                 incoming_refuse(m->context, ARBITER_OUTCOME_DENIED,
                                 "'%s' is neither a child of the caller nor of the same user", s);
-                tell(c->arbiter, c, true, aid_to_string(&id).s, "", 0, ARBITER_REASON_NOPROC, 0);
+                tell_ended(c->arbiter, c, true, aid_to_string(&id).s, 0, ARBITER_REASON_NOPROC, 0);
                 return 0;
         }
         return relations_add(c->arbiter, c, &id, link);
@@ -172,7 +266,7 @@ int relations_lost(arbiter_actor *a, arbiter_message *m, void *userdata) {
         if (map_get(c->arbiter->by_aid, id.c, AID_SIZE))
                 return relations_add(c->arbiter, c, &id, false);
         reason = child_how_ended(c->arbiter, &id, &status);
-        tell(c->arbiter, c, false, s, "", generation, reason, status);
+        tell_ended(c->arbiter, c, false, s, generation, reason, status);
         return 0;
 }
 

@@ -271,6 +271,40 @@ static void test_arbiter_watches(void **state) {
         arbiter_proxy_unref(p);
 }
 
+/* Nothing more can be said to the watcher, since it does not listen: it is told once it does. */
+static void test_down_to_a_full_one(void **state) {
+        struct fixture *x = *state;
+        enum { SIZE = 60000 };
+        char *text = calloc(1, SIZE + 1);
+        arbiter_proxy *a, *b;
+        unsigned n = 0;
+        pid_t pid;
+
+        memset(text, 'x', SIZE);
+        arbiter_proxy_unref(fixture_spawn(x, "watcher", NULL));
+        a = fixture_spawn(x, "first", NULL);
+        b = fixture_spawn(x, "second", NULL);
+        fixture_tell_proxy(x, "watcher", "Watch", a);
+        fixture_tell_proxy(x, "watcher", "Watch", b);
+        pid = (pid_t)fixture_do(x, "watcher", "Pid", 0);
+        assert_int_equal(kill(pid, SIGSTOP), 0);
+        while (arbiter_send(x->root, "watcher", "config", "ssv", "set", "text", "s", text) >= 0)
+                assert_true(++n < 10000);
+        while (arbiter_send(x->root, "watcher", "ping", "") >= 0)
+                assert_true(++n < 100000);
+        fixture_stop(x, "first");
+        fixture_until_gone(x, a);
+        fixture_stop(x, "second");
+        fixture_until_gone(x, b);
+        assert_int_equal(kill(pid, SIGCONT), 0);
+        fixture_until(x, &shared->downs, 2);
+        assert_string_equal(shared->down[0].name, "first"); /* in order */
+        assert_string_equal(shared->down[1].name, "second");
+        arbiter_proxy_unref(a);
+        arbiter_proxy_unref(b);
+        free(text);
+}
+
 static const struct fixture_test tests[] = {
                 {"down when it stops", test_down_when_it_stops},
                 {"unwatch", test_unwatch},
@@ -279,6 +313,7 @@ static const struct fixture_test tests[] = {
                 {"mail, then SIGKILL, with a descendant", test_mail_then_sigkill_with_descendant,
                                 ON_PROCESS},
                 {"reasons", test_reasons, ON_PROCESS},
+                {"to a full one", test_down_to_a_full_one, ON_PROCESS},
                 {"links", test_links},
                 {"unlink flushes", test_unlink_flushes, ON_THREAD | ON_PROCESS},
                 {"the arbiter watches", test_arbiter_watches},
