@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+#include "bus-xml.h"
+
 #define LOG_CONTROL "org.freedesktop.LogControl1"
 #define LOG_CONTROL_PATH "/org/freedesktop/LogControl1"
 #define PROPERTIES "org.freedesktop.DBus.Properties"
@@ -333,6 +335,27 @@ static void set_log(sd_bus *bus, struct call *c, const char *property, const cha
         send_bus_call(bus, c, LOG_CONTROL_PATH, PROPERTIES, "Set", "ssv", LOG_CONTROL, property, "s", value);
 }
 
+/* As org.freedesktop.LogControl1(5) has it, less the annotation that says that it takes privileges. */
+static void check_log_interface(struct bus_fixture *b, sd_bus *bus) {
+        static const char expected[] =
+                        "property LogLevel org.freedesktop.DBus.Property.EmitsChangedSignal=false\n"
+                        "property LogLevel s readwrite\n"
+                        "property LogTarget org.freedesktop.DBus.Property.EmitsChangedSignal=false\n"
+                        "property LogTarget s readwrite\n"
+                        "property SyslogIdentifier org.freedesktop.DBus.Property.EmitsChangedSignal=false\n"
+                        "property SyslogIdentifier s read\n";
+        _cleanup_free_ char *live = NULL;
+        struct call c = {};
+        const char *xml;
+
+        send_bus_call(bus, &c, LOG_CONTROL_PATH, "org.freedesktop.DBus.Introspectable", "Introspect", "");
+        expect_reply(b->x, &c, "s");
+        assert_ok(sd_bus_message_read(c.reply, "s", &xml));
+        live = bus_xml_normalise(xml, LOG_CONTROL);
+        assert_string_equal(live, expected);
+        free_call(&c);
+}
+
 static void test_log_control(void **state) {
         struct log_state l = { .level = 6, .target = "console" };
         const arbiter_log_control control = {
@@ -351,6 +374,7 @@ static void test_log_control(void **state) {
         assert_errno(bus_face_set_log_control(b->x->face, &(arbiter_log_control){}, &l), EINVAL);
         assert_ok(bus_face_set_log_control(b->x->face, &control, &l));
         assert_errno(bus_face_set_log_control(b->x->face, &control, &l), EALREADY);
+        check_log_interface(b, other);
         expect_level(b, other, "info");
         set_log(b->client, &c, "LogLevel", "debug");
         expect_empty(b->x, &c);
