@@ -154,6 +154,37 @@ static void test_alike(void **state) {
         assert_int_equal(deaths_alike(d, "w"), 1);
 }
 
+/* The n-th allocation fails. */
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+static unsigned fail_at;
+
+void *__wrap_calloc(size_t n, size_t size) {
+        return fail_at > 0 && --fail_at == 0 ? NULL : __real_calloc(n, size);
+}
+
+/* What cannot be remembered is not, and all else is as it was. */
+static void test_no_memory(void **state) {
+        struct death death = { .when_usec = 9, .aid.s = "99999999" };
+        struct deaths *d = *state;
+        unsigned n = 0;
+        int r;
+
+        add(d, "web.1", "web", 1);
+        do {
+                fail_at = ++n;
+                r = deaths_add(d, "web.2", "web", &death);
+                fail_at = 0;
+                if (r < 0) {
+                        assert_errno(r, ENOMEM);
+                        assert_int_equal(count(d, "web"), 1);
+                        assert_int_equal(count(d, "web.2"), 0);
+                }
+        } while (r < 0);
+        assert_true(n > 2);
+        assert_int_equal(count(d, "web"), 2);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_order, set_up, tear_down),
@@ -161,6 +192,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_forget_monitor, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_many_names, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_alike, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_no_memory, set_up, tear_down),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,6 +110,36 @@ static void test_locale(void **state) {
         free(before);
 }
 
+/* The n-th allocation fails. */
+void *__real_realloc(void *p, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+static unsigned fail_at;
+
+void *__wrap_realloc(void *p, size_t size) {
+        return fail_at > 0 && --fail_at == 0 ? NULL : __real_realloc(p, size);
+}
+
+static void test_no_memory(void **state) {
+        struct metrics_snapshot s = snapshot();
+        char *text = NULL;
+        unsigned n = 0;
+        size_t size;
+        int r;
+
+        do {
+                fail_at = ++n;
+                r = metrics_format(&s, &text, &size);
+                if (r < 0) {
+                        assert_errno(r, ENOMEM);
+                        assert_null(text);
+                }
+        } while (r < 0);
+        fail_at = 0;
+        assert_true(n > 2);
+        assert_string_equal(text + size - 6, "# EOF\n");
+        free(text);
+}
+
 static int print(void) {
         struct metrics_snapshot s = snapshot();
         char *text;
@@ -126,6 +156,7 @@ int main(int argc, char **argv) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_text),
                 cmocka_unit_test(test_locale),
+                cmocka_unit_test(test_no_memory),
         };
 
         if (argc == 2 && streq(argv[1], "--print"))
