@@ -107,7 +107,7 @@ static arbiter_monitor *start_pool(
 
 static void test_lives(void **state) {
         _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = shell("w", "exit 3");
-        _cleanup_(arbiter_monitor_unrefp) arbiter_monitor *m = start_pool("web", s, 1, 2);
+        _unused_ _cleanup_(arbiter_monitor_unrefp) arbiter_monitor *m = start_pool("web", s, 1, 2);
         const struct entry *started, *died, *replaced, *e;
 
         e = await_event("gave-up", 2);

@@ -97,11 +97,14 @@ static void one_round(arbiter_concurrency c, bool kill_it) {
         arbiter_future_unref(f);
 }
 
+enum { DEATHS_REMEMBERED = 1000 + 16 }; /* src/arbiter/deaths.h */
+
 static void rounds(arbiter_concurrency c, bool kill_it, unsigned n) {
         unsigned fds;
         size_t used;
 
-        for (unsigned i = 0; i < n / 10; i++)
+        /* until what is remembered of deaths is all that ever will be */
+        for (unsigned i = 0; i < DEATHS_REMEMBERED; i++)
                 one_round(c, kill_it);
         run_for(the, 20 * 1000);
         fds = count_fds();
