@@ -87,8 +87,48 @@ static int listen_bus(struct daemon *d) {
                                        name);
 }
 
+/* org.freedesktop.LogControl1: systemctl service-log-level arbiter.service debug. A level that was set so
+ * outlasts a reload, as one of the command line does. */
+
+static int get_log_level(void *userdata) {
+        return log_get_level();
+}
+
+static int set_log_level(int level, void *userdata) {
+        struct daemon *d = userdata;
+
+        d->log_level = level;
+        log_set_level(level);
+        return 0;
+}
+
+static const char *get_log_target(void *userdata) {
+        return log_get_target();
+}
+
+static int set_log_target(const char *target, void *userdata) {
+        return log_set_target(target);
+}
+
+static int set_log_control(struct daemon *d) {
+        static const arbiter_log_control control = {
+                .size = sizeof(control),
+                .get_level = get_log_level,
+                .set_level = set_log_level,
+                .get_target = get_log_target,
+                .set_target = set_log_target,
+                .identifier = "arbiterd",
+        };
+
+        return arbiter_set_log_control(d->arbiter, &control, d);
+}
+
 void service_listen(struct daemon *d) {
         int r;
+
+        r = set_log_control(d);
+        if (r < 0)
+                log_warning_errno(r, "The log cannot be controlled by D-Bus: %m");
 
         r = scope_watch(d);
         if (r < 0)

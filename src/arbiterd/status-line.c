@@ -38,7 +38,8 @@ static void add_files(struct text *t, char *const *files) {
         if (n == 1)
                 add(t, "; %s has errors and is not loaded", files[0]);
         else if (n > 1)
-                add(t, "; %s and %zu more files have errors and are not loaded", files[0], n - 1);
+                add(t, "; %s and %zu more file%s have errors and are not loaded", files[0], n - 1,
+                                plural((unsigned) n - 1));
 }
 
 const char *status_line(const struct status_figures *f, char *buffer) {
