@@ -482,6 +482,7 @@ static int run(struct daemon *d, struct config *c) {
                         d->runtime_directory);
         notify_ready(d);
         r = arbiter_run(d->arbiter, true);
+        notify_stopping(d);
         return r < 0 ? fail(d, r, "The event loop has failed: %m") : r;
 }
 

@@ -106,15 +106,24 @@ static void send_later(struct daemon *d) {
                 send_status(d, "");
 }
 
+void notify_stopping(struct daemon *d) {
+        struct notify *n = d->notify;
+
+        if (!n || n->phase == STATUS_STOPPING)
+                return;
+        n->phase = STATUS_STOPPING;
+        (void) arbiter_get_status(d->arbiter, &n->status);
+        send_status(d, "STOPPING=1\n");
+}
+
 static void on_status(arbiter *a, const arbiter_status *status, void *userdata) {
         struct daemon *d = userdata;
         struct notify *n = d->notify;
 
         n->status = *status;
-        if (status->state == ARBITER_STATUS_STOPPING && n->phase != STATUS_STOPPING) {
-                n->phase = STATUS_STOPPING;
-                send_status(d, "STOPPING=1\n");
-        } else
+        if (status->state == ARBITER_STATUS_STOPPING && n->phase != STATUS_STOPPING)
+                notify_stopping(d);
+        else
                 send_later(d);
 }
 

@@ -19,6 +19,8 @@ void notify_ready(struct daemon *d);
 /* Around a reload, whoever asked for it and whatever came of it. */
 void notify_reloading(struct daemon *d);
 void notify_reloaded(struct daemon *d);
+/* It stops. It is told by itself, unless there was so little to stop that nobody could hear of it. */
+void notify_stopping(struct daemon *d);
 /* From the arbiter's log: it says what keeps actors from running. */
 void notify_log_entry(struct daemon *d, const arbiter_log_entry *e);
 /* It ends before it was ready. */
