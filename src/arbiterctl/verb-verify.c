@@ -91,15 +91,19 @@ static const char *home_directory(void) {
         return pw ? pw->pw_dir : "/";
 }
 
+/* Would the arbiter that reads those directories run as root? One of the system's own, or one that root
+ * starts with directories of his choice. */
+static bool reader_is_root(const struct context *c) {
+        return c->config_dirs ? geteuid() == 0 && c->scope != SCOPE_USER : context_is_system(c);
+}
+
 int verb_verify(int argc, char *argv[], void *userdata) {
         struct context *c = userdata;
         struct verification v = { .c = c };
-        bool given = c->config_dirs;
         struct config_options options = {
                         .home = home_directory(),
                         .runtime = c->runtime_dir ? c->runtime_dir : "/run/arbiter",
-                        .require_user = context_is_system(c) && !given &&
-                                        argc == 1, /* the system's arbiter is who reads those */
+                        .require_user = argc == 1 && reader_is_root(c),
                         .check_programs = true,
                         .sink = {on_message, &v},
         };

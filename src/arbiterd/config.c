@@ -5,6 +5,7 @@
 
 #include <fnmatch.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "arbiterd/config-internal.h"
 #include "shared/conf-files.h"
@@ -125,6 +126,25 @@ static void check_program(const struct actor_config *a, const struct load_contex
                              strerror(-r));
 }
 
+int config_module_path(const char *module, char **ret) {
+        if (module[0] == '/')
+                *ret = strdup(module);
+        else if (asprintf(ret, "%s/%s", ARBITER_MODULE_DIRECTORY, module) < 0)
+                *ret = NULL;
+        return *ret ? 0 : -ENOMEM;
+}
+
+static void check_module(const struct actor_config *a, const struct load_context *l, const char *path) {
+        _cleanup_free_ char *file = NULL;
+
+        if (!l->options->check_programs || !a->module || config_module_path(a->module, &file) < 0)
+                return;
+        if (access(file, R_OK) < 0)
+                conf_message(&l->options->sink, CONF_WARNING, path, 0,
+                             "The module %s cannot be read (%s); install it, or correct Module=.", file,
+                             strerror(errno));
+}
+
 int config_finish_actor(struct monitor_config *m, const struct load_context *l, const char *path) {
         struct actor_config *a = &m->actor;
         int r = 0;
@@ -163,6 +183,7 @@ int config_finish_actor(struct monitor_config *m, const struct load_context *l, 
                 return r;
         warn_idle_keys(a, l, path);
         check_program(a, l, path);
+        check_module(a, l, path);
         return config_resolve_groups(a, l, path);
 }
 

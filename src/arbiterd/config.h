@@ -204,5 +204,7 @@ int config_adopt(struct config *new, struct config *old);
  * out. */
 int monitor_config_serialize(const struct monitor_config *m, bool workers, char **ret);
 int actor_config_serialize(const struct actor_config *a, char **ret);
+/* The file that Module= means. */
+int config_module_path(const char *module, char **ret);
 /* All keys, for completions and tests: "Monitor", "Workers"; i counts up until false. */
 bool config_key(unsigned i, const char **ret_section, const char **ret_key);

@@ -166,15 +166,13 @@ static int set_command(struct daemon *d, const struct actor_config *a, arbiter_s
 
 static int set_module(const struct actor_config *a, arbiter_spawn *s) {
         _cleanup_free_ char *path = NULL;
+        int r;
 
         if (!a->module)
                 return 0;
-        if (a->module[0] == '/')
-                return arbiter_spawn_set_module_file(s, a->module);
-        if (asprintf(&path, "%s/%s", ARBITER_MODULE_DIRECTORY, a->module) < 0) {
-                path = NULL;
-                return -ENOMEM;
-        }
+        r = config_module_path(a->module, &path);
+        if (r < 0)
+                return r;
         return arbiter_spawn_set_module_file(s, path);
 }
 

@@ -382,16 +382,23 @@ class WithoutArbiter(Case):
             f.write(text)
 
     def test_verify(self):
-        self.write('good.monitor', '[Monitor]\nWorkers=2\n[Actor]\nExec=/bin/sleep 1000\n')
+        self.write('good.monitor', '[Monitor]\nWorkers=2\n[Actor]\nExec=/bin/sleep 1000\nUser=root\n')
         self.assertEqual(self.ok('verify', '--config-dir', self.directory), '1 file, 0 errors, 0 warnings\n')
-        self.write('bad.monitor', '[Monitor]\nWorkers=many\n[Actor]\nExec=/bin/true\nColour=red\n')
+        self.write('other.monitor', '[Monitor]\n[Actor]\nExec=/bin/sleep 1000\n')
+        status, out, err = ctl('verify', '--config-dir', self.directory)
+        if os.geteuid() == 0:  # as an arbiterd of root's would say
+            self.assertEqual(status, 1)
+            self.assertRegex(err, r'other\.monitor.*User=')
+        self.assertEqual(self.ok('--user', 'verify', '--config-dir', self.directory), '2 files, 0 errors, 0 warnings\n')
+        os.unlink(os.path.join(self.directory, 'other.monitor'))
+        self.write('bad.monitor', '[Monitor]\nWorkers=many\n[Actor]\nExec=/bin/true\nUser=root\nColour=red\n')
         status, out, err = ctl('verify', '--config-dir=' + self.directory)
         self.assertEqual((status, out), (1, '2 files, 1 error, 1 warning\n'))
         self.assertIn('bad.monitor:2: error: ', err)
-        self.assertIn('bad.monitor:5: warning: ', err)
+        self.assertIn('bad.monitor:6: warning: ', err)
         status, out, err = ctl('verify', os.path.join(self.directory, 'bad.monitor'), '--json=short')
         self.assertEqual((status, err), (1, ''))
-        self.assertEqual([(r['line'], r['level']) for r in json.loads(out)], [(2, 'error'), (5, 'warning')])
+        self.assertEqual([(r['line'], r['level']) for r in json.loads(out)], [(2, 'error'), (6, 'warning')])
         self.fails(2, 'is no configuration file', 'verify', '/etc/passwd')
 
 

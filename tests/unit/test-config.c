@@ -448,6 +448,10 @@ static void test_warnings(void **state) {
                "4 web.monitor:0 The program /etc/passwd is not an executable file; check "
                "its mode (chmod +x).\n");
         expect("[Actor]\nExec=sh -c true\n", 0, "");
+        expect("[Actor]\nModule=/nonexistent/x.so\n", 0,
+               "4 web.monitor:0 The module /nonexistent/x.so cannot be read (No such file or directory); "
+               "install it, or correct Module=.\n");
+        expect("[Actor]\nModule=/etc/passwd\n", 0, ""); /* what it is shows when it is loaded */
         options.check_programs = false;
 }
 
