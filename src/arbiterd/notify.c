@@ -26,6 +26,8 @@ struct notify {
         char *trouble;
         char told[STATUS_LINE_MAX]; /* the last STATUS= */
         usec_t told_usec;
+        usec_t progress_usec;
+        bool ready;
         sd_event_source *timer;
 };
 
@@ -36,9 +38,12 @@ static bool is_asked(void) {
 }
 
 void notify_starting(struct daemon *d, const char *what, usec_t usec) {
-        if (is_asked())
-                (void) sd_notifyf(false, "STATUS=%s\nEXTEND_TIMEOUT_USEC=%" PRIu64, what,
-                                time_add(usec, EXTEND_MARGIN_USEC));
+        if (!is_asked())
+                return;
+        (void) sd_notifyf(false, "STATUS=%s\nEXTEND_TIMEOUT_USEC=%" PRIu64, what,
+                        time_add(usec, EXTEND_MARGIN_USEC));
+        if (d->notify)
+                d->notify->progress_usec = now_usec();
 }
 
 void notify_failed(struct daemon *d, int error, const char *text) {
@@ -147,6 +152,7 @@ void notify_ready(struct daemon *d) {
 
         if (!n)
                 return;
+        n->ready = true;
         (void) arbiter_get_status(d->arbiter, &n->status);
         send_status(d, "READY=1\n");
 }
@@ -170,6 +176,19 @@ void notify_reloaded(struct daemon *d) {
         n->phase = STATUS_RUNNING;
         (void) arbiter_get_status(d->arbiter, &n->status);
         send_status(d, "READY=1\n");
+}
+
+void notify_progress(struct daemon *d) {
+        struct notify *n = d->notify;
+        usec_t now = now_usec();
+
+        if (!n || now < time_add(n->progress_usec, STATUS_USEC))
+                return;
+        n->progress_usec = now;
+        if (n->ready)
+                (void) sd_notify(false, "WATCHDOG=1");
+        else
+                notify_starting(d, "Starting the actors", 0);
 }
 
 int notify_attach(struct daemon *d) {

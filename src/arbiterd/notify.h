@@ -12,6 +12,8 @@ struct daemon;
 
 /* Before the arbiter runs: what it is at, which may last usec. */
 void notify_starting(struct daemon *d, const char *what, usec_t usec);
+/* In the middle of much work outside of the loop, at most once a second: it goes on. */
+void notify_progress(struct daemon *d);
 /* Follows the arbiter from now on: its status, its end, and the watchdog of its loop. */
 int notify_attach(struct daemon *d);
 /* The configuration has been applied and its sockets listen. What was started may still be starting. */

@@ -229,6 +229,7 @@ static void apply_one(struct daemon *d, const struct config_difference *x) {
                 log_debug_errno(r, "%s: %m", x->name);
                 complain(d, "%s could not be put into effect: %s.", x->name, strerror(-r));
         }
+        notify_progress(d);
 }
 
 static void apply_all(struct daemon *d, const struct config_difference *x, size_t n) {
