@@ -6,6 +6,7 @@
 #include "arbiterctl/agent.h"
 #include "arbiterctl/ctl.h"
 #include "arbiterctl/progress.h"
+#include "arbiterctl/screen.h"
 #include "shared/bus-names.h"
 #include "shared/log.h"
 #include "shared/strv.h"
@@ -32,6 +33,7 @@ int complain(int status, const char *format, ...) {
         va_list ap;
 
         progress_clear();
+        screen_leave();
         va_start(ap, format);
         (void) log_internalv(LOG_ERR, 0, format, ap);
         va_end(ap);

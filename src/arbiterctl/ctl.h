@@ -151,6 +151,7 @@ int verb_restart(int argc, char *argv[], void *userdata);
 int verb_scale(int argc, char *argv[], void *userdata);
 int verb_reload(int argc, char *argv[], void *userdata);
 int verb_events(int argc, char *argv[], void *userdata);
+int verb_top(int argc, char *argv[], void *userdata);
 int verb_wait(int argc, char *argv[], void *userdata);
 int verb_log(int argc, char *argv[], void *userdata);
 int verb_why(int argc, char *argv[], void *userdata);

@@ -25,6 +25,7 @@ static const struct verb verbs[] = {
           "The arbiter and all it runs as a tree, with the last lines of the journal; or a screen for each "
           "NAME",
           verb_status },
+        { "top", 0, VERB_ANY, 0, "[NAME...]", "CPU, memory, mailboxes, restarts, as they change", verb_top },
         { "list-actors", 0, VERB_ANY, 0, "[NAME...]", "List actors", verb_list_actors },
         { "list-monitors", 0, VERB_ANY, 0, "[NAME...]", "List monitors", verb_list_monitors },
         { "show", 0, VERB_ANY, 0, "[NAME...]", "Properties as KEY=VALUE; without NAME, of the arbiter",
@@ -79,6 +80,7 @@ enum {
         OPTION_SINCE,
         OPTION_UNTIL,
         OPTION_PRIORITY,
+        OPTION_ITERATIONS,
 };
 
 static const struct option long_options[] = {
@@ -109,6 +111,9 @@ static const struct option long_options[] = {
         { "since", required_argument, NULL, OPTION_SINCE },
         { "until", required_argument, NULL, OPTION_UNTIL },
         { "catalog", no_argument, NULL, 'x' },
+        { "batch", no_argument, NULL, 'b' },
+        { "delay", required_argument, NULL, 'd' },
+        { "iterations", required_argument, NULL, OPTION_ITERATIONS },
         { "count", required_argument, NULL, 'c' },
         { "interval", required_argument, NULL, 'i' },
         {},
@@ -141,6 +146,9 @@ static void print_help(void) {
                 { "    --since=TIME", "log: not older: \"-5min\", \"yesterday\"..." },
                 { "    --until=TIME", "log: not newer" },
                 { "-x, --catalog", "log: explain messages" },
+                { "-b, --batch", "top: one table after the other, no keys" },
+                { "-d, --delay=SEC", "top: time between looks (1s)" },
+                { "-n, --iterations=N", "top: so many looks" },
                 { "-p, --property=NAME", "show: only these properties" },
                 { "    --value", "show: values without their names" },
                 { "-s, --signal=SIGNAL", "kill: which one (TERM)" },
@@ -246,7 +254,7 @@ static int parse_connection_option(struct context *c, int option, const char *va
         }
 }
 
-static int parse_log_option(struct context *c, int option, const char *value) {
+static int parse_look_option(struct context *c, int option, const char *value) {
         switch (option) {
         case 'l':
                 c->full = true;
@@ -256,6 +264,16 @@ static int parse_log_option(struct context *c, int option, const char *value) {
                 return 0;
         case 'x':
                 c->catalog = true;
+                return 0;
+        case 'b':
+                c->batch = true;
+                return 0;
+        case 'd':
+                return parse_time_option(value, "--delay", &c->delay);
+        case OPTION_ITERATIONS:
+                if (parse_u64(value, &c->iterations) < 0 || c->iterations == 0)
+                        return usage("--iterations=%s is no number of looks. Write a whole number above 0.",
+                                     value);
                 return 0;
         case 'o':
                 return replace_string(&c->output, value);
@@ -310,7 +328,7 @@ static int parse_option(struct context *c, int option, const char *value) {
                 c->quiet = true;
                 return 0;
         default:
-                return parse_log_option(c, option, value);
+                return parse_look_option(c, option, value);
         }
 }
 
@@ -365,7 +383,7 @@ static int parse_arguments(struct context *c, int argc, char *argv[], int *ret_n
                         argv[++n] = argv[optind++];
                         continue;
                 }
-                option = getopt_long(argc, argv, "-:hqlfxH:M:n:o:p:s:c:i:", long_options, NULL);
+                option = getopt_long(argc, argv, "-:bhqlfxd:H:M:n:o:p:s:c:i:", long_options, NULL);
                 if (option == -1)
                         break;
                 if (option == 1) {
@@ -393,6 +411,7 @@ int main(int argc, char *argv[]) {
                 .block = true,
                 .ask_password = true,
                 .pager = true,
+                .delay = USEC_PER_SEC,
                 .lines = LINES_DEFAULT,
                 .signal = SIGTERM,
                 .ping_count = 3,
