@@ -195,9 +195,10 @@ static void print_row(struct layout *l, const struct top_row *row, uint32_t numb
                                 row->cpu_permille % 10);
         if (row->mailbox_known)
                 (void) snprintf(mailbox, sizeof(mailbox), "%" PRIu64, row->mailbox_queued);
-        (void) snprintf(text, sizeof(text), "%-*s %-11s %8s %7s %8s %9s %9" PRIu32 " %9s", (int) l->name_width,
-                        row->name, row->state, pid, cpu, format_bytes(memory, row->memory_bytes), mailbox,
-                        row->restarts, format_unless_unknown(uptime, row->uptime_usec, 0));
+        (void) snprintf(text, sizeof(text), "%-*s %-11s %8s %7s %8s %9s %9" PRIu32 " %9s",
+                        (int) l->name_width, row->name, row->state, pid, cpu,
+                        format_bytes(memory, row->memory_bytes), mailbox, row->restarts,
+                        format_unless_unknown(uptime, row->uptime_usec, 0));
         print_line(l, row_colour(row), text, sizeof(text));
 }
 
@@ -219,7 +220,8 @@ static void print_more(struct layout *l, size_t n, const char *kind) {
 }
 
 /* At most n lines, the last of which says how many there are more. */
-static void print_rows(struct layout *l, const struct top_row *rows, size_t n_rows, size_t n, bool monitors) {
+static void print_rows(struct layout *l, const struct top_row *rows, size_t n_rows, size_t n,
+                       bool monitors) {
         size_t shown = n_rows <= n ? n_rows : n > 0 ? n - 1 : 0;
 
         for (size_t i = 0; i < shown; i++)
@@ -240,7 +242,8 @@ void top_sample_print(const struct top_sample *s, enum top_order order, unsigned
 
         if (s->n_monitors > 0) {
                 print_title(&l, "MONITOR", "WORKERS");
-                print_rows(&l, s->monitors, s->n_monitors, height > 0 ? MAX(height / 3, 1U) : SIZE_MAX, true);
+                print_rows(&l, s->monitors, s->n_monitors, height > 0 ? MAX(height / 3, 1U) : SIZE_MAX,
+                           true);
                 print_line(&l, "", (char[4]){ "" }, 4);
         }
         print_title(&l, "ACTOR", "PID");

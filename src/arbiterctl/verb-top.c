@@ -44,9 +44,9 @@ static void print_head(const struct top *t, FILE *f) {
 
         for (size_t i = 0; i < t->sample.n_actors; i++)
                 running += streq(t->sample.actors[i].state, "running");
-        (void) snprintf(text, sizeof(text), "%zu of %zu actors running, every %s; h: help, q: quit; arbiter %s",
-                        running, t->sample.n_actors, format_duration(delay, t->delay),
-                        context_where(t->c, where));
+        (void) snprintf(text, sizeof(text),
+                        "%zu of %zu actors running, every %s; h: help, q: quit; arbiter %s", running,
+                        t->sample.n_actors, format_duration(delay, t->delay), context_where(t->c, where));
         (void) fprintf(f, "%s\n\n", text_cut(text, sizeof(text), output_width()));
 }
 
