@@ -418,6 +418,7 @@ int main(int argc, char *argv[]) {
                 .ping_interval = USEC_PER_SEC,
                 .n_before_dashes = -1,
         };
+        bool failed;
         int n = 0, r;
 
         log_open(PROGRAM);
@@ -429,9 +430,12 @@ int main(int argc, char *argv[]) {
                 r = EXIT_SUCCESS;
         if (pager_close(&c))
                 return r;
-        if (fflush(stdout) != 0 && r == EXIT_SUCCESS) {
+        failed = ferror(stdout); /* earlier: what is left may find a place all the same */
+        if (fflush(stdout) != 0)
                 (void) log_error_errno(errno, "Cannot write the answer: %m");
-                r = EXIT_FAILURE;
-        }
-        return r;
+        else if (failed)
+                log_error("Cannot write all of the answer. Is the disk full?");
+        else
+                return r;
+        return r == EXIT_SUCCESS ? EXIT_FAILURE : r;
 }
