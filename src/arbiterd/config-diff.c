@@ -54,6 +54,10 @@ static void put_process(FILE *f, const struct actor_config *a) {
         put_string(f, "process-name", a->process_name);
         put_number(f, "standard-output", (uint64_t) a->standard_output);
         put_number(f, "standard-error", (uint64_t) a->standard_error);
+        put_string(f, "syslog-identifier", a->syslog_identifier);
+        put_number(f, "syslog-level-prefix", a->syslog_level_prefix);
+        put_number(f, "log-rate-interval", a->log_rate_interval_usec);
+        put_number(f, "log-rate-burst", a->log_rate_burst);
         put_number(f, "kill-signal", (uint64_t) a->kill_signal);
 }
 

@@ -168,6 +168,7 @@ void config_expanded_done(struct config_expanded *e) {
         strv_free(e->params);
         free(e->working_directory);
         free(e->process_name);
+        free(e->syslog_identifier);
         *e = (struct config_expanded){};
 }
 
@@ -188,6 +189,8 @@ int config_expand(const struct actor_config *a, unsigned instance, const char *h
                 r = expand_directory(&e);
         if (r >= 0 && a->process_name)
                 r = expand_string(&e, a->process_name, &e.result.process_name);
+        if (r >= 0 && a->syslog_identifier)
+                r = expand_string(&e, a->syslog_identifier, &e.result.syslog_identifier);
         if (r < 0) {
                 config_expanded_done(&e.result);
                 if (ret_why)

@@ -12,6 +12,7 @@
 #include "shared/strv.h"
 
 #define MINIMUM_TIMEOUT (100 * USEC_PER_MSEC)
+#define SYSLOG_IDENTIFIER_MAX 255
 
 static void remember(const struct conf_context *c, enum place_key key) {
         const struct load_context *l = c->parser->options;
@@ -80,6 +81,21 @@ static int parse_numbered_string(const struct conf_context *c, const char *value
         int r = check_specifiers(c, value);
 
         return r < 0 ? r : conf_parse_string(c, value, field);
+}
+
+/* Of a line of a log: what is printed in front of it. */
+static int parse_identifier(const struct conf_context *c, const char *value, void *field) {
+        size_t n = strlen(value);
+
+        for (size_t i = 0; i < n; i++)
+                if ((unsigned char) value[i] <= ' ' || value[i] == 127)
+                        n = SYSLOG_IDENTIFIER_MAX + 1;
+        if (n > SYSLOG_IDENTIFIER_MAX)
+                return conf_bad_value(c, value,
+                                      "an identifier of at most %d characters without blanks; write for "
+                                      "example SyslogIdentifier=%%n",
+                                      SYSLOG_IDENTIFIER_MAX);
+        return parse_numbered_string(c, value, field);
 }
 
 static int parse_exec(const struct conf_context *c, const char *value, void *field) {
@@ -387,12 +403,11 @@ static const struct conf_word policy_words[] = {
 static const struct conf_word output_words[] = {
         { "inherit", CONFIG_OUTPUT_INHERIT },
         { "null", CONFIG_OUTPUT_NULL },
-        { "journal", CONFIG_OUTPUT_INHERIT,
-          "is not supported by this version; use inherit, which is the journal when systemd runs arbiterd" },
+        { "journal", CONFIG_OUTPUT_JOURNAL },
         {},
 };
 static const struct conf_range range_workers = { 0, CONFIG_WORKERS_MAX, "4" };
-static const struct conf_range range_intensity = { 0, 1000000, "5" };
+static const struct conf_range range_intensity = { 0, 1000, "5" }; /* as many as are remembered */
 static const struct conf_range range_factor = { 1, 100, "2" };
 static const struct conf_range range_backlog = { 1, INT32_MAX, "4096" };
 static const struct conf_range range_messages = { 1, 16777216, "1000" };
@@ -402,6 +417,8 @@ static const struct conf_range range_backoff = { USEC_PER_MSEC, 366 * 86400 * US
 static const struct conf_range range_timeout = { MINIMUM_TIMEOUT, USEC_INFINITY, "30s" };
 static const struct conf_range range_timeout_start = { MINIMUM_TIMEOUT, USEC_INFINITY, "90s" };
 static const struct conf_range range_timeout_stop = { USEC_PER_MSEC, USEC_INFINITY, "5s" };
+static const struct conf_range range_log_rate = { 0, 366 * 86400 * USEC_PER_SEC, "30s" };
+static const struct conf_range range_log_burst = { 0, INT32_MAX, "5000" };
 static const int stream = SOCK_STREAM, datagram = SOCK_DGRAM;
 
 #define MONITOR(key, parse, field, ...)                                                                     \
@@ -441,6 +458,10 @@ static const int stream = SOCK_STREAM, datagram = SOCK_DGRAM;
         ACTOR("ProcessName", parse_numbered_string, process_name),                                        \
         ACTOR("StandardOutput", conf_parse_word, standard_output, output_words),                          \
         ACTOR("StandardError", conf_parse_word, standard_error, output_words),                            \
+        ACTOR("SyslogIdentifier", parse_identifier, syslog_identifier),                                   \
+        ACTOR("SyslogLevelPrefix", conf_parse_bool, syslog_level_prefix),                                 \
+        ACTOR("LogRateLimitIntervalSec", conf_parse_timespan, log_rate_interval_usec, &range_log_rate),   \
+        ACTOR("LogRateLimitBurst", conf_parse_unsigned, log_rate_burst, &range_log_burst),                \
         ACTOR("KillSignal", conf_parse_signal, kill_signal),                                              \
         ACTOR("MailboxMessages", conf_parse_u64, mailbox_messages, &range_messages),                      \
         ACTOR("MailboxBytes", conf_parse_size, mailbox_bytes, &range_bytes),                              \
@@ -513,6 +534,9 @@ void config_init_monitor(struct monitor_config *m, const struct daemon_config *d
                         .uid = (uid_t) -1,
                         .gid = (gid_t) -1,
                         .umask = 0022,
+                        .syslog_level_prefix = true,
+                        .log_rate_interval_usec = 30 * USEC_PER_SEC,
+                        .log_rate_burst = 5000,
                         .kill_signal = SIGTERM,
                 },
         };

@@ -41,6 +41,7 @@ void config_done_actor(struct actor_config *a) {
         strv_free(a->environment);
         strv_free(a->environment_files);
         free(a->process_name);
+        free(a->syslog_identifier);
         strv_free(a->allow);
         *a = (struct actor_config){};
 }

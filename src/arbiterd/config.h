@@ -18,7 +18,12 @@ enum config_concurrency { CONFIG_PROCESS, CONFIG_THREAD, CONFIG_UNIT /* refused 
 enum config_restart { CONFIG_PERMANENT, CONFIG_TRANSIENT, CONFIG_TEMPORARY };
 enum config_type { CONFIG_TYPE_EXEC, CONFIG_TYPE_NOTIFY, CONFIG_TYPE_MAILBOX /* linked with libarbiter */ };
 enum config_policy { CONFIG_REJECT, CONFIG_DROP_NEW, CONFIG_DROP_OLDEST, CONFIG_BLOCK };
-enum config_output { CONFIG_OUTPUT_INHERIT, CONFIG_OUTPUT_NULL };
+enum config_output {
+        CONFIG_OUTPUT_DEFAULT, /* the journal if the arbiter logs to it, else inherited */
+        CONFIG_OUTPUT_INHERIT,
+        CONFIG_OUTPUT_NULL,
+        CONFIG_OUTPUT_JOURNAL
+};
 
 #define CONFIG_WORKERS_MAX 10000U
 #define CONFIG_DAEMON_FILE "arbiterd.conf"
@@ -80,8 +85,12 @@ struct actor_config {
         int nice;                      /* -20 ... 19 */
         struct limit limits[N_LIMITS]; /* by RLIMIT_*; only those that are set are applied */
         char *process_name;            /* (%) ProcessName=; NULL: leave it */
-        int standard_output;           /* enum config_output; default inherit */
+        int standard_output;           /* enum config_output */
         int standard_error;
+        char *syslog_identifier;       /* (%) SyslogIdentifier= of its lines; NULL: the actor's name */
+        bool syslog_level_prefix;      /* "<3>text" is of priority 3; yes */
+        usec_t log_rate_interval_usec; /* LogRateLimitIntervalSec=; 30 s; 0: not limited */
+        unsigned log_rate_burst;       /* LogRateLimitBurst= lines in that time; 5000; 0: not limited */
         int kill_signal; /* SIGTERM */
 
         uint64_t mailbox_messages; /* 0: the library's default */
@@ -167,6 +176,7 @@ struct config_expanded {
         char **params;
         char *working_directory; /* never NULL */
         char *process_name;      /* or NULL */
+        char *syslog_identifier; /* or NULL */
 };
 /* instance: the worker's number, 0 for a lone actor. home, runtime: %h and %t. base: the environment to
  * start from (may be NULL); USER, LOGNAME, HOME and SHELL follow User=, then Environment=, then

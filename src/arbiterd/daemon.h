@@ -8,6 +8,7 @@
 #include "arbiterd/config.h"
 
 struct listener;
+struct output;
 struct notify;
 struct scope;
 
@@ -25,10 +26,11 @@ struct daemon {
         struct config_options options;
         char **directories; /* of configuration */
         bool directories_given;
-        char *runtime_directory, *home, *cgroup, *host_program;
+        char *runtime_directory, *home, *cgroup, *host_program, *logger_program;
         char **environment; /* of workers, before their own settings */
         struct listener *listeners;
         size_t n_listeners;
+        struct output *output; /* of workers, to the journal; NULL: not yet needed */
         /* names that are being stopped; started again then if the configuration still has them */
         char **leaving;
         char *complaints;  /* what could not be loaded or done, a line each */

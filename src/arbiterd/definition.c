@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "arbiterd/daemon.h"
+#include "arbiterd/output.h"
 #include "basic/parse.h"
 #include "shared/log.h"
 #include "shared/strv.h"
@@ -22,9 +23,15 @@ static bool any_numbered(char *const *l) {
         return false;
 }
 
+static bool is_for_journal(int output) {
+        return output == CONFIG_OUTPUT_JOURNAL ||
+               (output == CONFIG_OUTPUT_DEFAULT && output_wants_journal());
+}
+
 /* Is there something that cannot be said once for all its lives? */
 static bool varies(const struct actor_config *a) {
-        return a->environment_files || a->working_directory_optional || any_numbered(a->exec) ||
+        return is_for_journal(a->standard_output) || is_for_journal(a->standard_error) ||
+               a->environment_files || a->working_directory_optional || any_numbered(a->exec) ||
                any_numbered(a->params) || any_numbered(a->environment) ||
                is_numbered(a->working_directory) || is_numbered(a->process_name);
 }
@@ -111,6 +118,8 @@ static int prepare(arbiter_spawn *s, const arbiter_life *life, char **ret_text, 
         /* of a lone one they are in the definition, and who spawned it may have set others */
         if (r >= 0 && m)
                 r = set_assignments(s, e.params, arbiter_spawn_set_parameter);
+        if (r >= 0)
+                r = output_prepare(d, life, s, a, e.syslog_identifier);
         config_expanded_done(&e);
         return r;
 }

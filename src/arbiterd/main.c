@@ -15,7 +15,9 @@
 #include <systemd/sd-event.h>
 
 #include "arbiterd/daemon.h"
+#include "arbiterd/journal.h"
 #include "arbiterd/notify.h"
+#include "arbiterd/output.h"
 #include "arbiterd/pid-file.h"
 #include "arbiterd/scope.h"
 #include "arbiterd/service.h"
@@ -37,6 +39,7 @@ enum {
         OPTION_LOG_LEVEL,
         OPTION_CGROUP,
         OPTION_HOST_PROGRAM,
+        OPTION_LOGGER_PROGRAM,
         OPTION_CHECK,
         OPTION_STOP_ACTORS,
         OPTION_VERSION
@@ -51,6 +54,7 @@ static const struct option long_options[] = {
         { "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
         { "cgroup", required_argument, NULL, OPTION_CGROUP },
         { "host-program", required_argument, NULL, OPTION_HOST_PROGRAM },
+        { "logger-program", required_argument, NULL, OPTION_LOGGER_PROGRAM },
         { "check", no_argument, NULL, OPTION_CHECK },
         { "stop-actors", no_argument, NULL, OPTION_STOP_ACTORS },
         { "help", no_argument, NULL, 'h' },
@@ -74,6 +78,8 @@ static const char *const option_help[][2] = {
         { "--cgroup=DIR", "A delegated cgroup v2 directory, for a leaf of each process. By default "
                           "the scope; standing alone its own, if that is delegated" },
         { "--host-program=PATH", "The program that loads modules. By default arbiter-host as installed" },
+        { "--logger-program=PATH", "The program that takes the output of actors to the journal. By default "
+                                   "arbiter-logger as installed" },
         { "--check", "Check the configuration and exit" },
         { "--stop-actors", "Stop the actors that an arbiter which has died left in its scope, and exit" },
         { "-h, --help", "Show this help" },
@@ -150,6 +156,9 @@ static int take_option(struct daemon *d, int option) {
                 break;
         case OPTION_HOST_PROGRAM:
                 r = set_path(&d->host_program, optarg);
+                break;
+        case OPTION_LOGGER_PROGRAM:
+                r = set_path(&d->logger_program, optarg);
                 break;
         case OPTION_CHECK:
                 d->check = true;
@@ -367,7 +376,7 @@ static void set_process_name(const char *name, char *arguments, size_t room) {
 /* Running. */
 
 static void on_log(const arbiter_log_entry *e, void *userdata) {
-        log_full(e->level, "%s", e->text);
+        journal_log_entry(e);
         notify_log_entry(userdata, e);
 }
 
@@ -407,7 +416,9 @@ static int set_up(struct daemon *d) {
         if (r < 0)
                 return r;
         raise_nofile();
-        r = arbiter_set_log_handler(d->arbiter, on_log, d);
+        r = journal_attach(d);
+        if (r >= 0)
+                r = arbiter_set_log_handler(d->arbiter, on_log, d);
         if (r >= 0)
                 r = arbiter_set_runtime_directory(d->arbiter, d->runtime_directory);
         if (r >= 0 && d->instance)
@@ -416,6 +427,8 @@ static int set_up(struct daemon *d) {
                 r = service_make_scope(d);
         if (r >= 0 && d->cgroup)
                 r = arbiter_set_cgroup(d->arbiter, d->cgroup);
+        if (r >= 0 && output_wants_journal())
+                (void) output_start(d, NULL);
         if (r >= 0 && d->host_program)
                 r = arbiter_set_host_program(d->arbiter, d->host_program);
         if (r >= 0)
@@ -491,6 +504,7 @@ static int start(struct daemon *d, char *arguments, size_t room) {
         struct config *c = NULL;
         int r;
 
+        journal_set_instance(d->instance);
         if (d->stop_actors)
                 return scope_stop(d) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         if (service_take_fds(d) < 0)
@@ -516,6 +530,8 @@ static int start(struct daemon *d, char *arguments, size_t room) {
         notify_done(d);
         scope_done(d);
         d->arbiter = arbiter_unref(d->arbiter);
+        output_done(d);
+        journal_detach();
         service_done(d);
         listeners_done(d);
         pid_file_done(&pid_file);
@@ -530,6 +546,7 @@ int main(int argc, char *argv[]) {
         int r;
 
         log_open(PROGRAM);
+        journal_open();
         r = parse_options(&d, argc, argv);
         if (r == -EAGAIN) {
                 r = block_signals();
@@ -547,5 +564,7 @@ int main(int argc, char *argv[]) {
         free(d.home);
         free(d.cgroup);
         free(d.host_program);
+        free(d.logger_program);
+        journal_close();
         return r;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "arbiterd/daemon.h"
+#include "arbiterd/journal.h"
 #include "arbiterd/notify.h"
 #include "shared/log.h"
 #include "shared/strv.h"
@@ -297,7 +298,7 @@ static void on_message(void *userdata, enum conf_level level, const char *file, 
 
         if (line > 0)
                 (void) snprintf(place, sizeof(place), ":%u", line);
-        log_full((int) level, "%s%s: %s", file, place, text);
+        journal_configuration(level, file, line, text);
         if (level == CONF_ERROR)
                 complain(userdata, "%s%s: %s", file, place, text);
 }
@@ -342,8 +343,7 @@ static int reload(struct daemon *d, char **ret_text) {
                 r = daemon_apply(d, new);
                 if (r < 0)
                         return log_error_errno(r, "The configuration cannot be applied: %m");
-                log_info("The configuration is reloaded%s.",
-                         d->complaints ? ", but for what has errors" : "");
+                journal_reloaded(strv_length(d->config->failed));
         }
         failed = d->complaints != NULL;
         if (ret_text)

@@ -197,7 +197,7 @@ static void test_everything(void **state) {
         assert_int_equal(a->limits[RLIMIT_NOFILE].value.rlim_cur, 1024);
         assert_int_equal(a->limits[RLIMIT_CPU].value.rlim_max, 60);
         assert_int_equal(a->standard_output, CONFIG_OUTPUT_NULL);
-        assert_int_equal(a->standard_error, CONFIG_OUTPUT_INHERIT);
+        assert_int_equal(a->standard_error, CONFIG_OUTPUT_DEFAULT);
         assert_int_equal(a->mailbox_policy, CONFIG_DROP_OLDEST);
         assert_true(actor_config_allows(a, "store") && actor_config_allows(a, "cache-7.1"));
         assert_true(actor_config_allows(a, "store.3"));
@@ -365,9 +365,13 @@ static void test_bad_values(void **state) {
                                     "hard one.");
         expect_bad("KillSignal=TREM", "KillSignal=TREM is not a signal; write its name, for example "
                                       "KillSignal=SIGTERM.");
-        expect_bad("StandardOutput=journal",
-                   "StandardOutput=journal is not supported by this version; use inherit, which is "
-                   "the journal when systemd runs arbiterd.");
+        expect_bad("StandardOutput=tty", "StandardOutput=tty is not inherit, null or journal.");
+        expect_bad("SyslogIdentifier=a b", "SyslogIdentifier=a b is not an identifier of at most 255 "
+                                           "characters without blanks; write "
+                                           "for example SyslogIdentifier=%n.");
+        expect_bad("LogRateLimitBurst=-1",
+                   "LogRateLimitBurst=-1 is not a whole number from 0 to 2147483647; write for example "
+                   "LogRateLimitBurst=5000.");
         expect_bad("MailboxMessages=0",
                    "MailboxMessages=0 is not a whole number from 1 to 16777216; write for example "
                    "MailboxMessages=1000.");
@@ -687,6 +691,10 @@ static const char *sample(const char *key) {
                 { "ProcessName", "x" },
                 { "StandardOutput", "null" },
                 { "StandardError", "null" },
+                { "SyslogIdentifier", "x" },
+                { "SyslogLevelPrefix", "no" },
+                { "LogRateLimitIntervalSec", "7s" },
+                { "LogRateLimitBurst", "7" },
                 { "KillSignal", "INT" },
                 { "MailboxMessages", "7" },
                 { "MailboxBytes", "7M" },
