@@ -82,6 +82,9 @@ typedef enum arbiter_bus {
         ARBITER_BUS_USER,
 } arbiter_bus;
 int arbiter_listen_bus(arbiter *a, arbiter_bus bus, const char *name);
+/* 1: each bus has given its name, or it is known by now that it does not yet; 0: not so, look again after a
+ * turn of the loop. For programs that say when they are ready: whoever hears it looks for the name. */
+int arbiter_bus_is_settled(arbiter *a);
 
 ARBITER_END_DECLARATIONS
 

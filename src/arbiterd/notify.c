@@ -17,6 +17,7 @@
 #include "shared/log.h"
 
 #define STATUS_USEC USEC_PER_SEC
+#define SETTLE_USEC (5 * USEC_PER_SEC)
 #define EXTEND_MARGIN_USEC (30 * USEC_PER_SEC)
 
 struct notify {
@@ -29,6 +30,7 @@ struct notify {
         usec_t progress_usec;
         bool ready;
         sd_event_source *timer;
+        sd_event_source *settling, *settling_timer; /* READY=1 waits for the buses */
 };
 
 static bool is_asked(void) {
@@ -147,14 +149,49 @@ void notify_log_entry(struct daemon *d, const arbiter_log_entry *e) {
 
 /* Phases. */
 
-void notify_ready(struct daemon *d) {
+static void send_ready(struct daemon *d) {
         struct notify *n = d->notify;
 
-        if (!n)
-                return;
         n->ready = true;
         (void) arbiter_get_status(d->arbiter, &n->status);
         send_status(d, "READY=1\n");
+}
+
+static int on_settled(sd_event_source *s, uint64_t usec, void *userdata) {
+        struct daemon *d = userdata;
+        struct notify *n = d->notify;
+
+        n->settling = sd_event_source_disable_unref(n->settling);
+        n->settling_timer = sd_event_source_disable_unref(n->settling_timer);
+        if (n->phase == STATUS_RUNNING) /* else the end of that phase says it, or nobody needs to know */
+                send_ready(d);
+        return 0;
+}
+
+/* After each turn. */
+static int on_settling(sd_event_source *s, void *userdata) {
+        struct daemon *d = userdata;
+
+        return arbiter_bus_is_settled(d->arbiter) == 0 ? 0 : on_settled(s, 0, d);
+}
+
+static int start_settling(struct daemon *d) {
+        sd_event *event = arbiter_get_event(d->arbiter);
+        struct notify *n = d->notify;
+        int r;
+
+        r = sd_event_add_post(event, &n->settling, on_settling, d);
+        if (r < 0)
+                return r;
+        return sd_event_add_time_relative(event, &n->settling_timer, CLOCK_MONOTONIC, SETTLE_USEC, 0,
+                        on_settled, d);
+}
+
+/* What is started after us looks for our name on the bus, and must not be too early. A bus that is not
+ * there is not waited for, and one that does not answer not for long. */
+void notify_ready(struct daemon *d) {
+        if (d->notify && (arbiter_bus_is_settled(d->arbiter) != 0 || start_settling(d) < 0))
+                (void) on_settled(NULL, 0, d);
 }
 
 void notify_reloading(struct daemon *d) {
@@ -174,8 +211,7 @@ void notify_reloaded(struct daemon *d) {
         if (!n || n->phase != STATUS_RELOADING)
                 return;
         n->phase = STATUS_RUNNING;
-        (void) arbiter_get_status(d->arbiter, &n->status);
-        send_status(d, "READY=1\n");
+        send_ready(d);
 }
 
 void notify_progress(struct daemon *d) {
@@ -220,6 +256,8 @@ void notify_done(struct daemon *d) {
         if (d->arbiter)
                 (void) arbiter_set_status_handler(d->arbiter, NULL, NULL);
         sd_event_source_disable_unref(d->notify->timer);
+        sd_event_source_disable_unref(d->notify->settling);
+        sd_event_source_disable_unref(d->notify->settling_timer);
         free(d->notify->trouble);
         free(d->notify);
         d->notify = NULL;

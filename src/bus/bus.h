@@ -23,4 +23,6 @@ DEFINE_CLEANUP(struct bus_face *, bus_face_free);
 int bus_face_listen(struct bus_face *f, const char *path);
 /* See arbiter_listen_bus() and arbiter_set_log_control(). address NULL: as the environment says. */
 int bus_face_listen_bus(struct bus_face *f, arbiter_bus bus, const char *name, const char *address);
+/* See arbiter_bus_is_settled(). */
+bool bus_face_is_settled(struct bus_face *f);
 int bus_face_set_log_control(struct bus_face *f, const arbiter_log_control *control, void *userdata);

@@ -36,6 +36,11 @@ DEFINE_CLEANUP(struct bus_client *, bus_client_free);
 
 /* Its connection has just been freed. */
 void bus_client_lost(struct bus_client *client);
+/* Its first attempt has had an outcome: the name, its queue, or a failure that was told and is tried
+ * again. */
+static inline bool bus_client_is_settled(const struct bus_client *client) {
+        return client->name_state >= BUS_NAME_WAITING || client->told || client->refused;
+}
 static inline bool bus_client_has_name(const struct bus_client *client) {
         return client->name_state == BUS_NAME_OWNED;
 }

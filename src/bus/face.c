@@ -92,6 +92,13 @@ int bus_face_listen_bus(struct bus_face *f, arbiter_bus bus, const char *name, c
         return bus_client_new(f, bus, name, address ?: found, &client);
 }
 
+bool bus_face_is_settled(struct bus_face *f) {
+        LIST_FOREACH(client, &f->clients, struct bus_client, clients)
+                if (!bus_client_is_settled(client))
+                        return false;
+        return true;
+}
+
 struct bus_face *bus_face_free(struct bus_face *f) {
         if (!f)
                 return NULL;

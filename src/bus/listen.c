@@ -57,6 +57,12 @@ _public_ int arbiter_listen_bus(arbiter *a, arbiter_bus bus, const char *name) {
         return bus_face_listen_bus(face, bus, name, NULL);
 }
 
+_public_ int arbiter_bus_is_settled(arbiter *a) {
+        if (!a)
+                return -EINVAL;
+        return !a->face || bus_face_is_settled(a->face);
+}
+
 _public_ int arbiter_set_log_control(arbiter *a, const arbiter_log_control *control, void *userdata) {
         struct bus_face *face;
         int r;
