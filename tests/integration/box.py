@@ -12,14 +12,13 @@ import json
 import os
 import re
 import select
-import shutil
 import subprocess
 import sys
 import time
 import uuid
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PATIENCE = 60  # only a failing test waits that long
+PATIENCE = 30  # only a failing test waits that long
 BUSES = {'daemon': '/usr/bin/dbus-daemon', 'broker': '/usr/bin/dbus-broker-launch'}
 NEEDED = {'systemd': '/lib/systemd/systemd', 'util-linux': '/usr/bin/nsenter', 'iproute2': '/usr/sbin/ip',
           'polkitd': '/usr/lib/polkit-1/polkitd', 'dbus-user-session': '/usr/lib/systemd/user/dbus.socket',
@@ -63,11 +62,11 @@ class Process:
         self.popen = subprocess.Popen(argv, stdout=subprocess.PIPE, **{'stderr': subprocess.STDOUT, **options})
         self.fd = self.popen.stdout.fileno()
 
-    def line(self, timeout=PATIENCE):
-        deadline = time.monotonic() + timeout
-        while b'\n' not in self.rest:
-            if not select.select([self.fd], [], [], max(0, deadline - time.monotonic()))[0]:
-                raise Failed('%s: no line came; so far:\n%s' % (self.argv, '\n'.join(self.seen)))
+    def line(self, deadline=None):
+        deadline = deadline or time.monotonic() + PATIENCE
+        while b'\n' not in self.rest or time.monotonic() > deadline:
+            if time.monotonic() > deadline or not select.select([self.fd], [], [], max(0, deadline - time.monotonic()))[0]:
+                raise Failed('%s: what was awaited has not come; so far:\n%s' % (self.argv, '\n'.join(self.seen[-100:])))
             data = os.read(self.fd, 65536)
             if not data:
                 raise Failed('%s has ended:\n%s' % (self.argv, '\n'.join(self.seen + [self.rest.decode()])))
@@ -76,23 +75,28 @@ class Process:
         self.seen.append(line.decode(errors='replace'))
         return self.seen[-1]
 
-    def expect(self, pattern, timeout=PATIENCE):
+    def expect(self, pattern):
+        deadline = time.monotonic() + PATIENCE
         while True:
-            match = re.search(pattern, self.line(timeout))
+            match = re.search(pattern, self.line(deadline))
             if match:
                 return match
 
     def expect_all(self, *patterns):
         """In any order, each in a line of its own."""
-        found = {}
+        found, deadline = {}, time.monotonic() + PATIENCE
         while len(found) < len(patterns):
-            line = self.line()
+            line = self.line(deadline)
             for p in patterns:
                 match = re.search(p, line)
                 if match and p not in found:
                     found[p] = match
                     break
         return [found[p] for p in patterns]
+
+    def end_input(self):
+        self.popen.stdin.close()
+        self.popen.stdin = None
 
     def wait(self, timeout=PATIENCE):
         """Its exit status, and all that it has said since the last line that was looked at."""
@@ -113,7 +117,8 @@ class Process:
 
 class Box:
     def __init__(self, build, bus='broker'):
-        self.build, self.bus = os.path.abspath(build), bus
+        """build: what to install; None: nothing."""
+        self.build, self.bus = build and os.path.abspath(build), bus
         self.guard = self.pid = None
         self.processes, self.count = [], 0
 
@@ -147,17 +152,20 @@ class Box:
             os.chown(home, uid, uid)
         self.put('/var/lib/systemd/linger/alice')
 
+    def merge_usr(self):
+        """As / has it: what is installed to /lib goes where that leads."""
+        for name in 'bin', 'sbin', 'lib', 'lib32', 'lib64':
+            if os.path.islink('/' + name):
+                target = os.path.relpath(os.path.join('/', os.readlink('/' + name)), '/')
+                os.makedirs(os.path.join(self.directory, 'root', target), exist_ok=True)
+                os.symlink(target, os.path.join(self.directory, 'root', name))
+
     def install(self):
         options = ['--destdir', self.directory + '/root', '--no-rebuild', '--quiet']
         p = subprocess.run(['meson', 'install', '-C', self.build, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                            text=True, check=False)
         if p.returncode != 0:
             raise Failed('meson install -C %s:\n%s' % (self.build, p.stdout))
-        # systemd.pc says /lib, which is a link on this machine: a directory in its place would hide all of it.
-        lib = self.directory + '/root/lib'
-        if os.path.islink('/lib') and os.path.isdir(lib):
-            shutil.copytree(lib, self.directory + '/root/usr/lib', symlinks=True, dirs_exist_ok=True)
-            shutil.rmtree(lib)
         # As the package does after it has unpacked its files.
         sysusers = self.directory + '/root/usr/lib/sysusers.d'
         if os.path.isdir(sysusers):
@@ -168,6 +176,7 @@ class Box:
         umask = os.umask(0o022)
         try:
             os.chmod(self.directory + '/root', 0o755)
+            self.merge_usr()
             service = 'dbus.service' if self.bus == 'daemon' else 'dbus-broker.service'
             self.link('/etc/systemd/system/dbus.service', '/lib/systemd/system/' + service)
             self.link('/etc/systemd/user/dbus.service', '/usr/lib/systemd/user/' + service)
@@ -178,7 +187,8 @@ class Box:
             self.put('/etc/fstab')
             self.put('/etc/systemd/journald.conf.d/box.conf', '[Journal]\nStorage=volatile\nRateLimitBurst=0\n')
             self.add_users()
-            self.install()
+            if self.build:
+                self.install()
         finally:
             os.umask(umask)
 
@@ -307,9 +317,10 @@ class Box:
     def wait_for_entry(self, cursor, *matches, predicate=lambda entry: True):
         """The first entry of the journal after the cursor with those FIELD=VALUE, and for which the predicate is true."""
         process = self.popen([*self.QUERY, '--follow', '--lines=all', '--cursor=' + cursor, *matches])
+        deadline = time.monotonic() + PATIENCE
         try:
             while True:
-                entry = json.loads(process.line())
+                entry = json.loads(process.line(deadline))
                 if entry['__CURSOR'] != cursor and predicate(entry):
                     return entry
         finally:

@@ -50,6 +50,61 @@ class Case(unittest.TestCase):
         return {m['name']: m for m in json.loads(self.ctl(*where, 'list-monitors', '--json=short', **options).stdout)}
 
 
+class Service(Case):
+    """With arbiter.service, from an empty configuration each time. What a test has started ends with the service, and
+    without a failed unit."""
+
+    UNIT = 'arbiter.service'
+    ETC = '/etc/arbiter'
+
+    def setUp(self):
+        super().setUp()
+        self.run_in('rm', '-rf', self.ETC)
+        self.run_in('mkdir', '-p', self.ETC)
+        self.addCleanup(self.stop)
+
+    def monitor(self, name, actor, monitor='', directory=None):
+        self.write('%s/%s.monitor' % (directory or self.ETC, name), '[Monitor]\n%s[Actor]\nUser=nobody\n%s' % (monitor, actor))
+
+    def nap(self, workers=2, **more):
+        self.monitor('nap', 'Exec=/bin/sleep 1000\n', 'Workers=%d\nDescription=Naps\n' % workers, **more)
+
+    def squares(self, actor='', monitor='Workers=2\n'):
+        self.box.copy(os.path.join(self.box.build, 'examples/squares.so'), '/usr/local/lib/squares.so', 0o755)
+        self.monitor('squares', 'Module=/usr/local/lib/squares.so\n' + actor, monitor)
+
+    def start(self):
+        self.run_in('systemctl', 'start', self.UNIT)
+
+    def stop(self):
+        self.run_in('systemctl', 'stop', self.UNIT)
+        self.assertEqual(self.workers(), [])
+        self.assertEqual(self.property('ActiveState'), 'inactive')
+        self.assertEqual(self.out('systemctl', '--failed', '--no-legend', '--plain'), '')
+
+    def property(self, name):
+        return self.box.property(self.UNIT, name)
+
+    def pid(self):
+        return int(self.property('MainPID'))
+
+    def workers(self):
+        """The pids of all that runs as nobody: nothing else does in the box."""
+        return sorted(map(int, self.run_in('pgrep', '-u', 'nobody', check=False).stdout.split()))
+
+    def cgroup(self, pid):
+        return re.search(r'^0::(.*)$', self.out('cat', '/proc/%d/cgroup' % pid), re.M).group(1)
+
+    def entry(self, *matches, cursor=None, **more):
+        return self.box.wait_for_entry(cursor or self.cursor, *matches, **more)
+
+    def running(self, name, cursor=None):
+        """Waits until the journal says so; the pid."""
+        pattern = re.compile(r'%s is running \(pid (\d+)\)' % re.escape(name))
+        entry = self.entry('_SYSTEMD_UNIT=' + self.UNIT, cursor=cursor, predicate=lambda e: pattern.search(e['MESSAGE']))
+        return int(pattern.search(entry['MESSAGE']).group(1))
+
+
 def save_journal(box, build, name):
     """Beside meson's own logs; its end is shown."""
     text = box.journal()
