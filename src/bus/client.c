@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include "bus/client.h"
 #include "bus/vtables.h"
@@ -21,6 +22,8 @@
 #define DELAY_NAME (10 * USEC_PER_SEC)
 
 enum { NAME_QUEUE = 0, REPLY_OWNER = 1, REPLY_IN_QUEUE = 2, REPLY_ALREADY_OWNER = 4 };
+
+enum { BUFFER_SIZE = 64 * 1024 };
 
 enum { LEVEL_ERROR = 3, LEVEL_WARNING = 4, LEVEL_INFO = 6 };
 
@@ -53,6 +56,14 @@ static void tell_connection(struct bus_client *client, int error) {
                         bus_kind(client), client->address, strerror(-error));
 }
 
+/* sd-bus asks for 8 MB, in which an answer to one caller would stand behind thousands to another: what is
+ * there cannot be overtaken. A failure is not worth a word. */
+static void limit_buffer(sd_bus *bus) {
+        const int size = BUFFER_SIZE;
+
+        (void) setsockopt(sd_bus_get_fd(bus), SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
 static int start_bus(struct bus_client *client, sd_bus **ret) {
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
         int r;
@@ -74,6 +85,7 @@ static int start_bus(struct bus_client *client, sd_bus **ret) {
         r = sd_bus_start(bus);
         if (r < 0)
                 return r;
+        limit_buffer(bus);
         *ret = TAKE_PTR(bus);
         return 0;
 }

@@ -15,7 +15,13 @@
 #include "bus/unsaid.h"
 #include "bus/vtables.h"
 
-enum { READ_MAX = 256 /* messages of a bus, a turn */ };
+enum {
+        READ_MAX = 256, /* messages of a bus, a turn */
+        /* Answers that a bus has not taken, all of them refusals by then: from here on it is not read
+         * from. Until then it is, or those who have asked little would wait behind those who have asked
+         * too much. */
+        BUS_QUEUE_PAUSE = 256,
+};
 
 static int register_objects(struct bus_connection *c) {
         int r;
@@ -43,10 +49,10 @@ static int register_objects(struct bus_connection *c) {
         return c->face->has_log_control ? bus_log_control_register(c) : 0;
 }
 
-static bool is_clogged(struct bus_connection *c) {
+static bool is_clogged(struct bus_connection *c, uint64_t limit) {
         uint64_t queued = 0;
 
-        return sd_bus_get_n_queued_write(c->bus, &queued) < 0 || queued >= QUEUE_PAUSE;
+        return sd_bus_get_n_queued_write(c->bus, &queued) < 0 || queued >= limit;
 }
 
 /* A bus: all that call by it are behind one socket. What is there is read and put aside by sender
@@ -54,9 +60,12 @@ static bool is_clogged(struct bus_connection *c) {
 static int drive_client(struct bus_connection *c) {
         int r = 1;
 
-        for (unsigned i = 0; r > 0 && i < READ_MAX && !c->doomed && (i == 0 || !is_clogged(c)); i++)
+        for (unsigned i = 0; r > 0 && i < READ_MAX && !c->doomed; i++) {
+                if (i > 0 && is_clogged(c, BUS_QUEUE_PAUSE))
+                        break;
                 r = sd_bus_process(c->bus, NULL);
-        if (r < 0 || c->doomed || is_clogged(c))
+        }
+        if (r < 0 || c->doomed || is_clogged(c, QUEUE_PAUSE))
                 return r;
         bus_queue_run(c->senders);
         bus_unsaid_run(c->unsaid);
@@ -102,16 +111,15 @@ static int set_timer(struct bus_connection *c, uint64_t usec) {
 
 static int prepare(struct bus_connection *c) {
         uint64_t until = UINT64_MAX;
-        bool clogged, more;
         int events, r;
+        bool more;
 
         if (c->doomed)
                 return -ENOTCONN;
         events = sd_bus_get_events(c->bus);
         if (events < 0)
                 return events;
-        clogged = is_clogged(c);
-        if (clogged)
+        if (is_clogged(c, c->client ? BUS_QUEUE_PAUSE : QUEUE_PAUSE))
                 events &= ~EPOLLIN;
         r = sd_event_source_set_io_events(c->io, (uint32_t) events);
         if (r < 0)
@@ -122,7 +130,8 @@ static int prepare(struct bus_connection *c) {
         r = set_timer(c, until);
         if (r < 0 || !c->client)
                 return r;
-        more = !clogged && (bus_queue_is_pending(c->senders) || bus_unsaid_is_pending(c->unsaid));
+        more = !is_clogged(c, QUEUE_PAUSE) &&
+               (bus_queue_is_pending(c->senders) || bus_unsaid_is_pending(c->unsaid));
         return sd_event_source_set_enabled(c->again, more ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 

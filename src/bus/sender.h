@@ -17,10 +17,10 @@ enum {
         UID_CALLS_MAX = 1024,
         BUS_CALLS_MAX = 4096,
         SENDER_CHECKS_MAX = 16,    /* that wait for an authorisation: its next messages stay in its queue */
-        SENDER_MESSAGES_MAX = 1024, /* in its queue */
-        SENDER_BYTES_MAX = 1024 * 1024,
-        QUEUE_MESSAGES_MAX = 16384, /* in all queues */
-        QUEUE_BYTES_MAX = 16 * 1024 * 1024,
+        SENDER_MESSAGES_MAX = 8192, /* in its queue */
+        SENDER_BYTES_MAX = 8 * 1024 * 1024,
+        QUEUE_MESSAGES_MAX = 32768, /* in all queues */
+        QUEUE_BYTES_MAX = 32 * 1024 * 1024,
         MESSAGE_LARGE = 64 * 1024, /* one for each sender, and ... */
         QUEUE_LARGE_MAX = 4,
 };
