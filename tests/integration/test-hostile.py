@@ -6,33 +6,33 @@ import os
 
 import case
 
-ETC, RUN, UNIT = '/tmp/hostile', '/run/hostile', 'hostile-test.service'
-
-
-class Hostile(case.Case):
+class Hostile(case.Service):
     def setUp(self):
         super().setUp()
         for name in 'peer.py', 'hostile.py':
             self.box.copy(os.path.join(case.boxes.HERE, name), '/tmp/' + name)
-        self.box.copy(os.path.join(self.box.build, 'examples/squares.so'), '/tmp/squares.so', 0o755)
+        self.nap()
+        self.squares()
+        self.monitor('stubborn', "Exec=/bin/sh -c 'trap \"\" TERM; while :; do sleep 1000; done'\nTimeoutStopSec=500ms\n")
+        self.start()
+        self.ctl('wait', 'squares.1', 'running')
+        self.ctl('wait', 'squares.2', 'running')
 
-    def attack(self, socket, kind, pid):
-        p = self.run_in('/usr/bin/python3', '/tmp/hostile.py', socket, kind, str(pid), check=False, timeout=200)
+    def attack(self, socket, kind, user=None):
+        pid = self.pid()
+        p = self.run_in('/usr/bin/python3', '/tmp/hostile.py', socket, kind, str(pid), user=user, check=False, timeout=200)
         print(p.stdout, end='', flush=True)
         self.assertEqual(p.returncode, 0, p.stderr)
+        self.assertEqual(self.pid(), pid)
 
     def test_private(self):
-        self.write(ETC + '/nap.monitor', '[Monitor]\nWorkers=2\n[Actor]\nUser=root\nExec=/bin/sleep 1000\n')
-        self.write(ETC + '/squares.monitor', '[Monitor]\nWorkers=2\n[Actor]\nUser=root\nModule=/tmp/squares.so\n')
-        self.write(ETC + '/stubborn.monitor', "[Actor]\nUser=root\nExec=/bin/sh -c 'trap \"\" TERM; while :; do sleep 1000; done'\n"
-                   'TimeoutStopSec=500ms\n')
-        self.run_in('systemd-run', '--unit=' + UNIT, '-p', 'Delegate=yes', 'arbiterd', '--config-dir=' + ETC,
-                    '--runtime-dir=' + RUN)
-        self.addCleanup(self.run_in, 'systemctl', 'stop', UNIT)
-        self.box.wait_for_entry(self.cursor, '_SYSTEMD_UNIT=' + UNIT, predicate=lambda e: '3 monitors and' in e['MESSAGE'])
-        pid = self.box.property(UNIT, 'MainPID')
-        self.attack(RUN + '/private', 'private', pid)
-        self.assertEqual(self.box.property(UNIT, 'MainPID'), pid)
+        self.attack('/run/arbiter/private', 'private')
+
+    def test_system(self):
+        self.attack('/run/dbus/system_bus_socket', 'system')
+
+    def test_unprivileged(self):
+        self.attack('/run/dbus/system_bus_socket', 'system', 'bob')
 
 
 if __name__ == '__main__':
