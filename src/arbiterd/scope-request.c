@@ -34,6 +34,8 @@ struct scope_request {
         char *unit, *slice, *service, *job;
         pid_t first;
         enum stage stage;
+        enum scope_request_mode mode;
+        bool anew;  /* the scope was made */
         bool plain; /* without what older versions of systemd do not know */
         bool swept; /* what was left of an earlier one has been asked to go */
         char *why;  /* it was not made */
@@ -143,6 +145,25 @@ static int sweep(struct scope_request *q) {
         return r < 0 ? finish_error(q, "Cannot stop the old scope", r) : 0;
 }
 
+static int on_join_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
+        const sd_bus_error *e = sd_bus_message_get_error(m);
+
+        finish(userdata, e ? (e->message ?: e->name) : NULL);
+        return 0;
+}
+
+/* Its unit has not gone, or not yet: then the process goes with it, and this is tried again. */
+static int join(struct scope_request *q) {
+        int r;
+
+        r = sd_bus_call_method_async(q->bus, NULL, SYSTEMD, SYSTEMD_PATH, SYSTEMD_MANAGER,
+                        "AttachProcessesToUnit", on_join_answer, q, "ssau", q->unit, "", 1,
+                        (uint32_t) q->first);
+        if (r >= 0)
+                r = rearm(q, ANSWER_USEC);
+        return r < 0 ? finish_error(q, "Cannot ask systemd", r) : 0;
+}
+
 static int on_start_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         const sd_bus_error *e = sd_bus_message_get_error(m);
         struct scope_request *q = userdata;
@@ -159,6 +180,8 @@ static int on_start_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret)
                 q->job = copy;
                 return 0;
         }
+        if (sd_bus_error_has_name(e, SYSTEMD ".UnitExists") && q->mode == SCOPE_REQUEST_HOLD)
+                return join(q);
         if (sd_bus_error_has_name(e, SYSTEMD ".UnitExists") && !q->swept)
                 return sweep(q);
         if (sd_bus_error_has_name(e, SD_BUS_ERROR_PROPERTY_READ_ONLY) && !q->plain) {
@@ -200,6 +223,7 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *ret) 
                         !streq_ptr(job, q->job))
                 return 0;
         (void) snprintf(text, sizeof(text), "its job has ended with result \"%s\"", result);
+        q->anew = true;
         finish(q, streq(result, "done") ? NULL : text);
         return 0;
 }
@@ -241,7 +265,7 @@ static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *ret)
 static int on_ended(sd_event_source *s, void *userdata) {
         struct scope_request *q = userdata;
 
-        q->done(q->daemon, q->why);
+        q->done(q->daemon, q->why, q->anew);
         return 0;
 }
 
@@ -378,8 +402,8 @@ static int new_request(struct daemon *d, struct scope_request **ret) {
         return 0;
 }
 
-int scope_request_make(struct daemon *d, struct sd_event *event, pid_t first, scope_request_done_t done,
-                struct scope_request **ret) {
+int scope_request_make(struct daemon *d, struct sd_event *event, enum scope_request_mode mode, pid_t first,
+                scope_request_done_t done, struct scope_request **ret) {
         _cleanup_(scope_request_freep) struct scope_request *q = NULL;
         int r;
 
@@ -387,6 +411,7 @@ int scope_request_make(struct daemon *d, struct sd_event *event, pid_t first, sc
         if (r < 0)
                 return r;
         q->event = sd_event_ref(event);
+        q->mode = mode;
         q->first = first;
         q->done = done;
         r = add_sources(q);

@@ -19,6 +19,7 @@
 #include "arbiterd/scope.h"
 #include "arbiterd/service.h"
 #include "basic/fd.h"
+#include "basic/pidfd.h"
 #include "shared/log.h"
 
 #define FIRST_LEAF "arbiter-logger" /* no actor's leaf: those have an aid behind a dot */
@@ -27,7 +28,7 @@
 
 struct scope {
         struct scope_request *request; /* under way */
-        sd_event_source *events, *timer;
+        sd_event_source *events, *death, *timer;
         sd_event *waiting; /* the loop that scope_make() runs */
         bool stopped;      /* a signal asked us to stop meanwhile */
         int events_fd;     /* cgroup.events */
@@ -128,7 +129,7 @@ static int fall_back(struct daemon *d, const char *what, int error) {
         return note_missing(d, text);
 }
 
-static void on_made_at_start(struct daemon *d, const char *why) {
+static void on_made_at_start(struct daemon *d, const char *why, bool anew) {
         if (why)
                 (void) note_missing(d, why);
         (void) sd_event_exit(d->scope->waiting, why ? 1 : 0);
@@ -150,7 +151,8 @@ static int wait_for_scope(struct daemon *d, pid_t first) {
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(signals); i++)
                 r = sd_event_add_signal(x->waiting, NULL, signals[i], on_signal, x);
         if (r >= 0)
-                r = scope_request_make(d, x->waiting, first, on_made_at_start, &x->request);
+                r = scope_request_make(
+                                d, x->waiting, SCOPE_REQUEST_FRESH, first, on_made_at_start, &x->request);
         if (r >= 0)
                 r = sd_event_loop(x->waiting);
         x->request = scope_request_free(x->request);
@@ -181,23 +183,23 @@ int scope_make(struct daemon *d, pid_t first) {
         return r < 0 ? fall_back(d, "its cgroup cannot be used", r) : 0;
 }
 
-/* While the arbiter runs. A scope ends with the last process in it, or when an administrator stops it. */
+/* While the arbiter runs. A scope ends with the last process in it, or when an administrator stops it; the
+ * process that holds it can be killed. While systemd stops it actors may have been started again in it: the
+ * cgroup then outlasts its unit, and a new unit of the same name has it, and them. */
 
 static int watch(struct daemon *d);
 
 static void again_later(struct daemon *d, const char *why) {
         struct scope *x = d->scope;
 
-        log_warning("The scope of the actors is gone and cannot be made anew: %s. Until it can, no actor "
-                    "can be started.",
-                        why);
+        log_warning("The scope of the actors is gone and cannot be made anew: %s. It is tried again.", why);
         (void) note_missing(d, why);
         if (sd_event_source_set_time_relative(x->timer, AGAIN_USEC) < 0 ||
                         sd_event_source_set_enabled(x->timer, SD_EVENT_ONESHOT) < 0)
                 log_error("No timer for another try.");
 }
 
-static void on_made_again(struct daemon *d, const char *why) {
+static void on_made_again(struct daemon *d, const char *why, bool anew) {
         struct scope *x = d->scope;
         int r;
 
@@ -210,12 +212,16 @@ static void on_made_again(struct daemon *d, const char *why) {
         r = take_cgroup(d, d->holder);
         if (r >= 0)
                 r = arbiter_set_cgroup(d->arbiter, d->cgroup);
+        if (r == -EBUSY) /* it is the same */
+                r = 0;
         if (r >= 0)
                 r = watch(d);
         if (r < 0)
                 again_later(d, strerror(-r));
-        else
+        else if (anew)
                 log_notice("The scope of the actors was gone, and is made anew.");
+        else
+                log_info("The scope of the actors is held by process %d now.", (int) d->holder);
 }
 
 static int make_again(sd_event_source *s, uint64_t usec, void *userdata) {
@@ -227,11 +233,22 @@ static int make_again(sd_event_source *s, uint64_t usec, void *userdata) {
                 return 0;
         r = service_start_holder(d);
         if (r >= 0)
-                r = scope_request_make(
-                                d, arbiter_get_event(d->arbiter), d->holder, on_made_again, &x->request);
+                r = scope_request_make(d, arbiter_get_event(d->arbiter), SCOPE_REQUEST_HOLD, d->holder,
+                                on_made_again, &x->request);
         if (r < 0)
                 again_later(d, strerror(-r));
         return 0;
+}
+
+static int again(struct daemon *d) {
+        struct scope *x = d->scope;
+        usec_t at = x->again_usec > 0 ? time_add(x->again_usec, AGAIN_USEC) : 0;
+        int r;
+
+        x->events = sd_event_source_disable_unref(x->events);
+        x->death = sd_event_source_disable_unref(x->death);
+        r = sd_event_source_set_time(x->timer, at);
+        return r < 0 ? r : sd_event_source_set_enabled(x->timer, SD_EVENT_ONESHOT);
 }
 
 static bool is_populated(int fd) {
@@ -245,23 +262,31 @@ static bool is_populated(int fd) {
 }
 
 static int on_events(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
-        struct daemon *d = userdata;
-        struct scope *x = d->scope;
-        usec_t at = x->again_usec > 0 ? time_add(x->again_usec, AGAIN_USEC) : 0;
-        int r;
+        return is_populated(fd) ? 0 : again(userdata);
+}
 
-        if (is_populated(fd))
-                return 0;
-        x->events = sd_event_source_disable_unref(x->events);
-        r = sd_event_source_set_time(x->timer, at);
-        return r < 0 ? r : sd_event_source_set_enabled(x->timer, SD_EVENT_ONESHOT);
+static int on_death(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
+        return again(userdata);
 }
 
 static int watch(struct daemon *d) {
+        sd_event *event = arbiter_get_event(d->arbiter);
+        _cleanup_close_ int pidfd = -EBADF;
         struct scope *x = d->scope;
+        int r;
 
-        return sd_event_add_io(arbiter_get_event(d->arbiter), &x->events, x->events_fd, EPOLLPRI | EPOLLET,
-                        on_events, d);
+        pidfd = pidfd_open_pid(d->holder);
+        if (pidfd < 0) /* dead already, and reaped */
+                return pidfd == -ESRCH ? again(d) : pidfd;
+        r = sd_event_add_io(event, &x->events, x->events_fd, EPOLLPRI | EPOLLET, on_events, d);
+        if (r >= 0)
+                r = sd_event_add_io(event, &x->death, pidfd, EPOLLIN, on_death, d);
+        if (r >= 0)
+                r = sd_event_source_set_io_fd_own(x->death, true);
+        if (r < 0)
+                return r;
+        (void) TAKE_FD(pidfd);
+        return 0;
 }
 
 int scope_watch(struct daemon *d) {
@@ -288,6 +313,7 @@ void scope_done(struct daemon *d) {
                 return;
         scope_request_free(x->request);
         sd_event_source_disable_unref(x->events);
+        sd_event_source_disable_unref(x->death);
         sd_event_source_disable_unref(x->timer);
         close_fd(x->events_fd);
         free(x);
