@@ -10,6 +10,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "arbiterd/daemon.h"
+#include "arbiterd/output.h"
 #include "arbiterd/scope.h"
 #include "arbiterd/service.h"
 #include "basic/fd.h"
@@ -149,24 +150,25 @@ void service_listen(struct daemon *d) {
 
 /* The scope. */
 
-/* Keeps the scope while there are no actors in it, and ends with us. */
+/* Where the output of actors does not go to the journal there is no arbiter-logger to keep the scope
+ * while there are no actors in it: this does, and ends with us. */
 static _noreturn_ void hold(int fd) {
         sigset_t none;
         char c;
 
         sigemptyset(&none);
         (void) sigprocmask(SIG_SETMASK, &none, NULL);
-        (void) prctl(PR_SET_NAME, "arbiter-logger");
+        (void) prctl(PR_SET_NAME, "arbiter-holder");
         while (read(fd, &c, 1) < 0 && errno == EINTR)
                 ;
         _exit(EXIT_SUCCESS);
 }
 
 static void stop_holder(struct daemon *d) {
-        if (d->holder <= 0)
-                return;
-        d->holder_fd = close_fd(d->holder_fd);
-        (void) waitpid(d->holder, NULL, 0); /* the arbiter may have reaped it: it is a subreaper */
+        if (d->holder_fd >= 0) {
+                d->holder_fd = close_fd(d->holder_fd);
+                (void) waitpid(d->holder, NULL, 0); /* the arbiter may have reaped it: it is a subreaper */
+        }
         d->holder = 0;
 }
 
@@ -175,6 +177,8 @@ int service_start_holder(struct daemon *d) {
         pid_t pid;
 
         stop_holder(d);
+        if (output_wants_journal() && output_start(d, &d->holder) >= 0)
+                return 0;
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return negative_errno();
         pid = fork();
