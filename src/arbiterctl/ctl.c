@@ -62,7 +62,6 @@ static const char *hint(const sd_bus_error *error) {
         } hints[] = {
                 { BUS_ERROR_NO_PROC, "See 'arbiterctl list-actors'." },
                 { BUS_ERROR_BAD_ARGUMENTS, "'arbiterctl introspect NAME' lists the signatures." },
-                { BUS_ERROR_CALLEE_DIED, "It had begun: outcome callee-died, executed maybe." },
                 { BUS_ERROR_NO_SUCH_DEFINITION, "'arbiterctl show -p Definitions' lists them." },
                 { BUS_ERROR_RELOAD_FAILED, "'arbiterctl verify' says where." },
                 { SD_BUS_ERROR_UNKNOWN_METHOD, "Are arbiterd and arbiterctl of the same version?" },
@@ -101,7 +100,7 @@ int complain_call(const sd_bus_error *error, int r, const char *what) {
 
         if (!what || strstr(text, what))
                 what = colon = "";
-        if (strstr(text, "arbiterctl")) /* it says itself what to do */
+        if (strstr(text, "arbiterctl") || strstr(text, "polkit")) /* it says itself what to do */
                 next = NULL;
         if (!ours && r == -ETIMEDOUT)
                 return complain(EXIT_FAILURE,

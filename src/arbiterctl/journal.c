@@ -171,13 +171,16 @@ static size_t go_back(sd_journal *j, size_t n, uint64_t since) {
         return found;
 }
 
-size_t journal_print(const struct journal_filter *f, size_t n, unsigned width, FILE *out) {
+size_t journal_print(const struct journal_filter *f, const char *heading, size_t n, unsigned width,
+                     FILE *out) {
         sd_journal *j;
         size_t found;
 
         if (n == 0 || open_journal(f, &j) < 0)
                 return 0;
         found = go_back(j, MIN(n, (size_t) LINES_MAX), f->since_usec);
+        if (found > 0)
+                (void) fputs(heading, out);
         for (size_t i = 0; i < found; i++) {
                 print_entry(j, width, out);
                 if (sd_journal_next(j) <= 0)
@@ -203,6 +206,7 @@ static char *find_last_life(sd_journal *j, uint64_t since) {
 
 size_t journal_print_last_life(const struct journal_filter *f, size_t n, unsigned width, FILE *out) {
         struct journal_filter life = *f;
+        char heading[200];
         _cleanup_free_ char *aid = NULL;
         sd_journal *j;
 
@@ -213,8 +217,9 @@ size_t journal_print_last_life(const struct journal_filter *f, size_t n, unsigne
         if (!aid)
                 return 0;
         life.aid = aid;
-        (void) fprintf(out, "The last lines of %s (%s) in the journal:\n", f->name, aid);
-        return journal_print(&life, n, width, out);
+        (void) snprintf(heading, sizeof(heading), "The last lines of %s (%s) in the journal:\n", f->name,
+                        aid);
+        return journal_print(&life, heading, n, width, out);
 }
 
 static int expand_field(sd_journal *j, const char *field, const char *pattern, char ***names) {

@@ -15,9 +15,11 @@ struct journal_filter {
 
 /* Which journal is that of the arbiter that c is connected to. */
 void journal_filter_init(struct journal_filter *f, const struct context *c, const char *instance);
-/* The n last entries, oldest first, as journalctl prints them; lines are cut to width unless it is 0.
- * Nothing if there are none or they may not be read. Returns the number of entries printed. */
-size_t journal_print(const struct journal_filter *f, size_t n, unsigned width, FILE *out);
+/* The n last entries, oldest first, as journalctl prints them, below the heading; lines are cut to width
+ * unless it is 0. Nothing if there are none or they may not be read. Returns the number of entries
+ * printed. */
+size_t journal_print(const struct journal_filter *f, const char *heading, size_t n, unsigned width,
+                     FILE *out);
 /* With a heading, those of the newest life of name that the journal has since f->since_usec: what a failure
  * left behind. */
 size_t journal_print_last_life(const struct journal_filter *f, size_t n, unsigned width, FILE *out);

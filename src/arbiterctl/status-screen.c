@@ -187,4 +187,8 @@ void status_print_arbiter(const struct context *c, const struct objects *o, cons
         print_text("CGroup", a->control_group);
         if (o->n_actors + o->n_monitors > 0)
                 (void) putchar('\n');
+        else if (c->legend && !c->quiet)
+                (void) printf("\nNothing is configured. Write a NAME.monitor or NAME.actor (arbiter.monitor(5) "
+                              "has examples),\nthen 'arbiterctl daemon-reload'; or try 'arbiterctl spawn NAME "
+                              "-- PROGRAM'.\n");
 }

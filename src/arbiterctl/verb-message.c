@@ -108,6 +108,9 @@ static int send_to(struct context *c, const struct target *t, char *const *argv,
         if (c->agent_pid > 0) /* a password takes its time; the command has a deadline of its own */
                 timeout = USEC_INFINITY;
         r = sd_bus_call(c->bus, m, time_add(timeout, ANSWER_MARGIN), &error, &reply);
+        if (r < 0 && sd_bus_error_has_name(&error, BUS_ERROR_CALLEE_DIED))
+                return complain(EXIT_FAILURE, "%s It had begun: outcome callee-died, executed maybe.",
+                                error.message);
         if (r < 0)
                 return complain_call(&error, r, t->name);
         if (c->json != JSON_OFF)

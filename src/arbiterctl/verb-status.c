@@ -62,8 +62,7 @@ static void print_journal(const struct context *c, const struct manager_object *
         if (n == 0 || !*f.instance)
                 return;
         f.name = name;
-        (void) putchar('\n');
-        (void) journal_print(&f, n, c->full ? 0 : output_width(), stdout);
+        (void) journal_print(&f, "\n", n, c->full ? 0 : output_width(), stdout);
 }
 
 static int print_all(struct context *c, const struct objects *o, const struct manager_object *a) {

@@ -137,7 +137,7 @@ static int table_death(struct table *t, const struct death *d) {
         if (localtime_r(&died, &tm))
                 (void) strftime(when, sizeof(when), "%F %T", &tm);
         (void) snprintf(ago, sizeof(ago), "%s ago",
-                        format_duration(age, now > died ? (usec_t) (now - died) * USEC_PER_SEC : 0));
+                        now > died ? format_duration(age, (usec_t) (now - died) * USEC_PER_SEC) : "0s");
         (void) snprintf(pid, sizeof(pid), "%" PRIu32, d->pid);
         return table_add(t, death_colour(d),
                          (const char *[]){ when, ago, d->name, d->aid, d->pid > 0 ? pid : "-",
