@@ -188,7 +188,7 @@ void status_print_arbiter(const struct context *c, const struct objects *o, cons
         if (o->n_actors + o->n_monitors > 0)
                 (void) putchar('\n');
         else if (c->legend && !c->quiet)
-                (void) printf("\nNothing is configured. Write a NAME.monitor or NAME.actor (arbiter.monitor(5) "
-                              "has examples),\nthen 'arbiterctl daemon-reload'; or try 'arbiterctl spawn NAME "
-                              "-- PROGRAM'.\n");
+                (void) printf("\nNothing is configured. Write a NAME.monitor or NAME.actor, see\n"
+                              "arbiter.monitor(5), then 'arbiterctl daemon-reload'; or try\n"
+                              "'arbiterctl spawn NAME -- PROGRAM'.\n");
 }
