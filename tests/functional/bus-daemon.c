@@ -139,8 +139,6 @@ sd_bus *bus_connect(struct bus_fixture *b) {
 sd_bus *bus_connect_as(struct bus_fixture *b, uid_t uid) {
         sd_bus *bus = NULL;
 
-        if (geteuid() != 0)
-                skip();
         assert_ok(sd_bus_new(&bus));
         assert_ok(sd_bus_set_address(bus, b->address));
         assert_ok(sd_bus_set_bus_client(bus, true));

@@ -35,7 +35,7 @@ int bus_daemon_teardown(void **state);
 struct bus_client *the_client(struct bus_fixture *b);
 void wait_name(struct bus_fixture *b);
 sd_bus *bus_connect(struct bus_fixture *b);
-/* As another user; the tests that need it are skipped unless we are root. */
+/* As another user; only root can. */
 sd_bus *bus_connect_as(struct bus_fixture *b, uid_t uid);
 void send_bus_call(sd_bus *bus, struct call *c, const char *path, const char *interface, const char *member,
                 const char *types, ...);
