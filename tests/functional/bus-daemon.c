@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "basic/fd.h"
@@ -34,11 +36,76 @@ static void write_config(struct bus_fixture *b, const char *policy) {
         assert_int_equal(fclose(f), 0);
 }
 
+bool is_broker(void) {
+        return streq_ptr(getenv("ARBITER_TEST_BUS"), "broker");
+}
+
+#define BATCH "bta(btbs)a(btssssuutt)a(btssssuutt)"
+
+/* Everybody may do everything; the policy of dbus-broker's controller interface. */
+static void append_broker_policy(sd_bus_message *m) {
+        assert_ok(sd_bus_message_open_container(
+                        m, 'v', "(a(u(" BATCH "))a(buu(" BATCH "))a(ss)bs)"));
+        assert_ok(sd_bus_message_open_container(m, 'r', "a(u(" BATCH "))a(buu(" BATCH "))a(ss)bs"));
+        assert_ok(sd_bus_message_append(m, "a(u(" BATCH "))a(buu(" BATCH "))a(ss)bs", 1, UINT32_MAX, true,
+                        UINT64_C(1), 1, true, UINT64_C(1), true, "", 1, true, UINT64_C(1), "", "", "", "", 0,
+                        0, UINT64_C(0), UINT64_MAX, 1, true, UINT64_C(1), "", "", "", "", 0, 0, UINT64_C(0),
+                        UINT64_MAX, 0, 0, false, "system"));
+        assert_ok(sd_bus_message_close_container(m));
+        assert_ok(sd_bus_message_close_container(m));
+}
+
+/* dbus-broker gets its socket and its policy from whoever started it; here that is us. */
+static void broker_start(struct bus_fixture *b) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        int pair[2], fd;
+        char text[16];
+
+        assert_ok(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+        b->daemon = fork();
+        assert_ok(b->daemon);
+        if (b->daemon == 0) {
+                (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+                close(pair[0]);
+                (void) snprintf(text, sizeof(text), "%d", pair[1]);
+                execlp("dbus-broker", "dbus-broker", "--controller", text, "--machine-id",
+                                "0123456789abcdef0123456789abcdef", "--max-matches", "100000",
+                                "--max-objects", "100000", NULL);
+                _exit(127);
+        }
+        close(pair[1]);
+        assert_ok(sd_bus_new(&b->controller));
+        assert_ok(sd_bus_set_fd(b->controller, pair[0], pair[0]));
+        assert_ok(sd_bus_negotiate_fds(b->controller, true));
+        assert_ok(sd_bus_start(b->controller));
+
+        (void) unlink(b->socket);
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        assert_ok(fd);
+        strcpy(address.sun_path, b->socket);
+        assert_ok(bind(fd, (struct sockaddr *) &address, sizeof(address)));
+        assert_ok(listen(fd, 128));
+        assert_ok(chmod(b->socket, 0666));
+        assert_ok(sd_bus_message_new_method_call(b->controller, &m, NULL, "/org/bus1/DBus/Broker",
+                        "org.bus1.DBus.Broker", "AddListener"));
+        assert_ok(sd_bus_message_append(m, "oh", "/org/bus1/DBus/Listener/0", fd));
+        append_broker_policy(m);
+        if (sd_bus_call(b->controller, m, 0, &error, NULL) < 0)
+                fail_msg("dbus-broker: %s", error.message);
+        close(fd);
+}
+
 /* It says its address when it listens. */
 void daemon_start(struct bus_fixture *b, const char *policy) {
         char line[256], print[32];
         int fds[2];
 
+        if (is_broker()) {
+                broker_start(b);
+                return;
+        }
         write_config(b, policy);
         assert_ok(pipe(fds));
         b->daemon = fork();
@@ -61,6 +128,7 @@ void daemon_start(struct bus_fixture *b, const char *policy) {
 void daemon_kill(struct bus_fixture *b) {
         if (b->daemon <= 0)
                 return;
+        b->controller = sd_bus_close_unref(b->controller);
         assert_ok(kill(b->daemon, SIGKILL));
         assert_int_equal(waitpid(b->daemon, NULL, 0), b->daemon);
         b->daemon = 0;

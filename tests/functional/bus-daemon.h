@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The face on a real dbus-daemon of its own: what its tests share, on top of bus-fixture.h. All is in one
- * process and on one loop, but the daemon. */
+/* The face on a real dbus-daemon of its own, or, with ARBITER_TEST_BUS=broker in the environment, on a
+ * dbus-broker: what its tests share, on top of bus-fixture.h. All is in one process and on one loop, but
+ * the daemon. */
 
 #include <sys/types.h>
 
@@ -18,11 +19,13 @@ struct bus_fixture {
         struct fixture *x;
         char socket[80], address[96], config[64];
         pid_t daemon;
+        sd_bus *controller; /* of dbus-broker */
         sd_bus *client; /* our own user's */
 };
 
 /* A daemon with this policy in its configuration (NULL: all names may be owned); the face is not on it
  * yet. */
+bool is_broker(void);
 void daemon_start(struct bus_fixture *b, const char *policy);
 void daemon_kill(struct bus_fixture *b);
 
