@@ -193,7 +193,8 @@ static int send_once(int fd, const struct iovec *iov, size_t n, const struct ucr
         struct msghdr m = { .msg_iov = copy, .msg_iovlen = n, .msg_control = control.space };
         struct cmsghdr *c = &control.alignment;
 
-        memcpy(copy, iov, n * sizeof(*iov));
+        if (n > 0)
+                memcpy(copy, iov, n * sizeof(*iov));
         if (writer) {
                 *c = (struct cmsghdr){ .cmsg_level = SOL_SOCKET,
                         .cmsg_type = SCM_CREDENTIALS,
