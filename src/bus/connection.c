@@ -309,12 +309,15 @@ static void on_resolved(arbiter_future *f, void *userdata) {
                 r = call->answer(call, f);
         if (r >= 0)
                 return;
-        /* A failure to send this one too is a connection that is over, which the loop notices. */
         if (sd_bus_error_is_set(&error))
-                (void) sd_bus_reply_method_error(call->message, &error);
+                r = sd_bus_reply_method_error(call->message, &error);
         else
-                (void) sd_bus_reply_method_errnof(call->message, r,
+                r = sd_bus_reply_method_errnof(call->message, r,
                                 "The work was done, but its answer cannot be sent: %s.", strerror(-r));
+        /* Nothing can be said: the end of its connection tells a peer so. Others call by a bus as well, and
+         * their caller has a timeout. */
+        if (r < 0 && !call->connection->client)
+                bus_connection_doom(call->connection);
 }
 
 int bus_call_wait(struct bus_call *call, arbiter_future *f) {

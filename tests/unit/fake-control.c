@@ -25,11 +25,20 @@ struct arbiter_future {
         sd_event_source *defer;
 };
 
-static arbiter_future *future_new(arbiter *a) {
-        arbiter_future *f = calloc(1, sizeof(*f));
+/* The made-up arbiter has memory, also where one allocation fails on purpose. */
+static void *allocate(size_t size) {
+        void *p = NULL;
 
-        if (!f)
+        for (unsigned i = 0; i < 2 && !p; i++)
+                p = calloc(1, size);
+        if (!p)
                 abort();
+        return p;
+}
+
+static arbiter_future *future_new(arbiter *a) {
+        arbiter_future *f = allocate(sizeof(*f));
+
         f->n_ref = 1;
         f->arbiter = a;
         a->n_futures++;
@@ -317,10 +326,8 @@ void fake_fail(arbiter *a, arbiter_outcome outcome, const char *name, const char
 
 static struct fake_request *add_request(
                 arbiter *a, const char *verb, const char *target, arbiter_future **ret) {
-        struct fake_request *q = calloc(1, sizeof(*q));
+        struct fake_request *q = allocate(sizeof(*q));
 
-        if (!q)
-                abort();
         (void) snprintf(q->verb, sizeof(q->verb), "%s", verb);
         (void) snprintf(q->target, sizeof(q->target), "%s", target ?: "");
         q->future = future_new(a);
