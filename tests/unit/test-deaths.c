@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* src/arbiter/deaths: what is kept, what goes, and that it is bounded. */
 
-#include "test-util.h"
+#include "test-failing-calloc.h"
 
 #include <stdio.h>
 
@@ -154,15 +154,6 @@ static void test_alike(void **state) {
         assert_int_equal(deaths_alike(d, "w"), 1);
 }
 
-/* The n-th allocation fails. */
-void *__real_calloc(size_t n, size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-static unsigned fail_at;
-
-void *__wrap_calloc(size_t n, size_t size) {
-        return fail_at > 0 && --fail_at == 0 ? NULL : __real_calloc(n, size);
-}
-
 /* What cannot be remembered is not, and all else is as it was. */
 static void test_no_memory(void **state) {
         struct death death = { .when_usec = 9, .aid.s = "99999999" };
@@ -172,9 +163,9 @@ static void test_no_memory(void **state) {
 
         add(d, "web.1", "web", 1);
         do {
-                fail_at = ++n;
+                failing_calloc = ++n;
                 r = deaths_add(d, "web.2", "web", &death);
-                fail_at = 0;
+                failing_calloc = 0;
                 if (r < 0) {
                         assert_errno(r, ENOMEM);
                         assert_int_equal(count(d, "web"), 1);

@@ -2,26 +2,8 @@
 /* The rules of src/supervise for sets as wholes: scaling, stopping, rolling, other policies; the clock, and
  * want of memory. */
 
+#include "test-failing-calloc.h"
 #include "test-supervise-util.h"
-
-/* The n-th calloc() from now fails; 0: none. malloc() by a pointer that the compiler cannot see through,
- * or it would make a calloc() of what follows; public, so that libcmocka and sanitizers see the same one. */
-static unsigned failing_calloc;
-static void *(*volatile plain_malloc)(size_t) = malloc;
-
-_public_ void *calloc(size_t n, size_t size);
-void *calloc(size_t n, size_t size) {
-        void *p;
-
-        if (failing_calloc > 0 && --failing_calloc == 0) {
-                errno = ENOMEM;
-                return NULL;
-        }
-        if (size > 0 && n > SIZE_MAX / size)
-                return NULL;
-        p = plain_malloc(n * size);
-        return p ? memset(p, 0, n * size) : NULL;
-}
 
 /* What serves nobody leaves before what runs, and of that the oldest. */
 static void test_scale_down(void **state) {
