@@ -348,10 +348,12 @@ static int parse_service(const struct conf_context *c, const char *value, void *
 
 /* [Monitor] in a .actor file: one mistake, told once a key. */
 static int parse_misplaced(const struct conf_context *c, const char *value, void *field) {
+        struct conf_shown key = conf_show(c->key, strlen(c->key)); /* it may be any */
+
         return conf_complain(c, CONF_ERROR,
                              "%s= in section [Monitor] has no meaning in a .actor file, which is a "
                              "single actor; rename the file to end in .monitor, or remove the section.",
-                             c->key);
+                             key.s);
 }
 
 static int parse_log_level(const struct conf_context *c, const char *value, void *field) {

@@ -75,14 +75,8 @@ int conf_complain(const struct conf_context *c, enum conf_level level, const cha
         return level <= CONF_ERROR ? -EBADMSG : 0;
 }
 
-/* Text from the file as it may be shown: valid UTF-8 stays, control characters and rubbish become ?, long
- * text is cut. */
-struct shown {
-        char s[88];
-};
-
-static struct shown show(const char *text, size_t size) {
-        struct shown r = {};
+struct conf_shown conf_show(const char *text, size_t size) {
+        struct conf_shown r = {};
         size_t n = 0, i = 0;
 
         while (i < size && n < sizeof(r.s) - 8) {
@@ -104,7 +98,7 @@ static struct shown show(const char *text, size_t size) {
 
 int conf_bad_value(const struct conf_context *c, const char *value, const char *expected, ...) {
         _cleanup_free_ char *text = NULL;
-        struct shown key = show(c->key, strlen(c->key)), shown = show(value, strlen(value));
+        struct conf_shown key = conf_show(c->key, strlen(c->key)), shown = conf_show(value, strlen(value));
         va_list ap;
         int r;
 
@@ -141,7 +135,7 @@ static char *strip(char *s) {
 }
 
 static void unknown_section(struct state *s, unsigned line) {
-        struct shown shown = show(s->section, strlen(s->section));
+        struct conf_shown shown = conf_show(s->section, strlen(s->section));
         struct suggestion near = {};
 
         if (startswith(s->section, "X-"))
@@ -157,7 +151,7 @@ static void unknown_section(struct state *s, unsigned line) {
 
 static int enter_section(struct state *s, char *text, unsigned line) {
         size_t n = strlen(text);
-        struct shown shown = show(text, n);
+        struct conf_shown shown = conf_show(text, n);
 
         free(s->section);
         s->section = NULL;
@@ -187,7 +181,7 @@ static const struct conf_item *find_item(const struct state *s, const char *key)
 }
 
 static void unknown_key(struct state *s, const char *key, unsigned line) {
-        struct shown shown = show(key, strlen(key));
+        struct conf_shown shown = conf_show(key, strlen(key));
         struct suggestion near = {};
 
         if (startswith(key, "X-"))
@@ -210,7 +204,7 @@ static void unknown_key(struct state *s, const char *key, unsigned line) {
 }
 
 static int assign(struct state *s, char *text, unsigned line) {
-        struct shown shown = show(text, strlen(text));
+        struct conf_shown shown = conf_show(text, strlen(text));
         char *equals = strchr(text, '=');
         const struct conf_item *item;
         struct conf_context c;

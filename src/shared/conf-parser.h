@@ -64,6 +64,13 @@ int conf_parse_file(const struct conf_parser *p, const char *path);
  * regular file. */
 int conf_read_file(const char *path, size_t max, char **ret, size_t *ret_size);
 
+/* Text from the file as it may be shown: valid UTF-8 stays, control characters and rubbish become ?, long
+ * text is cut. */
+struct conf_shown {
+        char s[88];
+};
+struct conf_shown conf_show(const char *text, size_t size);
+
 void conf_message(const struct conf_sink *sink, enum conf_level level, const char *file, unsigned line,
                   const char *format, ...) _printf_(5, 6);
 /* "KEY=VALUE is not EXPECTED." as an error at c's place, the value made printable and cut if long. Returns
