@@ -8,7 +8,7 @@ ARBITER_BEGIN_DECLARATIONS
 
 /* The library never prints. It tells what happened to a function of yours: level is syslog's (3 error ...
  * 7 debug), text one line without newline. aid, name and monitor say whom it concerns (NULL: the arbiter
- * itself). */
+ * itself); of a monitor's own actor, name and monitor are the same. */
 typedef struct arbiter_log_entry {
         size_t size;
         int level;

@@ -15,6 +15,8 @@ static void add_child(arbiter_log_entry *e, const struct child *c) {
                 e->monitor = c->set->monitor->name;
         else if (c->host_of[0])
                 e->monitor = c->host_of;
+        else if (c->monitor_actor) /* all of a monitor is found by its name, itself included */
+                e->monitor = c->name;
         e->generation = c->generation;
         e->pid = (int32_t) (c->process.pid > 0 ? c->process.pid : c->last_pid);
         if (!e->reason && c->reason_set)

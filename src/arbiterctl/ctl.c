@@ -100,7 +100,8 @@ int complain_call(const sd_bus_error *error, int r, const char *what) {
 
         if (!what || strstr(text, what))
                 what = colon = "";
-        if (strstr(text, "arbiterctl") || strstr(text, "polkit")) /* it says itself what to do */
+        /* it says itself what to do */
+        if (strstr(text, "arbiterctl") || strstr(text, "polkit") || strstr(text, "Definitions"))
                 next = NULL;
         if (!ours && r == -ETIMEDOUT)
                 return complain(EXIT_FAILURE,

@@ -154,10 +154,15 @@ static void test_operators(void **state) {
         (void) await_event("started", 1);
         assert_ok(arbiter_monitor_scale(m, 2, NULL));
         e = await_event("scaled", 1);
+        assert_string_equal(e->name, "pool");
         assert_string_equal(e->monitor, "pool");
         assert_int_equal(e->n_before, 1);
         assert_int_equal(e->n, 2);
         (void) await_event("started", 2);
+        /* its own start, too, is found by its name */
+        for (size_t i = 0; i < the.n; i++)
+                if (strcmp(the.entries[i].name, "pool") == 0)
+                        assert_string_equal(the.entries[i].monitor, "pool");
         assert_ok(arbiter_monitor_scale(m, 0, NULL));
         e = await_event("stopped", 2);
         assert_string_equal(e->reason, "shutdown");
