@@ -212,6 +212,7 @@ class Box:
             self.guard.stdin.flush()
             self.pid = self.answer()['pid']
             self.run(['systemctl', 'is-system-running', '--wait'], check=False)
+            self.run(['journalctl', '--update-catalog'])  # a package has a trigger for that
             self.run(['systemctl', 'start', 'user@%d.service' % UNPRIVILEGED['alice']])  # logind has asked for it: waits
         except BaseException:
             self.close()
