@@ -7,6 +7,7 @@
 
 #include "arbiter/deaths.h"
 #include "arbiter/internal.h"
+#include "basic/time-util.h"
 
 static void on_timer(arbiter_actor *a, struct actor_timer *t) {
         struct set *s = CONTAINER_OF(t, struct set, timer);
@@ -62,7 +63,7 @@ int slot_name(const struct set *s, uint32_t slot, char ret[static QUALIFIED_NAME
 
 /* After the end of a life. */
 static void tell_backoff(struct set *s, uint32_t slot) {
-        char name[QUALIFIED_NAME_SIZE];
+        char name[QUALIFIED_NAME_SIZE], wait[TIMESPAN_STRING_MAX];
         supervise_slot_info i;
         nsec_t now = now_nsec();
         arbiter_log_entry e = { .event = "backoff", .name = name };
@@ -75,8 +76,8 @@ static void tell_backoff(struct set *s, uint32_t slot) {
         e.usec = (i.until - now) / NSEC_PER_USEC;
         e.level = e.usec >= BACKOFF_TOLD_USEC ? LOG_INFO : LOG_DEBUG;
         e.n = i.n_failures;
-        arbiter_log_facts(s->arbiter, NULL, &e, "%s is started again in %.3g s", name,
-                        (double) e.usec / (double) USEC_PER_SEC);
+        arbiter_log_facts(s->arbiter, NULL, &e, "%s is started again in %s", name,
+                        format_timespan_rounded(wait, sizeof(wait), e.usec));
 }
 
 static void tell_parked(struct set *s, uint32_t slot) {

@@ -21,7 +21,7 @@
 #define RATE_BURST 4000
 #define RATE_BURST_WARNINGS 8000
 #define FIELDS_MAX 16
-#define NUMBER_SIZE 24
+#define NUMBER_SIZE 32
 
 /* Numbers are kept here until the entry has been sent. */
 struct fields {
@@ -56,9 +56,7 @@ static void add_number(struct fields *f, const char *name, int64_t value) {
 static void add_time(struct fields *f, usec_t usec) {
         char *text = f->numbers[f->n];
 
-        (void) snprintf(text, NUMBER_SIZE, usec == USEC_INFINITY ? "infinity" : "%.3g s",
-                        (double) usec / (double) USEC_PER_SEC);
-        add(f, "ARBITER_TIME", text);
+        add(f, "ARBITER_TIME", format_timespan_rounded(text, NUMBER_SIZE, usec));
         add_number(f, "ARBITER_TIME_USEC", usec == USEC_INFINITY ? -1 : (int64_t) usec);
 }
 

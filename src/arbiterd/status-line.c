@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "arbiterd/status-line.h"
+#include "basic/time-util.h"
 
 struct text {
         char *buffer;
@@ -98,9 +99,15 @@ static void keep_death(const arbiter_log_entry *e, struct status_death *last) {
                 (void) snprintf(last->text, sizeof(last->text), "ended by %s", e->reason);
 }
 
+static bool is_worker(const char *name, const char *monitor) {
+        const char *rest = startswith(name, monitor);
+
+        return rest && *rest == '.';
+}
+
 char *status_trouble(const arbiter_log_entry *e, struct status_death *last) {
         const char *name = e->name ?: e->monitor;
-        char buffer[STATUS_LINE_MAX];
+        char buffer[STATUS_LINE_MAX], wait[TIMESPAN_STRING_MAX];
         struct text t = { .buffer = buffer };
 
         if (!e->event || !name)
@@ -110,12 +117,14 @@ char *status_trouble(const arbiter_log_entry *e, struct status_death *last) {
         else if (streq(e->event, "died") && e->name && e->reason)
                 keep_death(e, last);
         else if (streq(e->event, "backoff"))
-                add(&t, "%s: backoff %.2g s", name, (double) e->usec / 1e6);
+                add(&t, "%s: backoff %s", name, format_timespan_rounded(wait, sizeof(wait), e->usec));
         else if (streq(e->event, "gave-up"))
                 add(&t, "%s%s: given up", e->name ? "" : "monitor ", name);
         if (t.used == 0)
                 return NULL;
         if (e->name && streq(e->name, last->name))
                 add(&t, ", %s", last->text);
+        else if (!e->name && is_worker(last->name, e->monitor))
+                add(&t, ", %s %s", last->name, last->text);
         return strdup(buffer);
 }

@@ -153,3 +153,10 @@ char *format_timespan(char *buffer, size_t size, usec_t t) {
         }
         return buffer;
 }
+
+char *format_timespan_rounded(char *buffer, size_t size, usec_t t) {
+        if (t >= 60 * USEC_PER_SEC)
+                return format_timespan(buffer, size, t == USEC_INFINITY ? t : t - t % USEC_PER_SEC);
+        (void) snprintf(buffer, size, "%.3g s", (double) t / (double) USEC_PER_SEC);
+        return buffer;
+}

@@ -41,3 +41,5 @@ int parse_timespan(const char *s, usec_t *ret);
 /* The reverse, for people: "1min 30s", "12.500ms". The buffer must hold TIMESPAN_STRING_MAX bytes. */
 #define TIMESPAN_STRING_MAX 64
 char *format_timespan(char *buffer, size_t size, usec_t t);
+/* In running text, to about three digits: "0.1 s", "2.5 s", "1h 1min 30s", "infinity". */
+char *format_timespan_rounded(char *buffer, size_t size, usec_t t);

@@ -350,6 +350,10 @@ static void test_format_timespan(void **state) {
         for (size_t i = 0; i < ELEMENTSOF(cases); i++)
                 assert_string_equal(format_timespan(buffer, sizeof(buffer), cases[i].t), cases[i].expected);
         assert_string_equal(format_timespan(tiny, sizeof(tiny), USEC_INFINITY - 1), "584");
+        assert_string_equal(format_timespan_rounded(buffer, sizeof(buffer), 2543210), "2.54 s");
+        assert_string_equal(format_timespan_rounded(buffer, sizeof(buffer), 100000), "0.1 s");
+        assert_string_equal(format_timespan_rounded(buffer, sizeof(buffer), 3690500000), "1h 1min 30s");
+        assert_string_equal(format_timespan_rounded(buffer, sizeof(buffer), USEC_INFINITY), "infinity");
         (void) format_timespan(buffer, sizeof(buffer), USEC_INFINITY - 1);
         assert_true(strlen(buffer) < sizeof(buffer) - 1); /* the longest fits */
 

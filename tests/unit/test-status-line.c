@@ -97,7 +97,12 @@ static void test_trouble(void **state) {
         assert_trouble(&e, &last, "web.2: given up, ended by watchdog");
         e = entry("gave-up", NULL, NULL, 0);
         e.monitor = "web";
-        assert_trouble(&e, &last, "monitor web: given up");
+        assert_trouble(&e, &last, "monitor web: given up, web.2 ended by watchdog");
+        e.monitor = "we";
+        assert_trouble(&e, &last, "monitor we: given up");
+        e = entry("backoff", "web.1", NULL, 0);
+        e.usec = 3690500000;
+        assert_trouble(&e, &last, "web.1: backoff 1h 1min 30s");
         e = entry("started", "web.2", NULL, 0);
         assert_trouble(&e, &last, NULL);
         e = entry(NULL, NULL, NULL, 0);
