@@ -155,11 +155,18 @@ void leaves_retry(arbiter *a) {
 
 static int make_leaf(struct child *c) {
         char name[QUALIFIED_NAME_SIZE + AID_SIZE + 2];
+        int r;
 
         if (arbiter_open_cgroup(c->arbiter) < 0)
                 return 0; /* process groups instead; status says so */
         (void) snprintf(name, sizeof(name), "%s.%s", c->name, c->aid_string.s);
-        return cgroup_leaf_make(&c->arbiter->cgroup_root, name, &c->leaf);
+        r = cgroup_leaf_make(&c->arbiter->cgroup_root, name, &c->leaf);
+        if (r < 0) {
+                free(c->failure);
+                if (asprintf(&c->failure, "cannot make a cgroup for it: %s", strerror(-r)) < 0)
+                        c->failure = NULL;
+        }
+        return r;
 }
 
 /* Plain programs. */

@@ -499,6 +499,20 @@ static int run(struct daemon *d, struct config *c) {
         return r < 0 ? fail(d, r, "The event loop has failed: %m") : r;
 }
 
+/* Of an arbiter that has died, not of one that runs. */
+static int stop_actors(struct daemon *d) {
+        struct pid_file lock = PID_FILE_INIT;
+        int r;
+
+        r = find_runtime_directory(d);
+        if (r == 0)
+                r = take_lock(d, &lock);
+        if (r == 0)
+                r = scope_stop(d) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        pid_file_done(&lock);
+        return r;
+}
+
 static int start(struct daemon *d, char *arguments, size_t room) {
         struct pid_file lock = PID_FILE_INIT, pid_file = PID_FILE_INIT;
         struct config *c = NULL;
@@ -506,7 +520,7 @@ static int start(struct daemon *d, char *arguments, size_t room) {
 
         journal_set_instance(d->instance);
         if (d->stop_actors)
-                return scope_stop(d) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+                return stop_actors(d);
         if (service_take_fds(d) < 0)
                 return EXIT_FAILURE;
         r = find_out(d);
