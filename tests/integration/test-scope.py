@@ -95,6 +95,24 @@ class Scope(case.Case):
         for pid in self.pids():
             self.assertIn(group + '/', self.out('cat', '/proc/%d/cgroup' % pid))
 
+    def test_it_is_refused(self):
+        """An arbiter that may not have a scope does without, and says so."""
+        self.write('/etc/arbiter/nap.monitor', '[Monitor]\nWorkers=2\n[Actor]\nExec=/bin/sleep 1000\n')
+        self.set_up_service('User=bob\n')
+        self.start()
+        self.assertRegex(self.box.property(UNIT, 'StatusText'), '; without cgroups: .*authentication')
+        pids = self.out('cat', '/sys/fs/cgroup%s/cgroup.procs' % self.box.property(UNIT, 'ControlGroup')).split()
+        self.assertLessEqual(set(map(str, self.sleepers())), set(pids))
+        self.assertEqual(len(self.sleepers()), 2)
+        self.run_in('systemctl', 'stop', UNIT)
+        self.assertEqual(self.sleepers(), [])
+
+    def test_an_arbiter_that_runs_keeps_its_actors(self):
+        self.start()
+        pids = self.pids()
+        self.assertIn('runs in /run/arbiter already', self.run_in('arbiterd', '--system', '--stop-actors', check=2).stderr)
+        self.assertEqual(self.sleepers(), pids)
+
     def test_a_user_s_arbiter_refuses_other_users(self):
         etc = '/home/alice/.config/arbiter'
         self.run_in('sh', '-ec', 'mkdir -p "$1"; printf "[Monitor]\\n[Actor]\\nUser=nobody\\nExec=/bin/sleep 1\\n" >"$1/bad.monitor"',
