@@ -264,8 +264,9 @@ static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *ret)
 
 static int on_ended(sd_event_source *s, void *userdata) {
         struct scope_request *q = userdata;
+        _cleanup_free_ char *why = TAKE_PTR(q->why);
 
-        q->done(q->daemon, q->why, q->anew);
+        q->done(q->daemon, why, q->anew);
         return 0;
 }
 

@@ -45,8 +45,11 @@ class Case(unittest.TestCase):
         if self.daemon.poll() is None:
             self.daemon.send_signal(signal.SIGCONT)
             self.daemon.terminate()
-        self.daemon.wait(PATIENCE)
-        self.daemon.stderr.close()
+        status = self.daemon.wait(PATIENCE)
+        with self.daemon.stderr as f:
+            said = f.read()
+        self.assertIn(status, (0, 1), said)
+        self.assertNotIn('Sanitizer', said)
 
     def write(self, name, text):
         with open(os.path.join(self.etc, name), 'w', encoding='utf-8') as f:
