@@ -12,6 +12,7 @@
 #include "arbiterd/daemon.h"
 #include "arbiterd/notify.h"
 #include "arbiterd/scope-request.h"
+#include "arbiterd/scope.h"
 #include "basic/fd.h"
 #include "shared/instance.h"
 #include "shared/log.h"
@@ -145,6 +146,12 @@ static int sweep(struct scope_request *q) {
         return r < 0 ? finish_error(q, "Cannot stop the old scope", r) : 0;
 }
 
+static int start_again(struct scope_request *q) {
+        int r = ask_start(q);
+
+        return r < 0 ? finish_error(q, "Cannot ask systemd", r) : 0;
+}
+
 static int on_join_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         const sd_bus_error *e = sd_bus_message_get_error(m);
 
@@ -152,13 +159,44 @@ static int on_join_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret) 
         return 0;
 }
 
-/* Its unit has not gone, or not yet: then the process goes with it, and this is tried again. */
-static int join(struct scope_request *q) {
+static int attach(struct scope_request *q) {
         int r;
 
         r = sd_bus_call_method_async(q->bus, NULL, SYSTEMD, SYSTEMD_PATH, SYSTEMD_MANAGER,
                         "AttachProcessesToUnit", on_join_answer, q, "ssau", q->unit, "", 1,
                         (uint32_t) q->first);
+        if (r >= 0)
+                r = rearm(q, ANSWER_USEC);
+        return r < 0 ? finish_error(q, "Cannot ask systemd", r) : 0;
+}
+
+/* Its unit is not active: what has been started in it meanwhile keeps it from going away. */
+static int on_state_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
+        const sd_bus_error *e = sd_bus_message_get_error(m);
+        struct scope_request *q = userdata;
+        const char *state = "";
+        int r;
+
+        if (!e && sd_bus_message_read(m, "v", "s", &state) < 0)
+                state = "";
+        if (streq(state, "active"))
+                return attach(q);
+        q->stage = STOPPING; /* until it is removed */
+        r = rearm(q, 2 * stop_usec(q->daemon) + ANSWER_USEC);
+        if (r < 0)
+                return finish_error(q, "Cannot wait for systemd", r);
+        scope_abandon(q->daemon, !streq(state, "deactivating"));
+        return 0;
+}
+
+static int join(struct scope_request *q) {
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        r = sd_bus_path_encode(SYSTEMD_PATH "/unit", q->unit, &path);
+        if (r >= 0)
+                r = sd_bus_call_method_async(q->bus, NULL, SYSTEMD, path, "org.freedesktop.DBus.Properties",
+                                "Get", on_state_answer, q, "ss", SYSTEMD ".Unit", "ActiveState");
         if (r >= 0)
                 r = rearm(q, ANSWER_USEC);
         return r < 0 ? finish_error(q, "Cannot ask systemd", r) : 0;
@@ -191,12 +229,6 @@ static int on_start_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret)
         }
         finish(q, e->message ?: e->name);
         return 0;
-}
-
-static int start_again(struct scope_request *q) {
-        int r = ask_start(q);
-
-        return r < 0 ? finish_error(q, "Cannot ask systemd", r) : 0;
 }
 
 static int on_stop_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret) {

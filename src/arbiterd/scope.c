@@ -94,6 +94,7 @@ static int take_cgroup(struct daemon *d, pid_t first) {
         r = fd < 0 ? negative_errno() : move_first(fd, first);
         if (r < 0)
                 return r;
+        (void) write_file_string(fd, "cgroup.max.descendants", "max"); /* scope_abandon() */
         enable_memory(fd);
         events = openat(fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
         if (events < 0)
@@ -104,6 +105,24 @@ static int take_cgroup(struct daemon *d, pid_t first) {
         d->scope->events_fd = TAKE_FD(events);
         d->no_scope = (free(d->no_scope), NULL);
         return 0;
+}
+
+void scope_abandon(struct daemon *d, bool kill) {
+        _cleanup_free_ char *own = NULL;
+        _cleanup_close_ int fd = -EBADF, own_fd = -EBADF;
+        char pid[16];
+
+        fd = open(d->cgroup, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return; /* it has gone */
+        (void) write_file_string(fd, "cgroup.max.descendants", "0");
+        (void) snprintf(pid, sizeof(pid), "%d", (int) d->holder);
+        if (cgroup_directory(getpid(), &own) >= 0)
+                own_fd = open(own, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (own_fd >= 0)
+                (void) write_file_string(own_fd, "cgroup.procs", pid);
+        if (kill)
+                (void) write_file_string(fd, "cgroup.kill", "1");
 }
 
 static int note_missing(struct daemon *d, const char *why) {

@@ -6,6 +6,8 @@
 
 #include <sys/types.h>
 
+#include "basic/macro.h"
+
 struct daemon;
 
 /* Asks the service manager for the scope, around the process first, which holds it while there are no
@@ -15,6 +17,9 @@ struct daemon;
  * (told, too), and process groups must do; -ECANCELED: a signal asked to stop meanwhile; -ENOMEM. */
 int scope_make(struct daemon *d, pid_t first);
 
+/* For scope-request.c: no more actors are started in the cgroup of a scope whose unit has ended or is about
+ * to, and the process that is to hold the next one leaves it. kill: it has ended; so does what is left. */
+void scope_abandon(struct daemon *d, bool kill);
 /* Once the arbiter has started: a scope that ends under it is made anew. */
 int scope_watch(struct daemon *d);
 /* Before the arbiter is freed. What is in the scope ends with the processes in it. */
