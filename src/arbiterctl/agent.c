@@ -15,19 +15,15 @@
 
 #define AGENT_PROGRAM "pkttyagent"
 
-static void run_agent(int fd, pid_t parent) {
+/* It asks on the terminal, whatever our own output is. */
+static void run_agent(int fd, int tty, pid_t parent) {
         char number[16];
-        int tty;
 
         (void) prctl(PR_SET_PDEATHSIG, SIGTERM);
         if (getppid() != parent)
                 _exit(EXIT_FAILURE);
-        /* The agent asks on the terminal, whatever our own output is. */
-        tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
-        if (tty >= 0) {
-                (void) dup2(tty, STDOUT_FILENO);
-                (void) dup2(tty, STDERR_FILENO);
-        }
+        (void) dup2(tty, STDOUT_FILENO);
+        (void) dup2(tty, STDERR_FILENO);
         (void) fcntl(fd, F_SETFD, 0);
         (void) snprintf(number, sizeof(number), "%i", fd);
         (void) execlp(AGENT_PROGRAM, AGENT_PROGRAM, "--notify-fd", number, "--fallback", (char *) NULL);
@@ -35,20 +31,21 @@ static void run_agent(int fd, pid_t parent) {
 }
 
 void agent_open(struct context *c) {
-        _cleanup_close_ int reader = -EBADF, writer = -EBADF;
+        _cleanup_close_ int reader = -EBADF, writer = -EBADF, tty = -EBADF;
         pid_t self = getpid();
         int fds[2];
 
         if (c->agent_pid > 0 || !c->ask_password || !c->destination || c->scope == SCOPE_USER ||
             !context_is_local(c) || geteuid() == 0 || !isatty(STDIN_FILENO))
                 return;
-        if (pipe2(fds, O_CLOEXEC) < 0)
+        tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+        if (tty < 0 || pipe2(fds, O_CLOEXEC) < 0)
                 return;
         reader = fds[0];
         writer = fds[1];
         c->agent_pid = fork();
         if (c->agent_pid == 0)
-                run_agent(writer, self);
+                run_agent(writer, tty, self);
         if (c->agent_pid < 0) {
                 c->agent_pid = 0;
                 return;

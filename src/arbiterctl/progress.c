@@ -14,7 +14,9 @@ static struct {
 void progress_start(const struct context *c) {
         const char *term = getenv("TERM");
 
-        progress.wanted = !c->quiet && isatty(STDERR_FILENO) && term && !streq(term, "dumb");
+        /* not while the polkit agent may be asking for a password there */
+        progress.wanted = !c->quiet && c->agent_pid == 0 && isatty(STDERR_FILENO) && term &&
+                !streq(term, "dumb");
         progress.start = now_usec();
         progress.next = progress.start + USEC_PER_SEC;
 }
