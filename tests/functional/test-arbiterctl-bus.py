@@ -114,6 +114,20 @@ class Bus(unittest.TestCase):
         self.assertRegex(self.ok('--user', 'ping', 'arbiter', '-c', '1'), '1 received')
         self.assertEqual(json.loads(self.ok('--user', 'show', '-p', 'Instance', '--json=short')), [{'instance': 'user'}])
 
+    def test_host(self):
+        self.start()
+        self.write('bin/ssh', '#!/bin/sh\necho "$@" >%s/asked\nexec systemd-stdio-bridge --bus-path=unix:path=%s/bus\n' % (self.top, self.top))
+        os.chmod(self.top + '/bin/ssh', 0o755)
+        env = {'PATH': self.top + '/bin:/usr/bin:/bin'}
+        self.assertIn(', on joe@far\n', self.ok('-H', 'joe@far', 'status', '-n', '5', env=env))
+        with open(self.top + '/asked', encoding='utf-8') as f:
+            self.assertIn('joe@far systemd-stdio-bridge', f.read())
+        self.fails(3, r"No arbiter called 'shop' on far is running\. Start it with 'systemctl -H far start arbiter@shop'",
+                   '-H', 'far', '--instance=shop', 'status', env=env)
+        self.write('bin/ssh', '#!/bin/sh\necho "ssh: no route" >&2\nexit 255\n')
+        self.fails(1, r"(?s)ssh: no route.*Cannot reach the system bus of far by ssh: .*'ssh far systemd-stdio-bridge'",
+                   '-H', 'far', 'status', env=env)
+
     def test_own_socket_first(self):
         if ROOT:
             self.skipTest("root's is /run/arbiter, which this test may not touch")
