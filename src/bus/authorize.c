@@ -46,6 +46,7 @@ struct bus_check *bus_check_free(struct bus_check *check) {
                 q->grant = NULL;
         list_remove(&check->checks);
         list_remove(&check->granted);
+        bus_queue_discharge(check);
         s->n_checks--;
         sd_bus_message_unref(check->message);
         free(check);
@@ -150,9 +151,40 @@ static int ask_polkit(struct bus_check *check) {
         return sd_bus_call_async(bus, &check->asked, m, on_polkit, check, interactive ? UINT64_MAX : 0);
 }
 
+/* It takes people as long as they want to answer polkit, or for ever. A message that is kept so long must
+ * not take what others need. */
+static bool is_kept_large(struct bus_senders *q, uid_t uid) {
+        void *position = NULL;
+        struct bus_sender *s;
+
+        while ((s = map_next(q->by_name, &position)))
+                if (s->known && s->uid == uid && s->large)
+                        LIST_FOREACH(check, &s->checks, struct bus_check, checks)
+                                if (check->asked_large)
+                                        return true;
+        return false;
+}
+
+static bool may_be_kept(struct bus_check *check, size_t bytes) {
+        struct bus_sender *s = check->sender;
+        struct bus_senders *q = s->senders;
+
+        if (bytes > UID_BYTES_MAX)
+                return false;
+        if (!check->large)
+                return true;
+        if (q->n_asked_large >= ASKED_LARGE_MAX || is_kept_large(q, s->uid))
+                return false;
+        check->asked_large = true;
+        q->n_asked_large++;
+        q->n_large--;
+        return true;
+}
+
 /* The sender is known: what now? */
 static void proceed(struct bus_check *check) {
         struct bus_sender *s = check->sender;
+        size_t bytes;
         int r;
 
         if (is_trusted(s))
@@ -161,11 +193,15 @@ static void proceed(struct bus_check *check) {
                 deny(check, SD_BUS_ERROR_ACCESS_DENIED,
                                 "This arbiter belongs to user %u, and only they may %s: you are user %u.",
                                 (unsigned) geteuid(), describe(check->action), (unsigned) s->uid);
-        else if (bus_senders_count(s->senders, s->uid) > SENDERS_UID_MAX)
+        else if (bus_senders_count(s->senders, s->uid, &bytes) > SENDERS_UID_MAX)
                 deny(check, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                 "More than %d connections of yours wait for something already. Nothing was "
                                 "done: try again when some are answered.",
                                 SENDERS_UID_MAX);
+        else if (!may_be_kept(check, bytes))
+                deny(check, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                "What of yours waits for polkit takes too much memory already. Nothing was "
+                                "done: try again when some is answered, or with smaller messages.");
         else {
                 r = ask_polkit(check);
                 if (r < 0)
@@ -211,6 +247,7 @@ static int check_new(struct bus_sender *s, sd_bus_message *m, const char *action
         check->action = action;
         list_init(&check->granted);
         list_append(&s->checks, &check->checks);
+        bus_queue_charge(check);
         s->n_checks++;
         bus_queue_update(s);
         if (s->known)

@@ -101,7 +101,7 @@ static void measure_message(sd_bus_message *m, struct measure *ret) {
 static bool has_room(struct bus_senders *q, struct bus_sender *s, const struct queued *item) {
         if (item->large && (s->large || q->n_large >= QUEUE_LARGE_MAX))
                 return false;
-        if (s->n_messages == 0) /* whatever the others have filled: one for each there is room for */
+        if (s->n_bytes == 0) /* whatever the others have filled: one for each there is room for */
                 return true;
         return s->n_messages < SENDER_MESSAGES_MAX && s->n_bytes + item->size <= SENDER_BYTES_MAX &&
                q->n_messages < QUEUE_MESSAGES_MAX && q->n_bytes + item->size <= QUEUE_BYTES_MAX;
@@ -147,6 +147,8 @@ static sd_bus_message *take(struct bus_sender *s) {
                 s->large = false;
                 q->n_large--;
         }
+        q->current_size = item->size;
+        q->current_large = item->large;
         free(item);
         bus_queue_update(s);
         return m;
@@ -155,6 +157,35 @@ static sd_bus_message *take(struct bus_sender *s) {
 void bus_queue_drop(struct bus_sender *s) {
         while (s->n_messages > 0)
                 (void) sd_bus_message_unref(take(s));
+}
+
+void bus_queue_charge(struct bus_check *check) {
+        struct bus_sender *s = check->sender;
+        struct bus_senders *q = s->senders;
+
+        check->size = q->current_size;
+        check->large = q->current_large;
+        s->n_bytes += check->size;
+        q->n_bytes += check->size;
+        if (check->large) {
+                s->large = true;
+                q->n_large++;
+        }
+}
+
+void bus_queue_discharge(struct bus_check *check) {
+        struct bus_sender *s = check->sender;
+        struct bus_senders *q = s->senders;
+
+        s->n_bytes -= check->size;
+        q->n_bytes -= check->size;
+        if (!check->large)
+                return;
+        s->large = false;
+        if (check->asked_large)
+                q->n_asked_large--;
+        else
+                q->n_large--;
 }
 
 static int refuse(struct bus_sender *s, sd_bus_message *m) {

@@ -214,13 +214,19 @@ static unsigned count_calls(struct bus_senders *q, uid_t uid) {
         return n;
 }
 
-unsigned bus_senders_count(struct bus_senders *q, uid_t uid) {
+unsigned bus_senders_count(struct bus_senders *q, uid_t uid, size_t *ret_bytes) {
         void *position = NULL;
         struct bus_sender *s;
+        size_t bytes = 0;
         unsigned n = 0;
 
-        while ((s = map_next(q->by_name, &position)))
-                n += s->known && s->uid == uid && (s->n_calls > 0 || s->n_checks > 0);
+        while ((s = map_next(q->by_name, &position))) {
+                if (!s->known || s->uid != uid)
+                        continue;
+                n += s->n_calls > 0 || s->n_checks > 0;
+                bytes += s->n_bytes;
+        }
+        *ret_bytes = bytes;
         return n;
 }
 

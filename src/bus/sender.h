@@ -23,6 +23,8 @@ enum {
         QUEUE_BYTES_MAX = 32 * 1024 * 1024,
         MESSAGE_LARGE = 64 * 1024, /* one for each sender, and ... */
         QUEUE_LARGE_MAX = 4,
+        ASKED_LARGE_MAX = 8, /* for which polkit is asked: one for each user */
+        UID_BYTES_MAX = 8 * 1024 * 1024, /* of one user's, when polkit is to be asked for more */
 };
 
 struct bus_sender {
@@ -32,7 +34,7 @@ struct bus_sender {
         unsigned n_holds; /* code that uses the record now */
         struct list_node messages, calls, checks;
         unsigned n_messages, n_calls, n_checks;
-        size_t n_bytes;
+        size_t n_bytes; /* of messages and checks */
         /* It is watched from the first call on that is more than a read: its end, and who it is. */
         bool watched, known, unwatchable;
         uid_t uid;
@@ -47,7 +49,9 @@ struct bus_check {
         struct bus_sender *sender;
         sd_bus_message *message;
         const char *action;
-        sd_bus_slot *asked; /* polkit */
+        size_t size;
+        bool large, asked_large; /* it counts as one in the queues, and then as one that is asked for */
+        sd_bus_slot *asked;      /* polkit */
         uint64_t id;
 };
 
@@ -55,10 +59,12 @@ struct bus_senders {
         struct bus_connection *connection;
         map *by_name;
         struct list_node ready, idle, granted;
-        unsigned n_idle, n_watched, n_messages, n_large;
+        unsigned n_idle, n_watched, n_messages, n_large, n_asked_large;
         size_t n_bytes;
         uint64_t last_check;
         sd_bus_message *current;    /* given back to sd-bus: the filter lets it through */
+        size_t current_size;
+        bool current_large;
         struct bus_check *grant;    /* by which it is */
 };
 
@@ -73,8 +79,8 @@ struct bus_sender *bus_sender_get(struct bus_senders *q, sd_bus_message *m, bool
 int bus_sender_watch(struct bus_sender *s);
 /* After something that it wanted is done with: the record goes if that was the last. */
 void bus_sender_release(struct bus_sender *s);
-/* How many senders of this user wait for something more than a read. */
-unsigned bus_senders_count(struct bus_senders *q, uid_t uid);
+/* How many senders of this user wait for something more than a read, and how much they all make us keep. */
+unsigned bus_senders_count(struct bus_senders *q, uid_t uid, size_t *ret_bytes);
 int bus_sender_add_call(struct bus_connection *c, struct bus_call *call, sd_bus_error *error);
 void bus_sender_remove_call(struct bus_call *call);
 
@@ -83,6 +89,9 @@ int bus_queue_start(struct bus_senders *q);
 /* Whether its messages may be dispatched may have changed. */
 void bus_queue_update(struct bus_sender *s);
 void bus_queue_drop(struct bus_sender *s);
+/* A check keeps the message that is dispatched now, and no longer. */
+void bus_queue_charge(struct bus_check *check);
+void bus_queue_discharge(struct bus_check *check);
 /* Dispatches, a message of each sender in turn, for a bounded time. */
 void bus_queue_run(struct bus_senders *q);
 bool bus_queue_is_pending(struct bus_senders *q);

@@ -14,7 +14,7 @@ enum fake_polkit_answer {
         POLKIT_LATER, /* kept until fake_polkit_answer() */
 };
 
-enum { POLKIT_PENDING_MAX = 64 };
+enum { POLKIT_PENDING_MAX = 256 };
 
 struct fake_polkit {
         struct bus_fixture *b;

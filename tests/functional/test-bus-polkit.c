@@ -267,6 +267,68 @@ static void test_many(void **state) {
         fake_polkit_stop(&p);
 }
 
+static void send_text(sd_bus *bus, struct call *c, char *text, size_t size) {
+        text[size] = 0;
+        bus_manager_call(bus, c, "Send", "ssava{sv}", "web.1", "echo", 1, "s", text, 0);
+        text[size] = 'x';
+}
+
+/* What waits for polkit, perhaps for ever, is kept: a user must not fill our memory with it, nor the room of
+ * others. */
+static void test_memory(void **state) {
+        enum { LARGE = 100 * 1024, SMALL = 60 * 1024, N = 10 };
+        struct bus_fixture *b = *state;
+        sd_bus *own[N], *other = bus_connect_as(b, USER_B);
+        struct fake_polkit p = { .answer = POLKIT_LATER };
+        struct call waiting[N][SENDER_CHECKS_MAX], large = {}, large2 = {}, c = {};
+        unsigned n_done = 0, n_sent = 1;
+        char text[LARGE + 1];
+
+        memset(waiting, 0, sizeof(waiting));
+        memset(text, 'x', sizeof(text));
+        fake_polkit_start(b, &p);
+        for (unsigned i = 0; i < N; i++)
+                own[i] = bus_connect_as(b, USER_A);
+        send_text(own[0], &large, text, LARGE);
+        while (p.n_pending < 1)
+                turn(b->x);
+        send_text(own[1], &c, text, LARGE);
+        expect_error(b->x, &c, SD_BUS_ERROR_LIMITS_EXCEEDED, "memory");
+        for (unsigned i = 1; i < N; i++)
+                for (unsigned k = 0; k < SENDER_CHECKS_MAX; k++) {
+                        waiting[i][k].n_done = &n_done;
+                        send_text(own[i], &waiting[i][k], text, SMALL);
+                        n_sent++;
+                        while (p.n_pending + n_done < n_sent)
+                                turn(b->x);
+                }
+        assert_true(n_done > 0); /* were refused */
+        assert_true(the_senders(b)->n_bytes <= UID_BYTES_MAX + 2 * MESSAGE_LARGE);
+        assert_true(the_senders(b)->n_bytes > UID_BYTES_MAX / 2);
+
+        send_text(other, &large2, text, LARGE); /* others have room */
+        while (p.n_pending + n_done < n_sent + 1)
+                turn(b->x);
+        send_text(b->client, &c, text, LARGE);
+        wait_request(b->x, &c);
+        fake_reply(b->x->arbiter, NULL);
+        wait_done(b->x, &c);
+        free_call(&c);
+        for (unsigned i = 0; i < N; i++)
+                sd_bus_close_unref(own[i]);
+        sd_bus_close_unref(other);
+        b->client = sd_bus_close_unref(b->client);
+        expect_no_senders(b);
+        assert_int_equal(the_senders(b)->n_large, 0);
+        assert_int_equal(the_senders(b)->n_asked_large, 0);
+        free_call(&large);
+        free_call(&large2);
+        for (unsigned i = 0; i < N; i++)
+                for (unsigned k = 0; k < SENDER_CHECKS_MAX; k++)
+                        free_call(&waiting[i][k]);
+        fake_polkit_stop(&p);
+}
+
 /* On a user's bus there is no polkit: it is that user's alone. */
 static void test_user_bus(void **state) {
         struct bus_fixture *b = *state;
@@ -424,6 +486,7 @@ int main(void) {
                 TEST(vanish),
                 TEST(polkit_dies),
                 TEST(many),
+                TEST(memory),
                 TEST_BARE(user_bus),
                 TEST(log_control),
         };
