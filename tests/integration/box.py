@@ -8,15 +8,18 @@ installed. What happens in it stays in it; when the harness ends, however it doe
 box-guard starts and removes it, box-init makes its mounts. Used by case.py for the tests, and by the command `box`.
 """
 
+import ctypes
 import json
 import os
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
 import uuid
 
+LIBC, PR_SET_PDEATHSIG = ctypes.CDLL(None), 1
 HERE = os.path.dirname(os.path.abspath(__file__))
 PATIENCE = 30  # only a failing test waits that long
 BUSES = {'daemon': '/usr/bin/dbus-daemon', 'broker': '/usr/bin/dbus-broker-launch'}
@@ -50,6 +53,11 @@ def missing():
     return None
 
 
+def die_with_us():
+    """In a child, before it becomes nsenter. Nothing of it may be left when the harness is killed."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
 class Failed(AssertionError):
     """A command in the box has ended with another status than it should have."""
 
@@ -59,7 +67,7 @@ class Process:
 
     def __init__(self, argv, leaf, **options):
         self.argv, self.leaf, self.rest, self.seen = argv, leaf, b'', []
-        self.popen = subprocess.Popen(argv, stdout=subprocess.PIPE, **{'stderr': subprocess.STDOUT, **options})
+        self.popen = subprocess.Popen(argv, stdout=subprocess.PIPE, preexec_fn=die_with_us, **{'stderr': subprocess.STDOUT, **options})
         self.fd = self.popen.stdout.fileno()
 
     def line(self, deadline=None):
@@ -111,6 +119,8 @@ class Process:
         self.close()
 
     def close(self):
+        # nsenter stops itself when what it has started is stopped, as systemd does to all that is left at the end.
+        self.popen.kill()
         self.popen.wait(PATIENCE)
         self.popen.stdout.close()
 
@@ -266,7 +276,7 @@ class Box:
         """Its subprocess.CompletedProcess. check is the exit status that it must have, True is 0, False is any."""
         stdin = {'stdin': subprocess.DEVNULL} if input is None else {'input': input}
         p = subprocess.run(self.command(argv, user)[0], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout,
-                           errors='replace', env=self.environment(user, env), check=False, **stdin)
+                           errors='replace', env=self.environment(user, env), preexec_fn=die_with_us, check=False, **stdin)
         wanted = 0 if check is True else check
         if check is not False and p.returncode != wanted:
             raise Failed('%s: status %d, not %d\n%s%s' % (' '.join(argv), p.returncode, wanted, p.stdout, p.stderr))

@@ -93,6 +93,19 @@ class Verbs(case.Service):
         self.assertEqual(self.workers(), [])
         self.assertEqual(self.property('Result'), 'success')
 
+    def test_shutdown(self):
+        """As when the machine goes down: service, scope and slice at once. Workers end by their rule, and stay ended."""
+        self.nap()
+        self.monitor('slow', "Exec=/bin/sh -c 'trap \"sleep 0.5; exit 0\" TERM; while :; do sleep 0.05; done'\n")
+        self.start()
+        cursor = self.box.cursor()
+        self.run_in('systemctl', 'stop', self.UNIT, 'arbiter-system-actors.scope', 'arbiter.slice')
+        told = [e.get('MESSAGE') for e in self.box.entries(cursor, '_SYSTEMD_UNIT=' + self.UNIT)]
+        for name in 'nap.1', 'nap.2', 'slow.1':
+            self.assertIn(name + ' has ended: shutdown', told)
+        self.assertFalse([t for t in told if 'is running' in t], told)
+        self.assertEqual(self.property('Result'), 'success')
+
     def test_nothing_to_run(self):
         """An empty configuration is no failure: files may come later."""
         self.start()
