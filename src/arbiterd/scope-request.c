@@ -33,6 +33,7 @@ struct scope_request {
         sd_bus *bus;
         sd_event_source *timer, *ended;
         char *unit, *slice, *service, *job;
+        char *manager; /* its unique name on the bus; NULL: a direct connection, where nobody else is */
         pid_t first;
         enum stage stage;
         enum scope_request_mode mode;
@@ -243,7 +244,12 @@ static int on_stop_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret) 
         return 0;
 }
 
-/* What the manager tells everybody. */
+/* What the manager tells everybody. The bus delivers what anybody sends to us alone, asked for or not, and
+ * sd-bus cannot tell by a well-known name who it was. */
+
+static bool is_of_manager(const struct scope_request *q, sd_bus_message *m) {
+        return !q->manager || streq_ptr(sd_bus_message_get_sender(m), q->manager);
+}
 
 static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         const char *job, *unit, *result;
@@ -251,8 +257,8 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *ret) 
         uint32_t id;
         char text[128];
 
-        if (sd_bus_message_read(m, "uoss", &id, &job, &unit, &result) < 0 || q->stage != STARTING ||
-                        !streq_ptr(job, q->job))
+        if (!is_of_manager(q, m) || sd_bus_message_read(m, "uoss", &id, &job, &unit, &result) < 0 ||
+                        q->stage != STARTING || !streq_ptr(job, q->job))
                 return 0;
         (void) snprintf(text, sizeof(text), "its job has ended with result \"%s\"", result);
         q->anew = true;
@@ -264,7 +270,8 @@ static int on_unit_removed(sd_bus_message *m, void *userdata, sd_bus_error *ret)
         struct scope_request *q = userdata;
         const char *unit, *path;
 
-        if (sd_bus_message_read(m, "so", &unit, &path) < 0 || q->stage != STOPPING || !streq(unit, q->unit))
+        if (!is_of_manager(q, m) || sd_bus_message_read(m, "so", &unit, &path) < 0 ||
+                        q->stage != STOPPING || !streq(unit, q->unit))
                 return 0;
         return start_again(q);
 }
@@ -277,6 +284,11 @@ static int on_subscribed(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         if (e && !sd_bus_error_has_name(e, SYSTEMD ".AlreadySubscribed")) {
                 finish(q, e->message ?: e->name);
                 return 0;
+        }
+        if (sd_bus_is_bus_client(q->bus) > 0) {
+                q->manager = strdup(sd_bus_message_get_sender(m) ?: "");
+                if (!q->manager)
+                        return finish_error(q, "Cannot ask systemd", -ENOMEM);
         }
         return start_again(q);
 }
@@ -365,8 +377,7 @@ static int converse(struct scope_request *q) {
 struct scope_request *scope_request_free(struct scope_request *q) {
         if (!q)
                 return NULL;
-        if (q->bus)
-                (void) sd_bus_flush_close_unref(q->bus);
+        sd_bus_close_unref(q->bus); /* not flushed: that waits for a bus that hangs */
         sd_event_source_disable_unref(q->timer);
         sd_event_source_disable_unref(q->ended);
         sd_event_unref(q->event);
@@ -374,6 +385,7 @@ struct scope_request *scope_request_free(struct scope_request *q) {
         free(q->slice);
         free(q->service);
         free(q->job);
+        free(q->manager);
         free(q->why);
         free(q);
         return NULL;
