@@ -241,12 +241,28 @@ static void act(struct set *s, const supervise_action *action) {
                 arbiter_set_ended(s->arbiter, s);
 }
 
+/* An arbiter that stops comes to its sets one after the other. What ends before its turn, by itself or with
+ * the machine, is not replaced: it is held as if somebody had stopped it, and nothing is tried again. */
+static int decide(struct set *s, const supervise_event *e) {
+        bool is_end = e->type == SUPERVISE_EXITED || e->type == SUPERVISE_START_FAILED;
+
+        if (s->arbiter->actor->state == ARBITER_STATE_STOPPING) {
+                if (e->type == SUPERVISE_TICK)
+                        return 0;
+                if (is_end)
+                        (void) supervise_handle(s->supervise,
+                                        &(supervise_event){ .type = SUPERVISE_STOP_CHILD, .slot = e->slot },
+                                        now_nsec());
+        }
+        return supervise_handle(s->supervise, e, now_nsec());
+}
+
 int set_handle(struct set *s, const supervise_event *e) {
         arbiter *a = s->arbiter;
         supervise_action action;
         int r;
 
-        r = supervise_handle(s->supervise, e, now_nsec());
+        r = decide(s, e);
         if (r >= 0 && (e->type == SUPERVISE_EXITED || e->type == SUPERVISE_START_FAILED))
                 tell_backoff(s, e->slot);
         if (s->acting)

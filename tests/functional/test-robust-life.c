@@ -620,6 +620,26 @@ static void test_monitor_stopped_while_worker_restarts(void **state) {
         stop_with_waiter(m, f);
 }
 
+/* What dies while the arbiter is busy stopping others has had its last life. */
+static void test_death_before_its_turn(void **state) {
+        arbiter_spawn *s = new_plain("w", "stubborn", NULL, ARBITER_EXEC_NOTIFY);
+        unsigned n;
+
+        assert_ok(arbiter_spawn_set_timeouts(s, 0, 0, 300 * 1000, 0));
+        arbiter_monitor_unref(start_monitor(s, 1));
+        s = new_plain("program", "sleep", NULL, ARBITER_EXEC_EXEC);
+        assert_ok(arbiter_spawn_set_restart(s, ARBITER_RESTART_PERMANENT));
+        start(s);
+        n = view.n_new;
+        assert_ok(arbiter_stop(the, 0));
+        assert_ok(control_kill(the, "program", SIGKILL));
+        run_until(the, &view.n_gone, 1);
+        assert_absent("program");
+        assert_int_equal(state_of("web.1"), ARBITER_STATE_STOPPING);
+        assert_int_equal(arbiter_run(the, false), 0);
+        assert_int_equal(view.n_new, n);
+}
+
 /* Last references. */
 
 static void test_unref_with_watches(void **state) {
@@ -681,7 +701,7 @@ static void test_monitor_outlives_stopped_arbiter(void **state) {
 
 static int run_plain(const char *mode, const char *argument) {
         sigset_t set;
-        int signal;
+        int number;
 
         if (strcmp(mode, "needs") == 0 && access(argument, F_OK) < 0)
                 return 1;
@@ -690,8 +710,10 @@ static int run_plain(const char *mode, const char *argument) {
                 sigaddset(&set, SIGUSR1);
                 EXPECT(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
                 EXPECT(sd_notify(0, "STATUS=up") > 0);
-                EXPECT(sigwait(&set, &signal) == 0);
+                EXPECT(sigwait(&set, &number) == 0);
         }
+        if (strcmp(mode, "stubborn") == 0)
+                (void) signal(SIGTERM, SIG_IGN);
         (void) sd_notify(0, "READY=1");
         for (;;)
                 (void) pause();
@@ -720,6 +742,7 @@ int main(int argc, char **argv) {
                 TEST(monitor_stopped_while_scaling),
                 TEST(monitor_stopped_while_restarting),
                 TEST(monitor_stopped_while_worker_restarts),
+                TEST(death_before_its_turn),
                 TEST(unref_with_watches),
                 TEST(monitor_outlives_arbiter),
                 TEST(monitor_outlives_stopped_arbiter),
