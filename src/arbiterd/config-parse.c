@@ -85,12 +85,11 @@ static int parse_numbered_string(const struct conf_context *c, const char *value
 
 /* Of a line of a log: what is printed in front of it. */
 static int parse_identifier(const struct conf_context *c, const char *value, void *field) {
-        size_t n = strlen(value);
+        bool good = strlen(value) <= SYSLOG_IDENTIFIER_MAX;
 
-        for (size_t i = 0; i < n; i++)
-                if ((unsigned char) value[i] <= ' ' || value[i] == 127)
-                        n = SYSLOG_IDENTIFIER_MAX + 1;
-        if (n > SYSLOG_IDENTIFIER_MAX)
+        for (const char *p = value; *p; p++)
+                good = good && (unsigned char) *p > ' ' && *p != 127;
+        if (!good)
                 return conf_bad_value(c, value,
                                       "an identifier of at most %d characters without blanks; write for "
                                       "example SyslogIdentifier=%%n",
