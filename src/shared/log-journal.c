@@ -58,9 +58,11 @@ void log_journal_close(void) {
         (void) log_journal_flush();
         while (journal.n > 0)
                 drop_first();
-        journal.fd = close_fd(journal.fd);
         journal.path = NULL;
         journal.n_lost = 0;
+        if (journal.on_wait)
+                journal.on_wait(journal.userdata);
+        journal.fd = close_fd(journal.fd);
 }
 
 bool log_journal_is_open(void) {
@@ -153,14 +155,19 @@ bool log_journal_flush(void) {
 }
 
 void log_journal_send(const struct journal_fields *f) {
-        bool waited = log_journal_is_waiting();
+        bool waits;
 
-        if (waited && log_journal_flush())
-                waited = false;
-        if (!waited && send_now(f->data, f->size) >= 0)
+        /* A descriptor that is closed while it is polled would be another one's by the time that the poll
+         * ends. */
+        if (log_journal_is_waiting() && journal.on_wait)
+                journal.on_wait(journal.userdata);
+        else
+                (void) log_journal_flush();
+        waits = log_journal_is_waiting();
+        if (!waits && send_now(f->data, f->size) >= 0)
                 return;
         if (keep(f->data, f->size) < 0)
                 journal.n_lost++;
-        if (!waited && journal.on_wait)
+        if (!waits && journal.on_wait)
                 journal.on_wait(journal.userdata);
 }

@@ -17,5 +17,7 @@ void log_journal_send(const struct journal_fields *f);
 bool log_journal_flush(void);
 int log_journal_fd(void); /* to be polled for EPOLLOUT while something waits; -EBADF: try again later */
 bool log_journal_is_waiting(void);
-/* Called when the first entry has to wait. */
+/* Called when something begins to wait, and from then on before each try to send it, and when it is given
+ * up: it stops polling the descriptor, which may be about to be closed, calls log_journal_flush(), and
+ * polls what is the descriptor then if something still waits. */
 void log_journal_on_wait(void (*callback)(void *userdata), void *userdata);

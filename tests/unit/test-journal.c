@@ -17,6 +17,7 @@ struct fixture {
         char directory[64], path[96];
         int socket;
         unsigned n_waits;
+        int polled;
         char buffer[1 << 16];
         struct journal_fields fields;
 };
@@ -203,6 +204,9 @@ static void on_wait(void *userdata) {
         struct fixture *f = userdata;
 
         f->n_waits++;
+        f->polled = -EBADF;
+        if (!log_journal_flush())
+                f->polled = log_journal_fd();
 }
 
 /* Without a reader: it must neither block nor grow, and what is lost is counted. */
@@ -215,7 +219,8 @@ static void test_stopped_journal(void **state) {
         log_journal_on_wait(on_wait, f);
         for (unsigned i = 0; i < n; i++)
                 log_error("%u", i);
-        assert_int_equal(f->n_waits, 1);
+        assert_true(f->n_waits > 0);
+        assert_int_equal(f->polled, log_journal_fd());
         assert_true(log_journal_is_waiting());
         assert_false(log_journal_flush());
         while (received + lost < n) {
@@ -236,7 +241,31 @@ static void test_stopped_journal(void **state) {
         assert_false(log_journal_is_waiting());
         log_error("and on");
         assert_true(receive(f));
-        assert_int_equal(f->n_waits, 1);
+        log_journal_on_wait(NULL, NULL);
+}
+
+/* A number that is polled belongs to an open descriptor: else a loop would take away another one's. */
+static void test_polled(void **state) {
+        struct fixture *f = *state;
+
+        log_open("test");
+        assert_ok(log_set_target("journal"));
+        log_journal_on_wait(on_wait, f);
+        while (!log_journal_is_waiting())
+                log_error("x");
+        assert_true(f->polled >= 0);
+        assert_int_equal(f->polled, log_journal_fd());
+        close_fd(f->socket);
+        (void) unlink(f->path);
+        log_error("nobody is there");
+        assert_int_equal(f->polled, -EBADF);
+        assert_int_equal(log_journal_fd(), -EBADF);
+        assert_int_equal(open_socket(f), 0);
+        while (f->polled < 0) /* full again */
+                log_error("x");
+        assert_int_equal(f->polled, log_journal_fd());
+        assert_ok(log_set_target("null"));
+        assert_int_equal(f->polled, -EBADF);
         log_journal_on_wait(NULL, NULL);
 }
 
@@ -274,6 +303,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_large, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_targets, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_stopped_journal, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_polled, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_new_journal, set_up, tear_down),
         };
 
