@@ -8,15 +8,13 @@
 #include "arbiter/internal.h"
 #include "basic/parse.h"
 
+enum { USAGE_USEC = 500 * 1000 };
+
 static uint32_t restarts_of(const struct child *c) {
         return c->generation > 0 ? c->generation - 1 : 0;
 }
 
-static void fill_view(struct child *c, struct actor_view *v, bool usage) {
-        struct cgroup_usage u = { .cpu_usec = CGROUP_UNKNOWN, .memory_current = CGROUP_UNKNOWN };
-
-        if (usage && cgroup_leaf_exists(&c->leaf))
-                (void) cgroup_leaf_read_usage(&c->leaf, &u);
+static void fill_view(struct child *c, struct actor_view *v) {
         *v = (struct actor_view){
                 .aid = c->aid_string.s,
                 .name = c->name,
@@ -31,8 +29,6 @@ static void fill_view(struct child *c, struct actor_view *v, bool usage) {
                 .last_notified_usec = c->last_heard_usec,
                 .restarts = restarts_of(c),
                 .mailbox_queued = c->inline_actor ? c->inline_actor->n_queued : c->mailbox_queued,
-                .memory_bytes = u.memory_current,
-                .cpu_usec = u.cpu_usec,
                 .status = c->status ? c->status : "",
                 .last_reason = c->last_reason,
                 .last_status = c->last_status,
@@ -45,8 +41,24 @@ int control_get_actor(arbiter *a, const char *aid_or_name, struct actor_view *re
 
         if (!c || c->monitor_actor)
                 return -ESRCH;
-        fill_view(c, ret, true);
+        fill_view(c, ret);
         return 0;
+}
+
+void control_get_usage(arbiter *a, const char *id, struct actor_usage *ret) {
+        struct cgroup_usage u = { .cpu_usec = CGROUP_UNKNOWN, .memory_current = CGROUP_UNKNOWN };
+        struct child *c = child_find(a, id);
+        usec_t now = now_usec();
+
+        *ret = (struct actor_usage){ .memory_bytes = UINT64_MAX, .cpu_usec = UINT64_MAX };
+        if (!c || !cgroup_leaf_exists(&c->leaf))
+                return;
+        if (c->usage_usec == 0 || now - c->usage_usec >= USAGE_USEC) {
+                (void) cgroup_leaf_read_usage(&c->leaf, &u);
+                c->usage = (struct actor_usage){ .memory_bytes = u.memory_current, .cpu_usec = u.cpu_usec };
+                c->usage_usec = now;
+        }
+        *ret = c->usage;
 }
 
 static void fill_monitor(arbiter_monitor *m, struct monitor_view *v) {
@@ -91,7 +103,7 @@ int control_list_actors(arbiter *a, struct actor_view **ret, size_t *ret_n) {
                 return -ENOMEM;
         LIST_FOREACH(c, &a->children, struct child, children)
                 if (!c->monitor_actor)
-                        fill_view(c, &v[n++], false);
+                        fill_view(c, &v[n++]);
         *ret = v;
         *ret_n = n;
         return 0;
@@ -459,7 +471,7 @@ void control_actor_new(struct child *c) {
         status_count_start(c);
         if (c->monitor_actor || list_is_empty(&c->arbiter->observers))
                 return;
-        fill_view(c, &v, false);
+        fill_view(c, &v);
         LIST_FOREACH(o, &c->arbiter->observers, struct control_observer, observers)
                 if (o->actor_new)
                         o->actor_new(&v, o->userdata);
@@ -472,7 +484,7 @@ void control_actor_changed(struct child *c) {
                 status_count_child(c, true);
         if (c->monitor_actor || list_is_empty(&c->arbiter->observers))
                 return;
-        fill_view(c, &v, false);
+        fill_view(c, &v);
         LIST_FOREACH(o, &c->arbiter->observers, struct control_observer, observers)
                 if (o->actor_changed)
                         o->actor_changed(&v, o->userdata);
@@ -483,7 +495,7 @@ void control_actor_gone(struct child *c, arbiter_reason reason, int status) {
 
         if (c->monitor_actor || list_is_empty(&c->arbiter->observers))
                 return;
-        fill_view(c, &v, false);
+        fill_view(c, &v);
         LIST_FOREACH(o, &c->arbiter->observers, struct control_observer, observers)
                 if (o->actor_gone)
                         o->actor_gone(&v, reason, status, o->userdata);

@@ -27,7 +27,6 @@ struct actor_view {
         usec_t last_notified_usec; /* 0: never */
         uint32_t restarts;         /* of its name */
         uint64_t mailbox_queued;   /* as of the last notify */
-        uint64_t memory_bytes, cpu_usec; /* of its cgroup leaf, read now; UINT64_MAX: not known */
         const char *status; /* a plain program's STATUS=, or "" */
         arbiter_reason last_reason; /* of the previous life of this name, if restarts > 0 */
         int last_status;
@@ -42,9 +41,16 @@ struct monitor_view {
         usec_t next_attempt_usec; /* CLOCK_MONOTONIC of the next restart after backoff, 0: none */
 };
 
+/* Of its cgroup leaf; UINT64_MAX: not known. */
+struct actor_usage {
+        uint64_t memory_bytes, cpu_usec;
+};
+
 /* By aid, or by name. Fills the view and returns 0, or -ESRCH. */
 int control_get_actor(arbiter *a, const char *aid_or_name, struct actor_view *ret);
 int control_get_monitor(arbiter *a, const char *name, struct monitor_view *ret);
+/* Files are read for it, of one actor at most twice a second, however many ask. */
+void control_get_usage(arbiter *a, const char *id, struct actor_usage *ret);
 /* All, in start order: an array to free(). */
 int control_list_actors(arbiter *a, struct actor_view **ret, size_t *ret_n);
 int control_list_monitors(arbiter *a, struct monitor_view **ret, size_t *ret_n);

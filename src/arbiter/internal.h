@@ -240,6 +240,8 @@ struct child {
 
         uint64_t mailbox_queued, dead_letters, dead_letters_told;
         uint64_t cpu_usec, memory_bytes; /* its share of the set's sums */
+        struct actor_usage usage;        /* for faces, as of ... */
+        usec_t usage_usec;
         usec_t dead_letters_usec; /* when they were last told of */
         char *status;
         struct commands_table *commands;

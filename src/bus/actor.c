@@ -119,6 +119,17 @@ static int method_restart(sd_bus_message *m, void *userdata, sd_bus_error *error
         return bus_verb_restart(o->connection, m, o->view.aid, error);
 }
 
+/* MemoryBytes, CPUUsec: not with the object, which is looked up for each call. */
+static int get_usage(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        struct actor_object *o = userdata;
+        struct actor_usage u;
+
+        control_get_usage(o->connection->face->arbiter, o->view.aid, &u);
+        return sd_bus_message_append(
+                        reply, "t", streq(property, "MemoryBytes") ? u.memory_bytes : u.cpu_usec);
+}
+
 #define PROPERTY(name, signature, field, flags) \
         SD_BUS_PROPERTY(name, signature, NULL, offsetof(struct actor_object, field), flags)
 
@@ -141,8 +152,8 @@ const sd_bus_vtable bus_actor_vtable[] = {
         PROPERTY("Status", "s", status, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         PROPERTY("LastNotifiedUsec", "t", view.last_notified_usec, 0),
         PROPERTY("MailboxQueued", "t", view.mailbox_queued, 0),
-        PROPERTY("MemoryBytes", "t", view.memory_bytes, 0),
-        PROPERTY("CPUUsec", "t", view.cpu_usec, 0),
+        SD_BUS_PROPERTY("MemoryBytes", "t", get_usage, 0, 0),
+        SD_BUS_PROPERTY("CPUUsec", "t", get_usage, 0, 0),
         SD_BUS_METHOD_WITH_ARGS("Ping", SD_BUS_NO_ARGS, SD_BUS_RESULT("t", roundtrip_usec), method_ping,
                         SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Send", SD_BUS_ARGS("s", command, "av", arguments, "a{sv}", options),

@@ -226,8 +226,6 @@ arbiter *fake_new(size_t n_actors) {
                         .last_notified_usec = 7,
                         .restarts = 1,
                         .mailbox_queued = 3,
-                        .memory_bytes = UINT64_MAX,
-                        .cpu_usec = 5,
                         .status = "",
                         .last_reason = ARBITER_REASON_SIGNAL,
                         .last_status = 9,
@@ -349,6 +347,11 @@ int control_get_actor(arbiter *a, const char *aid_or_name, struct actor_view *re
                         return 0;
                 }
         return -ESRCH;
+}
+
+void control_get_usage(arbiter *a, const char *id, struct actor_usage *ret) {
+        a->n_usages++;
+        *ret = (struct actor_usage){ .memory_bytes = UINT64_MAX, .cpu_usec = 5 };
 }
 
 int control_get_monitor(arbiter *a, const char *name, struct monitor_view *ret) {

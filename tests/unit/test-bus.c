@@ -707,8 +707,10 @@ static void test_properties(void **state) {
         assert_number_property(x, actor, BUS_INTERFACE_ACTOR, "Generation", "u", uint32_t, 2);
         assert_number_property(x, actor, BUS_INTERFACE_ACTOR, "Restarts", "u", uint32_t, 1);
         assert_number_property(x, actor, BUS_INTERFACE_ACTOR, "Plain", "b", int, 1);
+        assert_int_equal(x->arbiter->n_usages, 0); /* files are read for who asks, not to find the object */
         assert_number_property(x, actor, BUS_INTERFACE_ACTOR, "MemoryBytes", "t", uint64_t, UINT64_MAX);
         assert_number_property(x, actor, BUS_INTERFACE_ACTOR, "CPUUsec", "t", uint64_t, 5);
+        assert_int_equal(x->arbiter->n_usages, 2);
         assert_number_property(x, actor, BUS_INTERFACE_ACTOR, "MailboxQueued", "t", uint64_t, 3);
         assert_number_property(x, actor, BUS_INTERFACE_ACTOR, "LastNotifiedUsec", "t", uint64_t, 7);
         assert_number_property(x, actor, BUS_INTERFACE_ACTOR, "StartedUsec", "t", uint64_t,
