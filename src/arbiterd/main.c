@@ -290,14 +290,18 @@ static int load(struct daemon *d, struct config **ret) {
         return 0;
 }
 
+static const char *plural(size_t n) {
+        return n == 1 ? "" : "s";
+}
+
 static int check(struct daemon *d, struct config *c) {
         size_t n_failed = strv_length(c->failed);
 
         if (n_failed == 0)
-                log_info("The configuration is good: %zu monitors, %zu lone actors.", c->n_monitors,
-                                c->n_actors);
+                log_info("The configuration is good: %zu monitor%s, %zu lone actor%s.", c->n_monitors,
+                                plural(c->n_monitors), c->n_actors, plural(c->n_actors));
         else
-                log_error("%zu files have errors.", n_failed);
+                log_error("%zu file%s of the configuration cannot be used.", n_failed, plural(n_failed));
         return n_failed == 0 ? EXIT_SUCCESS : EXIT_USAGE;
 }
 
@@ -491,7 +495,8 @@ static int run(struct daemon *d, struct config *c) {
         }
         if (r != 0)
                 return r;
-        log_info("%zu monitors and %zu lone actors in %s.", d->config->n_monitors, d->config->n_actors,
+        log_info("%zu monitor%s and %zu lone actor%s in %s.", d->config->n_monitors,
+                        plural(d->config->n_monitors), d->config->n_actors, plural(d->config->n_actors),
                         d->runtime_directory);
         notify_ready(d);
         r = arbiter_run(d->arbiter, true);

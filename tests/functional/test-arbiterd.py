@@ -648,7 +648,7 @@ class Daemon(Case):
 
     def test_check(self):
         self.actor('lone', 'Exec=/bin/sleep 1000\n')
-        self.fails(0, r'The configuration is good: 0 monitors, 1 lone actors', '--check')
+        self.fails(0, r'The configuration is good: 0 monitors, 1 lone actor', '--check')
         self.write('lone.monitor', 'nonsense\n')
         self.fails(2, r'lone\.monitor:1: ', '--check')
         self.assertFalse(os.path.exists(self.directory))
