@@ -493,7 +493,7 @@ class Broken(Case):
         self.start()
         self.assertRegex('\n'.join(self.log.seen), r'bad\.monitor:%d: Restart=sometimes is not ' % (6 if ROOT else 5))
         self.assertEqual(list(self.actors()), ['good.1'])
-        self.fails(2, '1 files have errors', '--check')
+        self.fails(2, '1 file of the configuration cannot be used', '--check')
         self.stop()
 
     def module(self, path, pattern):
