@@ -43,6 +43,14 @@ static void add_files(struct text *t, char *const *files) {
                                 plural((unsigned) n - 1));
 }
 
+/* A line is one line: the next would be another assignment of sd_notify(3). */
+static const char *finish(char *buffer) {
+        for (char *p = buffer; *p; p++)
+                if ((unsigned char) *p < ' ' || *p == 0x7f)
+                        *p = '?';
+        return buffer;
+}
+
 const char *status_line(const struct status_figures *f, char *buffer) {
         struct text t = { .buffer = buffer };
 
@@ -67,7 +75,7 @@ const char *status_line(const struct status_figures *f, char *buffer) {
         add_files(&t, f->failed_files);
         if (f->no_scope)
                 add(&t, "; without cgroups: %s", f->no_scope);
-        return buffer;
+        return finish(buffer);
 }
 
 /* "web.2: cannot run /x" says whose it is already. */

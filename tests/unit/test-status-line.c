@@ -45,6 +45,19 @@ static void test_figures(void **state) {
                         "Stopping: 1 actor left");
 }
 
+/* What files and programs are called, and what they say of themselves, must not say something else to
+ * systemd. */
+static void test_one_line(void **state) {
+        char *files[] = { (char *) "x\nREADY=1.monitor", NULL };
+
+        assert_line(&(struct status_figures){ .monitors = 1,
+                                    .wanted = 1,
+                                    .trouble = "web.1: cannot run /x\nMAINPID=1\r\x1b[m",
+                                    .failed_files = files },
+                        "1 monitor, 0 of 1 actor running; web.1: cannot run /x?MAINPID=1??[m; "
+                        "x?READY=1.monitor has errors and is not loaded");
+}
+
 static void test_long(void **state) {
         char trouble[2 * STATUS_LINE_MAX], buffer[STATUS_LINE_MAX];
 
@@ -132,6 +145,7 @@ static void test_start_failure(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_figures),
+                cmocka_unit_test(test_one_line),
                 cmocka_unit_test(test_long),
                 cmocka_unit_test(test_trouble),
                 cmocka_unit_test(test_start_failure),
