@@ -189,10 +189,14 @@ void bus_queue_discharge(struct bus_check *check) {
 }
 
 static int refuse(struct bus_sender *s, sd_bus_message *m) {
+        if (s && s->n_messages > 0)
+                return sd_bus_reply_method_errorf(m, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                "%u messages of yours wait to be read, more are not accepted. Nothing was "
+                                "done: try again when some are answered.",
+                                s->n_messages);
         return sd_bus_reply_method_errorf(m, SD_BUS_ERROR_LIMITS_EXCEEDED,
-                        "%u messages of yours wait to be read, more are not accepted. Nothing was done: try "
-                        "again when some are answered.",
-                        s ? s->n_messages : 0);
+                        "Too much of what others, or you, have sent is kept already. Nothing was done: try "
+                        "again, with a smaller message if it was large.");
 }
 
 static int enqueue(struct bus_senders *q, sd_bus_message *m) {
