@@ -30,7 +30,6 @@ int stream_new(
                 int fd,
                 struct stream **ret) {
 
-        static const int on = 1;
         struct stream *s = calloc(1, sizeof(*s));
         int r;
 
@@ -50,7 +49,7 @@ int stream_new(
         if (r >= 0) {
                 memcpy(s->fields.data, fields, size);
                 s->fields.size = size;
-                (void) setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+                (void) logger_stream_prepare(fd);
                 r = sd_event_add_io(l->event, &s->source, fd, EPOLLIN, on_readable, s);
         }
         if (r < 0) {

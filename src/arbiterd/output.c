@@ -373,7 +373,6 @@ static int new_stream(struct daemon *d, const arbiter_life *life, const struct a
 
 /* The worker's end, to be closed; s has the other. */
 static int open_stream(struct stream *s, int *ret) {
-        static const int on = 1;
         _cleanup_close_ int theirs = -EBADF;
         int fds[2], r;
 
@@ -381,9 +380,10 @@ static int open_stream(struct stream *s, int *ret) {
                 return negative_errno();
         s->fd = fds[0];
         theirs = fds[1];
-        /* each line then says whose it is; for all that is written from now on */
-        if (setsockopt(s->fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0 ||
-                        shutdown(theirs, SHUT_RD) < 0)
+        r = logger_stream_prepare(s->fd);
+        if (r < 0)
+                return r;
+        if (shutdown(theirs, SHUT_RD) < 0)
                 return negative_errno();
         r = fd_set_nonblock(s->fd, true); /* it is shared with the logger */
         if (r < 0)

@@ -5,7 +5,9 @@
  * message a stream, this head and then the fields of each of its lines, encoded as in journal.h, with the
  * descriptor of the reading end (SCM_RIGHTS). Both are of one version of arbiter. */
 
+#include <errno.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #define LOGGER_LINK_VERSION 1U
 #define LOGGER_FIELDS_SIZE_MAX 8192U
@@ -19,3 +21,17 @@ struct logger_stream_head {
         uint32_t rate_burst;         /* lines in that time; what is more is dropped, and counted */
         uint32_t priority;           /* without a prefix */
 };
+
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* since Linux 6.16 */
+#endif
+
+/* The reading end of a stream: each line says whose it is, of all that is written from now on. And where the
+ * kernel can refuse them, no descriptors: closing one that somebody has passed can take as long as they want
+ * (a lingering TCP socket). */
+static inline int logger_stream_prepare(int fd) {
+        static const int on = 1, off = 0;
+
+        (void) setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
+        return setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0 ? -errno : 0;
+}

@@ -120,6 +120,31 @@ class Lines(Case):
         self.assertEqual(e, {'MESSAGE': b'hello', 'PRIORITY': b'6', 'SYSLOG_IDENTIFIER': b'web.1', 'ARBITER_NAME': b'web.1',
                              'ARBITER_PID': str(os.getpid()).encode()})
 
+    def test_descriptors(self):
+        """Nobody wants them: refused where the kernel can, else closed."""
+        s = self.stream()
+        s.sendall(b'one\n')
+        self.journal.entry()
+        reading, writing = os.pipe()
+        try:
+            socket.send_fds(s, [b'two\n'], [writing])
+            self.journal.entry()
+        except PermissionError:
+            self.assertTrue(self.can_refuse())
+        else:
+            self.assertFalse(self.can_refuse())
+        os.close(writing)
+        with open(reading, 'rb') as f:
+            self.assertEqual(f.read(), b'')
+
+    def can_refuse(self):
+        with socket.socket(socket.AF_UNIX) as s:
+            try:
+                s.setsockopt(socket.SOL_SOCKET, 83, 0)
+            except OSError:
+                return False
+        return True
+
     def test_priorities(self):
         s = self.stream(priority=5)
         s.sendall(b'<3>bad\n<8>eight\n<3>\nplain\n<0>\xff\n <3>x\n<3')
