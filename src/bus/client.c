@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "bus/client.h"
+#include "bus/sender.h"
 #include "bus/vtables.h"
 
 #define DBUS_NAME "org.freedesktop.DBus"
@@ -92,25 +93,12 @@ static int start_bus(struct bus_client *client, sd_bus **ret) {
 
 static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         struct bus_client *client = userdata;
-        const char *key, *contents;
         uint32_t pid = 0;
-        int r;
 
         client->owner = sd_bus_slot_unref(client->owner);
         if (sd_bus_message_is_method_error(m, NULL) || client->name_state != BUS_NAME_WAITING)
                 return 0; /* it has gone again: the bus will say so */
-        r = sd_bus_message_enter_container(m, 'a', "{sv}");
-        while (r > 0 && sd_bus_message_enter_container(m, 'e', "sv") > 0) {
-                r = sd_bus_message_read_basic(m, 's', &key);
-                if (r > 0)
-                        r = sd_bus_message_peek_type(m, NULL, &contents);
-                if (r > 0)
-                        r = streq(key, "ProcessID") && streq(contents, "u") ?
-                                            sd_bus_message_read(m, "v", "u", &pid) :
-                                            sd_bus_message_skip(m, "v");
-                if (r > 0)
-                        r = sd_bus_message_exit_container(m);
-        }
+        (void) bus_read_credential(m, "ProcessID", &pid);
         control_log(client->face->arbiter, LEVEL_ERROR,
                         "The name %s on the %s bus belongs to another process (pid %" PRIu32
                         "): stop that one, or "

@@ -60,7 +60,8 @@ static int method_list_actors(sd_bus_message *m, void *userdata, sd_bus_error *e
         return sd_bus_send(NULL, reply, NULL);
 }
 
-static int append_monitor(sd_bus_message *reply, const struct monitor_view *v) {
+static int append_monitor(sd_bus_message *reply, const void *row) {
+        const struct monitor_view *v = row;
         _cleanup_free_ char *path = NULL;
         int r;
 
@@ -72,7 +73,6 @@ static int append_monitor(sd_bus_message *reply, const struct monitor_view *v) {
 }
 
 static int method_list_monitors(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_free_ struct monitor_view *views = NULL;
         struct bus_connection *c = userdata;
         size_t n;
@@ -81,21 +81,7 @@ static int method_list_monitors(sd_bus_message *m, void *userdata, sd_bus_error 
         r = control_list_monitors(c->face->arbiter, &views, &n);
         if (r < 0)
                 return r;
-        r = sd_bus_message_new_method_return(m, &reply);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_open_container(reply, 'a', "(ssuuuuo)");
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < n; i++) {
-                r = append_monitor(reply, &views[i]);
-                if (r < 0)
-                        return r;
-        }
-        r = sd_bus_message_close_container(reply);
-        if (r < 0)
-                return r;
-        return sd_bus_send(NULL, reply, NULL);
+        return bus_reply_rows(m, "(ssuuuuo)", views, n, sizeof(*views), append_monitor);
 }
 
 static int method_get_actor(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -158,8 +144,14 @@ static int method_ping(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return bus_verb_ping(userdata, m, target, error);
 }
 
+static int append_command(sd_bus_message *reply, const void *row) {
+        const struct command_view *v = row;
+
+        return sd_bus_message_append(reply, "(sssss)", v->name, v->arguments, v->argument_names, v->result,
+                        v->result_names);
+}
+
 static int method_list_commands(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_free_ struct command_view *views = NULL;
         struct bus_connection *c = userdata;
         const char *target;
@@ -172,22 +164,7 @@ static int method_list_commands(sd_bus_message *m, void *userdata, sd_bus_error 
         r = control_list_commands(c->face->arbiter, target, &views, &n);
         if (r < 0)
                 return bus_error_set_verb(error, r, "introspect", target);
-        r = sd_bus_message_new_method_return(m, &reply);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_open_container(reply, 'a', "(sssss)");
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < n; i++) {
-                r = sd_bus_message_append(reply, "(sssss)", views[i].name, views[i].arguments,
-                                views[i].argument_names, views[i].result, views[i].result_names);
-                if (r < 0)
-                        return r;
-        }
-        r = sd_bus_message_close_container(reply);
-        if (r < 0)
-                return r;
-        return sd_bus_send(NULL, reply, NULL);
+        return bus_reply_rows(m, "(sssss)", views, n, sizeof(*views), append_command);
 }
 
 static int method_stop(sd_bus_message *m, void *userdata, sd_bus_error *error) {

@@ -6,20 +6,32 @@
 #include "bus/error.h"
 #include "bus/vtables.h"
 
-static int append_deaths(sd_bus_message *reply, const struct death_view *v, size_t n) {
+int bus_reply_rows(sd_bus_message *m, const char *type, const void *rows, size_t n, size_t size,
+                int (*append)(sd_bus_message *reply, const void *row)) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         int r;
 
-        r = sd_bus_message_open_container(reply, 'a', "(tsssuusit)");
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', type);
         for (size_t i = 0; r >= 0 && i < n; i++)
-                r = sd_bus_message_append(reply, "(tsssuusit)", v[i].when_usec, v[i].name, v[i].aid,
-                                v[i].monitor, v[i].generation, (uint32_t) v[i].pid,
-                                arbiter_reason_to_string(v[i].reason) ?: "unknown", (int32_t) v[i].status,
-                                v[i].lifetime_usec);
-        return r < 0 ? r : sd_bus_message_close_container(reply);
+                r = append(reply, (const char *) rows + i * size);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+}
+
+#define DEATH "(tsssuusit)"
+
+static int append_death(sd_bus_message *reply, const void *row) {
+        const struct death_view *v = row;
+
+        return sd_bus_message_append(reply, DEATH, v->when_usec, v->name, v->aid, v->monitor, v->generation,
+                        (uint32_t) v->pid, arbiter_reason_to_string(v->reason) ?: "unknown",
+                        (int32_t) v->status, v->lifetime_usec);
 }
 
 int bus_method_list_deaths(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_free_ struct death_view *views = NULL;
         struct bus_connection *c = userdata;
         const char *target;
@@ -32,25 +44,19 @@ int bus_method_list_deaths(sd_bus_message *m, void *userdata, sd_bus_error *erro
         r = control_list_deaths(c->face->arbiter, target, &views, &n);
         if (r < 0)
                 return bus_error_set_verb(error, r, "list the deaths of", target);
-        r = sd_bus_message_new_method_return(m, &reply);
-        if (r >= 0)
-                r = append_deaths(reply, views, n);
-        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+        return bus_reply_rows(m, DEATH, views, n, sizeof(*views), append_death);
 }
 
-static int append_why(sd_bus_message *reply, const struct why_view *v, size_t n) {
-        int r;
+#define WHY "(sssttsius)"
 
-        r = sd_bus_message_open_container(reply, 'a', "(sssttsius)");
-        for (size_t i = 0; r >= 0 && i < n; i++)
-                r = sd_bus_message_append(reply, "(sssttsius)", v[i].name, v[i].state, v[i].waiting_for,
-                                (uint64_t) v[i].since, (uint64_t) v[i].until, v[i].last_reason,
-                                (int32_t) v[i].last_status, v[i].attempts, v[i].text);
-        return r < 0 ? r : sd_bus_message_close_container(reply);
+static int append_why(sd_bus_message *reply, const void *row) {
+        const struct why_view *v = row;
+
+        return sd_bus_message_append(reply, WHY, v->name, v->state, v->waiting_for, (uint64_t) v->since,
+                        (uint64_t) v->until, v->last_reason, (int32_t) v->last_status, v->attempts, v->text);
 }
 
 int bus_method_why(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_free_ struct why_view *views = NULL;
         struct bus_connection *c = userdata;
         const char *target;
@@ -63,10 +69,7 @@ int bus_method_why(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         r = control_list_why(c->face->arbiter, target, &views, &n);
         if (r < 0)
                 return bus_error_set_verb(error, r, "explain", target);
-        r = sd_bus_message_new_method_return(m, &reply);
-        if (r >= 0)
-                r = append_why(reply, views, n);
-        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+        return bus_reply_rows(m, WHY, views, n, sizeof(*views), append_why);
 }
 
 int bus_method_get_metrics(sd_bus_message *m, void *userdata, sd_bus_error *error) {

@@ -122,10 +122,10 @@ static int on_match_installed(sd_bus_message *m, void *userdata, sd_bus_error *e
         return 0;
 }
 
-static int read_uid(sd_bus_message *m, uid_t *ret) {
+int bus_read_credential(sd_bus_message *m, const char *name, uint32_t *ret) {
         const char *key;
         bool found = false;
-        uint32_t uid = 0;
+        uint32_t value = 0;
         int r;
 
         r = sd_bus_message_enter_container(m, 'a', "{sv}");
@@ -135,8 +135,8 @@ static int read_uid(sd_bus_message *m, uid_t *ret) {
                 r = sd_bus_message_read_basic(m, 's', &key);
                 if (r < 0)
                         return r;
-                if (streq(key, "UnixUserID")) {
-                        r = sd_bus_message_read(m, "v", "u", &uid);
+                if (streq(key, name)) {
+                        r = sd_bus_message_read(m, "v", "u", &value);
                         found = r > 0;
                 } else
                         r = sd_bus_message_skip(m, "v");
@@ -150,19 +150,22 @@ static int read_uid(sd_bus_message *m, uid_t *ret) {
                 return r;
         if (!found)
                 return -ENODATA;
-        *ret = uid;
+        *ret = value;
         return 0;
 }
 
 static int on_credentials(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         struct bus_sender *s = userdata;
+        uint32_t uid = 0;
 
         s->credentials = sd_bus_slot_unref(s->credentials);
         if (sd_bus_message_is_method_error(m, SD_BUS_ERROR_NAME_HAS_NO_OWNER)) {
                 vanish(s); /* before the rule was in place */
                 return 0;
         }
-        s->known = !s->unwatchable && !sd_bus_message_is_method_error(m, NULL) && read_uid(m, &s->uid) >= 0;
+        s->known = !s->unwatchable && !sd_bus_message_is_method_error(m, NULL) &&
+                   bus_read_credential(m, "UnixUserID", &uid) >= 0;
+        s->uid = uid;
         s->n_holds++;
         bus_checks_continue(s);
         if (!s->known)

@@ -77,6 +77,8 @@ struct bus_sender *bus_sender_get(struct bus_senders *q, sd_bus_message *m, bool
 /* Asks the bus for its user, and to be told of its end. A refusal goes to all its checks. -ENOBUFS: too many
  * are watched. */
 int bus_sender_watch(struct bus_sender *s);
+/* A number in the answer of GetConnectionCredentials. -ENODATA: it is not there. */
+int bus_read_credential(sd_bus_message *m, const char *name, uint32_t *ret);
 /* After something that it wanted is done with: the record goes if that was the last. */
 void bus_sender_release(struct bus_sender *s);
 /* How many senders of this user wait for something more than a read, and how much they all make us keep. */

@@ -48,7 +48,9 @@ int bus_verb_ping(struct bus_connection *c, sd_bus_message *m, const char *targe
         return bus_call_wait_cancel(TAKE_PTR(call), f);
 }
 
-int bus_verb_stop(struct bus_connection *c, sd_bus_message *m, const char *target, sd_bus_error *error) {
+/* What takes a target and nothing else, and is done with when its future is. */
+static int manage(struct bus_connection *c, sd_bus_message *m, const char *verb, const char *target,
+                int (*start)(arbiter *a, const char *target, arbiter_future **ret), sd_bus_error *error) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         _cleanup_(bus_call_freep) struct bus_call *call = NULL;
         int r;
@@ -56,24 +58,18 @@ int bus_verb_stop(struct bus_connection *c, sd_bus_message *m, const char *targe
         r = begin(c, m, BUS_ACTION_MANAGE_ACTORS, bus_call_answer_empty, error, &call);
         if (r <= 0)
                 return r < 0 ? r : 1;
-        r = control_stop(c->face->arbiter, target, &f);
+        r = start(c->face->arbiter, target, &f);
         if (r < 0)
-                return bus_error_set_verb(error, r, "stop", target);
+                return bus_error_set_verb(error, r, verb, target);
         return bus_call_wait(TAKE_PTR(call), f);
 }
 
-int bus_verb_restart(struct bus_connection *c, sd_bus_message *m, const char *target, sd_bus_error *error) {
-        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
-        _cleanup_(bus_call_freep) struct bus_call *call = NULL;
-        int r;
+int bus_verb_stop(struct bus_connection *c, sd_bus_message *m, const char *target, sd_bus_error *error) {
+        return manage(c, m, "stop", target, control_stop, error);
+}
 
-        r = begin(c, m, BUS_ACTION_MANAGE_ACTORS, bus_call_answer_empty, error, &call);
-        if (r <= 0)
-                return r < 0 ? r : 1;
-        r = control_restart(c->face->arbiter, target, &f);
-        if (r < 0)
-                return bus_error_set_verb(error, r, "restart", target);
-        return bus_call_wait(TAKE_PTR(call), f);
+int bus_verb_restart(struct bus_connection *c, sd_bus_message *m, const char *target, sd_bus_error *error) {
+        return manage(c, m, "restart", target, control_restart, error);
 }
 
 int bus_verb_kill(struct bus_connection *c, sd_bus_message *m, const char *target, int signo,

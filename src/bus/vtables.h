@@ -30,6 +30,9 @@ int bus_verb_send(struct bus_connection *c, sd_bus_message *m, const char *targe
 int bus_verb_spawn(struct bus_connection *c, sd_bus_message *m, sd_bus_error *error);
 
 /* report.c: of the manager. */
+/* Answers with an array, whose elements append() makes of rows of this size. */
+int bus_reply_rows(sd_bus_message *m, const char *type, const void *rows, size_t n, size_t size,
+                int (*append)(sd_bus_message *reply, const void *row));
 int bus_method_list_deaths(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int bus_method_why(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int bus_method_get_metrics(sd_bus_message *m, void *userdata, sd_bus_error *error);
