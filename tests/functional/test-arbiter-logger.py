@@ -15,6 +15,8 @@ import sys
 import tempfile
 import unittest
 
+from journal_entry import decode
+
 LOGGER = os.path.abspath(sys.argv[1])
 ROOT = os.geteuid() == 0
 PATIENCE = 30  # only a failing test waits that long
@@ -22,22 +24,6 @@ LINE_MAX = 48 * 1024
 LEVEL_PREFIX = 1
 FIELDS = b'SYSLOG_IDENTIFIER=web.1\nARBITER_NAME=web.1\n'
 SCM_CREDENTIALS = 2
-
-
-def decode(data):
-    """An entry of the native protocol."""
-    fields = {}
-    while data:
-        line, _, rest = data.partition(b'\n')
-        if b'=' in line:
-            name, _, value = line.partition(b'=')
-        else:
-            name, size = line, struct.unpack_from('<Q', rest)[0]
-            value, rest = rest[8:8 + size], rest[8 + size + 1:]
-        assert name not in fields, name
-        fields[name.decode()] = value
-        data = rest
-    return fields
 
 
 class Journal:

@@ -11,7 +11,6 @@ import re
 import select
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -19,24 +18,15 @@ import time
 import unittest
 import uuid
 
+import journal_entry
+
 ARBITERD, ARBITERCTL, LOGGER, CATALOG = map(os.path.abspath, sys.argv[1:5])
 USER = 'User=root\n' if os.geteuid() == 0 else ''
 PATIENCE = 30  # only a failing test waits that long
 
 
 def decode(data):
-    fields = {}
-    while data:
-        line, _, rest = data.partition(b'\n')
-        if b'=' in line:
-            name, _, value = line.partition(b'=')
-        else:
-            name, size = line, struct.unpack_from('<Q', rest)[0]
-            value, rest = rest[8:8 + size], rest[8 + size + 1:]
-        assert name not in fields, name
-        fields[name.decode()] = value.decode(errors='backslashreplace')
-        data = rest
-    return fields
+    return {name: value.decode(errors='backslashreplace') for name, value in journal_entry.decode(data).items()}
 
 
 def catalog():
