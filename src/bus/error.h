@@ -7,7 +7,7 @@
 
 #include <arbiter/future.h>
 
-#include "basic/macro.h"
+#include "basic/utf8.h"
 
 /* Sets the error for a negative errno of a verb on a target, and returns a negative errno to hand to sd-bus.
  */
@@ -24,4 +24,6 @@ struct quoted {
 };
 struct quoted bus_quote(const char *s);
 
-bool bus_utf8_is_valid(const char *s);
+static inline bool bus_utf8_is_valid(const char *s) {
+        return utf8_is_valid(s, strlen(s));
+}
