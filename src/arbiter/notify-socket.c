@@ -119,11 +119,8 @@ static bool sender_is_allowed(
 }
 
 static void parse_status(const char *value, struct notify_message *m) {
-        if (!utf8_is_valid(value, strlen(value)))
+        if (!utf8_is_printable(value))
                 return;
-        for (const char *c = value; *c; c++)
-                if ((unsigned char) *c < ' ' || *c == 0x7f)
-                        return;
         m->status = value;
         m->flags |= NOTIFY_STATUS;
 }

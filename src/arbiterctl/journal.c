@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "arbiterctl/journal.h"
+#include "basic/utf8.h"
 #include "shared/strv.h"
 
 #define SETTLE_TIME (250 * USEC_PER_MSEC)
@@ -113,11 +114,9 @@ static int format_prefix(sd_journal *j, char **ret) {
 
 /* What a terminal would obey does not get there. */
 static void make_harmless(char *s) {
-        for (; *s; s++)
-                if ((unsigned char) *s < ' ' && *s != '\n')
-                        *s = *s == '\t' ? ' ' : '?';
-                else if (*s == 0x7f)
-                        *s = '?';
+        for (char *tab = s; (tab = strchr(tab, '\t'));)
+                *tab = ' ';
+        utf8_make_harmless(s, "\n");
 }
 
 /* Lines after the first stand below it. */

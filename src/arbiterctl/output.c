@@ -12,6 +12,7 @@
 
 #include "arbiterctl/output.h"
 #include "basic/parse.h"
+#include "basic/utf8.h"
 
 int json_mode_from_string(const char *s, enum json_mode *ret) {
         if (streq(s, "off"))
@@ -78,8 +79,10 @@ static void write_string(FILE *f, const char *s) {
                         (void) fputs("\\n", f);
                 else if (c == '\t')
                         (void) fputs("\\t", f);
-                else if (c < 0x20 || c == 0x7f)
+                else if (utf8_control_size(s) == 1)
                         (void) fprintf(f, "\\u%04x", c);
+                else if (utf8_control_size(s) == 2) /* U+0080 to U+009F: the second byte is the number */
+                        (void) fprintf(f, "\\u%04x", (unsigned char) *++s);
                 else
                         (void) fputc(c, f);
         }

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "arbiterctl/value.h"
+#include "basic/utf8.h"
 
 union basic {
         uint8_t y;
@@ -23,31 +24,40 @@ static bool is_text(char type) {
         return strchr("sog", type);
 }
 
+/* What a terminal would obey; returns its last byte, or NULL if it is none. */
+static const char *print_control(FILE *f, const char *s) {
+        size_t n = utf8_control_size(s);
+
+        for (size_t i = 0; i < n; i++)
+                (void) fprintf(f, "\\x%02x", (unsigned char) s[i]);
+        return n > 0 ? s + n - 1 : NULL;
+}
+
 static void print_escaped(FILE *f, const char *s) {
         for (; *s; s++) {
-                unsigned char c = (unsigned char) *s;
+                const char *last;
 
-                if (c == '\n')
+                if (*s == '\n')
                         (void) fputs("\\n", f);
-                else if (c == '\t')
+                else if (*s == '\t')
                         (void) fputs("\\t", f);
-                else if (c < 0x20 || c == 0x7f)
-                        (void) fprintf(f, "\\x%02x", c);
-                else if (c == '"' || c == '\\')
-                        (void) fprintf(f, "\\%c", c);
+                else if (*s == '"' || *s == '\\')
+                        (void) fprintf(f, "\\%c", *s);
+                else if ((last = print_control(f, s)))
+                        s = last;
                 else
-                        (void) fputc(c, f);
+                        (void) fputc(*s, f);
         }
 }
 
 void value_print_text(const char *s, FILE *f) {
         for (; *s; s++) {
-                unsigned char c = (unsigned char) *s;
+                const char *last = print_control(f, s);
 
-                if (c < 0x20 || c == 0x7f)
-                        (void) fprintf(f, "\\x%02x", c);
+                if (last)
+                        s = last;
                 else
-                        (void) fputc(c, f);
+                        (void) fputc(*s, f);
         }
 }
 

@@ -86,6 +86,30 @@ static bool is_control(const uint8_t *b, size_t n) {
         return n == 1 ? b[0] < ' ' || b[0] == 0x7f : n == 2 && b[0] == 0xc2 && b[1] < 0xa0;
 }
 
+size_t utf8_control_size(const char *s) {
+        const uint8_t *b = (const uint8_t *) s;
+        size_t n = *s ? utf8_sequence_size(b, strnlen(s, 4)) : 0;
+
+        return n > 0 && is_control(b, n) ? n : 0;
+}
+
+bool utf8_is_printable(const char *s) {
+        for (const char *p = s; *p; p++)
+                if (utf8_control_size(p) > 0)
+                        return false;
+        return utf8_is_valid(s, strlen(s));
+}
+
+void utf8_make_harmless(char *s, const char *keep) {
+        while (*s) {
+                size_t n = utf8_sequence_size(s, strnlen(s, 4));
+
+                if ((n == 0 || utf8_control_size(s) > 0) && !strchr(keep, *s))
+                        memset(s, '?', MAX(n, (size_t) 1));
+                s += MAX(n, (size_t) 1);
+        }
+}
+
 void utf8_make_printable(const char *s, size_t size, char *ret, size_t room) {
         static const char digits[16] = "0123456789abcdef";
         static const char cut[] = "...";

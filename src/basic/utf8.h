@@ -7,6 +7,12 @@
  */
 size_t utf8_sequence_size(const void *p, size_t left);
 bool utf8_is_valid(const void *p, size_t size);
+/* C0, DEL and C1, all of which terminals obey: the size of the control character that begins here, or 0. */
+size_t utf8_control_size(const char *s);
+/* Valid, and without any of those. */
+bool utf8_is_printable(const char *s);
+/* In place: '?' for what is not, but for the characters in keep. */
+void utf8_make_harmless(char *s, const char *keep);
 /* A copy for a line of a log, always terminated: control characters and what is not UTF-8 as \xNN, cut with
  * "..." where room (at least 8) ends. */
 void utf8_make_printable(const char *s, size_t size, char *ret, size_t room);

@@ -484,6 +484,22 @@ static void check_printable(const char *s, size_t size, size_t room, const char 
                 assert_int_equal(ret[i], 'x');
 }
 
+/* U+009B is what ESC [ is: terminals obey it. */
+static void test_utf8_control(void **state) {
+        char line[] = "a\nb\t\x1b[m\xc2\x9bm\x7f\xff\xc2 \xc3\xa9\xe2\x82\xac";
+
+        assert_true(utf8_is_printable("caf\xc3\xa9 \xc2\xa0"));
+        assert_false(utf8_is_printable("\xc2\x9b"));
+        assert_false(utf8_is_printable("\n"));
+        assert_false(utf8_is_printable("a\xff"));
+        assert_int_equal(utf8_control_size("\xc2\x9b"), 2);
+        assert_int_equal(utf8_control_size("\xc2"), 0);
+        assert_int_equal(utf8_control_size("\x7f"), 1);
+        assert_int_equal(utf8_control_size(""), 0);
+        utf8_make_harmless(line, "\n");
+        assert_string_equal(line, "a\nb??[m??m??? \xc3\xa9\xe2\x82\xac");
+}
+
 static void test_utf8_make_printable(void **state) {
         check_printable("", 0, 8, "");
         check_printable("a\nb\x7f\xff", 5, 64, "a\\x0ab\\x7f\\xff");
@@ -538,6 +554,7 @@ int main(void) {
                 cmocka_unit_test(test_parse_units),
                 cmocka_unit_test(test_parse_signal),
                 cmocka_unit_test(test_utf8),
+                cmocka_unit_test(test_utf8_control),
                 cmocka_unit_test(test_utf8_make_printable),
         };
 
