@@ -110,6 +110,11 @@ struct set {
         arbiter_monitor *monitor; /* NULL: root */
         supervise *supervise;
         struct actor_timer timer;
+        struct set_rest { /* actions that were put off, oldest first, and the turn in which they go on */
+                supervise_action *actions;
+                size_t first, n, size;
+                struct actor_timer timer;
+        } rest;
         struct set_slot {
                 arbiter_spawn *spawn; /* root: what this slot runs */
                 struct child *child;

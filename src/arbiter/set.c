@@ -9,6 +9,12 @@
 #include "arbiter/internal.h"
 #include "basic/time-util.h"
 
+/* So many starts take tens of milliseconds; then it is somebody else's turn of the loop, so that an arbiter
+ * that starts thousands of workers answers, and feeds its watchdog. */
+#define SPAWNS_A_TURN 32
+
+static void on_rest(arbiter_actor *a, struct actor_timer *t);
+
 static void on_timer(arbiter_actor *a, struct actor_timer *t) {
         struct set *s = CONTAINER_OF(t, struct set, timer);
 
@@ -16,7 +22,10 @@ static void on_timer(arbiter_actor *a, struct actor_timer *t) {
 }
 
 int set_init(struct set *s, arbiter *a, arbiter_monitor *m, const supervise_policy *policy, uint32_t n) {
-        *s = (struct set){ .arbiter = a, .monitor = m, .timer = ACTOR_TIMER_INIT(on_timer) };
+        *s = (struct set){ .arbiter = a,
+                .monitor = m,
+                .timer = ACTOR_TIMER_INIT(on_timer),
+                .rest.timer = ACTOR_TIMER_INIT(on_rest) };
         return supervise_new(policy, n, 1, ++a->seed, &s->supervise);
 }
 
@@ -28,8 +37,13 @@ void set_done(struct set *s) {
         free(s->slots);
         s->slots = NULL;
         s->n_slots = 0;
-        if (s->arbiter && s->arbiter->actor)
+        if (s->arbiter && s->arbiter->actor) {
                 actor_timer_clear(s->arbiter->actor, &s->timer);
+                actor_timer_clear(s->arbiter->actor, &s->rest.timer);
+        }
+        free(s->rest.actions);
+        s->rest.actions = NULL;
+        s->rest.first = s->rest.n = s->rest.size = 0;
         s->supervise = supervise_free(s->supervise);
 }
 
@@ -257,22 +271,92 @@ static int decide(struct set *s, const supervise_event *e) {
         return supervise_handle(s->supervise, e, now_nsec());
 }
 
-int set_handle(struct set *s, const supervise_event *e) {
-        arbiter *a = s->arbiter;
-        supervise_action action;
+static int put_off(struct set *s, const supervise_action *action) {
+        struct set_rest *rest = &s->rest;
+        supervise_action *actions;
         int r;
 
-        r = decide(s, e);
-        if (r >= 0 && (e->type == SUPERVISE_EXITED || e->type == SUPERVISE_START_FAILED))
-                tell_backoff(s, e->slot);
-        if (s->acting)
-                return r; /* the loop further up the stack carries it out, in order */
+        if (rest->first + rest->n == rest->size) {
+                if (rest->n > 0 && rest->first > 0)
+                        memmove(rest->actions, rest->actions + rest->first, rest->n * sizeof(*actions));
+                rest->first = 0;
+        }
+        if (rest->n == rest->size) {
+                actions = reallocarray(rest->actions, MAX(rest->size * 2, (size_t) 64), sizeof(*actions));
+                if (!actions)
+                        return -ENOMEM;
+                rest->actions = actions;
+                rest->size = MAX(rest->size * 2, (size_t) 64);
+        }
+        if (rest->n == 0) {
+                r = actor_timer_set(s->arbiter->actor, &rest->timer, now_usec());
+                if (r < 0)
+                        return r;
+        }
+        rest->actions[rest->first + rest->n++] = *action;
+        return 0;
+}
+
+/* It was put off, and by now it is to stop: it has never been. */
+static bool end_unborn(struct set *s, const supervise_action *action) {
+        supervise_slot_info i;
+
+        if (action->type != SUPERVISE_ACTION_SPAWN ||
+                        supervise_get_slot(s->supervise, action->slot, &i) < 0 ||
+                        i.generation != action->generation ||
+                        (i.state != SUPERVISE_SLOT_STOPPING &&
+                                        s->arbiter->actor->state != ARBITER_STATE_STOPPING))
+                return false;
+        set_slot_settle(s, action->slot, "it was stopped before it was started");
+        (void) decide(s,
+                        &(supervise_event){ .type = SUPERVISE_EXITED,
+                                        .slot = action->slot,
+                                        .generation = action->generation,
+                                        .reason = ARBITER_REASON_SHUTDOWN,
+                                        .normal = true });
+        return true;
+}
+
+static void act_rest(struct set *s, size_t max_spawns) {
+        struct set_rest *rest = &s->rest;
+
+        while (rest->n > 0 && max_spawns > 0) {
+                supervise_action action = rest->actions[rest->first++];
+
+                rest->n--;
+                if (end_unborn(s, &action))
+                        continue;
+                if (action.type == SUPERVISE_ACTION_SPAWN)
+                        max_spawns--;
+                act(s, &action);
+        }
+}
+
+static void act_all(struct set *s) {
+        supervise_action action;
+        size_t n_spawned = 0;
+
+        while (s->supervise && supervise_next_action(s->supervise, &action)) {
+                bool late = s->rest.n > 0 || (s->monitor && action.type == SUPERVISE_ACTION_SPAWN &&
+                                                             n_spawned++ >= SPAWNS_A_TURN);
+
+                if (late && put_off(s, &action) >= 0)
+                        continue;
+                act_rest(s, SIZE_MAX); /* no memory: all of it now, and in order */
+                act(s, &action);
+        }
+}
+
+static void carry_out(struct set *s, size_t max_late) {
+        arbiter *a = arbiter_ref(s->arbiter);
+
         s->acting = true;
-        arbiter_ref(a);
         if (s->monitor)
                 arbiter_monitor_ref(s->monitor);
-        while (s->supervise && supervise_next_action(s->supervise, &action))
-                act(s, &action);
+        act_rest(s, max_late);
+        if (s->rest.n > 0 && actor_timer_set(a->actor, &s->rest.timer, now_usec()) < 0)
+                act_rest(s, SIZE_MAX);
+        act_all(s);
         s->acting = false;
         if (!s->monitor || s->monitor->arbiter)
                 status_count_set(s);
@@ -281,5 +365,20 @@ int set_handle(struct set *s, const supervise_event *e) {
                 arbiter_monitor_unref(s->monitor);
         }
         arbiter_unref(a);
+}
+
+static void on_rest(arbiter_actor *a, struct actor_timer *t) {
+        carry_out(CONTAINER_OF(t, struct set, rest.timer), SPAWNS_A_TURN);
+}
+
+int set_handle(struct set *s, const supervise_event *e) {
+        int r;
+
+        r = decide(s, e);
+        if (r >= 0 && (e->type == SUPERVISE_EXITED || e->type == SUPERVISE_START_FAILED))
+                tell_backoff(s, e->slot);
+        if (s->acting)
+                return r; /* the loop further up the stack carries it out, in order */
+        carry_out(s, 0);
         return r;
 }

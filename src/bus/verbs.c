@@ -92,12 +92,19 @@ static int answer_scale(struct bus_call *call, arbiter_future *f) {
         return sd_bus_reply_method_return(call->message, "u", call->before);
 }
 
+/* As Workers= of the configuration. */
+#define BUS_WORKERS_MAX 10000U
+
 int bus_verb_scale(struct bus_connection *c, sd_bus_message *m, const char *monitor, uint32_t workers,
                 sd_bus_error *error) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         _cleanup_(bus_call_freep) struct bus_call *call = NULL;
         int r;
 
+        if (workers > BUS_WORKERS_MAX)
+                return bus_error_bad_arguments(error,
+                                "A monitor has 0 to %u workers, and %u were asked for.", BUS_WORKERS_MAX,
+                                workers);
         r = begin(c, m, BUS_ACTION_MANAGE_ACTORS, answer_scale, error, &call);
         if (r <= 0)
                 return r < 0 ? r : 1;

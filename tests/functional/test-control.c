@@ -284,6 +284,44 @@ static void test_running(void **state) {
         until_deaths("web", 2);
 }
 
+static size_t lives(void) {
+        arbiter_status s = status_now();
+
+        return s.starting + s.running + s.stopping;
+}
+
+/* Many starts leave the loop to others in between, and those that have not begun can be called off. */
+static void test_many(void **state) {
+        arbiter_monitor *m;
+        arbiter_future *f;
+        size_t n;
+
+        start_pool("exec sleep 1000", ARBITER_EXEC_EXEC, 1, 5, 0);
+        m = arbiter_find_monitor(the, "web");
+        assert_ok(arbiter_monitor_scale(m, 200, &f));
+        n = lives();
+        assert_true(n > 2 && n < 150);
+        while (arbiter_future_is_pending(f))
+                turn();
+        arbiter_future_unref(f);
+        assert_int_equal(status_now().running, 200);
+        check_status();
+
+        assert_ok(arbiter_monitor_scale(m, 400, &f));
+        arbiter_future_unref(f);
+        assert_ok(arbiter_monitor_scale(m, 1, &f));
+        while (arbiter_future_is_pending(f)) {
+                turn();
+                assert_true(lives() < 350);
+        }
+        arbiter_future_unref(f);
+        assert_int_equal(status_now().running, 1);
+        check_status();
+
+        assert_ok(arbiter_monitor_scale(m, 200, &f)); /* the end of the test comes before the starts */
+        arbiter_future_unref(f);
+}
+
 /* A FIFO has no reader before it has a writer: its start takes as long as the test likes. */
 static char gate[64];
 
@@ -491,7 +529,8 @@ static void test_reload(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
         const struct CMUnitTest tests[] = {
-                TEST(backoff),  TEST(gives_up), TEST(ready_and_stop), TEST(running), TEST(no_such_program),
+                TEST(backoff),  TEST(gives_up), TEST(ready_and_stop), TEST(running),
+                        TEST(many), TEST(no_such_program),
                 TEST(nonsense), TEST(public),   TEST(observer),       TEST(reload),
                 TEST(starting), TEST(host),     TEST(dead_letter),
         };
