@@ -91,6 +91,15 @@ static int status_of_error(const sd_bus_error *error) {
         return sd_bus_error_has_name(error, BUS_ERROR_NO_PROC) ? EXIT_NO_SUCH : EXIT_FAILURE;
 }
 
+/* All lines but the last, each for itself. Returns the last. */
+static const char *complain_lines(const char *text) {
+        const char *end;
+
+        for (; (end = strchr(text, '\n')); text = end + 1)
+                (void) complain(EXIT_FAILURE, "%.*s", (int) (end - text), text);
+        return text;
+}
+
 int complain_call(const sd_bus_error *error, int r, const char *what) {
         const char *next = hint(error),
                    *text = error->message && *error->message ? error->message : strerror(-r), *colon = ": ";
@@ -111,6 +120,7 @@ int complain_call(const sd_bus_error *error, int r, const char *what) {
         if (!ours && (is_disconnect(r) || is_departure(error)))
                 return complain(EXIT_NOT_RUNNING,
                                 "%s%sThe arbiter closed the connection. Has it been stopped?", what, colon);
+        text = complain_lines(text);
         return complain(status_of_error(error), "%s%s%s%s%s%s", what, colon, text, ended ? "" : ".",
                         next ? " " : "", next ? next : "");
 }

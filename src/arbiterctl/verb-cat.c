@@ -114,6 +114,7 @@ static bool is_meant(const char *pattern, const char *file) {
 
 static int complain_no_file(const struct cat *k, const char *pattern) {
         struct suggestion near = {};
+        bool user = !context_is_system(k->c);
 
         STRV_FOREACH (file, k->files) {
                 char *stem = strndupa(*file, strcspn(*file, "."));
@@ -122,13 +123,17 @@ static int complain_no_file(const struct cat *k, const char *pattern) {
                 if (near.word == stem)
                         near.word = *file;
         }
+        if (streq(pattern, "arbiterd.conf"))
+                return complain(EXIT_NO_SUCH, "There is no arbiterd.conf in %s or the directories after it: "
+                                "all settings have their defaults.", k->directories[0]);
         if (near.word)
                 return complain(EXIT_NO_SUCH, "No configuration of '%s': did you mean %s?", pattern,
                                 near.word);
         return complain(EXIT_NO_SUCH,
                         "No configuration of '%s' in %s or the directories after it: no %s.monitor, no "
-                        "%s.actor. An actor that was spawned by hand has none.",
-                        pattern, k->directories[0], pattern, pattern);
+                        "%s.actor. An actor that was spawned by hand has none.%s",
+                        pattern, k->directories[0], pattern, pattern,
+                        user ? " That of the system's arbiter: 'arbiterctl --system cat'." : "");
 }
 
 static int cat_pattern(struct cat *k, const char *pattern) {

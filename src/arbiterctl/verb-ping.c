@@ -43,8 +43,10 @@ static void received(struct ping_target *t, uint64_t seq, uint64_t usec) {
         t->received++;
         if (t->ping->c->quiet || t->ping->c->json != JSON_OFF)
                 return;
-        (void) printf("pong from %s (%s): seq=%" PRIu64 " time=%" PRIu64 " %s\n", t->name, t->aid, seq, usec,
-                      glyph(GLYPH_USEC));
+        (void) printf("pong from %s", t->name);
+        if (*t->aid) /* the arbiter itself has none */
+                (void) printf(" (%s)", t->aid);
+        (void) printf(": seq=%" PRIu64 " time=%" PRIu64 " %s\n", seq, usec, glyph(GLYPH_USEC));
         (void) fflush(stdout);
 }
 

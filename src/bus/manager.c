@@ -220,7 +220,7 @@ static int method_reload(sd_bus_message *m, void *userdata, sd_bus_error *error)
         r = arbiter_reload(c->face->arbiter, &text);
         if (r < 0)
                 return sd_bus_error_setf(error, BUS_ERROR_RELOAD_FAILED,
-                                "%s What could not be read is as it was; the rest is loaded.",
+                                "%s\nWhat has errors is as it was; the rest is loaded.",
                                 text && bus_utf8_is_valid(text) ? text : strerror(-r));
         return sd_bus_reply_method_return(m, NULL);
 }
