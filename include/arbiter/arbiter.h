@@ -58,6 +58,10 @@ int arbiter_remove_actor(arbiter *a, const char *name, arbiter_future **ret);
 typedef int (*arbiter_reload_handler_t)(arbiter *a, char **ret_text, void *userdata);
 int arbiter_set_reload_handler(arbiter *a, arbiter_reload_handler_t handler, void *userdata);
 int arbiter_reload(arbiter *a, char **ret_text);
+/* Called when an operator restarts a name that nobody has: starts what was stopped. -ESRCH: there is no
+ * such; else 0, and a future of the start. */
+typedef int (*arbiter_start_handler_t)(arbiter *a, const char *name, arbiter_future **ret, void *userdata);
+int arbiter_set_start_handler(arbiter *a, arbiter_start_handler_t handler, void *userdata);
 
 /* Starts it: sockets, start hook. arbiter_run() does it when needed. */
 int arbiter_start(arbiter *a);

@@ -36,7 +36,8 @@ int arbiter_monitor_set_backoff(arbiter_monitor *m, uint64_t min_usec, uint64_t 
 int arbiter_monitor_start(arbiter_monitor *m, unsigned workers, arbiter_future **ret);
 /* At run time: surplus workers are stopped, oldest first. Resolves when the new size is reached. */
 int arbiter_monitor_scale(arbiter_monitor *m, unsigned workers, arbiter_future **ret);
-/* Replaces each worker by a new one, one after the other; with a new template if it is not NULL. */
+/* Replaces each worker by a new one, one after the other; with a new template if it is not NULL. Without
+ * one, those that were stopped or given up are started, too. */
 int arbiter_monitor_restart(arbiter_monitor *m, arbiter_spawn *worker, arbiter_future **ret);
 /* Stops all workers, each by its shutdown rule, and then the monitor, which is gone when the future
  * resolves. */

@@ -346,6 +346,14 @@ _public_ int arbiter_set_reload_handler(arbiter *a, arbiter_reload_handler_t han
         return 0;
 }
 
+_public_ int arbiter_set_start_handler(arbiter *a, arbiter_start_handler_t handler, void *userdata) {
+        if (!a)
+                return -EINVAL;
+        a->start_handler = handler;
+        a->start_userdata = userdata;
+        return 0;
+}
+
 _public_ int arbiter_reload(arbiter *a, char **ret_text) {
         int r;
 

@@ -276,6 +276,8 @@ int control_restart(arbiter *a, const char *target, arbiter_future **ret) {
         if (m)
                 return arbiter_monitor_restart(m, NULL, ret);
         r = control_find_slot(a, target, &s, &slot);
+        if (r == -ESRCH && a->start_handler)
+                return a->start_handler(a, target, ret, a->start_userdata);
         if (r >= 0)
                 r = set_reserve(s, slot);
         if (r < 0)

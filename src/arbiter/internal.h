@@ -270,7 +270,7 @@ struct arbiter_monitor {
         struct child *host;  /* of its threads, or NULL */
         uint64_t revision;
         uint32_t workers;
-        bool started, stopping, failed;
+        bool started, stopping, failed, restarting;
         arbiter_future *start_future, *stop_future;
         struct list_node settled; /* struct waiter: scale, restart */
 };
@@ -329,7 +329,8 @@ struct arbiter {
         arbiter_log_handler_t log_handler;
         void *log_userdata;
         arbiter_reload_handler_t reload_handler;
-        void *reload_userdata;
+        arbiter_start_handler_t start_handler;
+        void *reload_userdata, *start_userdata;
         void *face; /* src/bus; freed by face_free */
         void (*face_free)(void *face);
 

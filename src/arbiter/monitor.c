@@ -190,7 +190,7 @@ static void settle(arbiter_monitor *m, arbiter_outcome outcome) {
 void monitor_changed(arbiter_monitor *m) {
         if (!m->arbiter || !m->set.supervise)
                 return;
-        if (!m->stopping && monitor_is_settled(m))
+        if (!m->stopping && !m->restarting && monitor_is_settled(m))
                 settle(m, m->failed ? ARBITER_OUTCOME_CALLEE_DIED : ARBITER_OUTCOME_REPLY);
         control_monitor_changed(m);
 }
@@ -389,8 +389,13 @@ _public_ int arbiter_monitor_restart(arbiter_monitor *m, arbiter_spawn *worker, 
                 arbiter_spawn_unref(m->worker);
                 m->worker = worker;
         }
+        m->restarting = true; /* not settled in between */
         r = set_handle(&m->set,
                         &(supervise_event){.type = SUPERVISE_DEFINITION_CHANGED, .revision = ++m->revision});
+        if (r >= 0 && !worker) /* a verb, which starts also what is held or given up */
+                r = set_handle(&m->set, &(supervise_event){ .type = SUPERVISE_START });
+        m->restarting = false;
+        monitor_changed(m);
         if (r < 0) {
                 if (f)
                         future_fail_errno(f, r, NULL);

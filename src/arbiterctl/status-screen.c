@@ -181,14 +181,15 @@ void status_print_arbiter(const struct context *c, const struct objects *o, cons
         }
         STRV_FOREACH (file, a->failed_files) {
                 label("Not loaded");
-                (void) printf("%s%s%s (see 'arbiterctl verify')\n", colour(COLOUR_RED), *file,
-                              colour(COLOUR_NORMAL));
+                (void) printf("%s%s%s (see 'arbiterctl verify', 'arbiterctl log -p err')\n",
+                                colour(COLOUR_RED), *file, colour(COLOUR_NORMAL));
         }
         print_text("CGroup", a->control_group);
         if (o->n_actors + o->n_monitors > 0)
                 (void) putchar('\n');
         else if (c->legend && !c->quiet)
-                (void) printf("\nNothing is configured. Write a NAME.monitor or NAME.actor, see\n"
+                (void) printf("\nNothing runs. Write a NAME.monitor or NAME.actor, see\n"
                               "arbiter.monitor(5), then 'arbiterctl daemon-reload'; or try\n"
-                              "'arbiterctl spawn NAME -- PROGRAM'.\n");
+                              "'arbiterctl spawn NAME -- PROGRAM'. What was stopped starts by\n"
+                              "'arbiterctl restart NAME'.\n");
 }

@@ -195,15 +195,22 @@ static void tell_restarted(struct change *h, const char *name, const struct acto
 
 static void tell_target_restarted(struct change *h, const struct target *t, const struct snapshot *before,
                                   const struct snapshot *after) {
-        if (!t->monitor) {
-                tell_restarted(h, t->name, t->actor, snapshot_find_actor(after, t->name));
+        const struct actor_row *actor = snapshot_find_actor(after, t->name);
+        size_t n_told = 0;
+
+        if (t->actor || actor) {
+                tell_restarted(h, t->name, t->actor, actor);
                 return;
         }
         for (size_t i = 0; i < after->n_actors; i++)
-                if (streq(after->actors[i].monitor, t->name))
+                if (streq(after->actors[i].monitor, t->name)) {
                         tell_restarted(h, after->actors[i].name,
                                        snapshot_find_actor(before, after->actors[i].name),
                                        after->actors + i);
+                        n_told++;
+                }
+        if (!t->monitor && n_told == 0) /* it was started, and is gone again */
+                tell_restarted(h, t->name, NULL, NULL);
 }
 
 static int tell_restarts(struct context *c, const struct snapshot *before, const struct target *targets,
@@ -252,6 +259,8 @@ int verb_restart(int argc, char *argv[], void *userdata) {
         return status != 0 ? status : r;
 }
 
+#define WORKERS_MAX 10000U /* as of Workers= */
+
 static int parse_size_argument(const char *s, uint32_t before, uint32_t *ret) {
         bool relative = *s == '+' || *s == '-';
         uint64_t n;
@@ -261,12 +270,15 @@ static int parse_size_argument(const char *s, uint32_t before, uint32_t *ret) {
                                 "'%s' is no number of workers. Write a whole number, or +N or -N to change "
                                 "it.",
                                 s);
-        if (!relative)
-                *ret = (uint32_t) n;
-        else if (*s == '+')
-                *ret = (uint32_t) MIN(before + n, (uint64_t) UINT32_MAX);
-        else
-                *ret = (uint32_t) (n > before ? 0 : before - n);
+        if (*s == '+')
+                n += before;
+        else if (relative)
+                n = n > before ? 0 : before - n;
+        if (n > WORKERS_MAX)
+                return complain(EXIT_USAGE,
+                                "A monitor has %u workers at most, and '%s' would be %" PRIu64 ".",
+                                WORKERS_MAX, s, n);
+        *ret = (uint32_t) n;
         return 0;
 }
 

@@ -33,6 +33,7 @@ struct daemon {
         struct output *output; /* of workers, to the journal; NULL: not yet needed */
         /* names that are being stopped; started again then if the configuration still has them */
         char **leaving;
+        char **unstarted; /* names that the configuration has, and that could not be put into effect */
         char *complaints;  /* what could not be loaded or done, a line each */
         char **failed_files; /* of configuration, by the last look at it */
         usec_t timeout_stop_usec; /* the longest of all that is configured */
@@ -63,3 +64,5 @@ int daemon_load(struct daemon *d, struct config **ret);
 /* Takes new over. */
 int daemon_apply(struct daemon *d, struct config *new);
 int daemon_reload(arbiter *a, char **ret_text, void *userdata);
+/* An operator starts what was stopped, or could not be started before. */
+int daemon_start_stopped(arbiter *a, const char *name, arbiter_future **ret, void *userdata);

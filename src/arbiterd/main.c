@@ -442,6 +442,8 @@ static int set_up(struct daemon *d) {
         if (r >= 0)
                 r = arbiter_set_reload_handler(d->arbiter, daemon_reload, d);
         if (r >= 0)
+                r = arbiter_set_start_handler(d->arbiter, daemon_start_stopped, d);
+        if (r >= 0)
                 r = sd_event_add_signal(arbiter_get_event(d->arbiter), NULL, SIGHUP, on_reload_signal, d);
         return r >= 0 ? arbiter_start(d->arbiter) : r;
 }
@@ -575,6 +577,7 @@ int main(int argc, char *argv[]) {
         strv_free(d.directories);
         strv_free(d.environment);
         strv_free(d.leaving);
+        strv_free(d.unstarted);
         strv_free(d.failed_files);
         free(d.instance);
         free(d.no_scope);

@@ -38,8 +38,8 @@ static bool is_leaving(const struct daemon *d, const char *name) {
         return strv_contains(d->leaving, name);
 }
 
-static void forget_leaving(struct daemon *d, const char *name) {
-        for (char **i = d->leaving; i && *i; i++)
+static void forget(char **names, const char *name) {
+        for (char **i = names; i && *i; i++)
                 if (streq(*i, name)) {
                         free(*i);
                         for (; *i; i++)
@@ -62,7 +62,7 @@ static int configure_monitor(const struct monitor_config *m, arbiter_monitor *mo
         return r;
 }
 
-static int start_monitor(struct daemon *d, const struct monitor_config *m) {
+static int start_monitor(struct daemon *d, const struct monitor_config *m, arbiter_future **ret) {
         _cleanup_(arbiter_monitor_unrefp) arbiter_monitor *monitor = NULL;
         _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
         int r;
@@ -76,7 +76,7 @@ static int start_monitor(struct daemon *d, const struct monitor_config *m) {
                                 r == -EEXIST ? "the name is taken by an actor that runs" : "%m");
         r = configure_monitor(m, monitor);
         if (r >= 0)
-                r = arbiter_monitor_start(monitor, m->workers, NULL);
+                r = arbiter_monitor_start(monitor, m->workers, ret);
         if (r < 0) {
                 (void)arbiter_monitor_stop(monitor, NULL);
                 return log_error_errno(r, "%s: cannot be started: %m", m->path);
@@ -85,7 +85,7 @@ static int start_monitor(struct daemon *d, const struct monitor_config *m) {
 }
 
 /* A lone actor is also what "spawn" may make more of. */
-static int start_actor(struct daemon *d, const struct actor_config *a) {
+static int start_actor(struct daemon *d, const struct actor_config *a, arbiter_future **ret) {
         _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
         int r;
 
@@ -95,20 +95,24 @@ static int start_actor(struct daemon *d, const struct actor_config *a) {
         (void)arbiter_remove_definition(d->arbiter, a->name);
         r = arbiter_add_definition(d->arbiter, s);
         if (r >= 0)
-                r = arbiter_spawn_start(s, NULL);
+                r = arbiter_spawn_start(s, ret);
         if (r < 0)
                 return log_error_errno(r, "%s: %s", a->path,
                                 r == -EEXIST ? "the name is taken by an actor that runs" : "%m");
         return 0;
 }
 
-static int start_by_name(struct daemon *d, const char *name) {
+/* ret may be NULL. -ESRCH: the configuration has no such name. */
+static int start_by_name(struct daemon *d, const char *name, arbiter_future **ret) {
         const struct monitor_config *m = config_find_monitor(d->config, name);
         const struct actor_config *a = config_find_actor(d->config, name);
+        int r = m ? start_monitor(d, m, ret) : a ? start_actor(d, a, ret) : -ESRCH;
 
-        if (m)
-                return start_monitor(d, m);
-        return a ? start_actor(d, a) : 0;
+        if (r >= 0)
+                forget(d->unstarted, name);
+        else if (r != -ESRCH && !strv_contains(d->unstarted, name))
+                (void) strv_add(&d->unstarted, name); /* else a reload does not try it again */
+        return r;
 }
 
 struct departure {
@@ -128,10 +132,10 @@ static void on_left(arbiter_future *f, void *userdata) {
         _cleanup_(departure_freep) struct departure *x = userdata;
         struct daemon *d = x->daemon;
 
-        forget_leaving(d, x->name);
+        forget(d->leaving, x->name);
         if (arbiter_actor_get_state(arbiter_get_actor(d->arbiter)) >= ARBITER_STATE_STOPPING)
                 return;
-        (void)start_by_name(d, x->name);
+        (void) start_by_name(d, x->name, NULL);
         listeners_sweep(d);
 }
 
@@ -150,15 +154,17 @@ static int replace(struct daemon *d, const char *name) {
                 return -ENOMEM;
         (void)arbiter_remove_definition(d->arbiter, name);
         r = m ? arbiter_monitor_stop(m, &f) : arbiter_remove_actor(d->arbiter, name, &f);
-        if (r == -ESRCH) /* it has ended, or was stopped by hand */
-                return start_by_name(d, name);
+        if (r == -ESRCH) { /* it has ended, or was stopped by hand */
+                r = start_by_name(d, name, NULL);
+                return r == -ESRCH ? 0 : r;
+        }
         if (r >= 0)
                 r = strv_add(&d->leaving, name);
         if (r < 0)
                 return r;
         r = arbiter_future_then(f, on_left, x);
         if (r < 0) {
-                forget_leaving(d, name);
+                forget(d->leaving, name);
                 return r;
         }
         x = NULL;
@@ -222,13 +228,13 @@ static void apply_one(struct daemon *d, const struct config_difference *x) {
                 r = replace(d, x->name);
         else if ((x->change == CONFIG_CHANGED || x->change == CONFIG_SCALED) && x->new_monitor)
                 r = change_monitor(d, x);
-        else if (x->change == CONFIG_ADDED && x->new_actor)
-                r = start_actor(d, x->new_actor);
-        else if (x->change == CONFIG_ADDED)
-                r = start_monitor(d, x->new_monitor);
+        else if (x->change == CONFIG_ADDED ||
+                        (x->change == CONFIG_UNCHANGED && strv_contains(d->unstarted, x->name)))
+                r = start_by_name(d, x->name, NULL);
         if (r < 0) {
                 log_debug_errno(r, "%s: %m", x->name);
-                complain(d, "%s could not be put into effect: %s.", x->name, strerror(-r));
+                complain(d, "%s could not be put into effect: %s. The log says more.", x->name,
+                                strerror(-r));
         }
         notify_progress(d);
 }
@@ -256,6 +262,17 @@ static int note(struct daemon *d, const struct config *c) {
         r = strv_copy(c->failed, &failed);
         if (r < 0)
                 return r;
+        STRV_FOREACH (name, d->unstarted) {
+                bool monitor = config_find_monitor(c, *name), actor = config_find_actor(c, *name);
+                char *file = NULL;
+
+                if (!monitor && !actor)
+                        continue;
+                r = asprintf(&file, "%s%s", *name, monitor ? ".monitor" : ".actor");
+                r = strv_take(&failed, r < 0 ? NULL : file);
+                if (r < 0)
+                        return r;
+        }
         strv_free(d->failed_files);
         d->failed_files = failed;
         for (size_t i = 0; i < c->n_monitors; i++)
@@ -288,6 +305,7 @@ int daemon_apply(struct daemon *d, struct config *new) {
         d->config = new;
         (void) note(d, new); /* with what it has adopted */
         apply_all(d, x, n);
+        (void) note(d, new); /* with what could not be put into effect */
         listeners_sweep(d);
         return 0;
 }
@@ -358,5 +376,16 @@ int daemon_reload(arbiter *a, char **ret_text, void *userdata) {
         notify_reloading(d);
         r = reload(d, ret_text);
         notify_reloaded(d);
+        return r;
+}
+
+int daemon_start_stopped(arbiter *a, const char *name, arbiter_future **ret, void *userdata) {
+        struct daemon *d = userdata;
+        int r;
+
+        if (is_leaving(d, name))
+                return -EBUSY;
+        r = start_by_name(d, name, ret);
+        (void) note(d, d->config);
         return r;
 }

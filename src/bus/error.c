@@ -43,14 +43,17 @@ static const struct errno_info {
 
 int bus_error_set_verb(sd_bus_error *e, int error, const char *verb, const char *target) {
         struct quoted t = bus_quote(target);
+        bool of_a_start;
 
         error = error < 0 ? -error : error;
+        /* A file or a port that a definition names, not the target. */
+        of_a_start = streq(verb, "restart") && (error == ENOENT || error == EACCES || error == EPERM);
         if (error == ENOENT && streq(verb, "spawn"))
                 return sd_bus_error_setf(e, BUS_ERROR_NO_SUCH_DEFINITION,
-                                "There is no definition \"%s\". The property Definitions lists "
-                                "those that there are.",
+                                "There is no definition \"%s\": those that there are, are the lone "
+                                "actors of the configuration (NAME.actor), in the property Definitions.",
                                 t.s);
-        for (size_t i = 0; i < ELEMENTSOF(errnos); i++)
+        for (size_t i = 0; i < ELEMENTSOF(errnos) && !of_a_start; i++)
                 if (errnos[i].error == error)
                         return sd_bus_error_setf(e, errnos[i].name, errnos[i].text, t.s);
         return sd_bus_error_set_errnof(e, error, "Cannot %s \"%s\": %s.", verb, t.s, strerror(error));

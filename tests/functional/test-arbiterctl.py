@@ -233,6 +233,8 @@ class Change(WithArbiter):
         self.assertEqual(self.json('scale', 'web', '+2'), [{'name': 'web', 'before': 5, 'after': 7}])
         self.assertEqual(self.ok('scale', 'web', '2', env={'LC_ALL': 'C'}), 'web: 7 -> 2 workers\n')
         self.fails(2, "'many' is no number of workers", 'scale', 'web', 'many')
+        self.fails(2, "A monitor has 10000 workers at most, and '20000' would be 20000", 'scale', 'web', '20000')
+        self.fails(2, "at most, and '.9999' would be 10001", 'scale', 'web', '+9999')
         self.fails(4, "'web.1' is an actor, not a monitor", 'scale', 'web.1', '3')
         self.fails(4, "No monitor 'wbe': did you mean 'web'", 'scale', 'wbe', '3')
 

@@ -478,6 +478,45 @@ class Reload(Case):
         self.assertEqual(self.actors()['nap.1']['pid'], before)
         self.stop()
 
+    def test_started_again(self):
+        """What an operator has stopped is started by restart, and by nothing else."""
+        self.monitor('nap', 'Exec=/bin/sleep 1000\n', 'Workers=2\n')
+        self.start()
+        self.ctl('wait', 'nap', 'running')
+        self.ctl('stop', 'nap')
+        self.ctl('reload')
+        self.assertEqual(self.monitors(), {})
+        self.assertIn('There is no actor or monitor "nip"', self.ctl('restart', 'nip', status=4))
+        self.assertRegex(self.ctl('restart', 'nap'), r'^nap\.1: - .*\nnap\.2: - .*\n$')
+        self.ctl('stop', 'nap.2')
+        self.assertRegex(self.ctl('restart', 'nap'), r'(?m)^nap\.2: - ')
+        self.assertEqual(set(self.actors()), {'nap.1', 'nap.2'})
+        self.ctl('stop', 'nap.*')
+        self.ctl('restart', 'nap')
+        self.assertEqual(set(self.actors()), {'nap.1', 'nap.2'})
+        self.stop()
+
+    def test_could_not_be_started(self):
+        path = os.path.join(self.top, 'sockets', 'nap')
+        self.monitor('nap', 'Exec=/bin/sleep 1000\nListenStream=%s\n' % path)
+        self.start()
+        self.assertIn('Not loaded: nap.monitor', self.ctl('status'))
+        for verb in ['reload'], ['restart', 'nap']:
+            self.assertIn('No such file or directory', self.ctl(*verb, status=1))
+        os.mkdir(os.path.dirname(path))
+        self.ctl('reload')
+        self.ctl('wait', 'nap', 'running')
+        self.assertNotIn('Not loaded', self.ctl('status'))
+        self.stop()
+
+    def test_errors_of_a_reload(self):
+        self.start()
+        self.monitor('one', 'Exec=/bin/sleep 1000\n', 'Workers=x\n')
+        self.monitor('two', '')
+        lines = self.ctl('reload', status=1).splitlines()
+        self.assertEqual([bool(re.search(r'/(one|two)\.monitor', line)) for line in lines], [True, True, False], lines)
+        self.stop()
+
     def test_by_arbiterctl(self):
         self.start()
         self.actor('lone', 'Exec=/bin/sleep 1000\n')
