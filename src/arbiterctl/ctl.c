@@ -81,8 +81,12 @@ static bool is_disconnect(int r) {
         return r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE;
 }
 
-/* Its name was there when we connected. */
+/* Its name was there when we connected, or when the bus passed the call on: it then says "Remote peer
+ * disconnected" (dbus-broker) or "Message recipient disconnected ..." (dbus-daemon). */
 static bool is_departure(const sd_bus_error *error) {
+        if (sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY) && error->message &&
+                        strstr(error->message, "disconnected"))
+                return true;
         return sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
                 sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER);
 }
@@ -112,7 +116,7 @@ int complain_call(const sd_bus_error *error, int r, const char *what) {
         /* it says itself what to do */
         if (strstr(text, "arbiterctl") || strstr(text, "polkit") || strstr(text, "Definitions"))
                 next = NULL;
-        if (!ours && r == -ETIMEDOUT)
+        if (!ours && r == -ETIMEDOUT && !is_departure(error))
                 return complain(EXIT_FAILURE,
                                 "%s%sNo answer in time. What was asked for goes on all the same: see "
                                 "'arbiterctl status'; --timeout=SEC waits longer.",
