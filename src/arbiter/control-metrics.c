@@ -11,14 +11,15 @@
 
 enum { USAGE_USEC = 1000 * 1000 };
 
-/* Whose figures it counts into: a host's are those of the monitor whose threads live in it. */
+/* Whose figures it counts into: a host's are those of the monitor whose threads live in it, though there may
+ * be another host by now. */
 static struct set *set_of(const struct child *c) {
+        arbiter_monitor *m;
+
         if (c->set || !c->is_host)
                 return c->set;
-        LIST_FOREACH(m, &c->arbiter->monitors, arbiter_monitor, monitors)
-                if (m->host == c)
-                        return &m->set;
-        return &c->arbiter->root;
+        m = c->host_of[0] ? arbiter_find_monitor(c->arbiter, c->host_of) : NULL;
+        return m ? &m->set : &c->arbiter->root;
 }
 
 static void read_usage(struct child *c) {
@@ -69,7 +70,8 @@ void metrics_count_death(struct child *c, arbiter_reason reason) {
         if (cgroup_leaf_exists(&c->leaf) && cgroup_leaf_read_cpu(&c->leaf, &cpu) >= 0 &&
                         cpu != CGROUP_UNKNOWN && cpu > c->cpu_usec)
                 s->sums.cpu_usec += cpu - c->cpu_usec;
-        s->sums.memory_bytes -= c->memory_bytes;
+        /* the monitor that it was counted in may be gone, and this another one of that name */
+        s->sums.memory_bytes -= MIN(s->sums.memory_bytes, c->memory_bytes);
         c->memory_bytes = 0;
 }
 

@@ -15,7 +15,7 @@
 #include <arbiter/arbiter.h>
 #include <systemd/sd-event.h>
 
-#include "arbiter/control.h"
+#include "arbiter/internal.h"
 #include "test-util.h"
 
 static arbiter *the;
@@ -240,6 +240,24 @@ static int start_workers(arbiter *a, const char *name, const char *script) {
         return r;
 }
 
+/* The process of a monitor's threads ends when another one has taken its place: its memory was the monitor's
+ * all the same. One of another monitor of that name takes away no more than there is. */
+static void test_replaced_host(void **state) {
+        struct child host = { .arbiter = the, .is_host = true, .host_of = "web", .leaf = CGROUP_LEAF_INIT };
+        arbiter_monitor *m;
+
+        assert_ok(start_workers(the, "web", "sleep 1000"));
+        m = arbiter_find_monitor(the, "web");
+        assert_non_null(m);
+        m->set.sums.memory_bytes = 1500;
+        host.memory_bytes = 1000;
+        metrics_count_death(&host, ARBITER_REASON_SILENT);
+        assert_int_equal(m->set.sums.memory_bytes, 500);
+        host.memory_bytes = 1000;
+        metrics_count_death(&host, ARBITER_REASON_SILENT);
+        assert_int_equal(m->set.sums.memory_bytes, 0);
+}
+
 static int serve(const char *where, const char *cgroup) {
         arbiter *a;
         int r;
@@ -272,6 +290,7 @@ int main(int argc, char **argv) {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
         const struct CMUnitTest tests[] = {
                 TEST(good), TEST(wrong_descriptors), TEST(rude), TEST(slow), TEST(stop_in_between),
+                TEST(replaced_host),
         };
 
         if (argc >= 3 && streq(argv[1], "--serve"))
