@@ -4,6 +4,7 @@
  * arbiter that works. */
 
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -158,16 +159,21 @@ static _noreturn_ void hold(int fd) {
 
         sigemptyset(&none);
         (void) sigprocmask(SIG_SETMASK, &none, NULL);
+        /* Whoever is at the other end of what the arbiter has open must see when the arbiter closes it. */
+        if (fd > STDERR_FILENO + 1)
+                (void) close_range(STDERR_FILENO + 1, (unsigned) fd - 1, 0);
+        (void) close_range((unsigned) fd + 1, UINT_MAX, 0);
         (void) prctl(PR_SET_NAME, "arbiter-holder");
         while (read(fd, &c, 1) < 0 && errno == EINTR)
                 ;
         _exit(EXIT_SUCCESS);
 }
 
-static void stop_holder(struct daemon *d) {
+static void stop_holder(struct daemon *d, int options) {
         if (d->holder_fd >= 0) {
                 d->holder_fd = close_fd(d->holder_fd);
-                (void) waitpid(d->holder, NULL, 0); /* the arbiter may have reaped it: it is a subreaper */
+                /* the arbiter may have reaped it: it is a subreaper */
+                (void) waitpid(d->holder, NULL, options);
         }
         d->holder = 0;
 }
@@ -176,7 +182,7 @@ int service_start_holder(struct daemon *d) {
         int fds[2];
         pid_t pid;
 
-        stop_holder(d);
+        stop_holder(d, WNOHANG); /* it may be stopped or frozen, and the arbiter reaps it */
         if (output_wants_journal() && output_start(d, &d->holder) >= 0)
                 return 0;
         if (pipe2(fds, O_CLOEXEC) < 0)
@@ -206,11 +212,11 @@ int service_make_scope(struct daemon *d) {
                 return log_error_errno(r, "Cannot start a process to hold the scope of the actors: %m");
         r = scope_make(d, d->holder);
         if (r != 0)
-                stop_holder(d);
+                stop_holder(d, 0);
         return MIN(r, 0);
 }
 
 void service_done(struct daemon *d) {
-        stop_holder(d);
+        stop_holder(d, 0);
         d->metrics_fd = close_fd(d->metrics_fd);
 }

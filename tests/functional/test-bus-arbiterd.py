@@ -10,6 +10,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -132,6 +133,36 @@ class Bus(unittest.TestCase):
         self.assertEqual(sum(p.startswith(PATH + '/actor/') for p in objects), 3)
         found = self.busctl('get-property', NAME, PATH, NAME + '.Manager', 'NActors')
         self.assertEqual(found, {'type': 'u', 'data': 3})
+
+
+class Holder(unittest.TestCase):
+    def children(self, pid):
+        with open('/proc/%d/task/%d/children' % (pid, pid), encoding='ascii') as f:
+            return list(map(int, f.read().split()))
+
+    def comm(self, pid):
+        with open('/proc/%d/comm' % pid, encoding='utf-8') as f:
+            return f.read().strip()
+
+    def test_descriptors(self):
+        """Who holds the scope holds nothing else open: what the arbiter closes is closed. The bus hangs meanwhile."""
+        with tempfile.TemporaryDirectory(prefix='bus-arbiterd-') as top, socket.socket(socket.AF_UNIX) as bus:
+            bus.bind(top + '/bus')
+            bus.listen()
+            bus.settimeout(PATIENCE)
+            p = subprocess.Popen([ARBITERD, '--user', '--runtime-dir=' + top + '/run', '--config-dir=' + top],
+                                 stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=(bus.fileno(),),
+                                 env={**os.environ, 'XDG_RUNTIME_DIR': top, 'DBUS_SESSION_BUS_ADDRESS': 'unix:path=' + top + '/bus',
+                                      'ARBITER_LOG_TARGET': 'console'})
+            try:
+                with bus.accept()[0]:
+                    holder, = self.children(p.pid)
+                    while self.comm(holder) != 'arbiter-holder':
+                        self.assertIsNone(p.poll())
+                    self.assertEqual(len(os.listdir('/proc/%d/fd' % holder)), 4)
+            finally:
+                p.terminate()
+                p.wait(PATIENCE)
 
 
 if __name__ == '__main__':
