@@ -167,7 +167,8 @@ static bool resolve_one(struct resolver *v, const char *pattern) {
                 take_actor(v, i);
         }
         if (!found && ((v->kinds & TARGET_ARBITER && streq(pattern, "arbiter")) ||
-                       (v->kinds & TARGET_UNKNOWN && !strpbrk(pattern, "*?[")))) {
+                       (v->kinds & TARGET_UNKNOWN && !strpbrk(pattern, "*?[") &&
+                                       !streq(pattern, "arbiter")))) {
                 v->targets[v->n_targets++] = (struct target){ .name = pattern };
                 found = true;
         }
@@ -190,6 +191,13 @@ static int complain_no_match(const struct resolver *v, const char *pattern) {
                    *list = monitors_only ? "list-monitors" : "list-actors";
         struct suggestion near = {};
 
+        if (streq(pattern, "arbiter"))
+                return complain(EXIT_NO_SUCH,
+                                "'arbiter' is the arbiter itself, and no %s. Without a name 'arbiterctl "
+                                "status' and "
+                                "'arbiterctl show' tell of it; as a service, systemctl stops and restarts "
+                                "it.",
+                                kind);
         if (strpbrk(pattern, "*?["))
                 return complain(EXIT_NO_SUCH, "No %s matches '%s'. See 'arbiterctl %s'.", kind, pattern,
                                 list);

@@ -53,6 +53,12 @@ int bus_error_set_verb(sd_bus_error *e, int error, const char *verb, const char 
                                 "There is no definition \"%s\": those that there are, are the lone "
                                 "actors of the configuration (NAME.actor), in the property Definitions.",
                                 t.s);
+        if (error == EOPNOTSUPP && streq(verb, "kill"))
+                return sd_bus_error_setf(e, BUS_ERROR_NOT_SUPPORTED,
+                                "\"%s\" has no process of its own, and so gets no signal. To have it "
+                                "replaced: "
+                                "\"arbiterctl restart\".",
+                                t.s);
         for (size_t i = 0; i < ELEMENTSOF(errnos) && !of_a_start; i++)
                 if (errnos[i].error == error)
                         return sd_bus_error_setf(e, errnos[i].name, errnos[i].text, t.s);

@@ -227,6 +227,10 @@ class Change(WithArbiter):
         self.assertEqual(self.ok('restart', '--no-block', 'web.1'), 'web.1: restart asked for\n')
         self.fails(4, '"arbiterctl status" shows those that there are', 'restart', 'nope')
 
+    def test_arbiter_itself(self):
+        for verb in 'stop', 'restart', 'kill', 'status':
+            self.fails(4, "'arbiter' is the arbiter itself, and no actor", verb, 'arbiter')
+
     def test_scale(self):
         self.assertEqual(self.ok('scale', 'web', '6'), 'web: 4 → 6 workers\n')
         self.assertEqual(self.ok('scale', 'web', '-1'), 'web: 6 → 5 workers\n')
