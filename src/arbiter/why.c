@@ -116,6 +116,11 @@ static void format_failures(const struct why *w, char *buffer, size_t size) {
         else
                 (void) snprintf(buffer, size, "it failed %s in %s, and the last time %s",
                                 times(w->attempts).s, limit(w->period).s, how.s);
+        if (w->ended && w->reason == ARBITER_REASON_HANDSHAKE) {
+                size_t n = strlen(buffer);
+
+                (void) snprintf(buffer + n, size - n, " (\"arbiterctl log %s\" says why)", w->name);
+        }
 }
 
 /* ", 2.0 s ago" */

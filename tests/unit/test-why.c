@@ -43,7 +43,8 @@ static void test_backoff(void **state) {
         /* Overdue, and the first failure. */
         assert_text(WHY(.kind = WHY_BACKOFF, .until = SECONDS(99), .ended = true,
                                     .reason = ARBITER_REASON_HANDSHAKE, .attempts = 1, .alike = 1),
-                        "web.3 waits 0.0 s more before its next start: its start failed.");
+                        "web.3 waits 0.0 s more before its next start: its start failed (\"arbiterctl log "
+                        "web.3\" says why).");
         assert_text(WHY(.kind = WHY_BACKOFF, .until = SECONDS(101), .ended = true,
                                     .reason = ARBITER_REASON_CORE_DUMP, .status = 99, .attempts = 1),
                         "web.3 waits 1.0 s more before its next start: it crashed with signal 99.");
