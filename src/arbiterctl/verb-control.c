@@ -209,8 +209,9 @@ static void tell_target_restarted(struct change *h, const struct target *t, cons
                                        after->actors + i);
                         n_told++;
                 }
-        if (!t->monitor && n_told == 0) /* it was started, and is gone again */
-                tell_restarted(h, t->name, NULL, NULL);
+        if (n_told == 0 && change_is_told(h)) /* no workers are wanted, or they have ended again */
+                (void) printf("%s: restarted, but no worker is there now: 'arbiterctl why %s' knows\n",
+                              t->name, t->name);
 }
 
 static int tell_restarts(struct context *c, const struct snapshot *before, const struct target *targets,

@@ -494,6 +494,9 @@ class Reload(Case):
         self.ctl('stop', 'nap.*')
         self.ctl('restart', 'nap')
         self.assertEqual(set(self.actors()), {'nap.1', 'nap.2'})
+        self.ctl('scale', 'nap', '0')
+        self.assertEqual(self.ctl('restart', 'nap'),
+                         "nap: restarted, but no worker is there now: 'arbiterctl why nap' knows\n")
         self.stop()
 
     def test_could_not_be_started(self):
