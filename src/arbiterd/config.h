@@ -12,7 +12,7 @@
 #include "basic/identity.h"
 #include "basic/time-util.h"
 #include "shared/conf-parser.h"
-#include "shared/limits.h"
+#include "basic/limits.h"
 
 enum config_concurrency { CONFIG_PROCESS, CONFIG_THREAD, CONFIG_UNIT /* refused by this version */ };
 enum config_restart { CONFIG_PERMANENT, CONFIG_TRANSIENT, CONFIG_TEMPORARY };

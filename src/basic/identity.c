@@ -91,3 +91,9 @@ bool qualified_name_is_valid(const char *s) {
                 digits++;
         return *s == 0 && digits > 0 && digits <= 10;
 }
+
+bool unit_template_is_valid(const char *s) {
+        size_t n = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:-_.\\");
+
+        return n > 0 && strlen(s) < UNIT_TEMPLATE_SIZE && streq(s + n, "@.service");
+}

@@ -44,3 +44,7 @@ bool aid_is_valid(const aid *a);
 
 bool name_is_valid(const char *s);           /* "web", "my-pool": no dot of its own */
 bool qualified_name_is_valid(const char *s); /* also "web.3" */
+
+/* "my-worker@.service": short enough for an instance of any name. */
+#define UNIT_TEMPLATE_SIZE (256 - QUALIFIED_NAME_SIZE)
+bool unit_template_is_valid(const char *s);

@@ -11,7 +11,7 @@
 
 #include "basic/fd.h"
 #include "shared/exec-line.h"
-#include "shared/limits.h"
+#include "basic/limits.h"
 #include "shared/log.h"
 #include "shared/specifier.h"
 #include "shared/strv.h"

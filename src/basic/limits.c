@@ -3,7 +3,7 @@
 
 #include "basic/parse.h"
 #include "basic/time-util.h"
-#include "shared/limits.h"
+#include "basic/limits.h"
 
 enum kind { KIND_NUMBER, KIND_SIZE, KIND_SECONDS, KIND_USEC, KIND_NICE };
 
