@@ -33,6 +33,7 @@
 #include "arbiter/listen-sockets.h"
 #include "arbiter/notify-socket.h"
 #include "arbiter/process.h"
+#include "arbiter/unit-settings.h"
 #include "supervise/pool.h"
 
 enum {
@@ -102,6 +103,8 @@ struct arbiter_spawn {
         void *prepare_userdata;
         char *prepare_definition;
         bool prepared; /* it is one life's alone */
+        struct unit_properties unit_properties;
+        char *unit_template; /* "my-worker@.service"; NULL: none */
 };
 
 /* A set of supervised children: the implicit root monitor, or a pool. */

@@ -139,6 +139,8 @@ _public_ arbiter_spawn *arbiter_spawn_unref(arbiter_spawn *s) {
         spawn_close_output(s);
         free(s->module_file);
         free(s->process_name);
+        unit_properties_done(&s->unit_properties);
+        free(s->unit_template);
         free(s->prepare_definition);
         free(s->description);
         free(s->name);
@@ -420,11 +422,35 @@ _public_ int arbiter_spawn_set_output(arbiter_spawn *s, int stdout_fd, int stder
         return 0;
 }
 
+_public_ int arbiter_spawn_set_unit_property(arbiter_spawn *s, const char *name, const char *value) {
+        if (!s || !name || !value)
+                return -EINVAL;
+        return unit_properties_assign(&s->unit_properties, name, value, NULL);
+}
+
+_public_ int arbiter_check_unit_property(const char *name, const char *value, char **ret_text) {
+        struct unit_properties p = {};
+        int r;
+
+        if (!name || !value)
+                return -EINVAL;
+        r = unit_properties_assign(&p, name, value, ret_text);
+        unit_properties_done(&p);
+        return r;
+}
+
+_public_ int arbiter_spawn_set_unit_template(arbiter_spawn *s, const char *name) {
+        if (!s || !name || !unit_template_is_valid(name))
+                return -EINVAL;
+        return replace_string(&s->unit_template, name);
+}
+
 const char *spawn_program(const arbiter_spawn *s) {
         if (!s)
                 return "";
         return s->module         ? s->module->name
                : s->module_file  ? s->module_file
+               : s->unit_template ? s->unit_template
                : s->context.path ? s->context.path
                                  : "";
 }
@@ -437,11 +463,19 @@ static int complain(char **ret_text, int error, const char *text) {
 
 int spawn_check(arbiter_spawn *s, char **ret_text) {
         struct exec_failure failure = {};
-        int r;
+        int n, r;
 
-        if (!s->expected && (s->module != NULL) + (s->module_file != NULL) + s->exec != 1)
+        n = (s->module != NULL) + (s->module_file != NULL) + s->exec + (s->unit_template != NULL);
+        if (!s->expected && n != 1)
                 return complain(ret_text, -EINVAL,
-                                "exactly one of a module, a module file and a program is needed");
+                                "exactly one of a module, a module file, a program and a template of units "
+                                "is needed");
+        if ((s->unit_template || s->unit_properties.n > 0) && s->concurrency != ARBITER_CONCURRENCY_UNIT)
+                return complain(ret_text, -EINVAL,
+                                "settings of units and templates need the concurrency unit");
+        if (s->unit_template && s->unit_properties.n > 0)
+                return complain(ret_text, -EINVAL,
+                                "instances of a template have its settings: write a drop-in for it");
         if (s->concurrency == ARBITER_CONCURRENCY_INLINE && !s->module)
                 return complain(ret_text, -EINVAL, "an inline actor needs a module of this program");
         if (s->concurrency == ARBITER_CONCURRENCY_THREAD && s->exec)
@@ -506,6 +540,10 @@ static int copy_rest(const arbiter_spawn *from, arbiter_spawn *to) {
                 r = replace_string(&to->module_file, from->module_file);
         if (r >= 0)
                 r = replace_string(&to->process_name, from->process_name);
+        if (r >= 0)
+                r = unit_properties_copy(&from->unit_properties, &to->unit_properties);
+        if (r >= 0)
+                r = replace_string(&to->unit_template, from->unit_template);
         to->prepare = from->prepare;
         to->prepare_userdata = from->prepare_userdata;
         if (r >= 0)
