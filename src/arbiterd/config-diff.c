@@ -68,6 +68,7 @@ static void put_actor(FILE *f, const struct actor_config *a) {
         put_list(f, "exec", a->exec);
         put_number(f, "type", (uint64_t) a->type);
         put_string(f, "module", a->module);
+        put_string(f, "unit", a->unit);
         put_list(f, "param", a->params);
         put_number(f, "restart", (uint64_t) a->restart);
         put_number(f, "timeout", a->timeout_usec);

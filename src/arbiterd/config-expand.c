@@ -161,7 +161,27 @@ static int expand_directory(struct expansion *e) {
         return expand_string(e, directory ? directory : "/", &e->result.working_directory);
 }
 
+static int expand_service(struct expansion *e) {
+        const struct actor_config *a = e->actor;
+        struct config_assignment *l = calloc(a->n_service + 1, sizeof(*l));
+        int r = l ? 0 : -ENOMEM;
+
+        e->result.service = l;
+        for (size_t i = 0; r >= 0 && i < a->n_service; i++) {
+                e->result.n_service = i + 1;
+                l[i].key = strdup(a->service[i].key);
+                if (!l[i].key)
+                        return -ENOMEM;
+                if (!config_is_percentage(a->service[i].value))
+                        r = expand_string(e, a->service[i].value, &l[i].value);
+                else if (!(l[i].value = strdup(a->service[i].value)))
+                        r = -ENOMEM;
+        }
+        return r;
+}
+
 void config_expanded_done(struct config_expanded *e) {
+        config_done_service(e->service, e->n_service);
         free(e->program);
         strv_free(e->argv);
         strv_free(e->environment);
@@ -191,6 +211,8 @@ int config_expand(const struct actor_config *a, unsigned instance, const char *h
                 r = expand_string(&e, a->process_name, &e.result.process_name);
         if (r >= 0 && a->syslog_identifier)
                 r = expand_string(&e, a->syslog_identifier, &e.result.syslog_identifier);
+        if (r >= 0)
+                r = expand_service(&e);
         if (r < 0) {
                 config_expanded_done(&e.result);
                 if (ret_why)

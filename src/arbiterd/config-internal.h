@@ -14,6 +14,7 @@ enum place_key {
         PLACE_BACKOFF,
         PLACE_AFTER,
         PLACE_SERVICE,
+        PLACE_UNIT,
         PLACE_USER,
         N_PLACES
 };
@@ -50,6 +51,18 @@ int config_parse_user(const struct conf_context *c, const char *value, void *fie
 int config_parse_group(const struct conf_context *c, const char *value, void *field);
 int config_parse_groups(const struct conf_context *c, const char *value, void *field);
 int config_resolve_groups(struct actor_config *a, const struct load_context *l, const char *path);
+
+/* Of Exec=, Module= and Unit= there is one: c->key must be it, or is told to be one too many. */
+int config_check_exclusive(const struct conf_context *c);
+
+/* settings of units, config-service.c */
+int config_parse_unit(const struct conf_context *c, const char *value, void *field);
+int config_parse_service(const struct conf_context *c, const char *value, void *field);
+/* "20%", which is not a specifier. */
+bool config_is_percentage(const char *value);
+void config_done_service(struct config_assignment *service, size_t n);
+/* Does the definition say that systemd shall find a user for it? */
+bool config_has_dynamic_user(const struct actor_config *a);
 
 /* sockets, config-socket.c */
 int config_parse_listen(const struct conf_context *c, const char *value, void *field);

@@ -61,6 +61,22 @@ static int check_specifiers(const struct conf_context *c, const char *value) {
         return config_specifiers(c, value, true, &expanded);
 }
 
+int config_check_exclusive(const struct conf_context *c) {
+        const struct actor_config *a = actor_of(c);
+        const struct {
+                const char *key;
+                bool set;
+        } kinds[] = { { "Exec", a->exec }, { "Module", a->module }, { "Unit", a->unit } };
+
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
+                if (kinds[i].set && !streq(c->key, kinds[i].key))
+                        return conf_complain(c, CONF_ERROR,
+                                             "%s= and %s= exclude each other, and %s= is set already; keep "
+                                             "one.",
+                                             c->key, kinds[i].key, kinds[i].key);
+        return 0;
+}
+
 /* Text that is the same for all workers: expanded here and now. */
 static int parse_shared_string(const struct conf_context *c, const char *value, void *field) {
         _cleanup_free_ char *expanded = NULL;
@@ -107,12 +123,13 @@ static int parse_exec(const struct conf_context *c, const char *value, void *fie
                 a->exec = strv_free(a->exec);
                 return 0;
         }
-        if (a->exec || a->module)
+        if (a->exec)
                 return conf_complain(c, CONF_ERROR,
-                                     a->exec ? "Exec= is set already; write an empty Exec= above this line "
-                                               "to replace it."
-                                             : "Exec= and Module= exclude each other, and Module= is set "
-                                               "already; keep one.");
+                                     "Exec= is set already; write an empty Exec= above this line to replace "
+                                     "it.");
+        r = config_check_exclusive(c);
+        if (r < 0)
+                return r;
         r = exec_line_parse(value, &words, &why);
         if (r == -EINVAL)
                 return conf_bad_value(c, value, "a command line: %s", why);
@@ -128,12 +145,10 @@ static int parse_exec(const struct conf_context *c, const char *value, void *fie
 }
 
 static int parse_module(const struct conf_context *c, const char *value, void *field) {
-        struct actor_config *a = actor_of(c);
+        int r = *value ? config_check_exclusive(c) : 0;
 
-        if (*value && a->exec)
-                return conf_complain(c, CONF_ERROR,
-                                     "Module= and Exec= exclude each other, and Exec= is set already; "
-                                     "keep one.");
+        if (r < 0)
+                return r;
         if (*value && ((*value != '/' && strchr(value, '/')) || value[strlen(value) - 1] == '/' ||
                        streq(value, ".") || streq(value, "..")))
                 return conf_bad_value(c, value,
@@ -316,35 +331,6 @@ static int parse_after(const struct conf_context *c, const char *value, void *fi
         return r == -EINVAL ? conf_bad_value(c, value, "a list of names: %s", why) : 0;
 }
 
-static int parse_unit(const struct conf_context *c, const char *value, void *field) {
-        return *value ? conf_complain(c, CONF_ERROR,
-                                      "Unit= is not supported by this version; use Exec= or Module= "
-                                      "with Concurrency=process.")
-                      : 0;
-}
-
-static int parse_service(const struct conf_context *c, const char *value, void *field) {
-        const struct load_context *l = c->parser->options;
-        struct actor_config *a = actor_of(c);
-        struct config_assignment *bigger, n = { .line = c->line };
-
-        if (!l->places[PLACE_SERVICE].file)
-                remember(c, PLACE_SERVICE);
-        bigger = reallocarray(a->service, a->n_service + 1, sizeof(*bigger));
-        if (!bigger)
-                return -ENOMEM;
-        a->service = bigger;
-        n.key = strdup(c->key);
-        n.value = strdup(value);
-        if (!n.key || !n.value) {
-                free(n.key);
-                free(n.value);
-                return -ENOMEM;
-        }
-        a->service[a->n_service++] = n;
-        return 0;
-}
-
 /* [Monitor] in a .actor file: one mistake, told once a key. */
 static int parse_misplaced(const struct conf_context *c, const char *value, void *field) {
         struct conf_shown key = conf_show(c->key, strlen(c->key)); /* it may be any */
@@ -371,8 +357,9 @@ static int parse_log_level(const struct conf_context *c, const char *value, void
 static const struct conf_word concurrency_words[] = {
         { "process", CONFIG_PROCESS },
         { "thread", CONFIG_THREAD },
-        { "unit", CONFIG_UNIT, "is not supported by this version; use process" },
-        { "inline", CONFIG_PROCESS, "is for monitors and embedded arbiters only; use process or thread" },
+        { "unit", CONFIG_UNIT },
+        { "inline", CONFIG_PROCESS,
+          "is for monitors and embedded arbiters only; use process, thread or unit" },
         {},
 };
 static const struct conf_word type_words[] = {
@@ -435,7 +422,7 @@ static const int stream = SOCK_STREAM, datagram = SOCK_DGRAM;
         ACTOR("Exec", parse_exec, exec),                                                                  \
         ACTOR("Type", parse_type, type, type_words),                                                      \
         ACTOR("Module", parse_module, module),                                                            \
-        ACTOR("Unit", parse_unit, name),                                                                  \
+        ACTOR("Unit", config_parse_unit, unit),                                                           \
         ACTOR("Params", parse_params, params),                                                            \
         ACTOR("Restart", conf_parse_word, restart, restart_words),                                        \
         ACTOR("TimeoutSec", conf_parse_timeout, timeout_usec, &range_timeout),                            \
@@ -468,7 +455,7 @@ static const int stream = SOCK_STREAM, datagram = SOCK_DGRAM;
         ACTOR("MailboxBytes", conf_parse_size, mailbox_bytes, &range_bytes),                              \
         ACTOR("MailboxPolicy", conf_parse_word, mailbox_policy, policy_words),                            \
         ACTOR("Allow", conf_parse_words, allow),                                                          \
-        { "Service", NULL, parse_service, 0 }
+        { "Service", NULL, config_parse_service, 0 }
 /* clang-format on */
 
 const struct conf_item config_monitor_items[] = {
@@ -548,7 +535,7 @@ bool config_key(unsigned i, const char **ret_section, const char **ret_key) {
 
         for (size_t t = 0; t < ELEMENTSOF(tables); t++)
                 for (const struct conf_item *item = tables[t]; item->section; item++) {
-                        if (!item->key || item->parse == parse_unit || i-- > 0)
+                        if (!item->key || i-- > 0)
                                 continue;
                         *ret_section = item->section;
                         *ret_key = item->key;

@@ -20,11 +20,8 @@ void config_done_daemon(struct daemon_config *d) {
 
 void config_done_actor(struct actor_config *a) {
         config_done_sockets(a);
-        for (size_t i = 0; i < a->n_service; i++) {
-                free(a->service[i].key);
-                free(a->service[i].value);
-        }
-        free(a->service);
+        config_done_service(a->service, a->n_service);
+        free(a->unit);
         free(a->name);
         free(a->path);
         free(a->description);
@@ -104,7 +101,11 @@ static void warn_idle_keys(const struct actor_config *a, const struct load_conte
                 complain_at(l, CONF_WARNING, PLACE_WATCHDOG, path,
                             "WatchdogSec= is for Exec= and does nothing for a "
                             "module; TimeoutSec= watches its silence.");
-        if (a->exec && l->places[PLACE_PARAMS].file)
+        if (a->unit && l->places[PLACE_USER].file)
+                complain_at(l, CONF_WARNING, PLACE_USER, path,
+                            "User= and Group= do nothing for instances of Unit=: write them into a drop-in "
+                            "of the template (systemctl edit).");
+        if (!a->module && l->places[PLACE_PARAMS].file)
                 complain_at(l, CONF_WARNING, PLACE_PARAMS, path,
                             "Params= is for Module= and does nothing for a "
                             "program; put arguments into Exec=.");
@@ -146,14 +147,40 @@ static void check_module(const struct actor_config *a, const struct load_context
                              strerror(errno));
 }
 
+/* What Concurrency=unit, Unit= and [Service] say together. */
+static int check_unit(const struct actor_config *a, const struct load_context *l, const char *path) {
+        int r = 0;
+
+        if (a->n_service > 0 && a->concurrency != CONFIG_UNIT) {
+                complain_at(l, CONF_ERROR, PLACE_SERVICE, path,
+                                "Section [Service] needs Concurrency=unit; add it to section [Actor], or "
+                                "remove "
+                                "the section and use the keys of [Actor] such as LimitNOFILE= and "
+                                "Environment=.");
+                r = -EBADMSG;
+        }
+        if (a->unit && a->concurrency != CONFIG_UNIT) {
+                complain_at(l, CONF_ERROR, PLACE_UNIT, path,
+                            "Unit= needs Concurrency=unit; add it to section [Actor].");
+                r = -EBADMSG;
+        }
+        if (a->unit && a->n_service > 0) {
+                complain_at(l, CONF_ERROR, PLACE_SERVICE, path,
+                            "Section [Service] is not for instances of Unit=, which have the settings of "
+                            "their template; write a drop-in for it (systemctl edit).");
+                r = -EBADMSG;
+        }
+        return r;
+}
+
 int config_finish_actor(struct monitor_config *m, const struct load_context *l, const char *path) {
         struct actor_config *a = &m->actor;
         int r = 0;
 
-        if (!a->exec && !a->module) {
+        if (!a->exec && !a->module && !a->unit) {
                 conf_message(&l->options->sink, CONF_ERROR, path, 0,
-                             "There is nothing to run; add Exec=PROGRAM or "
-                             "Module=FILE.so to section [Actor].");
+                             "There is nothing to run; add Exec=PROGRAM, Module=FILE.so or "
+                             "Unit=TEMPLATE@.service to section [Actor].");
                 r = -EBADMSG;
         }
         if (a->exec && a->concurrency == CONFIG_THREAD) {
@@ -162,19 +189,16 @@ int config_finish_actor(struct monitor_config *m, const struct load_context *l, 
                             "(Exec=) runs with Concurrency=process.");
                 r = -EBADMSG;
         }
-        if (a->n_service > 0 && a->concurrency != CONFIG_UNIT) {
-                complain_at(l, CONF_ERROR, PLACE_SERVICE, path,
-                            "Section [Service] is for Concurrency=unit; remove it, "
-                            "and use the keys of [Actor] such as LimitNOFILE= and Environment=.");
+        if (check_unit(a, l, path) < 0)
                 r = -EBADMSG;
-        }
         if (m->backoff_min_usec > m->backoff_max_usec) {
                 complain_at(l, CONF_ERROR, PLACE_BACKOFF, path,
                             "BackoffMinSec= is longer than BackoffMaxSec=; raise "
                             "the maximum or lower the minimum.");
                 r = -EBADMSG;
         }
-        if (l->options->require_user && !a->user_set) {
+        /* of Unit= the template says it */
+        if (l->options->require_user && !a->user_set && !a->unit && !config_has_dynamic_user(a)) {
                 conf_message(&l->options->sink, CONF_ERROR, path, 0,
                              "This arbiter is root and runs an actor as root "
                              "only when told so; add User=NAME to section [Actor], or User=root.");

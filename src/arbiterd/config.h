@@ -14,7 +14,7 @@
 #include "shared/conf-parser.h"
 #include "basic/limits.h"
 
-enum config_concurrency { CONFIG_PROCESS, CONFIG_THREAD, CONFIG_UNIT /* refused by this version */ };
+enum config_concurrency { CONFIG_PROCESS, CONFIG_THREAD, CONFIG_UNIT };
 enum config_restart { CONFIG_PERMANENT, CONFIG_TRANSIENT, CONFIG_TEMPORARY };
 enum config_type { CONFIG_TYPE_EXEC, CONFIG_TYPE_NOTIFY, CONFIG_TYPE_MAILBOX /* linked with libarbiter */ };
 enum config_policy { CONFIG_REJECT, CONFIG_DROP_NEW, CONFIG_DROP_OLDEST, CONFIG_BLOCK };
@@ -40,9 +40,9 @@ struct config_socket {
         } address;
 };
 
-struct config_assignment { /* a line of [Service], as it is */
-        char *key, *value;
-        unsigned line;
+struct config_assignment { /* a line of [Service] */
+        char *key;
+        char *value; /* (%) never empty: that has taken back what was above */
 };
 
 /* [Actor]: how one actor, or each worker of a pool, is run. Fields marked (%) hold text before specifiers:
@@ -55,7 +55,8 @@ struct actor_config {
         int concurrency; /* enum config_concurrency; default process */
         char **exec;     /* (%) Exec= split into words; NULL if module is set */
         int type;        /* enum config_type, of exec; default exec: running once the exec has succeeded */
-        char *module;    /* Module= file name or absolute path; NULL if exec is set */
+        char *module;    /* Module= file name or absolute path; NULL if exec or unit is set */
+        char *unit;      /* Unit= "my-worker@.service"; NULL if exec or module is set */
         char **params;   /* (%) Params= KEY=VALUE for the module */
         int restart;     /* enum config_restart; default permanent */
 
@@ -98,7 +99,7 @@ struct actor_config {
         int mailbox_policy;        /* enum config_policy; default reject */
         char **allow;              /* Allow= globs of actor names it may connect to; NULL: all */
 
-        struct config_assignment *service; /* [Service], for Concurrency=unit */
+        struct config_assignment *service; /* [Service], for Concurrency=unit; each has been checked */
         size_t n_service;
 };
 
@@ -177,6 +178,8 @@ struct config_expanded {
         char *working_directory; /* never NULL */
         char *process_name;      /* or NULL */
         char *syslog_identifier; /* or NULL */
+        struct config_assignment *service;
+        size_t n_service;
 };
 /* instance: the worker's number, 0 for a lone actor. home, runtime: %h and %t. base: the environment to
  * start from (may be NULL); USER, LOGNAME, HOME and SHELL follow User=, then Environment=, then

@@ -28,12 +28,20 @@ static bool is_for_journal(int output) {
                (output == CONFIG_OUTPUT_DEFAULT && output_wants_journal());
 }
 
+static bool any_service_numbered(const struct actor_config *a) {
+        for (size_t i = 0; i < a->n_service; i++)
+                if (is_numbered(a->service[i].value))
+                        return true;
+        return false;
+}
+
 /* Is there something that cannot be said once for all its lives? */
 static bool varies(const struct actor_config *a) {
         return is_for_journal(a->standard_output) || is_for_journal(a->standard_error) ||
                a->environment_files || a->working_directory_optional || any_numbered(a->exec) ||
                any_numbered(a->params) || any_numbered(a->environment) ||
-               is_numbered(a->working_directory) || is_numbered(a->process_name);
+               is_numbered(a->working_directory) || is_numbered(a->process_name) ||
+               any_service_numbered(a);
 }
 
 static int set_program(const struct actor_config *a, const struct config_expanded *e, arbiter_spawn *s) {
@@ -70,6 +78,17 @@ static int set_assignments(
         return 0;
 }
 
+/* Instead of those that the definition may have already. */
+static int set_service(const struct config_expanded *e, arbiter_spawn *s) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < e->n_service; i++)
+                r = arbiter_spawn_set_unit_property(s, e->service[i].key, "");
+        for (size_t i = 0; r >= 0 && i < e->n_service; i++)
+                r = arbiter_spawn_set_unit_property(s, e->service[i].key, e->service[i].value);
+        return r;
+}
+
 static const char *existing_directory(const struct actor_config *a, const char *path) {
         struct stat st;
 
@@ -89,7 +108,7 @@ static int set_expanded(const struct actor_config *a, const struct config_expand
                 r = arbiter_spawn_set_working_directory(s, existing_directory(a, e->working_directory));
         if (r >= 0 && e->process_name)
                 r = arbiter_spawn_set_process_name(s, e->process_name);
-        return r;
+        return r < 0 ? r : set_service(e, s);
 }
 
 static unsigned number_of(const char *name) {
@@ -177,6 +196,8 @@ static int set_module(const struct actor_config *a, arbiter_spawn *s) {
         _cleanup_free_ char *path = NULL;
         int r;
 
+        if (a->unit)
+                return arbiter_spawn_set_unit_template(s, a->unit);
         if (!a->module)
                 return 0;
         r = config_module_path(a->module, &path);
@@ -248,13 +269,16 @@ static int set_rest(const struct actor_config *a, arbiter_spawn *s) {
                 [CONFIG_TRANSIENT] = ARBITER_RESTART_TRANSIENT,
                 [CONFIG_TEMPORARY] = ARBITER_RESTART_TEMPORARY,
         };
+        static const arbiter_concurrency concurrencies[] = {
+                [CONFIG_PROCESS] = ARBITER_CONCURRENCY_PROCESS,
+                [CONFIG_THREAD] = ARBITER_CONCURRENCY_THREAD,
+                [CONFIG_UNIT] = ARBITER_CONCURRENCY_UNIT,
+        };
         int r;
 
         r = arbiter_spawn_set_description(s, a->description);
         if (r >= 0)
-                r = arbiter_spawn_set_concurrency(s, a->concurrency == CONFIG_THREAD
-                                                                     ? ARBITER_CONCURRENCY_THREAD
-                                                                     : ARBITER_CONCURRENCY_PROCESS);
+                r = arbiter_spawn_set_concurrency(s, concurrencies[a->concurrency]);
         if (r >= 0)
                 r = arbiter_spawn_set_restart(s, restarts[a->restart]);
         if (r >= 0)

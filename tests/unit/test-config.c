@@ -295,8 +295,7 @@ static void test_bad_file_beside_good_ones(void **state) {
 }
 
 static void test_bad_lines(void **state) {
-        expect_bad("Concurrency=unit", "Concurrency=unit is not supported by this version; use process.");
-        expect_bad("Concurrency=fibre", "Concurrency=fibre is not process or thread.");
+        expect_bad("Concurrency=fibre", "Concurrency=fibre is not process, thread or unit.");
         expect_bad("Exec=/bin/other", "Exec= is set already; write an empty Exec= above this line to "
                                       "replace it.");
         expect_bad("Module=x.so", "Module= and Exec= exclude each other, and Exec= is set already; keep "
@@ -330,8 +329,8 @@ static void test_bad_exec(void **state) {
                "3 web.monitor:2 Module=sub/x.so is not a module; write its file "
                "name (squares.so) or its absolute path.\n");
         expect("[Monitor]\nWorkers=1\n", -EBADMSG,
-               "3 web.monitor:0 There is nothing to run; add Exec=PROGRAM or "
-               "Module=FILE.so to section [Actor].\n");
+               "3 web.monitor:0 There is nothing to run; add Exec=PROGRAM, "
+               "Module=FILE.so or Unit=TEMPLATE@.service to section [Actor].\n");
 }
 
 static void test_bad_values(void **state) {
@@ -377,8 +376,8 @@ static void test_bad_values(void **state) {
                    "MailboxMessages=1000.");
         expect_bad("MailboxPolicy=wait", "MailboxPolicy=wait is not reject, drop-new, drop-oldest or "
                                          "block.");
-        expect_bad("Unit=x@.service", "Unit= is not supported by this version; use Exec= or Module= with "
-                                      "Concurrency=process.");
+        expect_bad("Unit=x@.service", "Unit= and Exec= exclude each other, and Exec= is set already; keep "
+                                      "one.");
         expect_bad("Concurrency=thread", "Concurrency=thread needs a Module=; a program (Exec=) runs with "
                                          "Concurrency=process.");
         expect_bad("ListenStream=/run/%i.sock",
@@ -394,12 +393,65 @@ static void test_bad_values(void **state) {
                            "BackoffMinSec= is longer than BackoffMaxSec=; raise the maximum or lower "
                            "the minimum.");
         expect_bad_monitor("After=a/b", "After=a/b is not the name of a monitor.");
+}
+
+#define UNIT "[Actor]\nExec=/bin/true\nConcurrency=unit\n"
+
+static void test_bad_units(void **state) {
         expect("[Actor]\nExec=/bin/true\n[Service]\nMemoryMax=1G\nCPUWeight=5\n", -EBADMSG,
-               "3 web.monitor:4 Section [Service] is for Concurrency=unit; remove it, and use the keys of "
-               "[Actor] such as "
-               "LimitNOFILE= and Environment=.\n");
-        expect("[Actor]\nExec=/bin/true\nConcurrency=unit\n[Service]\nMemoryMax=1G\n", -EBADMSG,
-               "3 web.monitor:3 Concurrency=unit is not supported by this version; use process.\n");
+               "3 web.monitor:4 Section [Service] needs Concurrency=unit; add it to section [Actor], or "
+               "remove the section and use the keys of [Actor] such as LimitNOFILE= and Environment=.\n");
+        expect(UNIT "[Service]\nMemoryMax=lots\nFoo=1\nmemorymax=1\nSlice=x.slice\n", -EBADMSG,
+               "3 web.monitor:5 MemoryMax=lots is not a size such as 500M, a percentage such as 20%, or "
+               "infinity.\n"
+               "3 web.monitor:6 Foo= is not a setting of systemd.exec(5), systemd.resource-control(5) or "
+               "systemd.kill(5) that a unit can be given; remove it, or correct its name.\n"
+               "3 web.monitor:7 memorymax= is not known; it is written MemoryMax=.\n"
+               "3 web.monitor:8 Slice= is the arbiter's to say: each monitor has a slice of its own, whose "
+               "drop-ins may limit all of its workers.\n");
+        expect(UNIT "[Service]\nSyslogIdentifier=%q\n", -EBADMSG,
+               "3 web.monitor:5 %q in SyslogIdentifier= is not a known specifier; known are %n %N %i %h %t, "
+               "and %% is a percent sign.\n");
+        expect("[Actor]\nUnit=x@.service\n", -EBADMSG,
+               "3 web.monitor:2 Unit= needs Concurrency=unit; add it to section [Actor].\n");
+        expect("[Actor]\nConcurrency=unit\nUnit=x.service\n", -EBADMSG,
+               "3 web.monitor:3 Unit=x.service is not a template of services; write its name with @, for "
+               "example Unit=my-worker@.service.\n");
+        expect("[Actor]\nConcurrency=unit\nUnit=x@.service\nModule=x.so\n", -EBADMSG,
+                        "3 web.monitor:4 Module= and Unit= exclude each other, and Unit= is set already; "
+                        "keep one.\n");
+        expect("[Actor]\nConcurrency=unit\nUnit=x@.service\n[Service]\nNice=5\n", -EBADMSG,
+               "3 web.monitor:5 Section [Service] is not for instances of Unit=, which have the settings of "
+               "their template; write a drop-in for it (systemctl edit).\n");
+        expect("[Actor]\nConcurrency=unit\nUnit=x@.service\nUser=root\n", 0,
+               "4 web.monitor:4 User= and Group= do nothing for instances of Unit=: write them into a "
+               "drop-in of the template (systemctl edit).\n");
+}
+
+static void test_units(void **state) {
+        struct config_expanded e = {};
+        struct actor_config *a;
+        struct config *c;
+
+        put(etc, "web.monitor",
+            UNIT "[Service]\nMemoryMax=50%\nReadWritePaths=/srv/%i\nNice=5\nEnvironment=A=100%%\n");
+        put(etc, "web.monitor.d/10.conf", "[Service]\nNice=\nReadWritePaths=%h\n");
+        put(etc, "own.monitor", "[Actor]\nConcurrency=unit\nUnit=%N@.service\n");
+        c = load();
+        assert_string_equal(messages, "");
+        assert_string_equal(c->monitors[0]->actor.unit, "own@.service");
+        a = &c->monitors[1]->actor;
+        assert_int_equal(a->concurrency, CONFIG_UNIT);
+        assert_ok(config_expand(a, 3, "/home/ada", "/run/arbiter", NULL, &e, NULL));
+        assert_int_equal(e.n_service, 4);
+        assert_string_equal(e.service[0].key, "MemoryMax");
+        assert_string_equal(e.service[0].value, "50%");
+        assert_string_equal(e.service[1].value, "/srv/3");
+        assert_string_equal(e.service[2].key, "Environment");
+        assert_string_equal(e.service[2].value, "A=100%");
+        assert_string_equal(e.service[3].value, "/home/ada");
+        config_expanded_done(&e);
+        config_free(c);
 }
 
 static void test_bad_addresses(void **state) {
@@ -466,6 +518,11 @@ static void test_require_user(void **state) {
                "User=NAME to section "
                "[Actor], or User=root.\n");
         expect("[Actor]\nExec=/bin/true\nUser=root\n", 0, "");
+        expect(UNIT "[Service]\nDynamicUser=yes\n", 0, "");
+        expect(UNIT "[Service]\nDynamicUser=yes\nDynamicUser=no\n", -EBADMSG,
+               "3 web.monitor:0 This arbiter is root and runs an actor as root only when told so; add "
+               "User=NAME to section [Actor], or User=root.\n");
+        expect("[Actor]\nConcurrency=unit\nUnit=x@.service\n", 0, "");
         expect("[Actor]\nExec=/bin/true\nUser=root\nUser=\n", -EBADMSG,
                "3 web.monitor:0 This arbiter is root and runs an actor as root only when told so; add "
                "User=NAME to section "
@@ -658,6 +715,7 @@ static const char *sample(const char *key) {
         static const char *const samples[][2] = {
                 { "Description", "other" },
                 { "Documentation", "man:x(1)" },
+                { "Unit", "x@.service" },
                 { "Workers", "7" },
                 { "RestartIntensity", "7" },
                 { "RestartPeriodSec", "7s" },
@@ -727,6 +785,8 @@ static void test_diff_sees_every_key(void **state) {
                         continue;
                 if (streq(key, "Exec") || streq(key, "Module"))
                         run = "";
+                if (streq(key, "Unit"))
+                        run = "Concurrency=unit\n";
                 put(etc, "web.monitor", "[Actor]\nModule=x.so\n");
                 old = load();
                 (void) snprintf(text, sizeof(text), "[Actor]\n%s[%s]\n%s=%s\n", run, section, key,
@@ -782,6 +842,8 @@ int main(void) {
                 TEST(test_bad_lines),
                 TEST(test_bad_exec),
                 TEST(test_bad_values),
+                TEST(test_bad_units),
+                TEST(test_units),
                 TEST(test_bad_addresses),
                 TEST(test_warnings),
                 TEST(test_require_user),
