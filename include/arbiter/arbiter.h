@@ -90,6 +90,18 @@ int arbiter_listen_bus(arbiter *a, arbiter_bus bus, const char *name);
  * turn of the loop. For programs that say when they are ready: whoever hears it looks for the name. */
 int arbiter_bus_is_settled(arbiter *a);
 
+/* Lets actors be units (ARBITER_CONCURRENCY_UNIT) of the system's systemd, or of this user's. Before the
+ * start, after arbiter_set_instance(): their units are named after the instance. Nothing is connected before
+ * the first of them starts, and nothing blocks. 0 also where there is no such systemd: actors that are to be
+ * units are then refused, and arbiter_check_units() says what is missing (-EOPNOTSUPP, and a text to be
+ * freed). -EALREADY; -EINVAL: no instance. */
+int arbiter_use_systemd(arbiter *a, arbiter_bus bus);
+int arbiter_check_units(arbiter *a, char **ret_text);
+/* For who loads a configuration: can instances of this template be an arbiter's? Asks systemd, and blocks
+ * for it, 5 s at most. -ENOENT: there is none; -EPERM: masked; -EBUSY: its Restart= is not "no", and two
+ * must not supervise one process; else systemd cannot be asked. *ret_text (to be freed): what to do. */
+int arbiter_check_unit_template(arbiter_bus bus, const char *unit_template, char **ret_text);
+
 ARBITER_END_DECLARATIONS
 
 #endif

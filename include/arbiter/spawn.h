@@ -15,7 +15,7 @@ typedef enum arbiter_concurrency {
         ARBITER_CONCURRENCY_PROCESS = 0,
         ARBITER_CONCURRENCY_THREAD = 1,
         ARBITER_CONCURRENCY_INLINE = 2,
-        ARBITER_CONCURRENCY_UNIT = 3 /* -EOPNOTSUPP in this version */
+        ARBITER_CONCURRENCY_UNIT = 3 /* a unit of systemd each: see arbiter_use_systemd() */
 } arbiter_concurrency;
 
 typedef enum arbiter_restart {
@@ -42,8 +42,9 @@ ARBITER_CLEANUP_DEFINE(arbiter_spawn, unref);
 
 int arbiter_spawn_set_description(arbiter_spawn *s, const char *description);
 int arbiter_spawn_set_concurrency(arbiter_spawn *s, arbiter_concurrency concurrency);
-/* What it runs, exactly one of: a module in this program (kept by pointer); a module in a shared object,
- * run by arbiter-host; a program (argv[0] is its path). */
+/* What it runs, exactly one of: a module in this program (kept by pointer; not as a unit); a module in a
+ * shared object, run by arbiter-host; a program (argv[0] is its path); as a unit, an instance of a
+ * template. */
 int arbiter_spawn_set_module(arbiter_spawn *s, const arbiter_module *module);
 int arbiter_spawn_set_module_file(arbiter_spawn *s, const char *path);
 int arbiter_spawn_set_exec(arbiter_spawn *s, const char *const *argv, arbiter_exec_type type);

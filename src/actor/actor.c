@@ -619,6 +619,10 @@ int actor_run_with(const arbiter_module *module, void *userdata, const char *tok
         r = actor_set_listen_fds(a, listen_fds, listen_names, n_listen_fds);
         if (r >= 0 && concurrency == ARBITER_CONCURRENCY_PROCESS)
                 r = add_signals(a);
+        /* WatchdogSec= of a unit that we are: fed by this loop, as long as it turns. Beside the arbiter's
+         * own watch over us; without $WATCHDOG_USEC, or when that is for another process, there is none. */
+        if (r >= 0 && concurrency == ARBITER_CONCURRENCY_PROCESS)
+                r = sd_event_set_watchdog(event, true);
         if (r < 0) {
                 close_fd(control_fd);
                 return r;

@@ -85,6 +85,25 @@ static int take_listen_fds(int *fds, size_t max, char **names_storage, const cha
         return (int) n;
 }
 
+/* In a unit of systemd the link is the standard input. What the program reads from there must be something
+ * else. */
+static int move_standard_input(void) {
+        _cleanup_close_ int null = -EBADF;
+        int fd;
+
+        fd = fd_duplicate(STDIN_FILENO);
+        if (fd < 0)
+                return fd;
+        null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (null < 0 || dup2(null, STDIN_FILENO) < 0) {
+                int r = negative_errno();
+
+                close_fd(fd);
+                return r;
+        }
+        return fd;
+}
+
 /* The control link of a process that the arbiter has exec'd; its own children must not believe that they
  * are this actor. */
 static int take_mailbox(void) {
@@ -94,13 +113,13 @@ static int take_mailbox(void) {
 
         if (!mailbox)
                 return -ENOTCONN;
-        if (parse_u64(mailbox, &fd) < 0 || fd < 3 || fd > INT32_MAX)
+        if (parse_u64(mailbox, &fd) < 0 || (fd > 0 && fd < 3) || fd > INT32_MAX)
                 return -EINVAL;
-        r = fd_set_cloexec((int) fd, true);
+        r = fd > 0 ? fd_set_cloexec((int) fd, true) : move_standard_input();
         if (r < 0)
                 return r;
         unsetenv("ARBITER_MAILBOX");
-        return (int) fd;
+        return fd > 0 ? (int) fd : r;
 }
 
 /* The well-known socket, for a process that somebody else started: arbiter_spawn_expect(). */

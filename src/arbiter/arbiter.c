@@ -140,7 +140,7 @@ _public_ int arbiter_new(struct sd_event *event, const arbiter_module *module, a
                 return -ENOMEM;
         a->n_ref = 1;
         a->module = module;
-        a->cgroup_root = CGROUP_ROOT_INIT;
+        a->cgroup_root = a->hierarchy = CGROUP_ROOT_INIT;
         a->leaf_timer = ACTOR_TIMER_INIT(on_leaf_timer);
         a->accept_timer = ACTOR_TIMER_INIT(mailbox_socket_retry);
         a->notice_timer = ACTOR_TIMER_INIT(relations_retry);
@@ -187,7 +187,8 @@ _public_ arbiter *arbiter_ref(arbiter *a) {
 static void kill_children(arbiter *a) {
         LIST_FOREACH(c, &a->children, struct child, children) {
                 c->set = NULL;
-                if (c->process.pid > 0)
+                unit_forget(c);
+                if (c->process.pid > 0 && c->concurrency != ARBITER_CONCURRENCY_UNIT)
                         process_end(&c->process);
                 if (c->peer && c->peer->link)
                         link_close(c->peer->link); /* a thread sees EOF, and ends */
@@ -237,6 +238,8 @@ _public_ arbiter *arbiter_unref(arbiter *a) {
                 kill_children(a);
                 free_monitors(a);
                 set_done(&a->root);
+                if (a->unit_ops)
+                        a->unit_ops->free(a->systemd);
                 actor_timer_clear(a->actor, &a->leaf_timer);
                 actor_timer_release(a->actor, &a->notice_timer);
         }
@@ -253,6 +256,7 @@ _public_ arbiter *arbiter_unref(arbiter *a) {
         map_free(a->pairs, NULL);
         map_free(a->pairs_by_id, NULL);
         cgroup_root_done(&a->cgroup_root);
+        cgroup_root_done(&a->hierarchy);
         deaths_free(a->deaths);
         status_done(a);
         sd_event_unref(a->event);

@@ -15,6 +15,7 @@
 #include "basic/fd.h"
 #include "basic/pidfd.h"
 
+#define LEAF_PATH_MAX 4096 /* a unit is read by its path below the mount */
 #define MOUNTINFO_MAX ((size_t) 4 << 20)
 #define PROC_CGROUP_MAX 65536
 #define PROCS_MAX ((size_t) 1 << 20)
@@ -266,7 +267,7 @@ void cgroup_leaf_done(struct cgroup_leaf *leaf) {
 }
 
 static int leaf_open_file(const struct cgroup_leaf *leaf, const char *file, int flags) {
-        char path[CGROUP_LEAF_NAME_MAX + 64];
+        char path[LEAF_PATH_MAX];
         int fd;
 
         (void) snprintf(path, sizeof(path), "%s/%s", leaf->name, file);
@@ -275,7 +276,7 @@ static int leaf_open_file(const struct cgroup_leaf *leaf, const char *file, int 
 }
 
 static int leaf_read_file(const struct cgroup_leaf *leaf, const char *file, size_t max, char **ret) {
-        char path[CGROUP_LEAF_NAME_MAX + 64];
+        char path[LEAF_PATH_MAX];
 
         (void) snprintf(path, sizeof(path), "%s/%s", leaf->name, file);
         return read_file_full(leaf->root->fd, path, max, ret, NULL);

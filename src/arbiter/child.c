@@ -190,7 +190,8 @@ int child_new(arbiter *a, arbiter_spawn *spawn, const char *name, const aid *wan
         c->arbiter = a;
         c->spawn = arbiter_spawn_ref(spawn);
         c->concurrency = spawn ? spawn->concurrency : ARBITER_CONCURRENCY_INLINE;
-        c->plain = spawn && spawn->exec && spawn->exec_type != ARBITER_EXEC_MAILBOX;
+        c->plain = spawn &&
+                   ((spawn->exec && spawn->exec_type != ARBITER_EXEC_MAILBOX) || spawn->unit_template);
         c->process = PROCESS_INIT;
         c->leaf = CGROUP_LEAF_INIT;
         c->notify = NOTIFY_SOCKET_INIT;
@@ -242,6 +243,7 @@ void child_free(struct child *c) {
         }
         c->host_fd = close_fd(c->host_fd);
         list_remove(&c->hosted);
+        unit_forget(c);
         process_done(&c->process);
         leaf_dispose(c->arbiter, &c->leaf);
         while ((w = LIST_FIRST(&c->stops, struct waiter, waiters))) {
@@ -279,6 +281,8 @@ static int launch(struct child *c) {
                 return c->spawn->module ? launch_thread(c) : launch_hosted_thread(c);
         case ARBITER_CONCURRENCY_INLINE:
                 return launch_inline(c, c->spawn->module, NULL);
+        case ARBITER_CONCURRENCY_UNIT:
+                return launch_unit(c);
         default:
                 return -EOPNOTSUPP;
         }
@@ -323,7 +327,7 @@ int child_start(struct child *c) {
                         c->failure = strdup(strerror(-r));
                 return r;
         }
-        if (c->plain && c->spawn->exec_type == ARBITER_EXEC_EXEC)
+        if (c->plain && c->spawn->exec_type == ARBITER_EXEC_EXEC && !c->unit)
                 child_running(c); /* exec has succeeded */
         return 0;
 }
@@ -447,19 +451,55 @@ static void set_stage(struct child *c, enum child_stop_stage stage) {
         c->waiting_usec = now_usec();
 }
 
+/* systemd escalates by itself, in the time that the unit has for it; of a template that is not ours to
+ * know. */
+static void signal_unit(struct child *c) {
+        usec_t bound = time_add(time_add(c->spawn->stop_usec, c->spawn->stop_usec), UNIT_GRACE_USEC);
+
+        unit_stop(c);
+        (void) actor_timer_set(c->arbiter->actor, &c->stop_timer,
+                        c->spawn->unit_template ? USEC_INFINITY : time_add(now_usec(), bound));
+}
+
 static void signal_stage(struct child *c) {
         arbiter_actor *a = c->arbiter->actor;
         int signal = c->spawn->kill_signal;
 
         set_stage(c, CHILD_STOP_SIGNALED);
+        if (c->unit) {
+                signal_unit(c);
+                return;
+        }
         (void) process_signal(&c->process, signal);
         if (signal != SIGTERM && signal != SIGABRT)
                 (void) process_signal(&c->process, SIGCONT);
         (void) actor_timer_set(a, &c->stop_timer, time_add(now_usec(), c->spawn->stop_usec));
 }
 
+/* What runs of it gets signals; a thread or an inline actor does not. */
+static bool has_process(const struct child *c) {
+        return c->process.pid > 0 || c->unit;
+}
+
+void child_left_to_systemd(struct child *c) {
+        if (c->stop_stage >= CHILD_STOP_SIGNALED)
+                return;
+        set_stage(c, CHILD_STOP_SIGNALED);
+        actor_timer_clear(c->arbiter->actor, &c->start_timer);
+        actor_timer_clear(c->arbiter->actor, &c->stop_timer);
+}
+
+const struct cgroup_leaf *child_leaf(const struct child *c) {
+        return cgroup_leaf_exists(&c->leaf) ? &c->leaf : &c->unit_leaf;
+}
+
 void child_kill(struct child *c, arbiter_reason reason) {
         set_reason(c, reason);
+        if (c->unit) {
+                set_stage(c, CHILD_STOP_KILLED);
+                unit_kill(c);
+                return;
+        }
         if (c->process.pid > 0) {
                 set_stage(c, CHILD_STOP_KILLED);
                 (void) process_kill_all(&c->process);
@@ -506,7 +546,7 @@ void child_escalate(struct child *c, arbiter_reason reason) {
         if (c->stop_stage >= CHILD_STOP_SIGNALED)
                 return;
         child_set_state(c, ARBITER_STATE_STOPPING);
-        if (c->process.pid > 0)
+        if (has_process(c))
                 signal_stage(c);
         else if (!c->inline_actor && c->welcomed && c->stop_stage == CHILD_STOP_NONE &&
                         ask_to_stop(c) >= 0) {
@@ -521,7 +561,12 @@ void child_escalate(struct child *c, arbiter_reason reason) {
 static void on_stop_timer(arbiter_actor *a, struct actor_timer *t) {
         struct child *c = CONTAINER_OF(t, struct child, stop_timer);
 
-        if (c->stop_stage == CHILD_STOP_ASKED && c->process.pid > 0) {
+        if (c->unit && c->stop_stage == CHILD_STOP_ASKED && unit_is_dead(c)) {
+                /* systemd has many to bury: it will say what it died of */
+                (void) actor_timer_set(a, t, now_usec() + USEC_PER_SEC);
+                return;
+        }
+        if (c->stop_stage == CHILD_STOP_ASKED && has_process(c)) {
                 /* Unless it was asked to stop: then that it was told again changes nothing. */
                 set_reason(c, c->link_lost ? ARBITER_REASON_NO_CONNECTION : ARBITER_REASON_STOP_TIMEOUT);
                 signal_stage(c);
@@ -565,7 +610,7 @@ static int bound_stop(struct child *c) {
                         (usec_t)STOPPING_HOOK_USEC);
 
         c->stop_stage = CHILD_STOP_ASKED;
-        if (c->process.pid <= 0 && c->spawn)
+        if (!has_process(c) && c->spawn)
                 bound = time_add(bound, c->spawn->stop_usec); /* there is no SIGTERM to follow */
         return actor_timer_set(
                         c->arbiter->actor, &c->stop_timer, time_add(now_usec(), time_add(bound, bound / 4)));
@@ -592,7 +637,7 @@ int child_stop(struct child *c, arbiter_future *waits) {
         set_reason(c, ARBITER_REASON_SHUTDOWN);
         child_set_state(c, ARBITER_STATE_STOPPING);
         if (c->plain || !c->welcomed || ask_to_stop(c) < 0) {
-                if (c->process.pid > 0)
+                if (has_process(c))
                         signal_stage(c);
                 else
                         child_kill(c, ARBITER_REASON_SHUTDOWN);

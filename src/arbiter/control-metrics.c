@@ -26,7 +26,7 @@ static void read_usage(struct child *c) {
         struct set *s = set_of(c);
         struct cgroup_usage u;
 
-        if (!s || !cgroup_leaf_exists(&c->leaf) || cgroup_leaf_read_usage(&c->leaf, &u) < 0)
+        if (!s || !cgroup_leaf_exists(child_leaf(c)) || cgroup_leaf_read_usage(child_leaf(c), &u) < 0)
                 return;
         if (u.cpu_usec != CGROUP_UNKNOWN) {
                 s->sums.cpu_usec += u.cpu_usec - MIN(u.cpu_usec, c->cpu_usec);
@@ -67,7 +67,7 @@ void metrics_count_death(struct child *c, arbiter_reason reason) {
                 return;
         if (c->set)
                 s->sums.deaths[reason]++;
-        if (cgroup_leaf_exists(&c->leaf) && cgroup_leaf_read_cpu(&c->leaf, &cpu) >= 0 &&
+        if (cgroup_leaf_exists(child_leaf(c)) && cgroup_leaf_read_cpu(child_leaf(c), &cpu) >= 0 &&
                         cpu != CGROUP_UNKNOWN && cpu > c->cpu_usec)
                 s->sums.cpu_usec += cpu - c->cpu_usec;
         /* the monitor that it was counted in may be gone, and this another one of that name */

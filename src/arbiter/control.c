@@ -51,10 +51,10 @@ void control_get_usage(arbiter *a, const char *id, struct actor_usage *ret) {
         usec_t now = now_usec();
 
         *ret = (struct actor_usage){ .memory_bytes = UINT64_MAX, .cpu_usec = UINT64_MAX };
-        if (!c || !cgroup_leaf_exists(&c->leaf))
+        if (!c || !cgroup_leaf_exists(child_leaf(c)))
                 return;
         if (c->usage_usec == 0 || now - c->usage_usec >= USAGE_USEC) {
-                (void) cgroup_leaf_read_usage(&c->leaf, &u);
+                (void) cgroup_leaf_read_usage(child_leaf(c), &u);
                 c->usage = (struct actor_usage){ .memory_bytes = u.memory_current, .cpu_usec = u.cpu_usec };
                 c->usage_usec = now;
         }
@@ -148,6 +148,17 @@ static bool stays_known(const struct child *c) {
                (supervise_get_slot(c->set->supervise, c->slot, &i) >= 0 && i.restart != SUPERVISE_TEMPORARY);
 }
 
+void control_wish(struct child *c, bool restart) {
+        if (!c->set)
+                return;
+        (void)set_handle(c->set, &(supervise_event){
+                                                 .type = restart          ? SUPERVISE_RESTART_CHILD
+                                                         : stays_known(c) ? SUPERVISE_STOP_CHILD
+                                                                          : SUPERVISE_REMOVE_CHILD,
+                                                 .slot = c->slot,
+                                 });
+}
+
 /* A slot by the name of whoever lives in it, or would: one that is held, failed or in backoff has nobody
  * at the moment. */
 int control_find_slot(arbiter *a, const char *target, struct set **ret_set, uint32_t *ret_slot) {
@@ -224,11 +235,7 @@ int control_stop(arbiter *a, const char *target, arbiter_future **ret) {
         r = child_stop(c, f); /* first who waits; then the decision that it stays down */
         if (r >= 0 && c->set) {
                 set_slot_settle(c->set, c->slot, "it was stopped before it was started");
-                (void)set_handle(c->set, &(supervise_event){
-                                                         .type = stays_known(c) ? SUPERVISE_STOP_CHILD
-                                                                                : SUPERVISE_REMOVE_CHILD,
-                                                         .slot = c->slot,
-                                         });
+                control_wish(c, false);
         }
         if (r < 0)
                 return r;
@@ -241,6 +248,8 @@ static int kill_one(struct child *c, int signal) {
                 child_kill(c, ARBITER_REASON_KILLED);
                 return 0;
         }
+        if (c->unit)
+                return unit_signal(c, signal);
         return c->process.pid > 0 ? process_signal(&c->process, signal) : -EOPNOTSUPP;
 }
 

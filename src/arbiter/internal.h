@@ -6,6 +6,7 @@
  *   arbiter.c    life of the arbiter itself; the public functions
  *   child.c      one actor as the arbiter sees it: from start to death, and the escalation in between
  *   launch.c     how a child comes to run: process, thread, inline
+ *   launch-unit.c  the same as a unit of systemd, and what systemd tells of it; unit-name.c names and ends
  *   host.c       threads that live together in one arbiter-host process
  *   log.c        what the program is told
  *   set.c        the glue to src/supervise: events in, actions carried out
@@ -34,6 +35,7 @@
 #include "arbiter/notify-socket.h"
 #include "arbiter/process.h"
 #include "arbiter/unit-settings.h"
+#include "arbiter/units.h"
 #include "supervise/pool.h"
 
 enum {
@@ -67,6 +69,8 @@ enum {
         STRANGERS_MAX = 64,         /* connections that have not said hello yet */
         ACCEPT_RETRY_USEC = 100 * 1000,
         STRANGER_USEC = 5 * 1000 * 1000,
+        UNIT_QUEUE_USEC = 90 * 1000 * 1000, /* until systemd is asked to start it */
+        UNIT_GRACE_USEC = 10 * 1000 * 1000, /* in which its word for what is overdue may come */
 };
 
 struct child;
@@ -208,6 +212,9 @@ struct child {
         struct process process;
         pid_t last_pid; /* when it has been reaped */
         struct cgroup_leaf leaf;
+        struct systemd_unit *unit; /* while systemd has it, or is to start it */
+        char *unit_name;
+        struct cgroup_leaf unit_leaf; /* systemd's: to be read, and nothing else */
         sd_event_source *death_source;
         struct notify_socket notify;
         sd_event_source *notify_source;
@@ -301,6 +308,9 @@ struct arbiter {
         char *runtime_directory, *host_program, *cgroup_path;
         struct cgroup_root cgroup_root;
         bool has_cgroup, cgroup_tried, subreaper;
+        struct cgroup_root hierarchy; /* all of it, for the figures of units */
+        const struct unit_ops *unit_ops; /* src/bus; NULL: there are no units */
+        void *systemd;
         rlim_t soft_nofile;
         sd_event_source *sigchld_source;
 
@@ -407,6 +417,10 @@ arbiter_reason child_how_ended(arbiter *a, const aid *id, int *ret_status);
 bool child_aid_is_fresh(arbiter *a, const aid *id);
 struct child *child_find(arbiter *a, const char *name_or_aid);
 void child_set_state(struct child *c, arbiter_state state);
+/* Somebody has asked systemd to end it: nothing of ours escalates that. */
+void child_left_to_systemd(struct child *c);
+/* Its cgroup, if it has one that can be read. */
+const struct cgroup_leaf *child_leaf(const struct child *c);
 
 /* launch.c */
 int launch_process(struct child *c);
@@ -424,6 +438,18 @@ int launch_make_control(struct child *c, int *ret_fd);
 
 /* Notices its end: once it has a pidfd. */
 int child_watch_death(struct child *c);
+
+/* launch-unit.c. Stopping is by the rules of the unit; killing is of all that is in it. */
+int launch_unit(struct child *c);
+void unit_stop(struct child *c);
+int unit_signal(struct child *c, int signal);
+void unit_kill(struct child *c);
+/* Its main process is no more; systemd will say what of it. */
+bool unit_is_dead(const struct child *c);
+void unit_forget(struct child *c);
+void unit_release_slice(arbiter *a, const char *monitor);
+/* -EOPNOTSUPP: units cannot be had here, and why. */
+int unit_check(arbiter *a, char **ret_text);
 
 /* mailbox-socket.c */
 int launch_expected(struct child *c);
@@ -472,6 +498,10 @@ int spawn_prepare(arbiter_spawn *s, arbiter_life *life, arbiter_spawn **ret, cha
 void spawn_close_output(arbiter_spawn *s);
 /* Adds to the root set and starts. */
 int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, arbiter_future **ret);
+
+/* spawn-unit.c */
+/* What cannot be together, for people; NULL: all is well. */
+const char *spawn_unit_contradiction(const arbiter_spawn *s);
 
 /* handshake.c */
 int handshake_hello(arbiter_actor *a, arbiter_message *m, void *userdata);
@@ -544,7 +574,10 @@ void control_record_death(struct child *c, arbiter_reason reason, int status);
 /* A place by the name of whoever lives in it, or would. -ESRCH; -EOPNOTSUPP: an actor that has no place. */
 int control_find_slot(arbiter *a, const char *target, struct set **ret_set, uint32_t *ret_slot);
 
-/* control.c: tells observers */
+/* control.c. What an operator has done past us counts as if he had asked us: it is to stay down, or to be
+ * started again. The child is ending. */
+void control_wish(struct child *c, bool restart);
+/* tells observers */
 void control_actor_new(struct child *c);
 void control_actor_changed(struct child *c);
 void control_actor_gone(struct child *c, arbiter_reason reason, int status);

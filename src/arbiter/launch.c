@@ -97,7 +97,7 @@ static int on_death(sd_event_source *s, int fd, uint32_t events, void *userdata)
 void child_link_lost(struct child *c, int error) {
         arbiter_actor *a = c->arbiter->actor;
 
-        if (c->process.pid <= 0) { /* a thread or an inline actor: that is how they end */
+        if (c->process.pid <= 0 && !c->unit) { /* a thread or an inline actor: that is how they end */
                 (void) actor_timer_set(a, &c->end_timer, 0);
                 return;
         }

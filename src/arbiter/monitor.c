@@ -216,6 +216,8 @@ static void monitor_gone(arbiter_monitor *m) {
         if (!a)
                 return;
         status_forget_set(&m->set);
+        if (m->worker->concurrency == ARBITER_CONCURRENCY_UNIT && !m->worker->unit_template && m->started)
+                unit_release_slice(a, m->name);
         deaths_forget_monitor(a->deaths, m->name);
         m->child = NULL;
         m->arbiter = NULL;

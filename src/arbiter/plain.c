@@ -20,7 +20,7 @@ static int on_signal(arbiter_actor *a, arbiter_message *m, void *userdata) {
                 return arbiter_message_reply_errno(m, -EACCES);
         if (signal <= 0 || signal > SIGRTMAX)
                 return arbiter_message_reply_errno(m, -EINVAL);
-        r = process_signal(&c->process, signal);
+        r = c->unit ? unit_signal(c, signal) : process_signal(&c->process, signal);
         return r < 0 ? r : arbiter_message_reply(m, "");
 }
 

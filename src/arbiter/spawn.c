@@ -155,8 +155,6 @@ _public_ int arbiter_spawn_set_description(arbiter_spawn *s, const char *descrip
 _public_ int arbiter_spawn_set_concurrency(arbiter_spawn *s, arbiter_concurrency concurrency) {
         if (!s || !arbiter_concurrency_to_string(concurrency))
                 return -EINVAL;
-        if (concurrency == ARBITER_CONCURRENCY_UNIT)
-                return -EOPNOTSUPP;
         s->concurrency = concurrency;
         return 0;
 }
@@ -462,6 +460,7 @@ static int complain(char **ret_text, int error, const char *text) {
 }
 
 int spawn_check(arbiter_spawn *s, char **ret_text) {
+        const char *contradiction = spawn_unit_contradiction(s);
         struct exec_failure failure = {};
         int n, r;
 
@@ -476,6 +475,13 @@ int spawn_check(arbiter_spawn *s, char **ret_text) {
         if (s->unit_template && s->unit_properties.n > 0)
                 return complain(ret_text, -EINVAL,
                                 "instances of a template have its settings: write a drop-in for it");
+        if (contradiction)
+                return complain(ret_text, -EINVAL, contradiction);
+        if (s->concurrency == ARBITER_CONCURRENCY_UNIT) {
+                r = unit_check(s->arbiter, ret_text);
+                if (r < 0)
+                        return r;
+        }
         if (s->concurrency == ARBITER_CONCURRENCY_INLINE && !s->module)
                 return complain(ret_text, -EINVAL, "an inline actor needs a module of this program");
         if (s->concurrency == ARBITER_CONCURRENCY_THREAD && s->exec)

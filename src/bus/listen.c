@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The one place where the face meets the arbiter that it belongs to: arbiter_listen_private() and _bus().
- * Apart from the rest of the face, which knows control.h only and is tested without an arbiter. */
+/* The one place where the face meets the arbiter that it belongs to: arbiter_listen_private() and _bus(),
+ * and where the arbiter gets its spawner of units: arbiter_use_systemd(). Apart from the rest of the
+ * face, which knows control.h only and is tested without an arbiter. */
 
 #include <stdio.h>
 
 #include "arbiter/internal.h"
 #include "bus/bus.h"
+#include "bus/systemd.h"
 
 static void face_free(void *face) {
         (void) bus_face_free(face);
@@ -55,6 +57,22 @@ _public_ int arbiter_listen_bus(arbiter *a, arbiter_bus bus, const char *name) {
         if (r < 0)
                 return r;
         return bus_face_listen_bus(face, bus, name, NULL);
+}
+
+_public_ int arbiter_use_systemd(arbiter *a, arbiter_bus bus) {
+        struct systemd *s;
+        int r;
+
+        if (!a || !a->instance || !*a->instance || (bus != ARBITER_BUS_SYSTEM && bus != ARBITER_BUS_USER))
+                return -EINVAL;
+        if (a->unit_ops)
+                return -EALREADY;
+        r = systemd_new(a, a->event, bus, NULL, &s);
+        if (r < 0)
+                return r;
+        a->systemd = s;
+        a->unit_ops = &systemd_ops;
+        return 0;
 }
 
 _public_ int arbiter_bus_is_settled(arbiter *a) {

@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One life of one unit, from its place in the queue to its end. Called by systemd.c with what the manager
+ * tells, and by the arbiter through units.h. What the arbiter is told of its end is told once, in a turn of
+ * its own. Must never wait, nor act on a unit of this name that is not ours. */
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "bus/convert.h"
+#include "bus/systemd.h"
+
+static void leave_flight(struct systemd_unit *u) {
+        if (!u->in_flight)
+                return;
+        u->in_flight = false;
+        u->systemd->n_in_flight--;
+        systemd_again(u->systemd);
+}
+
+static void enter_flight(struct systemd_unit *u) {
+        if (u->in_flight)
+                return;
+        u->in_flight = true;
+        u->systemd->n_in_flight++;
+}
+
+int systemd_unit_new(struct systemd *s, const struct unit_request *q, const struct unit_events *events,
+                void *userdata, struct systemd_unit **ret) {
+        _cleanup_(systemd_unit_freep) struct systemd_unit *u = NULL;
+        int r;
+
+        if (map_get_string(s->by_name, q->name))
+                return -EEXIST;
+        u = calloc(1, sizeof(*u));
+        if (!u)
+                return -ENOMEM;
+        list_init(&u->queue);
+        u->systemd = s;
+        s->n_units++;
+        u->events = events;
+        u->userdata = userdata;
+        u->properties = arbiter_message_ref(q->properties);
+        u->name = strdup(q->name);
+        u->mark = strdup(q->mark);
+        if (!u->name || !u->mark)
+                return -ENOMEM;
+        r = sd_bus_path_encode(SYSTEMD_UNIT_PATH, q->name, &u->path);
+        if (r >= 0)
+                r = map_put_string(s->by_name, u->name, u);
+        if (r >= 0)
+                r = map_put_string(s->by_path, u->path, u);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(u);
+        return 0;
+}
+
+struct systemd_unit *systemd_unit_free(struct systemd_unit *u) {
+        struct systemd *s = u->systemd;
+
+        leave_flight(u);
+        list_remove(&u->queue);
+        if (u->name && map_get_string(s->by_name, u->name) == u)
+                map_remove_string(s->by_name, u->name);
+        if (u->path && map_get_string(s->by_path, u->path) == u)
+                map_remove_string(s->by_path, u->path);
+        sd_bus_slot_unref(u->call);
+        sd_bus_slot_unref(u->stop_call);
+        sd_bus_slot_unref(u->queries[0]);
+        sd_bus_slot_unref(u->queries[1]);
+        arbiter_message_unref(u->properties);
+        s->n_units--;
+        free(u->name);
+        free(u->path);
+        free(u->mark);
+        free(u->job);
+        free(u->foreign_job);
+        free(u->text);
+        free(u);
+        return NULL;
+}
+
+/* Its end. */
+
+static void set_over(struct systemd_unit *u) {
+        if (u->state == UNIT_OVER)
+                return;
+        u->state = UNIT_OVER;
+        leave_flight(u);
+        u->call = sd_bus_slot_unref(u->call);
+        u->stop_call = sd_bus_slot_unref(u->stop_call);
+        u->queries[0] = sd_bus_slot_unref(u->queries[0]);
+        u->queries[1] = sd_bus_slot_unref(u->queries[1]);
+        u->end.result = u->result;
+        u->end.text = u->text;
+        list_remove(&u->queue);
+        list_append(&u->systemd->over, &u->queue);
+        systemd_again(u->systemd);
+}
+
+void systemd_unit_fail(struct systemd_unit *u, const char *format, ...) {
+        va_list ap;
+
+        if (u->state == UNIT_OVER)
+                return;
+        va_start(ap, format);
+        if (vasprintf(&u->text, format, ap) < 0)
+                u->text = NULL;
+        va_end(ap);
+        set_over(u);
+}
+
+/* It is down. What of it is to be known is known now; systemd may let go of it, and its name is free
+ * then. An instance of a template may stay, as failed, until somebody looks. */
+static void set_ending(struct systemd_unit *u) {
+        struct systemd *s = u->systemd;
+
+        if (u->state >= UNIT_ENDING)
+                return;
+        u->end.started = true;
+        u->end.code = u->facts.code;
+        u->end.status = u->facts.status;
+        (void) snprintf(u->result, sizeof(u->result), "%s", u->facts.result);
+        if (u->foreign && !u->stop_wanted)
+                u->end.wish = UNIT_WISH_STOP;
+        u->state = UNIT_ENDING;
+        leave_flight(u);
+        list_remove(&u->queue); /* it need not be stopped any more */
+        if (!u->properties)
+                set_over(u);
+        else if (!s->direct)
+                systemd_tell(s, u->path, SYSTEMD_UNIT, "Unref", NULL);
+}
+
+/* Somebody else has had systemd start it again, behind our back: the arbiter does that, and this goes. */
+static void end_foreign_life(struct systemd_unit *u) {
+        set_ending(u);
+        if (u->end.wish == UNIT_WISH_RESTART)
+                return;
+        u->end.wish = u->stop_wanted ? UNIT_WISH_NONE : UNIT_WISH_RESTART;
+        systemd_tell(u->systemd, SYSTEMD_PATH, SYSTEMD_MANAGER, "StopUnit", "ss", u->name, "replace");
+}
+
+void systemd_unit_removed(struct systemd_unit *u) {
+        if (u->state == UNIT_ENDING)
+                set_over(u);
+        else if (u->state == UNIT_ACTIVE || u->state == UNIT_STARTING) {
+                /* Nobody has told us how it ended. */
+                u->end.started = true;
+                u->end.code = u->facts.code;
+                u->end.status = u->facts.status;
+                set_over(u);
+        }
+}
+
+/* What it does meanwhile. */
+
+static void tell_process(struct systemd_unit *u) {
+        if (u->told_process || u->facts.main_pid <= 0)
+                return;
+        u->told_process = true;
+        (void) snprintf(u->invocation, sizeof(u->invocation), "%s", u->facts.invocation);
+        leave_flight(u); /* PID 1 has done its part */
+        u->events->main_process(u->facts.main_pid, u->invocation, u->userdata);
+}
+
+static bool is_another_life(const struct systemd_unit *u) {
+        return u->told_process && *u->invocation && *u->facts.invocation &&
+               !streq(u->invocation, u->facts.invocation);
+}
+
+static void look_at_active(struct systemd_unit *u) {
+        if (is_another_life(u)) {
+                end_foreign_life(u);
+                return;
+        }
+        tell_process(u);
+        if (u->facts.activity == UNIT_DOWN) {
+                set_ending(u);
+                return;
+        }
+        if (u->facts.activity == UNIT_GOING_DOWN && !u->told_stopping) {
+                u->told_stopping = true;
+                u->events->stopping(u->foreign && !u->stop_wanted, u->userdata);
+        }
+        if (*u->facts.status_text)
+                u->events->status(u->facts.status_text, u->userdata);
+}
+
+void systemd_unit_changed(struct systemd_unit *u) {
+        switch (u->state) {
+        case UNIT_STARTING:
+                tell_process(u);
+                break;
+        case UNIT_ACTIVE:
+                look_at_active(u);
+                break;
+        case UNIT_ENDING:
+                if (u->facts.activity == UNIT_UP)
+                        end_foreign_life(u);
+                break;
+        default:
+                break;
+        }
+}
+
+static void set_active(struct systemd_unit *u) {
+        u->state = UNIT_ACTIVE;
+        leave_flight(u);
+        tell_process(u);
+        u->events->started(u->userdata);
+        if (u->state == UNIT_ACTIVE)
+                look_at_active(u);
+}
+
+/* Jobs. */
+
+void systemd_unit_job_new(struct systemd_unit *u, const char *job) {
+        char *copy;
+
+        if ((u->state != UNIT_STARTING && u->state != UNIT_ACTIVE) || u->stop_wanted ||
+                        streq_ptr(job, u->job))
+                return;
+        copy = strdup(job);
+        free(u->foreign_job);
+        u->foreign_job = copy;
+        u->foreign = copy != NULL;
+}
+
+static void start_job_removed(struct systemd_unit *u, const char *result) {
+        leave_flight(u);
+        if (streq(result, "done")) {
+                set_active(u);
+                return;
+        }
+        /* All that it has to say has been said before that signal. */
+        if (u->facts.activity != UNIT_DOWN) {
+                u->state = UNIT_ACTIVE; /* it goes down in its own time: the job was replaced by a stop */
+                look_at_active(u);
+                return;
+        }
+        u->end.started = true; /* it may have run */
+        if (asprintf(&u->text, "the job that starts %s has ended with result \"%s\"%s%s", u->name, result,
+                            *u->facts.result ? ", the unit with " : "", u->facts.result) < 0)
+                u->text = NULL;
+        set_ending(u);
+}
+
+void systemd_unit_job_removed(struct systemd_unit *u, const char *job, const char *result) {
+        if (u->state == UNIT_STARTING && streq_ptr(job, u->job)) {
+                start_job_removed(u, result);
+                return;
+        }
+        if (!streq_ptr(job, u->foreign_job) || u->state >= UNIT_ENDING)
+                return;
+        /* It has not ended it: a reload, or a start of what runs. */
+        u->foreign = u->facts.activity != UNIT_UP;
+        free(u->foreign_job);
+        u->foreign_job = NULL;
+}
+
+/* Starting. */
+
+static void on_refused(struct systemd_unit *u, const sd_bus_error *e) {
+        if (systemd_is_unanswered(e)) {
+                u->state = UNIT_LOST; /* what has become of it is asked when systemd is back */
+                systemd_absent(u->systemd);
+        } else if (systemd_is_absent(e)) {
+                u->state = UNIT_QUEUED; /* it was not carried out */
+                list_prepend(&u->systemd->starts, &u->queue);
+                systemd_absent(u->systemd);
+        } else if (sd_bus_error_has_name(e, SYSTEMD ".UnitExists"))
+                systemd_unit_fail(u,
+                                "there is a unit %s already, which is not this actor's: \"systemctl status "
+                                "%s\" shows it, and it has to go first",
+                                u->name, u->name);
+        else
+                systemd_unit_fail(u, "systemd does not start %s: %s", u->name, e->message ?: e->name);
+}
+
+static int on_start_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
+        const sd_bus_error *e = sd_bus_message_get_error(m);
+        struct systemd_unit *u = userdata;
+        const char *job;
+        int r;
+
+        u->call = sd_bus_slot_unref(u->call);
+        if (e) {
+                leave_flight(u);
+                on_refused(u, e);
+                return 0;
+        }
+        r = sd_bus_message_read(m, "o", &job);
+        u->job = r < 0 ? NULL : strdup(job);
+        if (!u->job) {
+                systemd_unit_fail(u, "the answer of systemd cannot be read");
+                systemd_tell(u->systemd, SYSTEMD_PATH, SYSTEMD_MANAGER, "StopUnit", "ss", u->name,
+                                "replace");
+                return 0;
+        }
+        u->state = UNIT_STARTING;
+        u->foreign = false;
+        systemd_unit_changed(u);
+        if (u->stop_wanted) {
+                u->stop_wanted = false;
+                systemd_unit_stop(u);
+        }
+        return 0;
+}
+
+static int append_properties(struct systemd_unit *u, sd_bus_message *m) {
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "(sv)");
+        if (r >= 0)
+                r = arbiter_message_rewind(u->properties, true);
+        if (r >= 0)
+                r = arbiter_message_enter_container(u->properties, 'a', "(sv)");
+        if (r >= 0)
+                r = convert_to_bus(u->properties, m);
+        /* So that it is there to be asked after its end, as long as we are. */
+        if (r >= 0 && !u->systemd->direct)
+                r = sd_bus_message_append(m, "(sv)", "AddRef", "b", 1);
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
+        return r < 0 ? r : sd_bus_message_append(m, "a(sa(sv))", 0);
+}
+
+void systemd_unit_begin(struct systemd_unit *u) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        struct systemd *s = u->systemd;
+        int r;
+
+        if (u->stop_wanted) {
+                systemd_unit_fail(u, "it was stopped before it was started");
+                return;
+        }
+        u->state = UNIT_CALLING;
+        u->facts = (struct unit_facts){};
+        r = systemd_new_call(s, SYSTEMD_PATH, SYSTEMD_MANAGER,
+                        u->properties ? "StartTransientUnit" : "StartUnit", &m);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "ss", u->name, "fail");
+        if (r >= 0 && u->properties)
+                r = append_properties(u, m);
+        if (r >= 0)
+                r = systemd_call(s, m, &u->call, on_start_answer, u);
+        if (r < 0)
+                systemd_unit_fail(u, "systemd cannot be asked to start %s: %s", u->name, strerror(-r));
+}
+
+void systemd_unit_start(struct systemd_unit *u) {
+        enter_flight(u);
+        u->events->begun(u->userdata);
+        if (u->properties)
+                systemd_unit_begin(u);
+        else {
+                u->state = UNIT_CHECKING;
+                systemd_template_check(u);
+        }
+}
+
+/* Stopping. */
+
+static int on_stop_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
+        const sd_bus_error *e = sd_bus_message_get_error(m);
+        struct systemd_unit *u = userdata;
+
+        u->stop_call = sd_bus_slot_unref(u->stop_call);
+        leave_flight(u);
+        if (!e)
+                return 0; /* how it goes is told by the unit */
+        if (systemd_is_unanswered(e) || systemd_is_absent(e)) {
+                u->stop_called = false;
+                systemd_unit_stop(u); /* again, when systemd is back */
+                systemd_absent(u->systemd);
+        } else if (sd_bus_error_has_name(e, SYSTEMD ".NoSuchUnit"))
+                systemd_unit_removed(u);
+        return 0;
+}
+
+void systemd_unit_call_stop(struct systemd_unit *u) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        enter_flight(u);
+        r = systemd_new_call(u->systemd, SYSTEMD_PATH, SYSTEMD_MANAGER, "StopUnit", &m);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "ss", u->name, "replace");
+        if (r >= 0)
+                r = systemd_call(u->systemd, m, &u->stop_call, on_stop_answer, u);
+        if (r < 0) {
+                leave_flight(u);
+                u->stop_called = false;
+        }
+}
+
+void systemd_unit_stop(struct systemd_unit *u) {
+        bool wanted = u->stop_wanted;
+
+        u->stop_wanted = true;
+        if (u->state == UNIT_QUEUED)
+                systemd_unit_fail(u, "it was stopped before it was started");
+        if ((u->state != UNIT_STARTING && u->state != UNIT_ACTIVE) || u->stop_called)
+                return;
+        if (!wanted && u->foreign && u->facts.activity == UNIT_GOING_DOWN)
+                u->foreign = false; /* now we want it, too */
+        u->stop_called = true;
+        list_append(&u->systemd->stops, &u->queue);
+        systemd_again(u->systemd);
+}
+
+int systemd_unit_kill(struct systemd_unit *u, int signal, bool all) {
+        if (u->state != UNIT_STARTING && u->state != UNIT_ACTIVE)
+                return -ESRCH;
+        if (!u->systemd->ready)
+                return -ENOTCONN;
+        systemd_tell(u->systemd, SYSTEMD_PATH, SYSTEMD_MANAGER, "KillUnit", "ssi", u->name,
+                        all ? "all" : "main", (int32_t)signal);
+        return 0;
+}
+
+void systemd_unit_forget(struct systemd_unit *u) {
+        if (u->state >= UNIT_CALLING && u->state < UNIT_ENDING)
+                systemd_tell(u->systemd, SYSTEMD_PATH, SYSTEMD_MANAGER, "StopUnit", "ss", u->name,
+                                "replace");
+        (void) systemd_unit_free(u);
+}
+
+/* After an outage. */
+
+static void settle_lost(struct systemd_unit *u) {
+        bool ours = u->properties ? u->facts.marked : u->facts.activity != UNIT_DOWN;
+
+        if (!ours) {
+                systemd_unit_fail(u, "the connection to systemd was lost when it was to start %s", u->name);
+                return;
+        }
+        u->state = UNIT_STARTING;
+        u->job = strdup(u->facts.job);
+}
+
+static void settle(struct systemd_unit *u) {
+        bool gone = u->facts.not_found && u->properties;
+
+        if (u->state == UNIT_LOST) {
+                if (gone)
+                        u->facts.marked = false;
+                settle_lost(u);
+        }
+        if (gone && u->state != UNIT_OVER) {
+                systemd_unit_removed(u);
+                return;
+        }
+        if (u->state == UNIT_STARTING && !*u->facts.job) /* its job has ended while we were away */
+                start_job_removed(u, u->facts.activity == UNIT_DOWN ? "failed" : "done");
+        else
+                systemd_unit_changed(u);
+        if (u->state == UNIT_ACTIVE && u->stop_wanted && !u->stop_called)
+                systemd_unit_stop(u);
+}
+
+bool systemd_unit_is_known(const struct systemd_unit *u) {
+        return u->state >= UNIT_LOST && u->state < UNIT_OVER;
+}
+
+void systemd_unit_compare(struct systemd_unit *u, const char *load_state, const char *active_state) {
+        bool goes_on = u->state == UNIT_ACTIVE && u->facts.activity == UNIT_UP &&
+                       streq(active_state, "active");
+
+        if (!systemd_unit_is_known(u) || (goes_on && !streq(load_state, "not-found") && !u->stop_wanted))
+                return;
+        systemd_unit_query(u);
+}
+
+static int on_queried(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
+        const sd_bus_error *e = sd_bus_message_get_error(m);
+        struct systemd_unit *u = userdata;
+        bool last = --u->n_queries == 0;
+
+        if (e && (systemd_is_unanswered(e) || systemd_is_absent(e))) {
+                systemd_absent(u->systemd);
+                return 0;
+        }
+        if (e)
+                u->facts.not_found = true;
+        else
+                (void) unit_facts_read(&u->facts, m, u->mark);
+        if (last)
+                settle(u);
+        return 0;
+}
+
+void systemd_unit_query(struct systemd_unit *u) {
+        static const char *const interfaces[] = { SYSTEMD_SERVICE, SYSTEMD_UNIT };
+        struct systemd *s = u->systemd;
+        int r = 0;
+
+        u->facts.not_found = false;
+        u->n_queries = 0;
+        for (size_t i = 0; i < ELEMENTSOF(interfaces); i++) {
+                _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+
+                u->queries[i] = sd_bus_slot_unref(u->queries[i]);
+                r = systemd_new_call(s, u->path, "org.freedesktop.DBus.Properties", "GetAll", &m);
+                if (r >= 0)
+                        r = sd_bus_message_append(m, "s", interfaces[i]);
+                if (r >= 0)
+                        r = systemd_call(s, m, &u->queries[i], on_queried, u);
+                if (r >= 0)
+                        u->n_queries++;
+        }
+        if (r < 0)
+                systemd_absent(s);
+}
