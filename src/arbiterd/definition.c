@@ -291,10 +291,32 @@ static int set_rest(const struct actor_config *a, arbiter_spawn *s) {
         return r < 0 ? r : set_allow(a, s);
 }
 
+/* What is missing for units, and whether a template may be the arbiter's. That it is not there yet, or
+ * cannot be asked for just now, a start will say, again and again, until it can. */
+static int check_unit(struct daemon *d, const struct actor_config *a) {
+        _cleanup_free_ char *why = NULL;
+        int r;
+
+        if (a->concurrency != CONFIG_UNIT)
+                return 0;
+        r = arbiter_check_units(d->arbiter, &why);
+        if (r >= 0 && a->unit) {
+                r = arbiter_check_unit_template(
+                                d->mode == DAEMON_SYSTEM ? ARBITER_BUS_SYSTEM : ARBITER_BUS_USER, a->unit,
+                                &why);
+                if (r != -EBUSY)
+                        return 0;
+        }
+        return r < 0 ? log_error_errno(r, "%s: %s", a->path, why ? why : "cannot be a unit") : 0;
+}
+
 int definition_new(struct daemon *d, const struct actor_config *a, arbiter_spawn **ret) {
         _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
         int r;
 
+        r = check_unit(d, a);
+        if (r < 0)
+                return r;
         r = arbiter_spawn_new(d->arbiter, a->name, &s);
         if (r >= 0)
                 r = set_rest(a, s);

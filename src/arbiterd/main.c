@@ -428,6 +428,8 @@ static int set_up(struct daemon *d) {
         if (r >= 0 && d->instance)
                 r = arbiter_set_instance(d->arbiter, d->instance);
         if (r >= 0)
+                r = service_use_systemd(d);
+        if (r >= 0)
                 r = service_make_scope(d);
         if (r >= 0 && d->cgroup)
                 r = arbiter_set_cgroup(d->arbiter, d->cgroup);

@@ -338,7 +338,7 @@ static int open_private(const struct daemon *d, sd_bus **ret) {
         return 0;
 }
 
-static int open_manager(const struct daemon *d, sd_bus **ret) {
+int scope_request_open(const struct daemon *d, sd_bus **ret) {
         int r, q;
 
         r = d->mode == DAEMON_SYSTEM ? sd_bus_open_system_with_description(ret, "scope")
@@ -440,7 +440,7 @@ static int new_request(struct daemon *d, struct scope_request **ret) {
         q->daemon = d;
         r = name_units(q);
         if (r >= 0)
-                r = open_manager(d, &q->bus);
+                r = scope_request_open(d, &q->bus);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(q);

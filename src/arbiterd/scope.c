@@ -18,6 +18,7 @@
 #include "arbiterd/scope-request.h"
 #include "arbiterd/scope.h"
 #include "arbiterd/service.h"
+#include "arbiterd/unit-sweep.h"
 #include "basic/fd.h"
 #include "basic/pidfd.h"
 #include "shared/log.h"
@@ -322,7 +323,9 @@ int scope_watch(struct daemon *d) {
 }
 
 int scope_stop(struct daemon *d) {
-        return scope_request_stop(d);
+        int r = scope_request_stop(d), q = unit_sweep(d);
+
+        return MIN(r, q);
 }
 
 void scope_done(struct daemon *d) {

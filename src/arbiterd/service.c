@@ -89,6 +89,14 @@ static int listen_bus(struct daemon *d) {
                                        name);
 }
 
+/* The manager whose service we are makes units of actors, too. */
+int service_use_systemd(struct daemon *d) {
+        if (d->mode == DAEMON_STANDALONE)
+                return 0;
+        return arbiter_use_systemd(
+                        d->arbiter, d->mode == DAEMON_SYSTEM ? ARBITER_BUS_SYSTEM : ARBITER_BUS_USER);
+}
+
 /* org.freedesktop.LogControl1: systemctl service-log-level arbiter.service debug. A level that was set so
  * outlasts a reload, as one of the command line does. */
 

@@ -13,6 +13,8 @@ int service_set_instance(struct daemon *d, const char *name);
 int service_check_options(struct daemon *d);
 /* First of all, before any descriptor is opened: takes over what systemd passed. */
 int service_take_fds(struct daemon *d);
+/* Before arbiter_start(), with the instance set: for actors that are to be units. */
+int service_use_systemd(struct daemon *d);
 /* Before arbiter_start(): the scope of the actors. -ECANCELED: a signal asked to stop. */
 int service_make_scope(struct daemon *d);
 /* After arbiter_start(): the bus, the sockets that were passed. What fails is told, and done without. */
