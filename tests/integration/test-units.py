@@ -1,0 +1,331 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Actors as units of systemd (Concurrency=unit): of the system and of a user, programs and modules, how they end, what
+systemctl does to them behind the arbiter's back, and what is left of them."""
+
+import json
+import os
+
+import case
+
+# systemd-notify is another process than the one that is listened to.
+READY = ('"import os, socket, time; socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto('
+         "b'READY=1', os.environ['NOTIFY_SOCKET'].replace('@', chr(0))); time.sleep(1000)\"")
+
+
+class Units(case.Case):
+    """The arbiter of the system."""
+
+    where, user, etc, instance = (), None, '/etc/arbiter', 'system'
+
+    def systemctl(self, *argv, **options):
+        return self.run_in('systemctl', *(['--user'] if self.user else []), *argv, user=self.user, **options)
+
+    def setUp(self):
+        super().setUp()
+        self.box.copy(os.path.join(self.box.build, 'examples/squares.so'), '/tmp/squares.so', 0o755)
+        self.addCleanup(self.stop_all)
+
+    def stop_all(self):
+        self.systemctl('stop', 'arbiter.service')
+        self.assertEqual(self.units(), {})
+        self.run_in('sh', '-c', 'rm -rf %s/*.monitor %s/*.actor' % (self.etc, self.etc))
+        self.run_in('systemctl', 'reset-failed')
+
+    def monitor(self, name, actor, workers=1, monitor='', service=''):
+        user = '' if self.user else 'User=root\n'
+        text = '[Monitor]\nWorkers=%d\n%s[Actor]\nConcurrency=unit\n%s%s%s' % (workers, monitor, user, actor, service)
+        self.write('%s/%s.monitor' % (self.etc, name), text, owner=self.user or 'root')
+
+    def start(self):
+        self.systemctl('start', 'arbiter.service')
+
+    def arbiterctl(self, *argv, **options):
+        return self.ctl(*(['--user'] if self.user else []), *argv, user=self.user, **options)
+
+    def running(self):
+        return {a['name']: a for a in json.loads(self.arbiterctl('list-actors', '--json=short').stdout) if a['state'] == 'running'}
+
+    def wait_running(self, n):
+        return self.box.wait_for(lambda: (lambda a: a if len(a) == n else None)(self.running()), '%d running' % n)
+
+    def units(self):
+        """By name: the load and the active state of what systemd has."""
+        out = self.systemctl('list-units', '--all', '--plain', '--no-legend', 'arbiter-%s-*.service' % self.instance).stdout
+        return {line.split()[0]: line.split()[1:4] for line in out.splitlines()}
+
+    def unit(self, name):
+        monitor, _, number = name.partition('.')
+        return 'arbiter-%s-%s%s.service' % (self.instance, monitor.replace('-', '\\x2d'), '-' + number if number else '')
+
+    def show(self, name, prop):
+        return self.systemctl('show', '--value', '-p', prop, self.unit(name)).stdout.rstrip('\n')
+
+    def deaths(self, name):
+        return json.loads(self.arbiterctl('deaths', name, '--json=short').stdout)
+
+    # What they are
+
+    def test_life(self):
+        self.monitor('web', "Exec=/bin/sh -c 'echo hello from $ARBITER_TEST; exec sleep 1000'\nEnvironment=ARBITER_TEST=web\n"
+                     'LimitNOFILE=100:200\nNice=3\nUMask=0027\nKillSignal=SIGINT\nTimeoutStopSec=7s\n', workers=2)
+        self.start()
+        actors = self.wait_running(2)
+        self.assertEqual({a['concurrency'] for a in actors.values()}, {'unit'})
+        self.assertEqual(str(actors['web.1']['pid']), self.show('web.1', 'MainPID'))
+        self.assertEqual(self.show('web.1', 'Slice'), 'arbiter-%s-web.slice' % self.instance)
+        for prop, value in {'LimitNOFILE': '200', 'LimitNOFILESoft': '100', 'Nice': '3', 'UMask': '0027', 'KillSignal': '2',
+                            'TimeoutStopUSec': '7s', 'Restart': 'no', 'Type': 'exec', 'SyslogIdentifier': 'web.1',
+                            'CollectMode': 'inactive-or-failed'}.items():
+            self.assertEqual(self.show('web.1', prop), value, prop)
+        status = self.systemctl('status', self.unit('web.1')).stdout
+        self.assertIn('Actor web.1 of arbiter (%s)' % self.instance, status)
+        self.printed(actors)
+        self.assertNotIn('ARBITER_MAILBOX', self.show('web.1', 'Environment'))
+        self.systemctl('daemon-reload')
+        self.assertEqual(self.units()[self.unit('web.1')], ['loaded', 'active', 'running'])
+        self.assertEqual({n: a['aid'] for n, a in self.running().items()}, {n: a['aid'] for n, a in actors.items()})
+
+    def printed(self, actors):
+        entry = self.box.wait_for_entry(self.cursor, 'ARBITER_MONITOR=web', predicate=lambda e: 'hello' in str(e['MESSAGE']))
+        self.assertEqual(entry['MESSAGE'], 'hello from web')
+        for field, value in {'ARBITER_INSTANCE': self.instance, 'ARBITER_GENERATION': '1'}.items():
+            self.assertEqual(entry[field], value)
+        self.assertEqual(entry['ARBITER_AID'], actors[entry['ARBITER_NAME']]['aid'])
+
+    def test_mailbox(self):
+        self.monitor('squares', 'Module=/tmp/squares.so\nWatchdogSec=2s\n', workers=2)
+        self.start()
+        actors = self.wait_running(2)
+        self.assertIn('2 sent, 2 received', self.arbiterctl('ping', '-c', '2', 'squares.1').stdout)
+        self.assertEqual(self.arbiterctl('send', 'squares.2', 'square', 'x', '7').stdout.strip(), 'x 49')
+        self.assertIn('ARBITER_MAILBOX=0', self.show('squares.1', 'Environment'))
+        # Its loop feeds systemd's watchdog beside the arbiter's own watch: it lives for several times of it.
+        self.box.wait_for(lambda: self.show('squares.1', 'WatchdogTimestampMonotonic') not in ('0', ''), 'a sign of life')
+        # Stopped in order, it has not failed.
+        cursor = self.box.cursor()
+        self.arbiterctl('stop', 'squares.1')
+        self.assertEqual([e['MESSAGE'] for e in self.box.entries(cursor) if 'Failed with result' in str(e['MESSAGE'])], [])
+        self.assertEqual(self.deaths('squares.1')[0]['reason'], 'shutdown')
+        self.assertEqual(self.running()['squares.2']['aid'], actors['squares.2']['aid'])
+
+    def test_watchdogs(self):
+        """Either one alone catches a hang."""
+        self.monitor('silent', 'Module=/tmp/squares.so\nTimeoutSec=1s\nTimeoutStopSec=1s\n')
+        self.monitor('watched', 'Module=/tmp/squares.so\nTimeoutSec=60s\nWatchdogSec=1s\nTimeoutStopSec=1s\n')
+        self.start()
+        for name, actor in self.wait_running(2).items():
+            self.box.kill(actor['pid'], 19)
+        self.box.wait_for(lambda: self.deaths('silent.1') and self.deaths('watched.1'), 'two deaths')
+        self.assertEqual(self.deaths('silent.1')[0]['reason'], 'silent')
+        self.assertEqual(self.deaths('watched.1')[0]['reason'], 'watchdog')
+        self.wait_running(2)
+
+    # How they end
+
+    def test_reasons(self):
+        cases = {
+            'zero': ("Exec=/bin/sh -c 'exit 0'\n", 'normal', 0),
+            'three': ("Exec=/bin/sh -c 'exit 3'\n", 'exit-code', 3),
+            'usr': ("Exec=/bin/sh -c 'kill -USR1 $$$$'\n", 'signal', 10),
+            'term': ("Exec=/bin/sh -c 'kill -TERM $$$$'\n", 'signal', 15),
+            'directory': ('Exec=/bin/sleep 1000\nWorkingDirectory=/nowhere\n', 'exit-code', 200),
+            'slow': ('Exec=/bin/sleep 1000\nType=notify\nTimeoutStartSec=500ms\n', 'start-timeout', 15),
+            'unwatched': ('Exec=/usr/bin/python3 -c %s\nType=notify\nWatchdogSec=500ms\n' % READY, 'watchdog', 6),
+        }
+        for name, (actor, _, _) in cases.items():
+            self.monitor(name, actor + 'Restart=temporary\n')
+        self.start()
+        for name, (_, reason, status) in cases.items():
+            self.box.wait_for(lambda n=name: self.deaths(n + '.1'), 'the end of ' + name)
+            death = self.deaths(name + '.1')[0]
+            self.assertEqual((death['reason'], death['status'] if reason in ('exit-code', 'signal') else None),
+                             (reason, status if reason in ('exit-code', 'signal') else None), name)
+        self.box.wait_for(lambda: not self.units(), 'no unit')
+
+    def test_stop_timeout(self):
+        self.monitor('stubborn', "Exec=/bin/sh -c 'trap \"\" TERM; while :; do sleep 1000; done'\nTimeoutStopSec=500ms\n")
+        self.start()
+        self.wait_running(1)
+        self.arbiterctl('stop', 'stubborn.1')
+        self.assertEqual(self.deaths('stubborn.1')[0]['reason'], 'stop-timeout')
+        self.arbiterctl('restart', 'stubborn.1')
+        self.wait_running(1)
+        self.arbiterctl('kill', '-s', 'KILL', 'stubborn.1')
+        self.box.wait_for(lambda: len(self.deaths('stubborn.1')) == 2, 'its end')
+        self.assertEqual(self.deaths('stubborn.1')[0]['reason'], 'killed')
+        self.wait_running(1)
+
+    # What operators do past the arbiter
+
+    def test_systemctl(self):
+        self.monitor('web', 'Exec=/bin/sleep 1000\n', workers=3)
+        self.start()
+        before = self.wait_running(3)
+        self.systemctl('stop', self.unit('web.2'))
+        self.wait_running(2)
+        why = self.arbiterctl('why', 'web.2').stdout
+        self.assertIn('stopped by an operator', why)
+        self.assertEqual(self.deaths('web.2')[0]['reason'], 'shutdown')
+        self.arbiterctl('restart', 'web.2')
+        self.wait_running(3)
+        # A crash is none of that.
+        self.systemctl('kill', '-s', 'KILL', self.unit('web.1'))
+        self.box.wait_for(lambda: self.deaths('web.1'), 'a death')
+        self.assertEqual((self.deaths('web.1')[0]['reason'], self.deaths('web.1')[0]['status']), ('signal', 9))
+        after = self.wait_running(3)
+        self.assertEqual(after['web.3']['aid'], before['web.3']['aid'])
+        # A restart is done by the arbiter: a new life, of which it knows.
+        self.systemctl('restart', self.unit('web.3'), check=False)
+        self.box.wait_for(lambda: self.running().get('web.3', before['web.3'])['aid'] != before['web.3']['aid'], 'a new life')
+        actors = self.wait_running(3)
+        self.assertEqual(str(actors['web.3']['pid']), self.show('web.3', 'MainPID'))
+
+    def test_existing(self):
+        """A unit of that name which is not ours is an error, and let alone."""
+        self.run_in('systemd-run', *(['--user'] if self.user else []), '--unit=' + self.unit('web.1'), 'sleep', '1000', user=self.user)
+        pid = self.show('web.1', 'MainPID')
+        self.monitor('web', 'Exec=/bin/sleep 1000\nRestart=temporary\n')
+        cursor = self.box.cursor()
+        self.start()
+        self.box.wait_for_entry(cursor, predicate=lambda e: 'there is a unit %s already' % self.unit('web.1') in str(e.get('MESSAGE')))
+        self.assertEqual(self.show('web.1', 'MainPID'), pid)
+        self.systemctl('stop', self.unit('web.1'))
+
+    def test_managers(self):
+        """daemon-reload, daemon-reexec and a bus that goes away: nobody dies, and what ends meanwhile is noticed."""
+        self.monitor('web', 'Exec=/bin/sleep 1000\n', workers=5)
+        self.start()
+        before = self.wait_running(5)
+        for _ in range(5):
+            self.systemctl('daemon-reload')
+        self.systemctl('daemon-reexec')
+        self.assertEqual({n: a['aid'] for n, a in self.wait_running(5).items()}, {n: a['aid'] for n, a in before.items()})
+        self.systemctl('kill', '-s', 'KILL', self.unit('web.4'))
+        self.box.wait_for(lambda: self.running().get('web.4', before['web.4'])['aid'] != before['web.4']['aid'], 'a new life')
+        cursor = self.box.cursor()
+        scale = self.box.popen(['arbiterctl', *(['--user'] if self.user else []), 'scale', 'web', '60'], user=self.user)
+        self.box.wait_for_entry(cursor, predicate=lambda e: 'is running' in str(e.get('MESSAGE')))
+        self.systemctl('daemon-reexec')
+        self.assertEqual(scale.wait()[0], 0)
+        self.wait_running(60)
+        self.assertEqual(len(self.units()), 60)
+
+    # Templates
+
+    def template(self, name, service):
+        directory = '/home/alice/.config/systemd/user/' if self.user else '/etc/systemd/system/'
+        self.write(directory + name, '[Service]\n' + service, owner=self.user or 'root')
+        self.systemctl('daemon-reload')
+        return directory + name
+
+    def instance_monitor(self, name, unit, workers=1):
+        self.write('%s/%s.monitor' % (self.etc, name), '[Monitor]\nWorkers=%d\n[Actor]\nConcurrency=unit\nUnit=%s\n' % (workers, unit),
+                   owner=self.user or 'root')
+
+    def test_template(self):
+        self.template('my-worker@.service', 'ExecStart=/bin/sleep 1000\n')
+        self.instance_monitor('mine', 'my-worker@.service', 3)
+        self.start()
+        actors = self.wait_running(3)
+        for n in 1, 2, 3:
+            unit = 'my-worker@%d.service' % n
+            self.assertEqual(self.systemctl('show', '--value', '-p', 'MainPID', unit).stdout.strip(), str(actors['mine.%d' % n]['pid']))
+        self.systemctl('stop', 'my-worker@2.service')
+        self.wait_running(2)
+        self.assertIn('stopped by an operator', self.arbiterctl('why', 'mine.2').stdout)
+        self.arbiterctl('restart', 'mine.2')
+        self.wait_running(3)
+        self.systemctl('kill', '-s', 'KILL', 'my-worker@1.service')
+        self.box.wait_for(lambda: self.running().get('mine.1', actors['mine.1'])['aid'] != actors['mine.1']['aid'], 'a new life')
+        self.arbiterctl('scale', 'mine', '1')
+        self.arbiterctl('stop', 'mine')
+        out = self.systemctl('list-units', '--plain', '--no-legend', '--state=active', 'my-worker@*').stdout
+        self.assertEqual(out, '')
+
+    def test_template_refused(self):
+        """Two must not supervise one process. The drop-in that the text names cures it."""
+        path = self.template('fighter@.service', 'ExecStart=/bin/sleep 1000\nRestart=always\n')
+        self.instance_monitor('fight', 'fighter@.service')
+        cursor = self.box.cursor()
+        self.start()
+        entry = self.box.wait_for_entry(cursor, predicate=lambda e: 'Restart=always' in str(e.get('MESSAGE')))
+        self.assertIn('fight.monitor: fighter@.service has Restart=always', entry['MESSAGE'])
+        self.assertIn('systemctl edit fighter@.service', entry['MESSAGE'])
+        self.assertEqual(self.running(), {})
+        self.write(path + '.d/arbiter.conf', '[Service]\nRestart=no\n', owner=self.user or 'root')
+        self.systemctl('daemon-reload')
+        self.systemctl('restart', 'arbiter.service')
+        self.wait_running(1)
+        self.assertEqual(self.systemctl('is-active', 'fighter@1.service').stdout, 'active\n')
+
+    def test_settings(self):
+        self.monitor('web', 'Exec=/bin/sleep 1000\n', service='[Service]\nMemoryMax=500M\nPrivateTmp=yes\nOOMScoreAdjust=100\n')
+        self.start()
+        self.wait_running(1)
+        for prop, value in {'MemoryMax': str(500 << 20), 'PrivateTmp': 'yes', 'OOMScoreAdjust': '100'}.items():
+            self.assertEqual(self.show('web.1', prop), value)
+
+    # Many
+
+    def test_many(self):
+        self.monitor('many', 'Exec=/bin/sleep 1000\n', workers=200, monitor='RestartIntensity=1000\n')
+        self.start()
+        self.wait_running(200)
+        self.assertEqual(len(self.units()), 200)
+        self.arbiterctl('scale', 'many', '50')
+        self.wait_running(50)
+        self.box.wait_for(lambda: len(self.units()) == 50, '50 units')
+        self.arbiterctl('scale', 'many', '300')
+        before = self.wait_running(300)
+        self.assertEqual(len(self.units()), 300)
+        names = sorted(before)
+        killed, stopped = names[0:300:2], names[1:40:4]
+        self.run_in('kill', '-9', *[str(before[n]['pid']) for n in killed[:75]])
+        self.systemctl('kill', '-s', 'KILL', *[self.unit(n) for n in killed[75:]])
+        self.systemctl('stop', *[self.unit(n) for n in stopped])
+        after = self.box.wait_for(lambda: (lambda a: a if len(a) == 300 - len(stopped) and all(
+            a[n]['aid'] != before[n]['aid'] for n in killed if n in a) else None)(self.running()), 'those that are to live')
+        self.assertEqual(set(names) - set(after), set(stopped))
+        self.assertEqual(len(self.units()), 300 - len(stopped))
+        for n in set(after) - set(killed):
+            self.assertEqual(after[n]['aid'], before[n]['aid'])
+        self.assertEqual(len({a['pid'] for a in after.values()}), len(after))
+
+    def test_arbiter_killed(self):
+        """What it has left is ended, and its successor starts anew."""
+        self.monitor('web', 'Exec=/bin/sleep 1000\n', workers=5)
+        self.start()
+        before = self.wait_running(5)
+        cursor = self.box.cursor()
+        self.systemctl('kill', '-s', 'KILL', 'arbiter.service')
+        self.box.wait_for_entry(cursor, predicate=lambda e: 'web.5 is running' in str(e.get('MESSAGE')))
+        after = self.wait_running(5)
+        self.assertFalse({a['aid'] for a in before.values()} & {a['aid'] for a in after.values()})
+        self.assertEqual(len(self.units()), 5)
+
+
+class UserUnits(Units):
+    """The arbiter of a user, unprivileged, with the user's own systemd."""
+
+    user, etc, instance = 'alice', '/home/alice/.config/arbiter', 'user'
+
+    def printed(self, actors):
+        """The journal of systemd 252 takes LogExtraFields= from the system's manager only."""
+        for name in actors:
+            entry = self.box.wait_for_entry(self.cursor, '_SYSTEMD_USER_UNIT=' + self.unit(name))
+            self.assertEqual((entry['MESSAGE'], entry['SYSLOG_IDENTIFIER']), ('hello from web', name))
+
+
+class Degraded(case.Case):
+    def test_standalone(self):
+        """Without systemd behind it an arbiter says what is missing."""
+        self.write('/tmp/alone/web.monitor', '[Actor]\nConcurrency=unit\nUser=root\nExec=/bin/sleep 1000\n')
+        self.write('/tmp/alone/nap.monitor', '[Actor]\nUser=root\nExec=/bin/sleep 1000\n')
+        p = self.box.popen(['arbiterd', '--config-dir=/tmp/alone', '--runtime-dir=/run/alone'])
+        p.expect_all('Concurrency=unit cannot be had: .*arbiter.service', 'nap.1 is running')
+        p.kill()
+
+
+if __name__ == '__main__':
+    case.main()
