@@ -456,7 +456,7 @@ static void settle(struct systemd_unit *u) {
                 start_job_removed(u, u->facts.activity == UNIT_DOWN ? "failed" : "done");
         else
                 systemd_unit_changed(u);
-        if (u->state == UNIT_ACTIVE && u->stop_wanted && !u->stop_called)
+        if (u->stop_wanted) /* it was while nobody could be asked */
                 systemd_unit_stop(u);
 }
 
@@ -486,8 +486,11 @@ static int on_queried(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
                 u->facts.not_found = true;
         else
                 (void) unit_facts_read(&u->facts, m, u->mark);
-        if (last)
-                settle(u);
+        if (!last)
+                return 0;
+        u->queries[0] = sd_bus_slot_unref(u->queries[0]);
+        u->queries[1] = sd_bus_slot_unref(u->queries[1]);
+        settle(u);
         return 0;
 }
 

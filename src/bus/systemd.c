@@ -138,7 +138,7 @@ static void run_queue(struct systemd *s) {
 
 static int on_again(sd_event_source *source, void *userdata) {
         struct systemd *s = userdata;
-        arbiter *a = s->arbiter;
+        arbiter *a = arbiter_ref(s->arbiter);
         bool wanted;
 
         control_turn_begin(a);
@@ -155,6 +155,7 @@ static int on_again(sd_event_source *source, void *userdata) {
                 (void) connect_systemd(s);
         }
         control_turn_end(a);
+        (void) arbiter_unref(a);
         return 0;
 }
 

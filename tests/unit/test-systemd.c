@@ -540,6 +540,29 @@ static void test_lost_answer(void **state) {
         assert_int_equal(x->manager.n_stops, 0); /* which is let alone */
 }
 
+/* It was to be stopped before anybody knew whether it had been started. */
+static void test_stop_of_lost(void **state) {
+        struct fixture *x = *state;
+
+        x->manager.mute = true;
+        start(x, 0);
+        settle(x);
+        x->manager.mute = false;
+        x->manager.all_mark = "ARBITER_AID=a0000000";
+        x->manager.all_has_job = true;
+        x->manager.all_active_state = "activating";
+        systemd_ops.stop(x->seen[0].unit);
+        fake_systemd_hang_up(&x->manager);
+        wait_connection(x, 2);
+        assert_int_equal(x->manager.n_stops, 1);
+        fake_job_removed(&x->manager, 0, "canceled");
+        fake_end(&x->manager, 0, "inactive", "success", 0, 0);
+        fake_removed(&x->manager, 0);
+        settle(x);
+        assert_int_equal(x->seen[0].n_ended, 1);
+        assert_int_equal(x->seen[0].end.wish, UNIT_WISH_NONE);
+}
+
 static void test_job_ended_in_outage(void **state) {
         struct fixture *x = *state;
 
@@ -683,6 +706,7 @@ int main(void) {
                 test(test_gone_after_outage),
                 test(test_failed_in_outage),
                 test(test_lost_answer),
+                test(test_stop_of_lost),
                 test(test_job_ended_in_outage),
                 test(test_reload),
                 test(test_template),
