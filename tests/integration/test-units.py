@@ -193,7 +193,7 @@ class Units(case.Case):
         self.systemctl('stop', self.unit('web.1'))
 
     def test_managers(self):
-        """daemon-reload, daemon-reexec and a bus that goes away: nobody dies, and what ends meanwhile is noticed."""
+        """daemon-reload and daemon-reexec, also amid starts: nobody dies, and what ends is noticed afterwards, too."""
         self.monitor('web', 'Exec=/bin/sleep 1000\n', workers=5)
         self.start()
         before = self.wait_running(5)
