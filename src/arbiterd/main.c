@@ -205,7 +205,8 @@ static int find_home(struct daemon *d) {
 /* What systemd or a supervisor told us alone is not for workers. */
 static int find_environment(struct daemon *d) {
         static const char *const ours[] = { "NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_",
-                "INVOCATION_ID=", "MAINPID=", "ARBITER_", "CREDENTIALS_DIRECTORY=", "RUNTIME_DIRECTORY=" };
+                "INVOCATION_ID=", "MAINPID=", "ARBITER_", "SYSTEMD_EXEC_PID=", "CREDENTIALS_DIRECTORY=",
+                "CONFIGURATION_DIRECTORY=", "RUNTIME_DIRECTORY=" };
         int r;
 
         for (char **e = environ; *e; e++) {

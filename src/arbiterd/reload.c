@@ -73,7 +73,7 @@ static int start_monitor(struct daemon *d, const struct monitor_config *m, arbit
         r = arbiter_monitor_new(d->arbiter, m->name, s, NULL, &monitor);
         if (r < 0)
                 return log_error_errno(r, "%s: %s", m->path,
-                                r == -EEXIST ? "the name is taken by an actor that runs" : "%m");
+                                r == -EEXIST ? "the name is taken by an actor that runs" : strerror(-r));
         r = configure_monitor(m, monitor);
         if (r >= 0)
                 r = arbiter_monitor_start(monitor, m->workers, ret);
@@ -98,7 +98,7 @@ static int start_actor(struct daemon *d, const struct actor_config *a, arbiter_f
                 r = arbiter_spawn_start(s, ret);
         if (r < 0)
                 return log_error_errno(r, "%s: %s", a->path,
-                                r == -EEXIST ? "the name is taken by an actor that runs" : "%m");
+                                r == -EEXIST ? "the name is taken by an actor that runs" : strerror(-r));
         return 0;
 }
 
