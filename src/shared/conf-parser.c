@@ -53,6 +53,7 @@ static void conf_messagev(const struct conf_sink *sink, enum conf_level level, c
                               "Out of memory while telling what is wrong here.");
                 return;
         }
+        utf8_make_harmless(text, ""); /* it quotes what stands in the file */
         sink->message(sink->userdata, level, file, line, text);
         free(text);
 }
