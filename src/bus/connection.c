@@ -9,6 +9,7 @@
 
 #include <sys/epoll.h>
 
+#include "basic/fd.h"
 #include "bus/client.h"
 #include "bus/error.h"
 #include "bus/sender.h"
@@ -154,12 +155,21 @@ static int add_sources(struct bus_connection *c) {
         sd_event *event = arbiter_get_event(c->face->arbiter);
         int fd, r;
 
+        /* A descriptor of our own: sd-bus closes its one as soon as the other end is gone, while it is polled.
+         * The kernel would go on polling it for as long as a child has a copy, for a source that is no more,
+         * and the number may be another's by the time that the source is taken off. */
         fd = sd_bus_get_fd(c->bus);
         if (fd < 0)
                 return fd;
+        fd = fd_duplicate(fd);
+        if (fd < 0)
+                return fd;
         r = sd_event_add_io(event, &c->io, fd, EPOLLIN, on_io, c);
-        if (r < 0)
+        if (r < 0) {
+                close_fd(fd);
                 return r;
+        }
+        (void) sd_event_source_set_io_fd_own(c->io, true);
         (void) sd_event_source_set_description(c->io, "arbiter-bus-connection");
         r = sd_event_source_set_prepare(c->io, on_prepare);
         if (r < 0)
