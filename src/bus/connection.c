@@ -155,9 +155,9 @@ static int add_sources(struct bus_connection *c) {
         sd_event *event = arbiter_get_event(c->face->arbiter);
         int fd, r;
 
-        /* A descriptor of our own: sd-bus closes its one as soon as the other end is gone, while it is polled.
-         * The kernel would go on polling it for as long as a child has a copy, for a source that is no more,
-         * and the number may be another's by the time that the source is taken off. */
+        /* A descriptor of our own: sd-bus closes its one as soon as the other end is gone, while it is
+         * polled. The kernel would go on polling it for as long as a child has a copy, for a source that
+         * is no more, and the number may be another's by the time that the source is taken off. */
         fd = sd_bus_get_fd(c->bus);
         if (fd < 0)
                 return fd;
