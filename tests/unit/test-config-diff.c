@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* arbiterd/config-diff: what a reload finds changed. Each key that there is counts. */
+
+#include "test-config-util.h"
+
+static enum config_change change_of(const struct config_difference *d, size_t n, const char *name) {
+        for (size_t i = 0; i < n; i++)
+                if (streq(d[i].name, name))
+                        return d[i].change;
+        fail_msg("%s is not in the diff", name);
+        return CONFIG_UNCHANGED;
+}
+
+static void test_diff(void **state) {
+        struct config_difference *d;
+        struct config *old, *new;
+        size_t n;
+
+        put(etc, "same.monitor", "[Actor]\nExec=/bin/true a\n");
+        put(etc, "scaled.monitor", "[Monitor]\nWorkers=1\n[Actor]\nExec=/bin/true\n");
+        put(etc, "changed.monitor", "[Actor]\nExec=/bin/true a b\n");
+        put(etc, "gone.monitor", "[Actor]\nExec=/bin/true\n");
+        put(etc, "broken.monitor", "[Actor]\nExec=/bin/true\n");
+        put(etc, "lone.actor", "[Actor]\nExec=/bin/true\n");
+        put(etc, "kind.actor", "[Actor]\nExec=/bin/true\n");
+        old = load();
+        assert_ok(config_diff(NULL, old, &d, &n));
+        assert_int_equal(n, 7);
+        assert_int_equal(change_of(d, n, "same"), CONFIG_ADDED);
+        free(d);
+
+        put(etc, "same.monitor",
+            "# a comment\n[Monitor]\nWorkers = 1\n[Actor]\nExec=\"/bin/true\"   a\nTimeoutSec=30s\n");
+        put(etc, "scaled.monitor", "[Monitor]\nWorkers=2\n[Actor]\nExec=/bin/true\n");
+        put(etc, "changed.monitor", "[Monitor]\nWorkers=2\n[Actor]\nExec=/bin/true 'a b'\n");
+        put(etc, "gone.monitor", "");
+        put(etc, "broken.monitor", "[Actor]\nExec=/bin/true\nNice=x\n");
+        put(etc, "lone.actor", "[Actor]\nExec=/bin/true\nNice=1\n");
+        put(etc, "new.monitor", "[Actor]\nExec=/bin/true\n");
+        new = load();
+        assert_ok(config_diff(old, new, &d, &n));
+        assert_int_equal(n, 8);
+        assert_int_equal(change_of(d, n, "same"), CONFIG_UNCHANGED);
+        assert_int_equal(change_of(d, n, "scaled"), CONFIG_SCALED);
+        assert_int_equal(change_of(d, n, "changed"), CONFIG_CHANGED);
+        assert_int_equal(change_of(d, n, "gone"), CONFIG_REMOVED);
+        assert_int_equal(change_of(d, n, "broken"), CONFIG_UNCHANGED);
+        assert_int_equal(change_of(d, n, "lone"), CONFIG_CHANGED);
+        assert_int_equal(change_of(d, n, "kind"), CONFIG_UNCHANGED);
+        assert_int_equal(change_of(d, n, "new"), CONFIG_ADDED);
+        assert_string_equal(d[0].name, "broken");
+        assert_null(d[0].new_monitor);
+        assert_ptr_equal(d[0].old_monitor, old->monitors[0]);
+        free(d);
+        config_free(old);
+        config_free(new);
+}
+
+/* A value that is not the default, for each key. */
+static const char *sample(const char *key) {
+        static const char *const samples[][2] = {
+                { "Description", "other" },
+                { "Documentation", "man:x(1)" },
+                { "Unit", "x@.service" },
+                { "Workers", "7" },
+                { "RestartIntensity", "7" },
+                { "RestartPeriodSec", "7s" },
+                { "BackoffMinSec", "7ms" },
+                { "BackoffMaxSec", "7s" },
+                { "BackoffFactor", "7" },
+                { "BackoffJitter", "7" },
+                { "StableSec", "7s" },
+                { "After", "a" },
+                { "Concurrency", "thread" },
+                { "Exec", "/bin/sh" },
+                { "Type", "notify" },
+                { "Module", "other.so" },
+                { "Params", "A=1" },
+                { "Restart", "temporary" },
+                { "TimeoutSec", "7s" },
+                { "TimeoutStartSec", "7s" },
+                { "TimeoutStopSec", "7s" },
+                { "WatchdogSec", "7s" },
+                { "ListenStream", "7" },
+                { "ListenDatagram", "7" },
+                { "Backlog", "7" },
+                { "User", "root" },
+                { "Group", "root" },
+                { "SupplementaryGroups", "root" },
+                { "WorkingDirectory", "/x" },
+                { "Environment", "A=1" },
+                { "EnvironmentFile", "/x" },
+                { "UMask", "0077" },
+                { "Nice", "7" },
+                { "ProcessName", "x" },
+                { "StandardOutput", "null" },
+                { "StandardError", "null" },
+                { "SyslogIdentifier", "x" },
+                { "SyslogLevelPrefix", "no" },
+                { "LogRateLimitIntervalSec", "7s" },
+                { "LogRateLimitBurst", "7" },
+                { "KillSignal", "INT" },
+                { "MailboxMessages", "7" },
+                { "MailboxBytes", "7M" },
+                { "MailboxPolicy", "block" },
+                { "Allow", "a" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(samples); i++)
+                if (streq(samples[i][0], key))
+                        return samples[i][1];
+        if (startswith(key, "Limit"))
+                return "7";
+        fail_msg("%s= has no sample value in this test: add one", key);
+        return NULL;
+}
+
+/* No key may be forgotten by config_diff(): each is changed alone, and must be seen. */
+static void test_diff_sees_every_key(void **state) {
+        const char *section, *key;
+        unsigned n_keys = 0;
+
+        for (unsigned i = 0; config_key(i, &section, &key); i++) {
+                struct config_difference *d;
+                const char *run = "Module=x.so\n";
+                struct config *old, *new;
+                char text[256];
+                size_t n;
+
+                if (streq(section, "Arbiter"))
+                        continue;
+                if (streq(key, "Exec") || streq(key, "Module"))
+                        run = "";
+                if (streq(key, "Unit"))
+                        run = "Concurrency=unit\n";
+                put(etc, "web.monitor", "[Actor]\nModule=x.so\n");
+                old = load();
+                (void) snprintf(text, sizeof(text), "[Actor]\n%s[%s]\n%s=%s\n", run, section, key,
+                                sample(key));
+                put(etc, "web.monitor", text);
+                new = load();
+                if (new->n_monitors != 1)
+                        fail_msg("%s", messages);
+                assert_ok(config_diff(old, new, &d, &n));
+                assert_int_equal(n, 1);
+                if (d[0].change != (streq(key, "Workers") ? CONFIG_SCALED : CONFIG_CHANGED))
+                        fail_msg("a change of %s= is not seen", key);
+                free(d);
+                config_free(old);
+                config_free(new);
+                n_keys++;
+        }
+        assert_true(n_keys > 50);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                TEST(test_diff),
+                TEST(test_diff_sees_every_key),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
