@@ -3,6 +3,7 @@
  * the process spawner and by status. Must never touch a cgroup outside the subtree that it was given, nor
  * wait. */
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/magic.h>
@@ -261,6 +262,54 @@ int cgroup_leaf_make(const struct cgroup_root *root, const char *name, struct cg
         return 0;
 }
 
+static void free_names(char **names, size_t n) {
+        while (n > 0)
+                free(names[--n]);
+        free(names);
+}
+
+static int add_name(char ***names, size_t *n, const char *directory) {
+        char **grown = reallocarray(*names, *n + 2, sizeof(*grown));
+
+        if (!grown)
+                return -ENOMEM;
+        *names = grown;
+        grown[*n] = strdup(directory + (directory[0] == '_')); /* cgroup_escape() */
+        if (!grown[*n])
+                return -ENOMEM;
+        grown[++*n] = NULL;
+        return 0;
+}
+
+int cgroup_root_list(const struct cgroup_root *root, char ***ret) {
+        char **names = calloc(1, sizeof(*names));
+        struct dirent *e;
+        size_t n = 0;
+        int fd, r = 0;
+        DIR *d;
+
+        if (!names)
+                return -ENOMEM;
+        fd = openat(root->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        d = fd < 0 ? NULL : fdopendir(fd);
+        if (!d) {
+                r = negative_errno();
+                close_fd(fd);
+                free(names);
+                return r;
+        }
+        while (r >= 0 && (e = readdir(d)))
+                if (e->d_type == DT_DIR && e->d_name[0] != '.')
+                        r = add_name(&names, &n, e->d_name);
+        (void) closedir(d);
+        if (r < 0) {
+                free_names(names, n);
+                return r;
+        }
+        *ret = names;
+        return 0;
+}
+
 void cgroup_leaf_done(struct cgroup_leaf *leaf) {
         free(leaf->name);
         *leaf = CGROUP_LEAF_INIT;
@@ -333,8 +382,7 @@ static int compare_pids(const void *a, const void *b) {
         return (x > y) - (x < y);
 }
 
-/* Sorted. */
-static int leaf_read_pids(const struct cgroup_leaf *leaf, pid_t **ret, size_t *ret_n) {
+int cgroup_leaf_list_pids(const struct cgroup_leaf *leaf, pid_t **ret, size_t *ret_n) {
         _cleanup_free_ char *text = NULL;
         size_t n = 0;
         pid_t *pids;
@@ -382,7 +430,7 @@ int cgroup_leaf_kill_by_pidfds(const struct cgroup_leaf *leaf) {
                 pid_t *pids;
                 size_t n, n_new = 0;
 
-                r = leaf_read_pids(leaf, &pids, &n);
+                r = cgroup_leaf_list_pids(leaf, &pids, &n);
                 if (r < 0)
                         return r;
                 for (size_t i = 0; i < n; i++) {

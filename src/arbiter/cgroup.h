@@ -51,6 +51,11 @@ int cgroup_escape(const char *name, char **ret);
 int cgroup_leaf_make(const struct cgroup_root *root, const char *name, struct cgroup_leaf *ret);
 /* The same without making it: for what an earlier life left. */
 int cgroup_leaf_attach(const struct cgroup_root *root, const char *name, struct cgroup_leaf *ret);
+/* The names of all leaves, as they were given to cgroup_leaf_make(): an array that ends in NULL, to be freed
+ * with its strings. */
+int cgroup_root_list(const struct cgroup_root *root, char ***ret);
+/* The processes in it, sorted: to be freed. A pid is only worth what its pidfd confirms. */
+int cgroup_leaf_list_pids(const struct cgroup_leaf *leaf, pid_t **ret, size_t *ret_n);
 /* Forgets the leaf; does not remove the directory. */
 void cgroup_leaf_done(struct cgroup_leaf *leaf);
 

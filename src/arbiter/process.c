@@ -442,23 +442,61 @@ int process_fork(
         return 1;
 }
 
-static void read_exit(const struct process *p, const siginfo_t *info, struct process_exit *ret) {
+int process_adopt(int pidfd, pid_t pid, bool own_group, const struct cgroup_leaf *leaf,
+                struct process *ret) {
+        pid_t now = 0;
+        int r;
+
+        r = pidfd_get_pid(pidfd, &now);
+        if (r < 0 && r != -ESRCH)
+                return r;
+        if (r >= 0 && pid > 0 && now != pid)
+                return -EBADMSG;
+        *ret = (struct process){
+                .pid = pid > 0 ? pid : now,
+                .pidfd = pidfd,
+                .own_group = own_group,
+                .foreign = true,
+                .leaf = cgroup_leaf_exists(leaf) ? leaf : NULL,
+        };
+        return 0;
+}
+
+static void note_oom(const struct process *p, struct process_exit *ret) {
         struct cgroup_usage usage;
 
-        *ret = (struct process_exit){
-                .end = info->si_code == CLD_EXITED ? PROCESS_EXITED : PROCESS_SIGNALED,
-                .status = info->si_status,
-                .core = info->si_code == CLD_DUMPED,
-        };
         if (p->leaf && ret->end == PROCESS_SIGNALED && ret->status == SIGKILL &&
             cgroup_leaf_read_usage(p->leaf, &usage) >= 0)
                 ret->oom_kill = usage.oom_kill != CGROUP_UNKNOWN && usage.oom_kill > 0;
+}
+
+static int wait_foreign(const struct process *p, struct process_exit *ret) {
+        int status, r;
+
+        r = pidfd_get_exit(p->pidfd, &status);
+        if (r == -EAGAIN || r == -EBUSY)
+                return r;
+        *ret = (struct process_exit){ .end = PROCESS_UNKNOWN };
+        if (r < 0)
+                return 0;
+        if (WIFEXITED(status)) {
+                ret->end = PROCESS_EXITED;
+                ret->status = WEXITSTATUS(status);
+        } else {
+                ret->end = PROCESS_SIGNALED;
+                ret->status = WTERMSIG(status);
+                ret->core = WCOREDUMP(status);
+        }
+        note_oom(p, ret);
+        return 0;
 }
 
 static int wait_process(const struct process *p, int options, struct process_exit *ret) {
         siginfo_t info;
         int r;
 
+        if (p->foreign)
+                return wait_foreign(p, ret);
         r = pidfd_wait(p->pidfd, options | WNOHANG, &info);
         if (r == -ECHILD) {
                 *ret = (struct process_exit){ .end = PROCESS_UNKNOWN };
@@ -466,7 +504,12 @@ static int wait_process(const struct process *p, int options, struct process_exi
         }
         if (r < 0)
                 return r;
-        read_exit(p, &info, ret);
+        *ret = (struct process_exit){
+                .end = info.si_code == CLD_EXITED ? PROCESS_EXITED : PROCESS_SIGNALED,
+                .status = info.si_status,
+                .core = info.si_code == CLD_DUMPED,
+        };
+        note_oom(p, ret);
         return 0;
 }
 
@@ -493,7 +536,8 @@ void process_end(struct process *p) {
 
                 (void) poll(&fd, 1, -1);
         }
-        (void) process_reap(p, &e);
+        if (process_reap(p, &e) < 0) /* somebody else's child, and dead */
+                process_done(p);
 }
 
 void process_done(struct process *p) {
@@ -519,11 +563,25 @@ static bool is_unreaped_child(const struct process *p) {
         return p->pidfd >= 0 && pidfd_wait(p->pidfd, WNOHANG | WNOWAIT, &info) != -ECHILD;
 }
 
+static int kill_foreign(const struct process *p) {
+        int r = pidfd_signal(p->pidfd, SIGKILL);
+
+        /* While it is signalled at all its number is its own. */
+        if (p->own_group && pidfd_signal_group(p->pidfd, SIGKILL) == -EOPNOTSUPP && r >= 0 && p->pid > 0)
+                (void) kill(-p->pid, SIGKILL);
+        return r;
+}
+
 int process_kill_all(const struct process *p) {
         int r = -ESRCH;
 
         if (p->leaf)
                 r = cgroup_leaf_kill(p->leaf);
+        if (p->foreign && p->pidfd >= 0) {
+                int q = kill_foreign(p);
+
+                return p->leaf ? r : q;
+        }
         if (!is_unreaped_child(p))
                 return r;
         /* first and in any case the process: a forked one may not have come into its leaf or session yet */

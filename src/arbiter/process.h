@@ -35,6 +35,7 @@ struct process {
         pid_t pid;                      /* also the process group unless keep_process_group; 0 once reaped */
         int pidfd;                      /* ours; readable when it has died; -EBADF once reaped */
         bool own_group;                 /* it leads a process group */
+        bool foreign;                   /* somebody else's child: see process_adopt() */
         const struct cgroup_leaf *leaf; /* borrowed; NULL: none */
 };
 #define PROCESS_INIT ((struct process){ .pidfd = -EBADF })
@@ -76,10 +77,16 @@ int process_fork(
                 int *ret_mailbox,
                 struct exec_failure *ret_failure);
 
+/* A process that is not our child: that of an arbiter which is dead, whose descriptor was kept. The pidfd is
+ * taken on success. Its parent (systemd) reaps it. pid: as it was known; 0: not. -EBADMSG: the pidfd is of
+ * another process than that; -ENOTTY: it is no pidfd. That it is dead is no error. */
+int process_adopt(int pidfd, pid_t pid, bool own_group, const struct cgroup_leaf *leaf, struct process *ret);
+
 /* How it ended, without reaping: the pid and the process group stay reserved, so that process_kill_all() may
- * end what is left. -EAGAIN while it lives. */
+ * end what is left. -EAGAIN while it lives. Of a process that is not our child -EBUSY: it is dead, and its
+ * parent, which can tell how, has not reaped it yet; its pidfd reports EPOLLHUP then. */
 int process_peek(const struct process *p, struct process_exit *ret);
-/* The same, and reaps: pidfd closed, pid 0. -EAGAIN while it lives. */
+/* The same, and reaps: pidfd closed, pid 0. -EAGAIN while it lives, -EBUSY as above. */
 int process_reap(struct process *p, struct process_exit *ret);
 /* Closes the pidfd of a process that is not to be reaped (in a forked child, or after adoption by somebody
  * else). */

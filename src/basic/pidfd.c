@@ -3,7 +3,9 @@
  * never turn a stored pid into a pidfd on its own account: see the header. */
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -13,6 +15,16 @@
 #ifndef P_PIDFD
 #define P_PIDFD 3
 #endif
+
+/* linux/pidfd.h of 6.15; older headers have none of it. */
+struct info {
+        uint64_t mask, cgroup_id;
+        uint32_t pid, tgid, ppid, ids[8];
+        int32_t exit_code;
+};
+#define GET_INFO _IOWR(0xFF, 11, struct info)
+#define INFO_EXIT (UINT64_C(1) << 3)
+#define SIGNAL_PROCESS_GROUP (1U << 2)
 
 #define FDINFO_MAX 4096
 #define PROC_FILE_MAX (64 * 1024)
@@ -41,6 +53,31 @@ int pidfd_wait(int pidfd, int options, siginfo_t *ret) {
         if (info.si_pid == 0)
                 return -EAGAIN;
         *ret = info;
+        return 0;
+}
+
+int pidfd_get_exit(int pidfd, int *ret_wait_status) {
+        struct pollfd p = { .fd = pidfd, .events = POLLIN };
+        struct info info = { .mask = INFO_EXIT };
+
+        if (poll(&p, 1, 0) < 0)
+                return negative_errno();
+        if (p.revents & POLLNVAL)
+                return -EBADF;
+        if (!(p.revents & (POLLIN | POLLHUP)))
+                return -EAGAIN;
+        if (ioctl(pidfd, GET_INFO, &info) < 0)
+                return -ENODATA;
+        if (info.mask & INFO_EXIT) {
+                *ret_wait_status = info.exit_code;
+                return 0;
+        }
+        return p.revents & POLLHUP ? -ENODATA : -EBUSY;
+}
+
+int pidfd_signal_group(int pidfd, int signal) {
+        if (syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, SIGNAL_PROCESS_GROUP) < 0)
+                return errno == EINVAL ? -EOPNOTSUPP : negative_errno();
         return 0;
 }
 

@@ -17,6 +17,14 @@ int pidfd_signal(int pidfd, int signal);
 /* waitid(P_PIDFD) with WEXITED | options. -EAGAIN: WNOHANG was given and the process lives. -ECHILD: it is
  * no child of ours, or somebody else has reaped it. */
 int pidfd_wait(int pidfd, int options, siginfo_t *ret);
+/* How a process that is nobody's child here has ended, as waitpid() would say it; for one whose
+ * descriptor was open when it was reaped. -EAGAIN: it lives. -EBUSY: it is dead, but its parent has not
+ * reaped it yet; the descriptor reports EPOLLHUP when that is done. -ENODATA: this kernel (before 6.15)
+ * does not tell. */
+int pidfd_get_exit(int pidfd, int *ret_wait_status);
+/* The same as pidfd_signal() to the process group that it leads, also when it has been reaped itself.
+ * -EOPNOTSUPP: this kernel (before 6.9) cannot. */
+int pidfd_signal_group(int pidfd, int signal);
 /* The pid in our pid namespace, from fdinfo; -ESRCH once the process has been reaped. */
 int pidfd_get_pid(int pidfd, pid_t *ret);
 

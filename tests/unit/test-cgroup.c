@@ -302,8 +302,43 @@ static void test_find_own(void **state) {
         cgroup_root_done(&root);
 }
 
+static bool has_name(char *const *names, const char *name) {
+        for (; *names; names++)
+                if (streq(*names, name))
+                        return true;
+        return false;
+}
+
+static void test_list(void **state) {
+        static const char *const made[] = { "web.1", "cpu.1", "_x", "cpux" };
+        struct cgroup_leaf leaves[ELEMENTSOF(made)];
+        struct cgroup_root root;
+        char **names;
+        size_t n = 0;
+
+        open_root(&root);
+        assert_ok(cgroup_root_list(&root, &names));
+        assert_null(names[0]);
+        free(names);
+        for (size_t i = 0; i < ELEMENTSOF(made); i++)
+                assert_ok(cgroup_leaf_make(&root, made[i], &leaves[i]));
+        assert_ok(cgroup_root_list(&root, &names));
+        for (size_t i = 0; i < ELEMENTSOF(made); i++)
+                assert_true(has_name(names, made[i]));
+        while (names[n])
+                free(names[n++]);
+        assert_int_equal(n, ELEMENTSOF(made));
+        free(names);
+        for (size_t i = 0; i < ELEMENTSOF(made); i++) {
+                assert_ok(cgroup_leaf_remove(&leaves[i]));
+                cgroup_leaf_done(&leaves[i]);
+        }
+        cgroup_root_done(&root);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_list),
                 cmocka_unit_test(test_escape),
                 cmocka_unit_test(test_no_subtree),
                 cmocka_unit_test(test_make_and_remove),
