@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* All decision state of a set as bytes and back, for the state journal. Little-endian, every field
- * written out, one version number. Decoding assumes an enemy: sizes and enumerators are checked before
- * use, and then the rules that the handlers of pool.c keep are checked as a whole, so that what comes out
- * is a state they could have made. */
+/* All decision state of a set as bytes and back, for the state journal: one entry for the set, one for
+ * each slot. Little-endian, every field written out, each entry begins with its version. Decoding assumes
+ * an enemy: sizes and enumerators are checked before use, and then the rules that the handlers of pool.c
+ * keep are checked as a whole, so that what comes out is a state they could have made. */
 
 #include "supervise/state.h"
 
-#define ENCODING_MAGIC 0x53425241U /* "ARBS" */
 #define ENCODING_VERSION 1U
-#define HEADER_SIZE 102U
-#define SLOT_SIZE 73U
+#define HEAD_SIZE 99U
+#define SLOT_SIZE 74U
+
+static_assert(SUPERVISE_ENCODED_MAX >= HEAD_SIZE + 8 * (SUPERVISE_INTENSITY_MAX + 1), "the largest head");
+static_assert(SUPERVISE_ENCODED_MAX >= SLOT_SIZE + 8 * (SUPERVISE_INTENSITY_MAX + 1), "the largest slot");
 
 struct writer {
         uint8_t *p;
@@ -39,55 +41,13 @@ static void put_times(struct writer *w, const nsec_t *row, uint32_t n) {
                 put(w, row[i], 8);
 }
 
-static void put_slot(struct writer *w, const supervise *s, uint32_t number) {
-        const struct slot *slot = slot_at(s, number);
+int supervise_encode_head(const supervise *s, uint8_t *buffer, size_t size) {
+        size_t needed = HEAD_SIZE + (size_t) s->n_failures * 8;
+        struct writer w = { .p = buffer };
 
-        put(w, slot->state, 1);
-        if (slot->state == SUPERVISE_SLOT_UNUSED)
-                return;
-        put(w, slot->restart, 1);
-        put(w, slot->then, 1);
-        put(w, slot->first, 1);
-        put(w, slot->credit, 1);
-        put(w, slot->ended, 1);
-        put(w, slot->exponent, 1);
-        put(w, slot->n_failures, 2);
-        put(w, (uint32_t) slot->reason, 4);
-        put(w, (uint32_t) slot->status, 4);
-        put(w, slot->generation, 8);
-        put(w, slot->revision, 8);
-        put(w, slot->revision_wanted, 8);
-        put(w, slot->lives, 8);
-        put(w, slot->since, 8);
-        put(w, slot->until, 8);
-        put(w, slot->ended_at, 8);
-        put_times(w, slot_row(s, number), slot->n_failures);
-}
-
-static size_t encoded_size(const supervise *s) {
-        size_t size = HEADER_SIZE + (size_t) s->n_failures * 8;
-
-        for (uint32_t i = 1; i <= s->slot_max; i++)
-                size += slot_at(s, i)->state == SUPERVISE_SLOT_UNUSED ?
-                                1 :
-                                SLOT_SIZE + (size_t) slot_at(s, i)->n_failures * 8;
-        return size;
-}
-
-int supervise_encode(const supervise *s, uint8_t **ret, size_t *ret_size) {
-        size_t size = encoded_size(s);
-        struct writer w;
-        uint8_t *data;
-
-        if (s->ring_used > 0)
-                return -EBUSY;
-        data = malloc(size);
-        if (!data)
-                return -ENOMEM;
-
-        w.p = data;
-        put(&w, ENCODING_MAGIC, 4);
-        put(&w, ENCODING_VERSION, 4);
+        if (size < needed)
+                return -ENOBUFS;
+        put(&w, ENCODING_VERSION, 1);
         put_policy(&w, &s->policy);
         put(&w, s->phase, 1);
         put(&w, s->revision, 8);
@@ -97,16 +57,46 @@ int supervise_encode(const supervise *s, uint8_t **ret, size_t *ret_size) {
         put(&w, s->rolling, 4);
         put(&w, s->outdated, 1);
         put(&w, s->starting, 1);
-        put(&w, s->n_failures, 4);
         put(&w, s->slot_max, 4);
+        put(&w, supervise_n_slots(s), 4);
+        put(&w, s->n_failures, 4);
         put_times(&w, s->failures, s->n_failures);
-        for (uint32_t i = 1; i <= s->slot_max; i++)
-                put_slot(&w, s, i);
+        assert((size_t) (w.p - buffer) == needed);
+        return (int) needed;
+}
 
-        assert((size_t) (w.p - data) == size);
-        *ret = data;
-        *ret_size = size;
-        return 0;
+int supervise_encode_slot(const supervise *s, uint32_t number, uint8_t *buffer, size_t size) {
+        struct writer w = { .p = buffer };
+        const struct slot *slot;
+        size_t needed;
+
+        if (number == 0 || number > s->slot_max || slot_at(s, number)->state == SUPERVISE_SLOT_UNUSED)
+                return 0;
+        slot = slot_at(s, number);
+        needed = SLOT_SIZE + (size_t) slot->n_failures * 8;
+        if (size < needed)
+                return -ENOBUFS;
+        put(&w, ENCODING_VERSION, 1);
+        put(&w, slot->state, 1);
+        put(&w, slot->restart, 1);
+        put(&w, slot->then, 1);
+        put(&w, slot->first, 1);
+        put(&w, slot->credit, 1);
+        put(&w, slot->ended, 1);
+        put(&w, slot->exponent, 1);
+        put(&w, (uint32_t) slot->reason, 4);
+        put(&w, (uint32_t) slot->status, 4);
+        put(&w, slot->generation, 8);
+        put(&w, slot->revision, 8);
+        put(&w, slot->revision_wanted, 8);
+        put(&w, slot->lives, 8);
+        put(&w, slot->since, 8);
+        put(&w, slot->until, 8);
+        put(&w, slot->ended_at, 8);
+        put(&w, slot->n_failures, 2);
+        put_times(&w, slot_row(s, number), slot->n_failures);
+        assert((size_t) (w.p - buffer) == needed);
+        return (int) needed;
 }
 
 /* Reading never fails at once: past the end, or for a bool that is none, it answers 0 and remembers. */
@@ -173,19 +163,14 @@ static void get_times(struct reader *r, const supervise *s, nsec_t *row, uint32_
         }
 }
 
-static void get_slot(struct reader *r, supervise *s, uint32_t number) {
-        struct slot *slot = slot_at(s, number);
-
+static void get_slot(struct reader *r, const supervise *s, struct slot *slot) {
         slot->state = get_below(r, 1, _SUPERVISE_SLOT_STATE_MAX);
-        if (slot->state == SUPERVISE_SLOT_UNUSED)
-                return;
         slot->restart = get_below(r, 1, SUPERVISE_TEMPORARY + 1);
         slot->then = get_below(r, 1, _THEN_MAX);
         slot->first = get_bool(r);
         slot->credit = get_bool(r);
         slot->ended = get_bool(r);
         slot->exponent = get_below(r, 1, SLOT_EXPONENT_MAX + 1);
-        slot->n_failures = get_below(r, 2, s->row_size + 1);
         slot->reason = (int32_t) (uint32_t) get(r, 4);
         slot->status = (int32_t) (uint32_t) get(r, 4);
         slot->generation = get(r, 8);
@@ -195,12 +180,14 @@ static void get_slot(struct reader *r, supervise *s, uint32_t number) {
         slot->since = get(r, 8);
         slot->until = get(r, 8);
         slot->ended_at = get(r, 8);
-        get_times(r, s, slot_row(s, number), slot->n_failures);
+        slot->n_failures = get_below(r, 2, s->row_size + 1);
 }
 
 static bool slot_is_valid(const supervise *s, const struct slot *slot) {
         bool up = s->phase == SUPERVISE_PHASE_UP;
 
+        if (slot->state == SUPERVISE_SLOT_UNUSED)
+                return false;
         if (slot->since > s->clock || slot->ended_at > s->clock || slot->generation > s->generation)
                 return false;
         if ((slot->lives == 0) != (slot->generation == 0) || (slot->ended && slot->lives == 0))
@@ -264,66 +251,78 @@ static bool set_is_valid(const supervise *s) {
         return true;
 }
 
-/* The fixed fields, up to the first list; room is made only for what the bytes can really hold. */
-static int get_header(struct reader *r, supervise *s) {
-        uint32_t n_failures, slot_max;
-        int k;
+static int get_version(struct reader *r) {
+        uint64_t version = get(r, 1);
 
-        s->phase = get_below(r, 1, _SUPERVISE_PHASE_MAX);
-        s->revision = get(r, 8);
-        s->generation = get(r, 8);
-        s->random = get(r, 8);
-        s->clock = get_below64(r, 8, (uint64_t) INT64_MAX + 1);
-        s->rolling = get_below(r, 4, SUPERVISE_SLOTS_MAX + 1);
-        s->outdated = get_bool(r);
-        s->starting = get_bool(r);
-        n_failures = get_below(r, 4, s->row_size + 1);
-        slot_max = get_below(r, 4, SUPERVISE_SLOTS_MAX + 1);
-        if (r->bad || slot_max > r->left || (n_failures > 0 && s->policy.strategy == SUPERVISE_POOL))
+        if (r->bad || version == 0)
                 return -EBADMSG;
-
-        k = supervise_reserve(s, slot_max);
-        if (k < 0)
-                return k;
-        s->n_failures = n_failures;
-        s->slot_max = slot_max;
-        return 0;
+        return version > ENCODING_VERSION ? -EPROTONOSUPPORT : 0;
 }
 
-int supervise_decode(const uint8_t *data, size_t size, supervise **ret) {
+int supervise_decode_begin(const uint8_t *data, size_t size, supervise **ret) {
         struct reader reader = { .p = data, .left = size };
         _cleanup_(supervise_freep) supervise *s = NULL;
         supervise_policy policy = {};
-        uint32_t slot_max;
+        uint32_t n_failures;
         int r;
 
-        if (get(&reader, 4) != ENCODING_MAGIC)
-                return -EBADMSG;
-        if (get(&reader, 4) != ENCODING_VERSION)
-                return reader.bad ? -EBADMSG : -EPROTONOSUPPORT;
+        r = get_version(&reader);
+        if (r < 0)
+                return r;
         get_policy(&reader, &policy);
         if (reader.bad || !policy_is_valid(&policy))
                 return -EBADMSG;
         r = supervise_allocate(&policy, 0, &s);
         if (r < 0)
                 return r;
-        r = get_header(&reader, s);
-        if (r < 0)
-                return r;
 
-        slot_max = s->slot_max;
-        get_times(&reader, s, s->failures, s->n_failures);
-        for (uint32_t i = 1; i <= slot_max && !reader.bad; i++) {
-                get_slot(&reader, s, i);
-                if (slot_at(s, i)->state != SUPERVISE_SLOT_UNUSED && !slot_is_valid(s, slot_at(s, i)))
-                        return -EBADMSG;
-        }
-        if (reader.bad || reader.left > 0)
+        s->phase = get_below(&reader, 1, _SUPERVISE_PHASE_MAX);
+        s->revision = get(&reader, 8);
+        s->generation = get(&reader, 8);
+        s->random = get(&reader, 8);
+        s->clock = get_below64(&reader, 8, (uint64_t) INT64_MAX + 1);
+        s->rolling = get_below(&reader, 4, SUPERVISE_SLOTS_MAX + 1);
+        s->outdated = get_bool(&reader);
+        s->starting = get_bool(&reader);
+        s->expected_slot_max = get_below(&reader, 4, SUPERVISE_SLOTS_MAX + 1);
+        s->expected_slots = get_below(&reader, 4, s->expected_slot_max + 1);
+        n_failures = get_below(&reader, 4, s->row_size + 1);
+        get_times(&reader, s, s->failures, n_failures);
+        if (reader.bad || reader.left > 0 || (n_failures > 0 && policy.strategy == SUPERVISE_POOL))
                 return -EBADMSG;
-
-        supervise_derive(s);
-        if (s->slot_max != slot_max || !roll_is_valid(s) || !set_is_valid(s))
-                return -EBADMSG;
+        s->n_failures = n_failures;
         *ret = TAKE_PTR(s);
         return 0;
+}
+
+int supervise_decode_slot(supervise *s, uint32_t number, const uint8_t *data, size_t size) {
+        struct reader reader = { .p = data, .left = size };
+        struct slot slot = { .heap_index = HEAP_NONE };
+        int r;
+
+        r = get_version(&reader);
+        if (r < 0)
+                return r;
+        if (number == 0 || number > s->expected_slot_max)
+                return -EBADMSG;
+        get_slot(&reader, s, &slot);
+        if (reader.bad || !slot_is_valid(s, &slot))
+                return -EBADMSG;
+        r = supervise_reserve(s, number);
+        if (r < 0)
+                return r;
+        if (slot_at(s, number)->state != SUPERVISE_SLOT_UNUSED)
+                return -EBADMSG;
+        get_times(&reader, s, slot_row(s, number), slot.n_failures);
+        if (reader.bad || reader.left > 0)
+                return -EBADMSG;
+        *slot_at(s, number) = slot;
+        return 0;
+}
+
+int supervise_decode_finish(supervise *s) {
+        supervise_derive(s);
+        if (s->slot_max != s->expected_slot_max || supervise_n_slots(s) != s->expected_slots)
+                return -EBADMSG;
+        return roll_is_valid(s) && set_is_valid(s) ? 0 : -EBADMSG;
 }

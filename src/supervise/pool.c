@@ -18,7 +18,7 @@ static void spawn(supervise *s, uint32_t number) {
 }
 
 static void spawn_forgiven(supervise *s, uint32_t number) {
-        slot_forgive(slot_at(s, number));
+        slot_forgive(s, number);
         spawn(s, number);
 }
 
@@ -59,6 +59,8 @@ static void begin_stop(supervise *s, supervise_phase phase) {
         for (uint32_t i = 1; i <= s->slot_max; i++) {
                 struct slot *slot = slot_at(s, i);
 
+                if (slot->first)
+                        slot_mark(s, i);
                 slot->first = false;
                 if (slot->state == SUPERVISE_SLOT_BACKOFF ||
                     (phase == SUPERVISE_PHASE_STOPPING &&
@@ -303,7 +305,7 @@ static void shrink(supervise *s, uint32_t surplus) {
 static void grow(supervise *s, uint32_t missing) {
         for (uint32_t i = 1; missing > 0 && s->n_leaving > 0 && i <= s->slot_max; i++)
                 if (slot_is_leaving(slot_at(s, i))) {
-                        slot_forgive(slot_at(s, i));
+                        slot_forgive(s, i);
                         slot_at(s, i)->revision_wanted = s->revision;
                         slot_set_then(s, i, THEN_RESTART);
                         missing--;
@@ -381,7 +383,7 @@ static int on_restart_child(supervise *s, const supervise_event *e) {
                 return -ENOENT;
 
         revive(s);
-        slot_forgive(slot);
+        slot_forgive(s, e->slot);
         if (state_is_alive(slot->state))
                 stop(s, e->slot, THEN_RESTART);
         else
@@ -412,6 +414,7 @@ static void redefine(supervise *s, uint32_t number, uint64_t revision) {
 
         if (slot->revision_wanted == revision)
                 return;
+        slot_mark(s, number);
         slot->revision_wanted = revision;
         if (s->phase != SUPERVISE_PHASE_UP)
                 return;
@@ -428,6 +431,7 @@ static int on_definition_changed(supervise *s, const supervise_event *e) {
                         return -EINVAL;
                 if (!find_slot(s, e->slot))
                         return -ENOENT;
+                slot_mark(s, e->slot);
                 slot_at(s, e->slot)->restart = e->restart;
                 redefine(s, e->slot, e->revision);
                 return 0;
@@ -478,7 +482,29 @@ int supervise_handle(supervise *s, const supervise_event *e, nsec_t now) {
                 return r;
         }
         settle(s);
+        s->head_dirty = true;
         return r;
+}
+
+void supervise_resume(supervise *s) {
+        static const supervise_action_type told[_SUPERVISE_PHASE_MAX] = {
+                [SUPERVISE_PHASE_DOWN] = SUPERVISE_ACTION_STOPPED,
+                [SUPERVISE_PHASE_UP] = SUPERVISE_ACTION_STARTED_ALL,
+                [SUPERVISE_PHASE_FAILED] = SUPERVISE_ACTION_GAVE_UP,
+        };
+        supervise_action_type type = told[s->phase];
+
+        for (uint32_t i = 1; i <= s->slot_max; i++)
+                if (slot_at(s, i)->state == SUPERVISE_SLOT_STARTING)
+                        action_push(s, SUPERVISE_ACTION_SPAWN, i);
+                else if (slot_at(s, i)->state == SUPERVISE_SLOT_STOPPING)
+                        action_push(s, SUPERVISE_ACTION_STOP, i);
+        s->armed = NSEC_INFINITY; /* the timer of the one before us */
+        if (is_going_down(s) || s->starting)
+                return;
+        if (s->phase == SUPERVISE_PHASE_FAILED && s->policy.strategy != SUPERVISE_POOL)
+                type = SUPERVISE_ACTION_ESCALATE;
+        action_push(s, type, 0);
 }
 
 int supervise_new(const supervise_policy *policy, uint32_t n, uint64_t revision, uint64_t seed,
@@ -497,6 +523,7 @@ int supervise_new(const supervise_policy *policy, uint32_t n, uint64_t revision,
         s->revision = revision;
         s->random = seed;
         grow(s, n);
+        supervise_mark_all(s);
         *ret = s;
         return 0;
 }

@@ -21,7 +21,32 @@
  * never exceeded, and the slot is retried for ever (as with systemd's RestartSec= above
  * StartLimitIntervalSec= / StartLimitBurst=). Where it may not (backoff off, or backoff_max < period), the
  * limit is OTP's verdict: one more failure than `intensity` within `period` parks the slot. Intensity 0
- * parks at the first failure in any case; with `escalate` there is only the verdict. */
+ * parks at the first failure in any case; with `escalate` there is only the verdict.
+ *
+ * Outliving the process. All decision state is one entry for the set, its *head*, and one for each slot.
+ * Write them after an event and before its actions are carried out; pending actions are no state:
+ *
+ *         while (supervise_next_dirty(s, &slot))
+ *                 if (slot == 0)
+ *                         n = supervise_encode_head(s, buffer, SUPERVISE_ENCODED_MAX), write it as the head
+ *                 else
+ *                         n = supervise_encode_slot(s, slot, ...), write it as that slot; 0: delete it
+ *
+ * all of it in one transaction: a head goes with the slots of its time. The next process decodes:
+ *
+ *         r = supervise_decode_begin(head, size, &s);
+ *         for each slot: r = supervise_decode_slot(s, slot, data, size);
+ *         r = supervise_decode_finish(s);
+ *         supervise_set_policy(s, &policy);                 (what is configured now)
+ *         supervise_resume(s);                              and then the actions are pulled as ever
+ *
+ * supervise_resume() pushes what the state implies, carried out before or not: SPAWN for each slot that
+ * is STARTING and STOP for each that is STOPPING, with the generation that they had; ARM; and the last
+ * word on the set: STARTED_ALL (UP, all first starts had their outcome), STOPPED (DOWN), GAVE_UP or
+ * ESCALATE (FAILED). So for each SPAWN: if that generation runs or is being started, do nothing; if it is
+ * known to have ended, report that; if it never was, start it. A STOP of a life that is being stopped is
+ * nothing. Slots that are RUNNING are believed to run; who has died meanwhile is reported by EXITED as
+ * ever, after supervise_resume(). PARKED and REMOVED are told once and not again. */
 
 #include "basic/time-util.h"
 
@@ -188,8 +213,19 @@ int supervise_get_slot(const supervise *s, uint32_t slot, supervise_slot_info *r
 /* The newest first, at most max; returns how many. */
 size_t supervise_failures(const supervise *s, uint32_t slot, nsec_t *ret, size_t max);
 
-/* All decision state as bytes, versioned, the same on every machine; encode wants all actions pulled
- * (-EBUSY). decode believes nothing: -EBADMSG, -EPROTONOSUPPORT (another version), -ENOMEM. Then arm the
- * timer to info.due. */
-int supervise_encode(const supervise *s, uint8_t **ret, size_t *ret_size);
-int supervise_decode(const uint8_t *data, size_t size, supervise **ret);
+/* Keeping it: see the head of this file. next_dirty: what has changed since it was last asked, each once:
+ * 0 for the head, else a slot. mark_all: everything is to be written again (the journal is new, or the
+ * last commit failed). */
+#define SUPERVISE_ENCODED_MAX 8192U
+bool supervise_is_dirty(const supervise *s);
+bool supervise_next_dirty(supervise *s, uint32_t *ret_slot);
+void supervise_mark_all(supervise *s);
+/* The length, or -ENOBUFS; at most SUPERVISE_ENCODED_MAX. slot: 0 if there is no such slot (any more). */
+int supervise_encode_head(const supervise *s, uint8_t *buffer, size_t size);
+int supervise_encode_slot(const supervise *s, uint32_t slot, uint8_t *buffer, size_t size);
+/* These believe nothing: -EBADMSG, -EPROTONOSUPPORT (a newer version), -ENOMEM; then supervise_free().
+ * finish checks the set as a whole; before it nothing else may be done with the set. */
+int supervise_decode_begin(const uint8_t *head, size_t size, supervise **ret);
+int supervise_decode_slot(supervise *s, uint32_t slot, const uint8_t *data, size_t size);
+int supervise_decode_finish(supervise *s);
+void supervise_resume(supervise *s);

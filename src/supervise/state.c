@@ -5,7 +5,6 @@
 
 #include "supervise/state.h"
 
-#define HEAP_NONE UINT32_MAX
 /* How many failures are remembered for people when nothing is judged by them. */
 #define ROW_SIZE_INFINITY 8U
 #define BLOCK_SLOTS_MIN 4U
@@ -39,7 +38,7 @@ static int block_new(supervise *s, uint32_t n, uint32_t row_size) {
         uint64_t slots = (uint64_t) n * sizeof(struct slot), ring_size = (uint64_t) n * 4 + 16,
                  ring = ring_size * sizeof(supervise_action),
                  failures = ((uint64_t) n + 1) * row_size * sizeof(nsec_t),
-                 words = (uint64_t) n * 2 * sizeof(uint32_t);
+                 words = (uint64_t) n * 3 * sizeof(uint32_t);
         char *block;
 
         if (slots + ring + failures + words > SIZE_MAX / 2)
@@ -57,6 +56,7 @@ static int block_new(supervise *s, uint32_t n, uint32_t row_size) {
         s->failures = (nsec_t *) (block + slots + ring);
         s->heap = (uint32_t *) (block + slots + ring + failures);
         s->scratch = s->heap + n;
+        s->dirty = s->scratch + n;
         for (uint32_t i = 0; i < n; i++) {
                 s->slots[i].heap_index = HEAP_NONE;
                 s->slots[i].until = NSEC_INFINITY;
@@ -105,6 +105,7 @@ static int supervise_move(supervise *s, uint32_t n, uint32_t row_size) {
                 return r;
         memcpy(s->slots, old.slots, old.n_allocated * sizeof(struct slot));
         memcpy(s->heap, old.heap, old.n_heap * sizeof(uint32_t));
+        memcpy(s->dirty, old.dirty, old.n_dirty * sizeof(uint32_t));
         s->n_failures = row_move(s, &old, 0, old.n_failures);
         for (uint32_t i = 1; i <= old.n_allocated; i++)
                 slot_at(s, i)->n_failures = row_move(s, &old, i, slot_at(&old, i)->n_failures);
@@ -198,9 +199,11 @@ bool supervise_is_lost(const supervise *s) {
 /* The lowest free number. The caller has reserved it. */
 uint32_t slot_take(supervise *s, supervise_restart restart, uint64_t revision) {
         uint32_t number = s->free_hint;
+        bool dirty;
 
         while (slot_at(s, number)->state != SUPERVISE_SLOT_UNUSED)
                 number++;
+        dirty = slot_at(s, number)->dirty; /* of the one before it, not yet written off */
         s->free_hint = number + 1;
         *slot_at(s, number) = (struct slot){
                 .restart = restart,
@@ -208,6 +211,7 @@ uint32_t slot_take(supervise *s, supervise_restart restart, uint64_t revision) {
                 .revision_wanted = revision,
                 .until = NSEC_INFINITY,
                 .heap_index = HEAP_NONE,
+                .dirty = dirty,
         };
         slot_set_state(s, number, SUPERVISE_SLOT_IDLE, NSEC_INFINITY);
         s->slot_max = MAX(s->slot_max, number);
@@ -226,6 +230,7 @@ void slot_set_state(supervise *s, uint32_t number, supervise_slot_state state, n
                 s->n_first--;
         }
 
+        slot_mark(s, number);
         s->n[slot->state]--;
         s->n[state]++;
         slot->state = state;
@@ -245,13 +250,48 @@ void slot_set_state(supervise *s, uint32_t number, supervise_slot_state state, n
 void slot_set_then(supervise *s, uint32_t number, enum slot_then then) {
         struct slot *slot = slot_at(s, number);
 
+        slot_mark(s, number);
         s->n_leaving -= slot_is_leaving(slot);
         slot->then = then;
         s->n_leaving += slot_is_leaving(slot);
 }
 
+void slot_mark(supervise *s, uint32_t number) {
+        struct slot *slot = slot_at(s, number);
+
+        if (slot->dirty)
+                return;
+        slot->dirty = true;
+        s->dirty[s->n_dirty++] = number;
+}
+
+void supervise_mark_all(supervise *s) {
+        s->head_dirty = true;
+        for (uint32_t i = 1; i <= s->slot_max; i++)
+                slot_mark(s, i);
+}
+
+bool supervise_is_dirty(const supervise *s) {
+        return s->head_dirty || s->n_dirty > 0;
+}
+
+bool supervise_next_dirty(supervise *s, uint32_t *ret) {
+        if (!supervise_is_dirty(s))
+                return false;
+        *ret = 0;
+        if (s->n_dirty > 0) {
+                *ret = s->dirty[--s->n_dirty];
+                slot_at(s, *ret)->dirty = false;
+        } else
+                s->head_dirty = false;
+        return true;
+}
+
 /* What an operator's verb or a new definition does to the past. */
-void slot_forgive(struct slot *slot) {
+void slot_forgive(supervise *s, uint32_t number) {
+        struct slot *slot = slot_at(s, number);
+
+        slot_mark(s, number);
         slot->n_failures = 0;
         slot->exponent = 0;
         slot->credit = true;
@@ -304,6 +344,7 @@ int supervise_set_policy(supervise *s, const supervise_policy *policy) {
         if (policy->strategy == SUPERVISE_POOL)
                 for (uint32_t i = 1; i <= s->slot_max; i++)
                         slot_at(s, i)->restart = policy->restart;
+        supervise_mark_all(s); /* rows may have been cut */
         return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "supervise/pool.h"
 
 #define SLOT_EXPONENT_MAX 63U
+#define HEAP_NONE UINT32_MAX
 
 /* What becomes of a slot in STOPPING. */
 enum slot_then {
@@ -29,7 +30,8 @@ struct slot {
         int32_t reason, status;
         uint64_t generation, revision, revision_wanted, lives;
         nsec_t since, until, ended_at;
-        uint32_t heap_index; /* derived; UINT32_MAX: not in the heap */
+        uint32_t heap_index; /* derived; HEAP_NONE: not in the heap */
+        bool dirty;          /* derived: in the list of what is to be written */
 };
 
 struct supervise {
@@ -42,20 +44,22 @@ struct supervise {
         uint32_t n_failures;     /* of the set's own window, row 0 */
 
         /* One block of memory: slots[n_allocated], (n_allocated + 1) rows of failure times, heap,
-         * scratch, ring. */
+         * scratch, dirty, ring. */
         void *block;
         uint32_t n_allocated, row_size;
         struct slot *slots; /* of number i: slots[i - 1] */
         nsec_t *failures;   /* rows, oldest first; row 0 is the set's */
-        uint32_t *heap, *scratch;
+        uint32_t *heap, *scratch, *dirty;
         supervise_action *ring;
         size_t ring_size, ring_head, ring_used;
 
         /* derived */
         uint32_t n[_SUPERVISE_SLOT_STATE_MAX];
-        uint32_t n_leaving, n_first, n_heap, slot_max, free_hint, stop_cursor;
+        uint32_t n_leaving, n_first, n_heap, n_dirty, slot_max, free_hint, stop_cursor;
+        bool head_dirty;
         uint64_t n_restarts;
         nsec_t armed;
+        uint32_t expected_slot_max, expected_slots; /* while decoding: what the head has announced */
 };
 
 /* state.c */
@@ -93,7 +97,9 @@ uint32_t slot_take(supervise *s, supervise_restart restart, uint64_t revision);
 /* until: for BACKOFF; else ignored. */
 void slot_set_state(supervise *s, uint32_t number, supervise_slot_state state, nsec_t until);
 void slot_set_then(supervise *s, uint32_t number, enum slot_then then);
-void slot_forgive(struct slot *slot);
+void slot_forgive(supervise *s, uint32_t number);
+/* Of each slot whose encoded fields change. The head is written with every event. */
+void slot_mark(supervise *s, uint32_t number);
 
 void action_push(supervise *s, supervise_action_type type, uint32_t number);
 bool action_has_room(const supervise *s);

@@ -21,13 +21,21 @@
 /* One life in a slot, as the arbiter would hold it. */
 struct life {
         bool alive, starting, told_to_stop;
+        bool unreported; /* it is dead, and the set does not know it yet */
         bool was_permanent; /* at its end */
         uint64_t generation;
 };
 
+/* What the journal holds of the set: written before actions are carried out, from what is marked dirty
+ * alone. */
+struct image {
+        size_t sizes[ORACLE_SLOTS + 1]; /* [0] is the head */
+        uint8_t data[ORACLE_SLOTS + 1][256];
+};
+
 /* How much of the rules a run has seen. */
 struct coverage {
-        uint64_t steps, actions[SUPERVISE_ACTION_ARM + 1], rolls, delays, refusals;
+        uint64_t steps, actions[SUPERVISE_ACTION_ARM + 1], rolls, delays, refusals, crashes;
 };
 
 struct world {
@@ -39,6 +47,8 @@ struct world {
         struct life lives[ORACLE_SLOTS + 1];
         nsec_t now, armed;
         unsigned step, crash_weight, verb_weight;
+        bool resumed; /* actions may come a second time */
+        struct image image;
         uint64_t spawned; /* lives so far */
 };
 
@@ -85,55 +95,86 @@ static void trace_action(const struct world *w, const supervise_action *a) {
                        a->generation, a->when == NSEC_INFINITY ? -1.0 : (double) a->when / 1e9);
 }
 
+static bool *expectation(struct oracle *o, const supervise_action *a) {
+        switch (a->type) {
+        case SUPERVISE_ACTION_SPAWN:
+                return o->spawn + a->slot;
+        case SUPERVISE_ACTION_STOP:
+                return o->stop + a->slot;
+        case SUPERVISE_ACTION_PARKED:
+                return o->parked + a->slot;
+        case SUPERVISE_ACTION_REMOVED:
+                return o->removed + a->slot;
+        case SUPERVISE_ACTION_STARTED_ALL:
+                return &o->started_all;
+        case SUPERVISE_ACTION_GAVE_UP:
+                return &o->gave_up;
+        case SUPERVISE_ACTION_ESCALATE:
+                return &o->escalate;
+        case SUPERVISE_ACTION_STOPPED:
+                return &o->stopped;
+        default:
+                return NULL;
+        }
+}
+
+/* What supervise_resume() has pushed a second time, because it was carried out before the crash, or long
+ * ago. */
+static bool is_done_already(const struct world *w, const supervise_action *a) {
+        const struct life *life = w->lives + a->slot;
+        const struct oracle *o = &w->oracle;
+
+        switch (a->type) {
+        case SUPERVISE_ACTION_SPAWN: /* lives, or is dead and not yet reported */
+                return life->generation == a->generation && (life->alive || life->unreported);
+        case SUPERVISE_ACTION_STOP:
+                return life->generation == a->generation && (life->told_to_stop || life->unreported);
+        case SUPERVISE_ACTION_STARTED_ALL:
+                return o->phase == SUPERVISE_PHASE_UP && !o->starting;
+        case SUPERVISE_ACTION_STOPPED:
+                return o->phase == SUPERVISE_PHASE_DOWN;
+        case SUPERVISE_ACTION_GAVE_UP:
+        case SUPERVISE_ACTION_ESCALATE:
+                return o->phase == SUPERVISE_PHASE_FAILED &&
+                       (a->type == SUPERVISE_ACTION_GAVE_UP) == (o->policy.strategy == SUPERVISE_POOL);
+        default:
+                return false;
+        }
+}
+
 /* Carries out one action in the world, and crosses it off what the oracle expects. */
 static void carry_out(struct world *w, const supervise_action *a) {
-        struct oracle *o = &w->oracle;
-        struct life *life;
-        bool *expected = NULL;
+        struct life *life = w->lives + a->slot;
+        bool *expected = expectation(&w->oracle, a);
 
         trace_action(w, a);
         w->coverage->actions[a->type]++;
         require(w, a->slot <= ORACLE_SLOTS, a->slot);
-        life = w->lives + a->slot;
-        switch (a->type) {
-        case SUPERVISE_ACTION_SPAWN:
-                require(w, !life->alive, a->slot); /* never two lives in a slot */
-                require(w, a->generation == ++w->spawned, a->slot);
-                require(w, a->revision == o->children[a->slot].wanted, a->slot);
-                *life = (struct life){ .alive = true, .starting = true, .generation = a->generation };
-                expected = o->spawn + a->slot;
-                break;
-        case SUPERVISE_ACTION_STOP:
-                require(w, life->alive && !life->told_to_stop && life->generation == a->generation, a->slot);
-                life->told_to_stop = true;
-                expected = o->stop + a->slot;
-                break;
-        case SUPERVISE_ACTION_PARKED:
-                expected = o->parked + a->slot;
-                break;
-        case SUPERVISE_ACTION_REMOVED:
-                require(w, !life->alive, a->slot);
-                expected = o->removed + a->slot;
-                break;
-        case SUPERVISE_ACTION_STARTED_ALL:
-                expected = &o->started_all;
-                break;
-        case SUPERVISE_ACTION_GAVE_UP:
-                expected = &o->gave_up;
-                break;
-        case SUPERVISE_ACTION_ESCALATE:
-                expected = &o->escalate;
-                break;
-        case SUPERVISE_ACTION_STOPPED:
-                expected = &o->stopped;
-                break;
-        case SUPERVISE_ACTION_ARM:
+        if (a->type == SUPERVISE_ACTION_ARM) {
                 w->armed = a->when;
                 return;
         }
-        if (!expected || !*expected)
+        if (w->resumed && is_done_already(w, a)) {
+                *expected = false;
+                return;
+        }
+        if (!*expected)
                 violated(w, "an action that the oracle does not expect", a->slot);
         *expected = false;
+
+        if (a->type == SUPERVISE_ACTION_SPAWN) {
+                require(w, !life->alive && !life->unreported, a->slot); /* never two lives in a slot */
+                require(w, a->generation == w->spawned + 1 || w->resumed, a->slot);
+                require(w, a->generation > life->generation, a->slot);
+                require(w, a->revision == w->oracle.children[a->slot].wanted, a->slot);
+                w->spawned = MAX(w->spawned, a->generation);
+                *life = (struct life){ .alive = true, .starting = true, .generation = a->generation };
+        } else if (a->type == SUPERVISE_ACTION_STOP) {
+                require(w, life->generation == a->generation && !life->told_to_stop, a->slot);
+                require(w, life->alive || life->unreported, a->slot);
+                life->told_to_stop = true;
+        } else
+                require(w, !life->alive, a->slot);
 }
 
 static void check_nothing_missing(const struct world *w) {
@@ -174,9 +215,10 @@ static void check_slots(const struct world *w) {
                         continue;
                 require(w, info.generation == c->generation && info.revision_wanted == c->wanted, i);
                 require(w, info.since == c->since, i);
-                require(w, w->lives[i].alive == (info.state == SUPERVISE_SLOT_STARTING ||
-                                                 info.state == SUPERVISE_SLOT_RUNNING ||
-                                                 info.state == SUPERVISE_SLOT_STOPPING), i);
+                require(w, (w->lives[i].alive || w->lives[i].unreported) ==
+                                           (info.state == SUPERVISE_SLOT_STARTING ||
+                                            info.state == SUPERVISE_SLOT_RUNNING ||
+                                            info.state == SUPERVISE_SLOT_STOPPING), i);
                 if (info.state == SUPERVISE_SLOT_BACKOFF)
                         require(w, w->armed <= info.until, i); /* someone will wake us */
         }
@@ -232,26 +274,105 @@ static void check_invariants(const struct world *w) {
                         require(w, !w->lives[i].alive || w->lives[i].told_to_stop, i);
 }
 
-/* As a restarted arbiter would: the decoded state goes on in place of the first one. */
-static void reincarnate(struct world *w) {
-        _cleanup_free_ uint8_t *data = NULL, *again = NULL;
-        size_t size, again_size;
-        supervise *s;
+static int encode(struct world *w, uint32_t number, uint8_t *to, size_t size) {
+        int r = number > 0 ? supervise_encode_slot(w->s, number, to, size) :
+                             supervise_encode_head(w->s, to, size);
 
-        require(w, supervise_encode(w->s, &data, &size) >= 0, 0);
-        require(w, supervise_decode(data, size, &s) >= 0, 0);
-        supervise_free(w->s);
-        w->s = s;
-        require(w, supervise_encode(s, &again, &again_size) >= 0, 0);
-        require(w, size == again_size && memcmp(data, again, size) == 0, 0);
+        require(w, r >= 0, number);
+        return r;
+}
+
+static void commit(struct world *w) {
+        struct image *image = &w->image;
+        uint32_t number;
+
+        while (supervise_next_dirty(w->s, &number)) {
+                require(w, number <= ORACLE_SLOTS, number);
+                image->sizes[number] = (size_t) encode(w, number, image->data[number],
+                                                       sizeof(image->data[number]));
+        }
+}
+
+/* Whoever changes a slot marks it. */
+static void check_image(struct world *w) {
+        uint8_t data[sizeof(w->image.data[0])];
+
+        for (uint32_t i = 0; i <= ORACLE_SLOTS; i++) {
+                require(w, encode(w, i, data, sizeof(data)) == (int) w->image.sizes[i], i);
+                require(w, memcmp(data, w->image.data[i], w->image.sizes[i]) == 0, i);
+        }
+}
+
+/* The process dies; some of those it has started die before the next one looks. */
+static void crash(struct world *w) {
+        const struct image *image = &w->image;
+
+        if (w->trace)
+                printf("      the arbiter dies\n");
+        w->coverage->crashes++;
+        w->s = supervise_free(w->s);
+        for (unsigned i = 1; i <= ORACLE_SLOTS; i++)
+                if (w->lives[i].alive && one_in(w, 8)) {
+                        w->lives[i].alive = false;
+                        w->lives[i].unreported = true;
+                }
+        require(w, supervise_decode_begin(image->data[0], image->sizes[0], &w->s) >= 0, 0);
+        for (unsigned i = 1; i <= ORACLE_SLOTS; i++)
+                if (image->sizes[i] > 0)
+                        require(w, supervise_decode_slot(w->s, i, image->data[i], image->sizes[i]) >= 0, i);
+        require(w, supervise_decode_finish(w->s) >= 0, 0);
+        check_image(w);
+        w->armed = NSEC_INFINITY;
+        supervise_resume(w->s);
+        w->resumed = true;
+}
+
+/* One after the other, and the arbiter may die before each. */
+static void carry_out_all(struct world *w) {
+        unsigned n = 0;
+        supervise_action a;
+
+        while (supervise_next_action(w->s, &a)) {
+                if (one_in(w, 64)) {
+                        crash(w);
+                        continue;
+                }
+                require(w, ++n < ACTIONS_MAX, 0);
+                carry_out(w, &a);
+        }
+        if (w->resumed) { /* what is told once may have been lost; the last word is the one that counts */
+                memset(w->oracle.parked, 0, sizeof(w->oracle.parked));
+                memset(w->oracle.removed, 0, sizeof(w->oracle.removed));
+                w->oracle.started_all = w->oracle.started_all && w->oracle.phase == SUPERVISE_PHASE_UP;
+        }
+}
+
+static void check_all(struct world *w) {
+        check_nothing_missing(w);
+        check_slots(w);
+        check_invariants(w);
+        w->resumed = false;
+}
+
+/* The arbiter dies before it has written down what the event led to, which is as if it had never come. */
+static void lose(struct world *w, const supervise_event *e) {
+        (void) supervise_handle(w->s, e, w->now);
+        crash(w);
+        carry_out_all(w);
+        check_all(w);
 }
 
 static void feed(struct world *w, supervise_event e) {
-        unsigned n = 0;
-        supervise_action a;
         int r, expected;
 
         w->step++;
+        if (one_in(w, 64))
+                lose(w, &e);
+        if (e.slot > 0 && e.slot <= ORACLE_SLOTS && w->lives[e.slot].generation == e.generation) {
+                if (e.type == SUPERVISE_STARTED && w->lives[e.slot].unreported)
+                        return; /* it has died over it; its end comes */
+                w->lives[e.slot].unreported = false;
+        }
         expected = oracle_handle(&w->oracle, &e, w->now);
         if (e.type == SUPERVISE_TICK)
                 w->armed = NSEC_INFINITY;
@@ -263,15 +384,11 @@ static void feed(struct world *w, supervise_event e) {
         w->coverage->delays += w->oracle.delay > 0;
         w->coverage->refusals += r < 0;
         check_delay(w);
-        while (supervise_next_action(w->s, &a)) {
-                require(w, ++n < ACTIONS_MAX, 0);
-                carry_out(w, &a);
-        }
-        check_nothing_missing(w);
-        check_slots(w);
-        check_invariants(w);
+        commit(w);
         if (one_in(w, 16))
-                reincarnate(w);
+                check_image(w);
+        carry_out_all(w);
+        check_all(w);
 }
 
 static void end_life(struct world *w, unsigned slot, supervise_event_type type, bool normal) {
@@ -279,12 +396,22 @@ static void end_life(struct world *w, unsigned slot, supervise_event_type type, 
 
         require(w, supervise_get_slot(w->s, slot, &info) >= 0, slot);
         w->lives[slot].alive = false;
+        w->lives[slot].unreported = true;
         w->lives[slot].was_permanent = info.restart == SUPERVISE_PERMANENT;
         feed(w, (supervise_event){ .type = type,
                                    .slot = slot,
                                    .generation = w->lives[slot].generation,
                                    .reason = (int32_t) below(w, 9),
                                    .normal = normal });
+}
+
+static void report_deaths(struct world *w) {
+        for (unsigned i = 1; i <= ORACLE_SLOTS; i++)
+                if (w->lives[i].unreported) {
+                        end_life(w, i, w->lives[i].starting ? SUPERVISE_START_FAILED : SUPERVISE_EXITED,
+                                 one_in(w, 3));
+                        i = 0; /* the arbiter may have died over that, and more with it */
+                }
 }
 
 /* Something happens to a life: the handshake, an end of any kind, or nothing yet. */
@@ -370,6 +497,7 @@ static void pass_time(struct world *w) {
 static void step(struct world *w) {
         unsigned slot = 1 + below(w, N_MAX + 1);
 
+        report_deaths(w);
         if (below(w, 100) < w->verb_weight)
                 operate(w);
         else if (one_in(w, 3))
@@ -390,6 +518,7 @@ static void finish(struct world *w) {
         for (;;) {
                 unsigned slot = 1;
 
+                report_deaths(w);
                 supervise_get_info(w->s, &info);
                 if (info.phase == SUPERVISE_PHASE_DOWN)
                         break;
@@ -445,6 +574,7 @@ static void history(uint64_t seed, bool trace, struct coverage *coverage) {
         require(&w, supervise_new(&p, n, 0, draw(&w), &w.s) >= 0, 0);
         oracle_init(&w.oracle, &p, n, 0);
 
+        commit(&w);
         if (!one_in(&w, 8))
                 feed(&w, (supervise_event){ .type = SUPERVISE_START });
         for (unsigned i = 0; i < steps; i++)
@@ -493,7 +623,8 @@ int main(int argc, char *argv[]) {
                 history(first + i, false, &coverage);
         printf("%" PRIu64 " histories, from seed %" PRIu64 ": %" PRIu64 " steps, %" PRIu64 " refused, ", n,
                first, coverage.steps, coverage.refusals);
-        printf("%" PRIu64 " in a roll, %" PRIu64 " delays\n", coverage.rolls, coverage.delays);
+        printf("%" PRIu64 " in a roll, %" PRIu64 " delays, %" PRIu64 " crashes\n", coverage.rolls,
+               coverage.delays, coverage.crashes);
         for (unsigned i = 0; i <= SUPERVISE_ACTION_ARM; i++)
                 printf("%s%s %" PRIu64, i > 0 ? ", " : "", action_names[i], coverage.actions[i]);
         printf("\n");

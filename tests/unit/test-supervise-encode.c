@@ -99,32 +99,132 @@ static void assert_same(const supervise *a, const supervise *b) {
         }
 }
 
+#define SLOTS 16U
+
+/* What the journal holds of a set. */
+struct image {
+        uint8_t head[SUPERVISE_ENCODED_MAX], slots[SLOTS + 1][SUPERVISE_ENCODED_MAX];
+        size_t head_size, slot_sizes[SLOTS + 1];
+};
+
+static void save(supervise *s, struct image *image) {
+        uint32_t number;
+
+        while (supervise_next_dirty(s, &number)) {
+                uint8_t *to = number > 0 ? image->slots[number] : image->head;
+                int r;
+
+                assert_true(number <= SLOTS);
+                r = number > 0 ? supervise_encode_slot(s, number, to, SUPERVISE_ENCODED_MAX) :
+                                 supervise_encode_head(s, to, SUPERVISE_ENCODED_MAX);
+                assert_ok(r);
+                *(number > 0 ? image->slot_sizes + number : &image->head_size) = (size_t) r;
+        }
+        assert_false(supervise_is_dirty(s));
+}
+
+/* In memory of exactly its size, so that ASan sees a byte more. */
+static uint8_t *exact(const uint8_t *data, size_t size) {
+        uint8_t *copy = malloc(MAX(size, 1U));
+
+        assert_non_null(copy);
+        memcpy(copy, data, size);
+        return copy;
+}
+
+static int load(const struct image *image, supervise **ret) {
+        _cleanup_(supervise_freep) supervise *s = NULL;
+        _cleanup_free_ uint8_t *head = exact(image->head, image->head_size);
+        int r;
+
+        r = supervise_decode_begin(head, image->head_size, &s);
+        for (uint32_t i = 1; r >= 0 && i <= SLOTS; i++) {
+                _cleanup_free_ uint8_t *slot = exact(image->slots[i], image->slot_sizes[i]);
+
+                if (image->slot_sizes[i] > 0)
+                        r = supervise_decode_slot(s, i, slot, image->slot_sizes[i]);
+        }
+        if (r >= 0)
+                r = supervise_decode_finish(s);
+        if (r >= 0)
+                *ret = TAKE_PTR(s);
+        return r;
+}
+
 static void test_round_trip(void **state) {
         for (size_t i = 0; i < ELEMENTSOF(makers); i++) {
                 _cleanup_(supervise_freep) supervise *s = makers[i](), *t = NULL;
-                _cleanup_free_ uint8_t *a = NULL, *b = NULL;
-                size_t a_size, b_size;
+                struct image a = {}, b = {};
 
-                assert_ok(supervise_encode(s, &a, &a_size));
-                assert_ok(supervise_decode(a, a_size, &t));
+                assert_true(supervise_is_dirty(s));
+                save(s, &a);
+                assert_ok(load(&a, &t));
                 assert_same(s, t);
-                assert_ok(supervise_encode(t, &b, &b_size));
-                assert_int_equal(a_size, b_size);
-                assert_memory_equal(a, b, a_size);
+                assert_false(supervise_is_dirty(t));
+                supervise_mark_all(t);
+                save(t, &b);
+                assert_memory_equal(&a, &b, sizeof(a));
         }
 }
 
-static void test_unpulled(void **state) {
-        _cleanup_(supervise_freep) supervise *s = down_pool();
+/* Only what an event has touched is written again, and what does not exist any more has no entry. */
+static void test_dirty(void **state) {
+        _cleanup_(supervise_freep) supervise *s = busy_pool();
+        uint8_t buffer[SUPERVISE_ENCODED_MAX];
+        struct image image = {};
+        uint32_t number;
+        size_t sizes[SLOTS + 1];
+
+        save(s, &image);
+        assert_int_equal(image.slot_sizes[1], 0); /* left when it was scaled down */
+        report(s, 800, SUPERVISE_EXITED, 6);
+        assert_true(supervise_next_dirty(s, &number) && number == 6);
+        assert_true(supervise_next_dirty(s, &number) && number == 0);
+        assert_false(supervise_next_dirty(s, &number));
+
+        memcpy(sizes, image.slot_sizes, sizeof(sizes));
+        for (size_t n = 0; n < sizes[2]; n++)
+                assert_errno(supervise_encode_slot(s, 2, buffer, n), ENOBUFS);
+        for (size_t n = 0; n < image.head_size; n++)
+                assert_errno(supervise_encode_head(s, buffer, n), ENOBUFS);
+        assert_int_equal(supervise_encode_slot(s, 0, buffer, sizeof(buffer)), 0);
+        assert_int_equal(supervise_encode_slot(s, 999, buffer, sizeof(buffer)), 0);
+}
+
+/* Pending actions are no state: they come again from what they have led to. */
+static void test_resume(void **state) {
+        _cleanup_(supervise_freep) supervise *s = down_pool(), *t = NULL;
         supervise_event e = { .type = SUPERVISE_START };
-        uint8_t *data;
-        size_t size;
+        supervise_action a;
+        struct image image = {};
 
         assert_ok(supervise_handle(s, &e, 1));
-        assert_errno(supervise_encode(s, &data, &size), EBUSY);
-        pull(s);
-        assert_ok(supervise_encode(s, &data, &size));
-        free(data);
+        save(s, &image);
+        assert_ok(load(&image, &t));
+        assert_false(supervise_next_action(t, &a));
+        supervise_resume(t);
+        for (uint32_t i = 1; i <= 2; i++) {
+                assert_true(supervise_next_action(t, &a));
+                assert_true(a.type == SUPERVISE_ACTION_SPAWN && a.slot == i && a.generation == i);
+        }
+        assert_false(supervise_next_action(t, &a)); /* the first starts have had no outcome yet */
+        report(t, 2, SUPERVISE_STARTED, 1);
+        report(t, 2, SUPERVISE_STARTED, 2);
+        supervise_resume(t);
+        assert_true(supervise_next_action(t, &a) && a.type == SUPERVISE_ACTION_STARTED_ALL);
+        report(t, 3, SUPERVISE_EXITED, 1);
+        report(t, 3, SUPERVISE_EXITED, 1);
+        supervise_resume(t);
+        while (supervise_next_action(t, &a) && a.type != SUPERVISE_ACTION_ARM)
+                ;
+        assert_int_equal(a.type, SUPERVISE_ACTION_ARM);
+        feed(t, 4, (supervise_event){ .type = SUPERVISE_STOP });
+        supervise_resume(t);
+        assert_true(supervise_next_action(t, &a) && a.type == SUPERVISE_ACTION_STOP && a.slot == 2);
+        assert_false(supervise_next_action(t, &a));
+        report(t, 5, SUPERVISE_EXITED, 2);
+        supervise_resume(t);
+        assert_true(supervise_next_action(t, &a) && a.type == SUPERVISE_ACTION_STOPPED);
 }
 
 /* Whatever was accepted must take events and end a stop like any other state. */
@@ -151,16 +251,11 @@ static void exercise(supervise *s) {
         assert_true(info.due == NSEC_INFINITY);
 }
 
-/* Returns whether the bytes were accepted. They lie in memory of exactly their size, so that ASan sees a
- * byte more. */
-static bool offer(const uint8_t *data, size_t size) {
+/* Returns whether the image was accepted. */
+static bool offer(const struct image *image) {
         _cleanup_(supervise_freep) supervise *s = NULL;
-        _cleanup_free_ uint8_t *exact = malloc(MAX(size, 1U));
-        int r;
+        int r = load(image, &s);
 
-        assert_non_null(exact);
-        memcpy(exact, data, size);
-        r = supervise_decode(exact, size, &s);
         if (r >= 0)
                 exercise(s);
         else if (r != -EPROTONOSUPPORT && r != -ENOMEM)
@@ -168,20 +263,32 @@ static bool offer(const uint8_t *data, size_t size) {
         return r >= 0;
 }
 
+/* The head as entry 0, and the slots. */
+static uint8_t *entry(struct image *image, uint32_t number, size_t **ret_size) {
+        *ret_size = number > 0 ? image->slot_sizes + number : &image->head_size;
+        return number > 0 ? image->slots[number] : image->head;
+}
+
 static void test_truncated(void **state) {
         for (size_t i = 0; i < ELEMENTSOF(makers); i++) {
                 _cleanup_(supervise_freep) supervise *s = makers[i]();
-                _cleanup_free_ uint8_t *data = NULL, *longer = NULL;
-                size_t size;
+                struct image image = {};
 
-                assert_ok(supervise_encode(s, &data, &size));
-                for (size_t n = 0; n < size; n++)
-                        assert_false(offer(data, n));
-                longer = calloc(1, size + 1);
-                assert_non_null(longer);
-                memcpy(longer, data, size);
-                assert_false(offer(longer, size + 1));
-                assert_true(offer(longer, size));
+                save(s, &image);
+                for (uint32_t number = 0; number <= SLOTS; number++) {
+                        size_t *size, right;
+
+                        (void) entry(&image, number, &size);
+                        right = *size;
+                        if (right == 0)
+                                continue;
+                        for (*size = 0; *size < right; (*size)++)
+                                assert_false(offer(&image)); /* 0: a slot that the head has counted */
+                        *size = right + 1;
+                        assert_false(offer(&image));
+                        *size = right;
+                        assert_true(offer(&image));
+                }
         }
 }
 
@@ -190,44 +297,58 @@ static void test_every_byte_flipped(void **state) {
 
         for (size_t i = 0; i < ELEMENTSOF(makers); i++) {
                 _cleanup_(supervise_freep) supervise *s = makers[i]();
-                _cleanup_free_ uint8_t *data = NULL;
-                size_t size;
+                struct image image = {};
 
-                assert_ok(supervise_encode(s, &data, &size));
-                for (size_t at = 0; at < size; at++)
-                        for (unsigned value = 0; value < 256; value++) {
-                                uint8_t right = data[at];
+                save(s, &image);
+                for (uint32_t number = 0; number <= SLOTS; number++) {
+                        size_t *size;
+                        uint8_t *data = entry(&image, number, &size);
 
-                                data[at] = (uint8_t) value;
-                                if (!offer(data, size)) {
-                                        assert_int_not_equal(value, right);
-                                        refused++;
+                        for (size_t at = 0; at < *size; at++)
+                                for (unsigned value = 0; value < 256; value++) {
+                                        uint8_t right = data[at];
+
+                                        data[at] = (uint8_t) value;
+                                        if (!offer(&image)) {
+                                                assert_int_not_equal(value, right);
+                                                refused++;
+                                        }
+                                        data[at] = right;
                                 }
-                                data[at] = right;
-                        }
+                }
         }
         assert_true(refused > 1000);
 }
 
-static void test_version(void **state) {
-        _cleanup_(supervise_freep) supervise *s = down_pool(), *t = NULL;
-        _cleanup_free_ uint8_t *data = NULL;
-        size_t size;
+static void test_entries_that_do_not_fit(void **state) {
+        _cleanup_(supervise_freep) supervise *s = busy_pool(), *t = NULL;
+        struct image image = {};
 
-        assert_ok(supervise_encode(s, &data, &size));
-        data[4]++;
-        assert_errno(supervise_decode(data, size, &t), EPROTONOSUPPORT);
-        data[0]++;
-        assert_errno(supervise_decode(data, size, &t), EBADMSG);
+        save(s, &image);
+        assert_ok(supervise_decode_begin(image.head, image.head_size, &t));
+        assert_errno(supervise_decode_slot(t, 0, image.slots[2], image.slot_sizes[2]), EBADMSG);
+        assert_errno(supervise_decode_slot(t, 7, image.slots[2], image.slot_sizes[2]), EBADMSG);
+        assert_ok(supervise_decode_slot(t, 2, image.slots[2], image.slot_sizes[2]));
+        assert_errno(supervise_decode_slot(t, 2, image.slots[2], image.slot_sizes[2]), EBADMSG);
+        assert_errno(supervise_decode_finish(t), EBADMSG); /* the others are missing */
+
+        image.slots[3][0]++;
+        assert_errno(supervise_decode_slot(t, 3, image.slots[3], image.slot_sizes[3]), EPROTONOSUPPORT);
+        image.head[0]++;
+        t = supervise_free(t);
+        assert_errno(supervise_decode_begin(image.head, image.head_size, &t), EPROTONOSUPPORT);
+        image.head[0] = 0;
+        assert_errno(supervise_decode_begin(image.head, image.head_size, &t), EBADMSG);
 }
 
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_round_trip),
-                cmocka_unit_test(test_unpulled),
+                cmocka_unit_test(test_dirty),
+                cmocka_unit_test(test_resume),
                 cmocka_unit_test(test_truncated),
                 cmocka_unit_test(test_every_byte_flipped),
-                cmocka_unit_test(test_version),
+                cmocka_unit_test(test_entries_that_do_not_fit),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -258,9 +258,10 @@ static void test_clock_and_queue(void **state) {
 /* -ENOMEM comes before any change. */
 static void test_no_memory(void **state) {
         _cleanup_(supervise_freep) supervise *s = NULL, *t = NULL;
-        _cleanup_free_ uint8_t *before = NULL, *after = NULL;
+        uint8_t before[SUPERVISE_ENCODED_MAX], after[SUPERVISE_ENCODED_MAX],
+                slot[SUPERVISE_ENCODED_MAX];
         supervise_policy p = plain_policy();
-        size_t before_size, after_size;
+        int size, slot_size;
         void *(*volatile any_calloc)(size_t, size_t) = calloc;
         struct fixture f;
         void *probe;
@@ -280,7 +281,8 @@ static void test_no_memory(void **state) {
         fixture_new(&f, &p, 3);
         s = f.s;
         start_all(&f);
-        assert_ok(supervise_encode(f.s, &before, &before_size));
+        size = supervise_encode_head(f.s, before, sizeof(before));
+        assert_ok(size);
         f.now += SEC;
         failing_calloc = 1;
         assert_errno(scale(&f, 50), ENOMEM);
@@ -288,17 +290,21 @@ static void test_no_memory(void **state) {
         p.intensity = 7;
         assert_errno(supervise_set_policy(f.s, &p), ENOMEM);
         assert_int_equal(f.n_actions, 0);
-        assert_ok(supervise_encode(f.s, &after, &after_size));
-        assert_int_equal(before_size, after_size);
-        assert_memory_equal(before, after, before_size);
+        assert_int_equal(supervise_encode_head(f.s, after, sizeof(after)), size);
+        assert_memory_equal(before, after, (size_t) size);
         for (unsigned n = 1; n <= 2; n++) {
                 failing_calloc = n;
-                assert_errno(supervise_decode(before, before_size, &t), ENOMEM);
+                assert_errno(supervise_decode_begin(before, (size_t) size, &t), ENOMEM);
                 assert_null(t);
         }
-        assert_ok(supervise_decode(before, before_size, &t));
         assert_ok(scale(&f, 50));
         assert_int_equal(f.n_actions, 47);
+        size = supervise_encode_head(f.s, before, sizeof(before));
+        slot_size = supervise_encode_slot(f.s, 50, slot, sizeof(slot));
+        assert_ok(supervise_decode_begin(before, (size_t) size, &t));
+        failing_calloc = 1;
+        assert_errno(supervise_decode_slot(t, 50, slot, (size_t) slot_size), ENOMEM);
+        assert_ok(supervise_decode_slot(t, 50, slot, (size_t) slot_size));
 }
 
 int main(void) {
