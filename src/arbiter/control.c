@@ -109,6 +109,21 @@ int control_list_actors(arbiter *a, struct actor_view **ret, size_t *ret_n) {
         return 0;
 }
 
+bool control_next_actor(arbiter *a, void **position, struct actor_view *ret) {
+        struct list_node *node = *position ? *position : &a->children;
+
+        for (node = node->next; node != &a->children; node = node->next) {
+                struct child *c = LIST_ENTRY(node, struct child, children);
+
+                if (c->monitor_actor)
+                        continue;
+                fill_view(c, ret);
+                *position = node;
+                return true;
+        }
+        return false;
+}
+
 int control_list_monitors(arbiter *a, struct monitor_view **ret, size_t *ret_n) {
         struct monitor_view *v = calloc(map_size(a->monitors_by_name) + 1, sizeof(*v));
         size_t n = 0;

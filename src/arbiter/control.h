@@ -53,6 +53,10 @@ int control_get_monitor(arbiter *a, const char *name, struct monitor_view *ret);
 void control_get_usage(arbiter *a, const char *id, struct actor_usage *ret);
 /* All, in start order: an array to free(). */
 int control_list_actors(arbiter *a, struct actor_view **ret, size_t *ret_n);
+/* The same one by one, for who is done with them before control returns to the loop:
+ *         void *position = NULL;
+ *         while (control_next_actor(a, &position, &view)) ... */
+bool control_next_actor(arbiter *a, void **position, struct actor_view *ret);
 int control_list_monitors(arbiter *a, struct monitor_view **ret, size_t *ret_n);
 /* The names of the definitions that Spawn may use, in order; array to free(), strings borrowed. */
 int control_list_definitions(arbiter *a, const char ***ret, size_t *ret_n);

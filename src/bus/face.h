@@ -10,6 +10,7 @@
 
 #include "arbiter/control.h"
 #include "basic/map.h"
+#include "bus/bulk-reply.h"
 #include "bus/bus.h"
 #include "shared/bus-names.h"
 
@@ -73,6 +74,7 @@ struct bus_face {
         const struct actor_view *current_actor;
         const struct monitor_view *current_monitor;
         struct private_socket *socket;
+        struct bulk bulk; /* for one table at a time */
 };
 
 /* Takes its own reference to the bus, registers all vtables on it and drives it from the arbiter's loop. The
@@ -120,7 +122,7 @@ void bus_call_abandon(struct bus_call *c);
 /* The answer without values. */
 int bus_call_answer_empty(struct bus_call *c, arbiter_future *f);
 
-/* The object's path; the escaping is sd_bus_path_encode()'s. */
-void bus_actor_path(const char *id, char ret[static ACTOR_PATH_SIZE]);
+/* The object's path, and its length; the escaping is sd_bus_path_encode()'s. */
+size_t bus_actor_path(const char *id, char ret[static ACTOR_PATH_SIZE]);
 /* s, or, when it is no UTF-8 and so must not go on a bus, what can be shown of it. */
 const char *bus_text(const char *s, char buffer[static TEXT_SIZE]);

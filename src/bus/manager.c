@@ -2,8 +2,16 @@
 /* Interface io.arbiter.Arbiter1.Manager: the arbiter as an object. Called by sd-bus. Methods parse, look up,
  * and hand the verbs over to verbs.c and spawn.c. */
 
+#include "bus/bulk-reply.h"
 #include "bus/error.h"
 #include "bus/vtables.h"
+
+#define ACTOR_ROW "(sssssuto)"
+
+enum {
+        /* lengths and padding included; the two words are ours, and short */
+        ACTOR_ROW_SIZE_MAX = 8 * 8 + AID_SIZE + 2 * QUALIFIED_NAME_SIZE + 2 * 16 + 12 + ACTOR_PATH_SIZE,
+};
 
 static usec_t uptime(const struct actor_view *v, usec_t now) {
         return v->started_usec == 0 || v->started_usec > now ? 0 : now - v->started_usec;
@@ -32,32 +40,72 @@ static int append_actor(sd_bus_message *reply, const struct actor_view *v, usec_
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
+/* A thousand rows have few different words: the length of one is looked for where it differs from that of
+ * the row before. */
+struct word {
+        const char *s;
+        size_t length;
+};
+
+static void bulk_append_word(struct bulk *b, struct word *last, const char *s) {
+        if (s != last->s)
+                *last = (struct word){ s, strlen(s) };
+        bulk_append_string(b, s, last->length);
+}
+
+static void bulk_append_actor(struct bulk *b, const struct actor_view *v, usec_t now, struct word last[3]) {
+        char path[ACTOR_PATH_SIZE];
+        size_t length;
+
+        bulk_open_struct(b);
+        bulk_append_string(b, v->aid, AID_SIZE);
+        bulk_append_string(b, v->name, strlen(v->name));
+        bulk_append_word(b, &last[0], v->monitor);
+        bulk_append_word(b, &last[1], arbiter_concurrency_to_string(v->concurrency));
+        bulk_append_word(b, &last[2], arbiter_state_to_string(v->state));
+        bulk_append_u32(b, (uint32_t) v->pid);
+        bulk_append_u64(b, uptime(v, now));
+        length = bus_actor_path(v->aid, path);
+        bulk_append_string(b, path, length);
+}
+
+/* The same table past sd-bus, into memory that the next list finds again. */
+static int bulk_list_actors(struct bus_connection *c, sd_bus_message *m) {
+        struct bulk *b = &c->face->bulk;
+        struct word last[3] = {};
+        usec_t now = now_usec();
+        struct actor_view v;
+        void *p = NULL;
+        size_t position;
+
+        if (!bulk_begin(b, c) || !bulk_reserve(b, ACTOR_ROW_SIZE_MAX))
+                return -EAGAIN;
+        position = bulk_open_array(b);
+        while (bulk_reserve(b, ACTOR_ROW_SIZE_MAX) && control_next_actor(c->face->arbiter, &p, &v))
+                bulk_append_actor(b, &v, now, last);
+        bulk_close_array(b, position);
+        return bulk_reply(c, m, "a" ACTOR_ROW, b);
+}
+
 static int method_list_actors(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_free_ struct actor_view *views = NULL;
         struct bus_connection *c = userdata;
         usec_t now = now_usec();
-        size_t n;
+        struct actor_view v;
+        void *p = NULL;
         int r;
 
-        r = control_list_actors(c->face->arbiter, &views, &n);
-        if (r < 0)
+        r = bulk_list_actors(c, m);
+        if (r != -EAGAIN)
                 return r;
         r = sd_bus_message_new_method_return(m, &reply);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_open_container(reply, 'a', "(sssssuto)");
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < n; i++) {
-                r = append_actor(reply, &views[i], now);
-                if (r < 0)
-                        return r;
-        }
-        r = sd_bus_message_close_container(reply);
-        if (r < 0)
-                return r;
-        return sd_bus_send(NULL, reply, NULL);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', ACTOR_ROW);
+        while (r >= 0 && control_next_actor(c->face->arbiter, &p, &v))
+                r = append_actor(reply, &v, now);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }
 
 static int append_monitor(sd_bus_message *reply, const void *row) {
@@ -288,7 +336,7 @@ const sd_bus_vtable bus_manager_vtable[] = {
         ARBITER_PROPERTY("NFailed", "u", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         ARBITER_PROPERTY("DeadLetters", "t", 0),
         ARBITER_PROPERTY("FailedFiles", "as", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_METHOD_WITH_ARGS("ListActors", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sssssuto)", actors),
+        SD_BUS_METHOD_WITH_ARGS("ListActors", SD_BUS_NO_ARGS, SD_BUS_RESULT("a" ACTOR_ROW, actors),
                         method_list_actors, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListMonitors", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ssuuuuo)", monitors),
                         method_list_monitors, SD_BUS_VTABLE_UNPRIVILEGED),

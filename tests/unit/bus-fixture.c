@@ -58,7 +58,7 @@ int raw_connect(struct fixture *x) {
         return fd;
 }
 
-int bus_setup(void **state) {
+int bus_setup_actors(void **state, size_t n_actors) {
         struct fixture *x = calloc(1, sizeof(*x));
 
         assert_non_null(x);
@@ -66,12 +66,16 @@ int bus_setup(void **state) {
         assert_non_null(mkdtemp(x->directory));
         (void) snprintf(x->path, sizeof(x->path), "%s/run/private", x->directory);
         x->n_fds = count_fds();
-        x->arbiter = fake_new(N_ACTORS);
+        x->arbiter = fake_new(n_actors);
         assert_ok(bus_face_new(x->arbiter, &x->face));
         assert_ok(bus_face_listen(x->face, x->path));
         x->client = connect_client(x);
         *state = x;
         return 0;
+}
+
+int bus_setup(void **state) {
+        return bus_setup_actors(state, N_ACTORS);
 }
 
 int bus_teardown(void **state) {

@@ -21,6 +21,7 @@ struct fixture {
 
 /* teardown() also looks for what was left: connections, futures, descriptors, files. */
 int bus_setup(void **state);
+int bus_setup_actors(void **state, size_t n_actors);
 int bus_teardown(void **state);
 
 /* One turn of the loop; it waits. */

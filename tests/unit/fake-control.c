@@ -378,6 +378,16 @@ int control_list_actors(arbiter *a, struct actor_view **ret, size_t *ret_n) {
         return 0;
 }
 
+bool control_next_actor(arbiter *a, void **position, struct actor_view *ret) {
+        struct fake_actor *next = *position ? (struct fake_actor *) *position + 1 : a->actors;
+
+        if (next == a->actors + a->n_actors)
+                return false;
+        *ret = next->view;
+        *position = next;
+        return true;
+}
+
 int control_list_monitors(arbiter *a, struct monitor_view **ret, size_t *ret_n) {
         *ret = calloc(1, sizeof(**ret));
         if (!*ret)
