@@ -343,7 +343,9 @@ struct arbiter {
         void *log_userdata;
         arbiter_reload_handler_t reload_handler;
         arbiter_start_handler_t start_handler;
-        void *reload_userdata, *start_userdata;
+        arbiter_reexecute_handler_t reexecute_handler;
+        void *reload_userdata, *start_userdata, *reexecute_userdata;
+        arbiter_future *reexecution; /* whose outcome is not known yet */
         void *face; /* src/bus; freed by face_free */
         void (*face_free)(void *face);
 
