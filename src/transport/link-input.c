@@ -154,6 +154,12 @@ static bool envelope_is_credit_signal(const struct envelope *e) {
                memcmp(e->command, "credit", 6) == 0;
 }
 
+/* Of one who knows no sequence: it is not counted. */
+static bool is_takeover(const struct link *l, const struct envelope *e) {
+        return e->sequence == 0 && l->takeover && e->kind == ENVELOPE_SIGNAL &&
+               (e->flags & ENVELOPE_SYSTEM) && !envelope_is_credit_signal(e);
+}
+
 /* One whole frame, to the runtime. first_fd: where its descriptors are in the queue. */
 static int deliver(struct link *l, const uint8_t *frame, size_t size, size_t first_fd) {
         const uint8_t *body = NULL; /* gcc's LTO loses sight of who sets it */
@@ -165,9 +171,10 @@ static int deliver(struct link *l, const uint8_t *frame, size_t size, size_t fir
         if (envelope_decode(frame, size, &e, &body) != (ssize_t)size)
                 return -EBADMSG;
         lane = envelope_lane(&e);
-        if (e.sequence != l->sequence_received[lane] + 1)
+        if (_likely_(e.sequence == l->sequence_received[lane] + 1))
+                l->sequence_received[lane]++;
+        else if (!is_takeover(l, &e))
                 return -EBADMSG;
-        l->sequence_received[lane]++;
         l->statistics.frames_received++;
         if (envelope_is_credited(&e)) {
                 r = link_charge_received(l, size);
@@ -188,7 +195,7 @@ static int deliver(struct link *l, const uint8_t *frame, size_t size, size_t fir
         }
         r = l->events.frame(l, &e, body, fds, l->userdata);
         if (_unlikely_(r == -EAGAIN && !l->closed)) { /* as if it had not arrived yet */
-                l->sequence_received[lane]--;
+                l->sequence_received[lane] -= e.sequence > 0;
                 l->statistics.frames_received--;
                 if (envelope_is_credited(&e))
                         link_uncharge_received(l, size);

@@ -58,6 +58,8 @@ struct link {
         bool want_room;   /* a frame was refused because of LINK_OUTPUT_MAX */
         bool starving;    /* a frame was refused because of credit */
         bool signal_due;  /* a credit signal found no room */
+        bool takeover;    /* signals with sequence 0 are let through */
+        bool ending;      /* EAGAIN is EOF: see link_end_reading() */
         int error;        /* what closed will say */
 
         int fd;

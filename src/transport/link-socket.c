@@ -129,7 +129,7 @@ static void take_fds(struct msghdr *mh, struct link_received *ret) {
 static void receive_failed(struct link *l, int error) {
         l->readable = false;
         if (error == EAGAIN || error == EWOULDBLOCK) {
-                if (l->broken)
+                if (l->broken || l->ending)
                         link_fail_reading(l, 0);
                 return;
         }

@@ -147,6 +147,14 @@ size_t link_get_buffered(const struct link *l) {
         return output_size(&l->output[LANE_USER]) + output_size(&l->output[LANE_SYSTEM]);
 }
 
+bool link_is_blocked(const struct link *l) {
+        return l->blocked;
+}
+
+bool link_has_page(const struct link *l) {
+        return l->page;
+}
+
 void link_get_statistics(const struct link *l, struct link_statistics *ret) {
         *ret = l->statistics;
 }
@@ -256,6 +264,18 @@ void link_fail_reading(struct link *l, int error) {
                 l->error = error;
         l->eof = true;
         l->readable = false;
+}
+
+void link_allow_takeover(struct link *l) {
+        l->takeover = true;
+}
+
+void link_end_reading(struct link *l) {
+        if (l->closed || l->eof)
+                return;
+        l->ending = l->readable = true;
+        if (!l->dispatching)
+                l->ops->schedule(l);
 }
 
 static void end_batch(struct link *l) {

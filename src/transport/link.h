@@ -109,6 +109,8 @@ void *link_get_userdata(const struct link *l);
 int link_send(struct link *l, struct envelope *e, const void *body, const int *fds);
 /* Writes as much as the socket takes. 0, or a negative error that "closed" will report, too. */
 int link_flush(struct link *l);
+/* The socket takes nothing now: what is sent waits for the peer to read. */
+bool link_is_blocked(const struct link *l);
 /* Bytes that wait for the socket. A link over LINK_FLUSH_SIZE is congested: do not run more of its
  * requests. */
 size_t link_get_buffered(const struct link *l);
@@ -118,6 +120,15 @@ size_t link_get_buffered(const struct link *l);
 int link_drain(struct link *l);
 /* Reads and dispatches one ordinary batch, now. */
 int link_read(struct link *l);
+
+/* Somebody may take over the other end's descriptor from a dead process, and he cannot know the sequence:
+ * from now on a signal of the system lane with sequence 0 is delivered, too (takeover.h), and shows as such.
+ * Only where the other end is trusted: an actor's control link. */
+void link_allow_takeover(struct link *l);
+/* Everything that waits there to be read is dispatched still; then "closed" comes, with error 0, as if there
+ * were EOF behind it. */
+void link_end_reading(struct link *l);
+bool link_has_page(const struct link *l);
 
 /* The sender's question at a deadline or a death: had the peer begun this message? Reads the page
  * (seq_cst). */
