@@ -116,6 +116,7 @@ static void init_defaults(arbiter_actor *a, const struct actor_options *o) {
         a->arbiter_ops = o->arbiter_ops;
         a->arbiter = o->arbiter;
         a->first_free_slot = UINT32_MAX;
+        a->successor_fd = -EBADF;
         a->links_max = LINKS_MAX_DEFAULT;
         a->mailbox_messages = MAILBOX_MESSAGES_DEFAULT;
         a->mailbox_bytes = MAILBOX_BYTES_DEFAULT;
@@ -202,6 +203,7 @@ arbiter_actor *actor_unref(arbiter_actor *a) {
         a->thread_pool = thread_pool_free(a->thread_pool);
         dispatch_done(a);
         peer_done(a);
+        control_drop_successor(a);
         calls_done(a);
         futures_done(a);
         watch_done(a);
@@ -362,7 +364,7 @@ static void on_welcome(arbiter_future *f, void *userdata) {
         r = arbiter_future_get_reply(f, &m);
         if (r >= 0)
                 r = read_welcome(a, m, &page_fd);
-        if (r > 0 && link_get_kind(a->control->link) != LINK_LOCAL) {
+        if (r > 0 && link_get_kind(a->control->link) != LINK_LOCAL && !link_has_page(a->control->link)) {
                 r = link_page_map(page_fd, &page);
                 if (r >= 0)
                         r = link_set_page(a->control->link, page, 1);
@@ -393,16 +395,15 @@ static int append_commands(arbiter_message *m, const arbiter_command *c) {
         return arbiter_message_close_container(m);
 }
 
-static int say_hello(arbiter_actor *a) {
+int actor_build_hello(arbiter_actor *a, arbiter_message **ret) {
         _cleanup_(arbiter_message_unrefp) arbiter_message *m = NULL;
-        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         int r;
 
         r = arbiter_message_new(&m);
         if (r < 0)
                 return r;
-        r = arbiter_message_append(m, "usu", (uint32_t) ENVELOPE_VERSION, a->token ? a->token : "",
-                        (uint32_t) getpid());
+        r = arbiter_message_append(m, "usu", (uint32_t) ENVELOPE_VERSION,
+                        a->token && a->state < ARBITER_STATE_STARTING ? a->token : "", (uint32_t) getpid());
         if (r < 0)
                 return r;
         r = append_commands(m, a->module ? a->module->commands : NULL);
@@ -411,9 +412,21 @@ static int say_hello(arbiter_actor *a) {
         r = message_seal(m);
         if (r < 0)
                 return r;
-        r = actor_send_system(a, &AID_ARBITER, "hello", m, UINT64_MAX, &f);
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
+static int say_hello(arbiter_actor *a) {
+        _cleanup_(arbiter_message_unrefp) arbiter_message *m = NULL;
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        int r;
+
+        r = actor_build_hello(a, &m);
+        if (r >= 0)
+                r = actor_send_system(a, &AID_ARBITER, "hello", m, UINT64_MAX, &f);
         if (r < 0)
                 return r;
+        f->repeatable = true;
         return future_then_now(f, on_welcome, a);
 }
 
@@ -423,6 +436,8 @@ int actor_attach_control(arbiter_actor *a, struct link *control) {
         r = peer_new(a, control, &AID_ARBITER, "arbiter", 0, true, &a->control);
         if (r < 0)
                 return r;
+        if (link_get_kind(control) != LINK_LOCAL)
+                link_allow_takeover(control);
         /* Its word comes before the siblings' mail. */
         r = a->own_loop ? link_set_priority(control, SD_EVENT_PRIORITY_NORMAL - 10) : 0;
         if (r < 0)
@@ -432,15 +447,27 @@ int actor_attach_control(arbiter_actor *a, struct link *control) {
 
 /* Running. */
 
-static void on_notify_timer(arbiter_actor *a, struct actor_timer *t) {
+int actor_send_notify(arbiter_actor *a) {
         _cleanup_(arbiter_message_unrefp) arbiter_message *m = NULL;
+        int r;
+
+        /* Never blocks: what the link does not take now is said by the next notify. */
+        if (!a->control || link_is_blocked(a->control->link))
+                return 0;
+        r = arbiter_message_new(&m);
+        if (r >= 0)
+                r = actor_append_notify(a, m);
+        if (r >= 0)
+                r = message_seal(m);
+        return r < 0 ? r : actor_send_system(a, &AID_ARBITER, "notify", m, 0, NULL);
+}
+
+static void on_notify_timer(arbiter_actor *a, struct actor_timer *t) {
         usec_t period = actor_notify_period(a->silence_usec);
 
         if (a->state != ARBITER_STATE_RUNNING && a->state != ARBITER_STATE_STOPPING)
                 return;
-        /* Never blocks: what the link does not take now is said by the next notify. */
-        if (arbiter_message_new(&m) >= 0 && actor_append_notify(a, m) >= 0 && message_seal(m) >= 0)
-                (void) actor_send_system(a, &AID_ARBITER, "notify", m, 0, NULL);
+        (void) actor_send_notify(a);
         if (a->module && a->module->periodic_task)
                 (void) a->module->periodic_task(a, a->userdata);
         /* Nobody is silent on the arbiter's own loop: without a task it need not wake up. */

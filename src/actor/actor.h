@@ -5,6 +5,7 @@
  *
  *   actor.c      life: states, hooks, handshake from the actor's side, stopping
  *   peer.c       links to other actors: connecting, names, closing, least recently used
+ *   control.c    the link to the arbiter, when that dies and another one takes over
  *   call.c       requests that we sent: ids, deadlines, outcomes
  *   dispatch.c   frames that arrive: lanes, mailbox, begun, command tables
  *   answer.c     requests that we received: replies, promises, delegation
@@ -117,6 +118,8 @@ struct arbiter_actor {
         const struct actor_arbiter_ops *arbiter_ops;
         arbiter *arbiter;
         struct peer *control; /* to the arbiter; NULL in the arbiter itself */
+        int successor_fd;     /* the link that takes over when that one has been read, or -EBADF */
+        struct link_page *successor_page;
 
         /* peers */
         map *peers_by_aid;
@@ -206,6 +209,9 @@ arbiter_actor *actor_unref(arbiter_actor *a);
 DEFINE_CLEANUP(arbiter_actor *, actor_unref)
 /* Takes the control link (fd of a SEQPACKET socket, or a local link) and says hello. */
 int actor_attach_control(arbiter_actor *a, struct link *control);
+/* Who it is and what it can do: what the arbiter is told first on any control link. Sealed. */
+int actor_build_hello(arbiter_actor *a, arbiter_message **ret);
+int actor_send_notify(arbiter_actor *a);
 int actor_set_parameter(arbiter_actor *a, const char *key, const char *value);
 /* Takes the descriptors, copies the names. */
 int actor_set_listen_fds(arbiter_actor *a, const int *fds, const char *const *names, size_t n);
@@ -271,6 +277,8 @@ void actor_dead_letter(arbiter_actor *a, const char *sender, const char *target,
 
 /* watch.c */
 bool watch_exists(arbiter_actor *a, const aid *target);
+/* To an arbiter that has just taken over: what this actor watches. */
+int watches_tell(arbiter_actor *a);
 void watch_handle_down(arbiter_actor *a, arbiter_message *m);
 void watch_handle_exit(arbiter_actor *a, arbiter_message *m);
 /* The arbiter's own watches: it knows without a message. */

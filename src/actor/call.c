@@ -114,6 +114,7 @@ void call_forget(arbiter_future *f) {
 
                 outgoing_free(o); /* it has not left: withdrawn */
         }
+        outgoing_free(TAKE_PTR(f->kept));
         actor_timer_clear(a, &f->deadline);
         slot = &a->slots[f->slot];
         slot->future = NULL;
@@ -397,7 +398,10 @@ int actor_request_arbiter(arbiter_actor *a, arbiter_future **ret, const char *co
         va_end(ap);
         if (r < 0)
                 return r;
-        return actor_send_system(a, &AID_ARBITER, command, m, timeout, ret);
+        r = actor_send_system(a, &AID_ARBITER, command, m, timeout, ret);
+        if (r >= 0)
+                (*ret)->repeatable = true;
+        return r;
 }
 
 int actor_signal_peer(struct peer *p, uint8_t flags, const char *command, const char *signature, ...) {

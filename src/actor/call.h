@@ -26,6 +26,8 @@ struct arbiter_future {
         uint64_t sequence, id;
         struct actor_timer deadline;
         struct outgoing *outgoing; /* while it waits */
+        struct outgoing *kept;     /* of a request to the arbiter: to send it again to the next one */
+        bool repeatable;           /* twice is once: sent again even if it may have run */
 
         /* of a spawn */
         arbiter_proxy *proxy;
@@ -77,7 +79,7 @@ void calls_done(arbiter_actor *a);
 int actor_cast_arbiter(arbiter_actor *a, const char *command, const char *signature, ...);
 int actor_request_arbiter(arbiter_actor *a, arbiter_future **ret, const char *command, usec_t timeout,
                 const char *signature, ...);
-/* m is sealed; ret NULL: a cast. */
+/* m is sealed; ret NULL: a cast. A request by actor_request_arbiter() is repeatable. */
 int actor_send_system(arbiter_actor *a, const aid *id, const char *command, arbiter_message *m,
                 usec_t timeout, arbiter_future **ret);
 int actor_signal_peer(struct peer *p, uint8_t flags, const char *command, const char *signature, ...);

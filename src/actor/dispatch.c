@@ -418,6 +418,9 @@ static void on_cancel(arbiter_actor *a, struct peer *p, uint64_t id) {
 static int on_signal(arbiter_actor *a, struct peer *p, arbiter_message *m) {
         const char *s = m->envelope.command;
 
+        /* From one who has taken over the arbiter's end, which is all that he can say. */
+        if (_unlikely_(m->envelope.sequence == 0))
+                return p == a->control && streq(s, "relink") ? control_handle_relink(a, m) : -EBADMSG;
         /* From the other end of a direct link. */
         if (streq(s, "fin"))
                 peer_handle_fin(p);

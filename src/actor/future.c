@@ -291,7 +291,8 @@ _public_ arbiter_outcome arbiter_future_get_outcome(arbiter_future *f) {
 
 _public_ arbiter_executed arbiter_future_get_executed(arbiter_future *f) {
         /* Nothing that still waits at our side has run, whatever else became of it. */
-        if (f->outcome == ARBITER_OUTCOME_CANCELLED && f->id != 0 && !f->sent)
+        if ((f->outcome == ARBITER_OUTCOME_CANCELLED || f->outcome == ARBITER_OUTCOME_NO_CONNECTION) &&
+                        f->id != 0 && !f->sent)
                 return ARBITER_EXECUTED_NO;
         return arbiter_outcome_executed(f->outcome);
 }

@@ -166,8 +166,10 @@ int peer_send(struct peer *p, struct envelope *e, arbiter_message *m, arbiter_fu
                 peer_mark_dirty(p);
                 if (_unlikely_(p->fresh) && is_credited(e))
                         p->fresh = false;
-                if (f)
+                if (f) {
                         call_sent(f, p, e);
+                        control_keep(p, f, e, m);
+                }
                 return 0;
         }
         if (r == -ENOBUFS && is_credited(e)) {
@@ -196,8 +198,10 @@ void peer_flush_waiting(struct peer *p) {
                 }
                 peer_mark_dirty(p);
                 p->fresh = p->fresh && !is_credited(&copy);
-                if (o->future)
+                if (o->future) {
                         call_sent(o->future, p, &copy);
+                        control_keep(p, o->future, &copy, o->message);
+                }
                 outgoing_free(o);
         }
 }
@@ -549,10 +553,37 @@ static void control_lost(struct peer *p, int error) {
                 a->arbiter_ops->peer_lost(a, p, error);
                 return;
         }
-        /* Embedded arbiters without a keeper: actors see EOF and stop, as in pulsar. */
+        if (control_change_over(p))
+                return;
+        /* Nobody has kept the arbiter's end: an embedded arbiter has no keeper. Actors see EOF and stop, as
+         * in pulsar. */
         a->control = NULL;
         peer_free(p, ARBITER_OUTCOME_NO_CONNECTION);
         (void) arbiter_actor_stop(a, 0);
+}
+
+/* It does not know of a death; one that is being reaped will show soon. Before its answer no time counts:
+ * there may be no arbiter just now. */
+static void on_lost_told(arbiter_future *f, void *userdata) {
+        arbiter_actor *a = userdata;
+        struct peer *p = peer_find(a, &f->spawn_aid);
+
+        if (p && p->state == PEER_LOST && a->state < ARBITER_STATE_CLOSED &&
+                        actor_timer_set(a, &p->loss_timer, now_usec() + LINK_LOSS_GRACE_USEC) < 0)
+                peer_free(p, ARBITER_OUTCOME_NO_CONNECTION);
+}
+
+static int ask_about_lost(struct peer *p) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        arbiter_actor *a = p->actor;
+        int r;
+
+        r = actor_request_arbiter(
+                        a, &f, "lost", UINT64_MAX, "su", aid_to_string(&p->aid).s, p->generation);
+        if (r < 0)
+                return r;
+        f->spawn_aid = p->aid;
+        return future_then_now(f, on_lost_told, a);
 }
 
 void peer_handle_closed(struct peer *p, int error) {
@@ -574,8 +605,7 @@ void peer_handle_closed(struct peer *p, int error) {
         /* Dead, or only disconnected? What it had begun stays readable in the page until the arbiter has
          * told. */
         p->state = PEER_LOST;
-        if (actor_cast_arbiter(a, "lost", "su", aid_to_string(&p->aid).s, p->generation) < 0 ||
-            actor_timer_set(a, &p->loss_timer, now_usec() + LINK_LOSS_GRACE_USEC) < 0)
+        if (ask_about_lost(p) < 0)
                 peer_free(p, ARBITER_OUTCOME_NO_CONNECTION);
 }
 

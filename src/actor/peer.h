@@ -98,6 +98,14 @@ bool actor_has_waiting(arbiter_actor *a);
 /* All go; what waits is given up. */
 void routes_done(arbiter_actor *a);
 
+/* control.c: the control link is replaced, not lost. */
+int control_handle_relink(arbiter_actor *a, arbiter_message *m);
+/* False: there is no other, or it cannot be had. */
+bool control_change_over(struct peer *p);
+/* A request has left on this link: what it takes to send it once more. */
+void control_keep(struct peer *p, arbiter_future *f, const struct envelope *e, arbiter_message *m);
+void control_drop_successor(arbiter_actor *a);
+
 /* Signals from the arbiter and the other end. */
 int peer_handle_peer(arbiter_actor *a, arbiter_message *m);
 void peer_handle_fin(struct peer *p);

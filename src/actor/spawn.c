@@ -64,6 +64,7 @@ _public_ int arbiter_actor_spawn(arbiter_actor *a, const char *definition, const
                 r = actor_send_system(a, &AID_ARBITER, "spawn", m, UINT64_MAX, &answer);
         if (r < 0)
                 return r;
+        answer->repeatable = true; /* the aid is the same: the arbiter knows its own again */
         arbiter_future_ref(f);
         r = future_then_now(answer, on_spawned, f);
         if (r < 0) {

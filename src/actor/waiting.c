@@ -30,7 +30,7 @@ void outgoing_free(struct outgoing *o) {
         free(o);
 }
 
-static int outgoing_new(const struct envelope *e, arbiter_message *m, arbiter_future *f, const char *target,
+int outgoing_new(const struct envelope *e, arbiter_message *m, arbiter_future *f, const char *target,
                 struct outgoing **ret) {
         struct outgoing *o = calloc(1, sizeof(*o));
 

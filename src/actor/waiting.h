@@ -23,6 +23,9 @@ struct waiting_room {
         size_t n, bytes;
 };
 
+/* Outside of any room. Takes references of message and future, both may be NULL; copies the rest. */
+int outgoing_new(const struct envelope *e, arbiter_message *m, arbiter_future *f, const char *target,
+                struct outgoing **ret);
 void room_init(struct waiting_room *w);
 /* -ENOBUFS: full. Takes references of message and future. */
 int room_wait(arbiter_actor *a, struct waiting_room *w, const struct envelope *e, arbiter_message *m,

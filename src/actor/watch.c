@@ -46,6 +46,8 @@ bool watch_exists(arbiter_actor *a, const aid *target) {
 }
 
 static int ask(arbiter_actor *a, const char *command, const aid *target, uint32_t generation) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+
         if (a->arbiter_ops) {
                 if (streq(command, "watch"))
                         return a->arbiter_ops->watch(a, target, generation);
@@ -57,7 +59,11 @@ static int ask(arbiter_actor *a, const char *command, const aid *target, uint32_
         }
         if (streq(command, "unwatch"))
                 return actor_cast_arbiter(a, command, "s", aid_to_string(target).s);
-        return actor_cast_arbiter(a, command, "su", aid_to_string(target).s, generation);
+        if (streq(command, "watch")) /* the map of watches says it again, if need be: watches_tell() */
+                return actor_cast_arbiter(a, command, "su", aid_to_string(target).s, generation);
+        /* Nobody waits for the answer; without one it is sent again to the next arbiter. */
+        return actor_request_arbiter(
+                        a, &f, command, UINT64_MAX, "su", aid_to_string(target).s, generation);
 }
 
 static void on_noproc(arbiter_actor *a, struct actor_timer *t);
@@ -116,6 +122,17 @@ _public_ int arbiter_actor_watch(arbiter_actor *a, const arbiter_proxy *p, arbit
         if (ret_watch)
                 *ret_watch = w->id;
         return 0;
+}
+
+/* As of a link that was lost: a watch would be answered noproc where the truth is how it has ended. */
+int watches_tell(arbiter_actor *a) {
+        void *position = NULL;
+        struct watch *w;
+        int r = 0;
+
+        while (r >= 0 && (w = map_next(a->watches, &position)))
+                r = actor_cast_arbiter(a, "lost", "su", aid_to_string(&w->target).s, w->generation);
+        return r;
 }
 
 /* The library itself waits for the same news (peer_handle_closed()). */
