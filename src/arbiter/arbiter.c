@@ -82,7 +82,7 @@ static void on_leaf_timer(arbiter_actor *a, struct actor_timer *t) {
 
 static int init_maps(arbiter *a) {
         map **maps[] = { &a->by_aid, &a->by_name, &a->monitors_by_name, &a->definitions, &a->names,
-                         &a->commands, &a->pairs, &a->pairs_by_id };
+                         &a->commands, &a->pairs };
         int r;
 
         for (size_t i = 0; i < ELEMENTSOF(maps); i++) {
@@ -145,6 +145,10 @@ _public_ int arbiter_new(struct sd_event *event, const arbiter_module *module, a
         a->accept_timer = ACTOR_TIMER_INIT(mailbox_socket_retry);
         a->notice_timer = ACTOR_TIMER_INIT(relations_retry);
         list_init(&a->notices);
+        a->relink_timer = ACTOR_TIMER_INIT(relinks_on_timer);
+        list_init(&a->relinks);
+        /* Those of an arbiter before us are in use still: ours are later than all of theirs. */
+        a->link_counter = now_usec();
         list_init(&a->children);
         list_init(&a->monitors);
         list_init(&a->observers);
@@ -241,6 +245,7 @@ _public_ arbiter *arbiter_unref(arbiter *a) {
                 if (a->unit_ops)
                         a->unit_ops->free(a->systemd);
                 actor_timer_clear(a->actor, &a->leaf_timer);
+                actor_timer_clear(a->actor, &a->relink_timer);
                 actor_timer_release(a->actor, &a->notice_timer);
         }
         for (leaves_retry(a); !list_is_empty(&a->leaves); leaves_retry(a))
@@ -254,7 +259,6 @@ _public_ arbiter *arbiter_unref(arbiter *a) {
         map_free(a->names, free);
         map_free(a->commands, commands_table_free);
         map_free(a->pairs, NULL);
-        map_free(a->pairs_by_id, NULL);
         cgroup_root_done(&a->cgroup_root);
         cgroup_root_done(&a->hierarchy);
         deaths_free(a->deaths);

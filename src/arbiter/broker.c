@@ -30,7 +30,6 @@ static void pair_free(struct pair *p) {
         struct pair_key key = pair_key(p->a, p->b);
 
         map_remove(a->pairs, &key, sizeof(key));
-        map_remove_u64(a->pairs_by_id, p->link_id);
         list_remove(&p->pairs_a);
         list_remove(&p->pairs_b);
         p->a->n_pairs--;
@@ -68,14 +67,7 @@ static int pair_new(struct child *x, struct child *y, struct pair **ret) {
                 return -ENOMEM;
         *p = (struct pair){ .a = x, .b = y, .link_id = ++a->link_counter };
         p->notice = calloc(1, sizeof(*p->notice));
-        r = p->notice ? 0 : -ENOMEM;
-        if (r >= 0)
-                r = map_put(a->pairs, &key, sizeof(key), p);
-        if (r >= 0) {
-                r = map_put_u64(a->pairs_by_id, p->link_id, p);
-                if (r < 0)
-                        map_remove(a->pairs, &key, sizeof(key));
-        }
+        r = p->notice ? map_put(a->pairs, &key, sizeof(key), p) : -ENOMEM;
         if (r < 0) {
                 free(p->notice);
                 free(p);
@@ -255,6 +247,16 @@ int broker_connect(arbiter_actor *a, arbiter_message *m, void *userdata) {
         return r < 0 ? r : connect_target(caller, name, m);
 }
 
+static struct pair *find_own(struct child *c, uint64_t id) {
+        LIST_FOREACH(p, &c->pairs_a, struct pair, pairs_a)
+                if (p->link_id == id)
+                        return p;
+        LIST_FOREACH(p, &c->pairs_b, struct pair, pairs_b)
+                if (p->link_id == id)
+                        return p;
+        return NULL;
+}
+
 int broker_disconnect(arbiter_actor *a, arbiter_message *m, void *userdata) {
         struct child *caller = caller_child(m);
         struct pair *p;
@@ -262,10 +264,74 @@ int broker_disconnect(arbiter_actor *a, arbiter_message *m, void *userdata) {
 
         if (!caller || arbiter_message_read(m, "t", &id) <= 0)
                 return 0;
-        p = map_get_u64(caller->arbiter->pairs_by_id, id);
-        if (p && (p->a == caller || p->b == caller))
+        /* Among its own: what an actor has told of links before our time cannot touch those of others. */
+        p = find_own(caller, id);
+        if (p)
                 pair_free(p);
         return 0;
+}
+
+/* links(a(ts) id aid): of an actor that an earlier arbiter had started, the direct links that it has. Each
+ * end tells once. A pair lives on if both tell of it, or until the other one has: an end that does not know
+ * of a link has closed it, or was never told. What is new, of ours, is on its way to it still. */
+
+static bool both_may_know(const struct child *c, const struct child *other) {
+        return other != c && other->links_due && is_allowed(c, other->name) &&
+               c->n_pairs < CHILD_LINKS_MAX && other->n_pairs < CHILD_LINKS_MAX;
+}
+
+static void take_link(struct child *c, uint64_t id, const aid *with) {
+        struct child *other = map_get(c->arbiter->by_aid, with->c, AID_SIZE);
+        struct pair_key key;
+        struct pair *p;
+
+        if (aid_equal(with, &AID_ARBITER))
+                return;
+        if (!other) { /* it has ended, and whoever knew of the link is dead, too */
+                relations_tell_ended(c, with);
+                return;
+        }
+        key = pair_key(c, other);
+        p = map_get(c->arbiter->pairs, &key, sizeof(key));
+        if (p && p->adopted && p->link_id != id) {
+                pair_free(p); /* they speak of two links, so one end of each is gone */
+                return;
+        }
+        if (!p && both_may_know(c, other) && pair_new(c, other, &p) >= 0) {
+                p->adopted = true;
+                p->link_id = id;
+        }
+        if (p && p->adopted)
+                p->told |= p->a == c ? 1 : 2;
+}
+
+static void forget_untold(struct child *c) {
+        LIST_FOREACH(p, &c->pairs_a, struct pair, pairs_a)
+                if (p->adopted && !(p->told & 1))
+                        pair_free(p);
+        LIST_FOREACH(p, &c->pairs_b, struct pair, pairs_b)
+                if (p->adopted && !(p->told & 2))
+                        pair_free(p);
+}
+
+int broker_links(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        struct child *c = caller_child(m);
+        const char *with;
+        uint64_t id;
+        unsigned n;
+        aid other;
+        int r;
+
+        if (!c || !c->links_due)
+                return -EALREADY;
+        c->links_due = false;
+        r = arbiter_message_enter_container(m, 'a', "(ts)");
+        for (n = 0; n < 2 * CHILD_LINKS_MAX && r > 0 &&
+                        (r = arbiter_message_read(m, "(ts)", &id, &with)) > 0; n++)
+                if (aid_parse(with, &other) >= 0)
+                        take_link(c, id, &other);
+        forget_untold(c);
+        return r;
 }
 
 void broker_unpark(struct child *c, arbiter_outcome outcome) {

@@ -8,6 +8,7 @@
 #include <syslog.h>
 
 #include "arbiter/internal.h"
+#include "arbiter/relink.h"
 #include "basic/fd.h"
 
 static void on_start_timer(arbiter_actor *a, struct actor_timer *t);
@@ -31,25 +32,27 @@ bool child_is_mailbox(const struct child *c) {
         return !c->plain;
 }
 
-bool child_aid_is_fresh(arbiter *a, const aid *id) {
+const struct dead_aid *child_find_dead(arbiter *a, const aid *id) {
         for (uint32_t i = 0; i < a->n_dead_aids; i++)
                 if (aid_equal(&a->dead_aids[i].id, id))
-                        return false;
-        return !map_get(a->by_aid, id->c, AID_SIZE);
+                        return &a->dead_aids[i];
+        return NULL;
+}
+
+bool child_aid_is_fresh(arbiter *a, const aid *id) {
+        return !child_find_dead(a, id) && !map_get(a->by_aid, id->c, AID_SIZE);
 }
 
 arbiter_reason child_how_ended(arbiter *a, const aid *id, int *ret_status) {
-        for (uint32_t i = 0; i < a->n_dead_aids; i++)
-                if (aid_equal(&a->dead_aids[i].id, id)) {
-                        *ret_status = a->dead_aids[i].status;
-                        return a->dead_aids[i].reason;
-                }
-        *ret_status = 0;
-        return ARBITER_REASON_NOPROC;
+        const struct dead_aid *dead = child_find_dead(a, id);
+
+        *ret_status = dead ? dead->status : 0;
+        return dead ? dead->reason : ARBITER_REASON_NOPROC;
 }
 
-static void bury_aid(arbiter *a, const aid *id, arbiter_reason reason, int status) {
-        struct dead_aid dead = { .id = *id, .reason = reason, .status = status };
+static void bury_aid(const struct child *c, arbiter_reason reason, int status) {
+        struct dead_aid dead = { .id = c->aid, .spawner = c->spawner, .reason = reason, .status = status };
+        arbiter *a = c->arbiter;
 
         if (a->n_dead_aids == a->dead_aids_allocated && a->dead_aids_allocated < DEAD_AIDS_MAX) {
                 uint32_t n = MAX(64U, a->dead_aids_allocated * 2);
@@ -233,6 +236,7 @@ void child_free(struct child *c) {
         sd_event_source_disable_unref(c->death_source);
         sd_event_source_disable_unref(c->notify_source);
         notify_socket_done(&c->notify);
+        relink_forget(c);
         if (c->peer) {
                 c->peer->userdata = NULL;
                 peer_free(c->peer, ARBITER_OUTCOME_NOPROC);
@@ -730,7 +734,7 @@ void child_end(struct child *c, arbiter_reason reason, int status) {
         log_death(c, reason, status);
 
         unregister_child(c); /* the name is free before anybody hears of it */
-        bury_aid(c->arbiter, &c->aid, reason, status);
+        bury_aid(c, reason, status);
         remember_death(c, reason, status);
         control_record_death(c, reason, status);
         if (set && set->slots[c->slot].child == c)
@@ -764,8 +768,7 @@ void child_end(struct child *c, arbiter_reason reason, int status) {
 static void on_end_timer(arbiter_actor *a, struct actor_timer *t) {
         struct child *c = CONTAINER_OF(t, struct child, end_timer);
 
-        if (c->peer && c->peer->link)
-                (void) link_drain(c->peer->link); /* its last words: why it ends */
+        child_drain(c); /* why it ends */
         if (c->has_thread) {
                 /* Its last word was before its last deed: what it still waits for must not hold us. */
                 if (pthread_tryjoin_np(c->thread, NULL) == EBUSY) {

@@ -6,6 +6,7 @@
 #include <syslog.h>
 
 #include "arbiter/internal.h"
+#include "arbiter/relink.h"
 
 struct child *caller_child(arbiter_message *m) {
         struct peer *p = message_get_peer(m);
@@ -102,6 +103,62 @@ static int read_strings(arbiter_message *m, const char **ret, size_t max) {
         return n == max ? -E2BIG : r;
 }
 
+static int answer_when_running(arbiter_future *f, arbiter_message *m) {
+        int r;
+
+        arbiter_message_ref(m);
+        r = future_then_now(f, on_spawned, m);
+        if (r < 0)
+                arbiter_message_unref(m);
+        return r;
+}
+
+static int answer_with_life(struct child *life, arbiter_message *m) {
+        int r = 0;
+
+        if (life->state != ARBITER_STATE_STARTING)
+                return arbiter_message_reply(m, "ssu", life->aid_string.s, life->name, life->generation);
+        if (!life->proxy)
+                r = arbiter_proxy_new(life->aid_string.s, life->name, life->generation, &life->proxy);
+        if (r >= 0 && !life->future)
+                r = future_new(life->arbiter->actor, &life->future);
+        return r < 0 ? r : answer_when_running(life->future, m);
+}
+
+static int answer_with_end(const struct dead_aid *dead, arbiter_message *m) {
+        char text[128];
+
+        (void) snprintf(text, sizeof(text), "%s has been started, and has ended: %s",
+                        aid_to_string(&dead->id).s, arbiter_reason_to_string(dead->reason));
+        return arbiter_message_reply_error(m, "io.arbiter.Arbiter1.Error.SpawnFailed", text);
+}
+
+/* An arbiter has died before it could answer, and the caller asks the next one: the same request, the same
+ * aid. -ENOENT: it is a new one. */
+static int spawn_again(struct child *c, const char *name, const aid *wanted, arbiter_message *m) {
+        arbiter *a = c->arbiter;
+        struct child *life = map_get(a->by_aid, wanted->c, AID_SIZE);
+        const struct dead_aid *dead = child_find_dead(a, wanted);
+        int r = 0;
+
+        if (life)
+                return aid_equal(&life->spawner, &c->aid) && streq(life->name, name)
+                                       ? answer_with_life(life, m)
+                                       : -ENOENT;
+        if (dead)
+                return aid_equal(&dead->spawner, &c->aid) ? answer_with_end(dead, m) : -ENOENT;
+        for (uint32_t i = 1; i < a->root.n_slots; i++) {
+                struct set_slot *s = &a->root.slots[i];
+
+                if (!aid_equal(&s->wanted_aid, wanted) || !aid_equal(&s->spawner, &c->aid))
+                        continue;
+                if (!s->future)
+                        r = future_new(a->actor, &s->future);
+                return r < 0 ? r : answer_when_running(s->future, m);
+        }
+        return -ENOENT;
+}
+
 static int on_spawn(arbiter_actor *a, arbiter_message *m, void *userdata) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
@@ -118,17 +175,22 @@ static int on_spawn(arbiter_actor *a, arbiter_message *m, void *userdata) {
                 r = read_strings(m, parameters, ELEMENTSOF(parameters) - 1);
         if (r < 0)
                 return r;
+        d = find_definition(c, definition);
+        if (d && aid_parse(id, &wanted) >= 0) {
+                r = spawn_again(c, *name ? name : d->name, &wanted, m);
+                if (r != -ENOENT)
+                        return r;
+        }
         payer = spawn_payer(c);
         if (!take_spawn_token(payer))
                 return refuse(m, ARBITER_OUTCOME_OVERLOAD, "%s spawns too fast", c->name);
         if (payer->n_children >= a->arbiter->children_max)
                 return refuse(m, ARBITER_OUTCOME_OVERLOAD, "%s has too many children already", payer->name);
-        d = find_definition(c, definition);
         if (!d)
                 return refuse(m, ARBITER_OUTCOME_DENIED,
                                 "'%s' is neither a definition of this arbiter nor what the caller is itself",
                                 definition);
-        if (aid_parse(id, &wanted) < 0 || aid_equal(&wanted, &AID_ARBITER) ||
+        if (aid_is_null(&wanted) || aid_equal(&wanted, &AID_ARBITER) ||
                         !child_aid_is_fresh(c->arbiter, &wanted))
                 return refuse(m, ARBITER_OUTCOME_BAD_ARGUMENTS, "'%s' is not a free aid", id);
         r = spawn_instance(d, *name ? name : NULL, parameters, &s);
@@ -137,13 +199,7 @@ static int on_spawn(arbiter_actor *a, arbiter_message *m, void *userdata) {
         if (r == -EEXIST)
                 return arbiter_message_reply_error(
                                 m, "io.arbiter.Arbiter1.Error.NameTaken", "an actor of that name is alive");
-        if (r < 0)
-                return r;
-        arbiter_message_ref(m);
-        r = future_then_now(f, on_spawned, m);
-        if (r < 0)
-                arbiter_message_unref(m);
-        return r;
+        return r < 0 ? r : answer_when_running(f, m);
 }
 
 /* kill_actor(s target, u timeout in ms) -> "killed AID": a stop that escalates, of one's own children
@@ -233,6 +289,9 @@ enum { SYSTEM = ARBITER_COMMAND_SYSTEM };
 const arbiter_command arbiter_commands[] = {
                 ARBITER_COMMAND("hello", "usua(ssssst)", "version token pid commands", NULL, NULL,
                                 handshake_hello, SYSTEM),
+                ARBITER_COMMAND("relinked", "usua(ssssst)", "version token pid commands", "", "",
+                                relink_relinked, SYSTEM),
+                ARBITER_COMMAND("links", "a(ts)", "links", "", "", broker_links, SYSTEM),
                 ARBITER_COMMAND("notify", "ytt", "state queued dead_letters", "", "", handshake_notify,
                                 SYSTEM),
                 ARBITER_COMMAND("mailbox", "y", "policy", "", "", handshake_mailbox, SYSTEM),

@@ -7,6 +7,7 @@
 #include <syslog.h>
 
 #include "arbiter/internal.h"
+#include "arbiter/relink.h"
 #include "basic/fd.h"
 #include "wire/signature.h"
 
@@ -15,12 +16,14 @@ bool handshake_admits(arbiter_actor *a, struct peer *p, const struct envelope *e
 
         if (!c)
                 return aid_equal(&p->aid, &a->aid); /* the arbiter's own loop to itself */
-        if (!c->plain) /* what its stand-in says is no sign of its own life */
+        if (!c->plain && !c->relink) /* what its stand-in says is no sign of its own life */
                 child_heard(c);
         /* What actors ask of the arbiter is small, and is read at once: it must not take long. */
         if ((e->kind == ENVELOPE_REQUEST || e->kind == ENVELOPE_CAST) && (e->flags & ENVELOPE_SYSTEM) &&
                         e->body_size > HELLO_SIZE_MAX)
                 return false;
+        if (c->relink)
+                return relink_admits(c, e);
         if (c->welcomed || e->kind == ENVELOPE_REPLY || e->kind == ENVELOPE_ERROR)
                 return true;
         return (e->kind == ENVELOPE_REQUEST && streq(e->command, "hello")) ||
@@ -155,6 +158,11 @@ static int intern_commands(arbiter *a, arbiter_message *m, struct commands_table
         return 0;
 }
 
+int handshake_take_commands(struct child *c, arbiter_message *m) {
+        commands_table_unref(c->arbiter, TAKE_PTR(c->commands));
+        return intern_commands(c->arbiter, m, &c->commands);
+}
+
 static int append_parameters(const arbiter_spawn *s, arbiter_message *m) {
         int r;
 
@@ -199,10 +207,13 @@ static int reply_welcome(struct child *c, arbiter_message *m, int page_fd) {
 static int welcome(struct child *c, arbiter_message *m) {
         _cleanup_close_ int page_fd = -EBADF;
         struct link_page *page;
-        int r;
+        int r = 0;
 
-        r = link_page_create(&page_fd);
-        if (r >= 0)
+        if (c->relink)
+                page_fd = relink_said_hello(c);
+        if (page_fd < 0)
+                r = link_page_create(&page_fd);
+        if (r >= 0 && !link_has_page(c->peer->link))
                 r = link_page_grant(page_fd, 0, CONTROL_WINDOW_MESSAGES, CONTROL_WINDOW_BYTES);
         if (r >= 0)
                 r = reply_welcome(c, m, page_fd);
@@ -214,6 +225,8 @@ static int welcome(struct child *c, arbiter_message *m) {
                 link_set_window(c->peer->link, CONTROL_WINDOW_MESSAGES, CONTROL_WINDOW_BYTES);
                 return 0;
         }
+        if (link_has_page(c->peer->link))
+                return 0;
         r = link_page_map(page_fd, &page);
         if (r < 0)
                 return r;
@@ -226,7 +239,7 @@ int handshake_hello(arbiter_actor *a, arbiter_message *m, void *userdata) {
         uint32_t version, pid;
         int r;
 
-        if (!c || c->welcomed)
+        if (!c || (c->welcomed && !c->relink))
                 return -EALREADY;
         r = arbiter_message_read(m, "usu", &version, &token, &pid);
         if (r < 0)
@@ -238,8 +251,7 @@ int handshake_hello(arbiter_actor *a, arbiter_message *m, void *userdata) {
                                 version, ENVELOPE_VERSION);
                 return -EPROTO;
         }
-        commands_table_unref(c->arbiter, TAKE_PTR(c->commands));
-        r = intern_commands(c->arbiter, m, &c->commands);
+        r = handshake_take_commands(c, m);
         if (r >= 0)
                 r = welcome(c, m);
         if (r >= 0 && c->plain) /* a stand-in, made because somebody waits for it */

@@ -9,6 +9,7 @@
 #include <syslog.h>
 
 #include "arbiter/internal.h"
+#include "arbiter/relink.h"
 #include "basic/fd.h"
 
 static int make_host(struct child *thread, struct child **ret) {
@@ -100,6 +101,7 @@ int launch_hosted_thread(struct child *c) {
         r = launch_make_control(c, &c->host_fd);
         if (r < 0)
                 return r;
+        child_keep_link(c);
         return host->state == ARBITER_STATE_RUNNING ? introduce(host, c) : 0;
 }
 
@@ -134,8 +136,7 @@ void host_gone(struct child *host, arbiter_reason reason, int status) {
 
                 if (!c->failure && host->failure)
                         c->failure = strdup(host->failure);
-                if (c->peer && c->peer->link)
-                        (void) link_drain(c->peer->link); /* its last words */
+                child_drain(c);
                 c->ending = true; /* what is asked for now is carried out by its end */
                 if (set && !c->culprit && c->state == ARBITER_STATE_RUNNING &&
                                 host->stop_stage != CHILD_STOP_NONE)

@@ -7,6 +7,7 @@
  *   child.c      one actor as the arbiter sees it: from start to death, and the escalation in between
  *   launch.c     how a child comes to run: process, thread, inline
  *   launch-unit.c  the same as a unit of systemd, and what systemd tells of it; unit-name.c names and ends
+ *   relink.c     a control link of ours for an actor that another arbiter had started
  *   host.c       threads that live together in one arbiter-host process
  *   log.c        what the program is told
  *   set.c        the glue to src/supervise: events in, actions carried out
@@ -176,6 +177,8 @@ struct pair {
         struct child *a, *b;
         struct notice *notice; /* for the one that outlives the other */
         uint64_t link_id;
+        bool adopted;  /* an earlier arbiter has made it: its ends have told of it */
+        uint8_t told;  /* which of them have: bits, 1 for a, 2 for b */
 };
 
 struct commands_table {
@@ -206,14 +209,17 @@ struct child {
         arbiter_concurrency concurrency;
         arbiter_state state, counted_state; /* the latter in the arbiter's counters, if counted */
         bool plain, welcomed, registered, counted;
+        bool links_due; /* an earlier arbiter has started it, and it has not told of its direct links yet */
         struct peer *peer;
+        struct relink *relink; /* until it has changed over to the control link that we have given it */
+        unsigned link_number;  /* of its control links so far: by this the last one is kept; 0: it is not */
         arbiter_actor *inline_actor;
 
         struct process process;
         pid_t last_pid; /* when it has been reaped */
         struct cgroup_leaf leaf;
         struct systemd_unit *unit; /* while systemd has it, or is to start it */
-        char *unit_name, unit_invocation[33]; /* of that unit's life; "": not known yet */
+        char *unit_name;
         struct cgroup_leaf unit_leaf; /* systemd's: to be read, and nothing else */
         sd_event_source *death_source;
         struct notify_socket notify;
@@ -286,7 +292,7 @@ struct arbiter_monitor {
 };
 
 struct dead_aid {
-        aid id;
+        aid id, spawner;
         arbiter_reason reason;
         int status;
 };
@@ -321,11 +327,16 @@ struct arbiter {
         map *names;       /* name -> struct name_memory */
         map *commands;    /* bytes of a hello's table -> struct commands_table */
         map *pairs;       /* both aids -> struct pair */
-        map *pairs_by_id;
         uint64_t link_counter, age_counter, leaf_counter, seed;
         struct set root;
         struct list_node leaves; /* struct dying_leaf: cgroups that are not empty yet */
         struct actor_timer leaf_timer;
+
+        /* Has it kept for the next arbiter, or (fd -EBADF) no longer: 0, or 1: soon (relinks_kept()). */
+        int (*keep_handler)(arbiter *a, const char *name, int fd, void *userdata);
+        void *keep_userdata;
+        struct list_node relinks; /* struct relink */
+        struct actor_timer relink_timer;
 
         struct list_node notices; /* that could not be delivered yet */
         struct actor_timer notice_timer;
@@ -343,9 +354,7 @@ struct arbiter {
         void *log_userdata;
         arbiter_reload_handler_t reload_handler;
         arbiter_start_handler_t start_handler;
-        arbiter_reexecute_handler_t reexecute_handler;
-        void *reload_userdata, *start_userdata, *reexecute_userdata;
-        arbiter_future *reexecution; /* whose outcome is not known yet */
+        void *reload_userdata, *start_userdata;
         void *face; /* src/bus; freed by face_free */
         void (*face_free)(void *face);
 
@@ -417,6 +426,8 @@ bool child_is_mailbox(const struct child *c);
 /* How that life ended, if it is remembered; else noproc. */
 arbiter_reason child_how_ended(arbiter *a, const aid *id, int *ret_status);
 bool child_aid_is_fresh(arbiter *a, const aid *id);
+/* One that has ended, if it is remembered. */
+const struct dead_aid *child_find_dead(arbiter *a, const aid *id);
 struct child *child_find(arbiter *a, const char *name_or_aid);
 void child_set_state(struct child *c, arbiter_state state);
 /* Somebody has asked systemd to end it: nothing of ours escalates that. */
@@ -441,13 +452,14 @@ int launch_make_control(struct child *c, int *ret_fd);
 /* Notices its end: once it has a pidfd. */
 int child_watch_death(struct child *c);
 
+/* relink.c: more of it in relink.h. */
+int arbiter_keep(arbiter *a, const char *name, int fd);
+/* The control link that a child is started with: the next arbiter needs our end. */
+void child_keep_link(struct child *c);
+void relinks_on_timer(arbiter_actor *a, struct actor_timer *t);
+
 /* launch-unit.c. Stopping is by the rules of the unit; killing is of all that is in it. */
 int launch_unit(struct child *c);
-/* A unit that an arbiter before this one has started, or meant to start: c has its name, what is known of
- * its life (unit_name, unit_invocation, created_usec, state, stop_stage) and what was kept of it
- * (process, peer). What has become of it is told later, as of a unit that was started here; what was
- * never started is now. */
-int unit_adopt(struct child *c);
 void unit_stop(struct child *c);
 int unit_signal(struct child *c, int signal);
 void unit_kill(struct child *c);
@@ -520,6 +532,8 @@ int handshake_exiting(arbiter_actor *a, arbiter_message *m, void *userdata);
 int handshake_traced(arbiter_actor *a, arbiter_message *m, void *userdata);
 bool handshake_admits(arbiter_actor *a, struct peer *p, const struct envelope *e);
 void handshake_peer_lost(arbiter_actor *a, struct peer *p, int error);
+/* The rest of a hello, after its head has been read. */
+int handshake_take_commands(struct child *c, arbiter_message *m);
 void commands_table_free(void *p);
 void commands_table_unref(arbiter *a, struct commands_table *t);
 
@@ -527,6 +541,8 @@ void commands_table_unref(arbiter *a, struct commands_table *t);
 bool broker_is_restarting(arbiter *a, const char *name);
 int broker_connect(arbiter_actor *a, arbiter_message *m, void *userdata);
 int broker_disconnect(arbiter_actor *a, arbiter_message *m, void *userdata);
+/* The direct links of one that an earlier arbiter had started: it knows them, we do not. */
+int broker_links(arbiter_actor *a, arbiter_message *m, void *userdata);
 void broker_unpark(struct child *c, arbiter_outcome outcome);
 /* Its links are forgotten; their other ends are told, too, by the second. */
 void broker_forget(struct child *c);
@@ -540,6 +556,10 @@ int relations_link(arbiter_actor *a, arbiter_message *m, void *userdata);
 int relations_unlink(arbiter_actor *a, arbiter_message *m, void *userdata);
 int relations_add(arbiter *a, struct child *owner, const aid *target, bool link);
 void relations_remove(arbiter *a, struct child *owner, const aid *target, bool link);
+/* All that it watches; links stay. */
+void relations_forget_watches(struct child *owner);
+/* One who has told of a direct link to a life that is over is told how it has ended. */
+void relations_tell_ended(struct child *to, const aid *dead);
 /* "down" to one who had a link, whether it watches or not. */
 void relations_tell_down(struct child *to, struct notice *notice, const struct child *dead,
                 arbiter_reason reason, int status);

@@ -9,6 +9,7 @@
 #include <syslog.h>
 
 #include "arbiter/internal.h"
+#include "arbiter/relink.h"
 #include "basic/fd.h"
 
 struct dying_leaf {
@@ -81,8 +82,7 @@ static int on_death(sd_event_source *s, int fd, uint32_t events, void *userdata)
         /* What it left behind ends with it, first, so that nobody goes on talking; all that it said comes
          * before its end. */
         (void) process_kill_all(&c->process);
-        if (c->peer && c->peer->link)
-                (void) link_drain(c->peer->link);
+        child_drain(c);
         drain_notify(c);
         c->death_source = sd_event_source_disable_unref(c->death_source);
         c->last_pid = c->process.pid;
@@ -343,8 +343,11 @@ int launch_process(struct child *c) {
                 c->watchdog_usec = c->spawn->watchdog_usec;
                 if (c->spawn->exec_type == ARBITER_EXEC_NOTIFY || c->watchdog_usec > 0)
                         r = open_notify(c);
-        } else
+        } else {
                 r = launch_make_control(c, &theirs);
+                if (r >= 0)
+                        child_keep_link(c);
+        }
         if (r < 0)
                 return r;
         r = start_process(c, theirs);

@@ -122,6 +122,7 @@ static int adopt(struct stranger *s, struct child *c) {
                 return r;
         }
         s->link = link_unref(s->link); /* the peer's now */
+        child_keep_link(c);
         free(c->token);
         c->token = NULL;
         return 0;

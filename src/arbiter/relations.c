@@ -165,6 +165,20 @@ void relations_remove(arbiter *a, struct child *owner, const aid *id, bool link)
         }
 }
 
+void relations_forget_watches(struct child *owner) {
+        LIST_FOREACH(r, &owner->watches, struct relation, of_owner)
+                if (!r->link)
+                        relation_free(r);
+}
+
+void relations_tell_ended(struct child *to, const aid *dead) {
+        arbiter_reason reason;
+        int status;
+
+        reason = child_how_ended(to->arbiter, dead, &status);
+        tell_ended(to->arbiter, to, false, aid_to_string(dead).s, 0, reason, status);
+}
+
 static arbiter_down down_of(const struct child *dead, arbiter_reason reason, int status) {
         return (arbiter_down){
                 .size = sizeof(arbiter_down),
