@@ -18,6 +18,8 @@
 
 enum {
         READ_MAX = 256, /* messages of a bus, a turn */
+        /* So many, and there are more: dbus-broker passes on sixteen at a time. */
+        READ_MANY = 16,
         /* Answers that a bus has not taken, all of them refusals by then: from here on it is not read
          * from. Until then it is, or those who have asked little would wait behind those who have asked
          * too much. */
@@ -59,16 +61,17 @@ static bool is_clogged(struct bus_connection *c, uint64_t limit) {
 /* A bus: all that call by it are behind one socket. What is there is read and put aside by sender
  * (queue.c), so that one with thousands of messages does not stand before the others. */
 static int drive_client(struct bus_connection *c) {
+        unsigned n = 0;
         int r = 1;
 
-        for (unsigned i = 0; r > 0 && i < READ_MAX && !c->doomed; i++) {
-                if (i > 0 && is_clogged(c, BUS_QUEUE_PAUSE))
+        for (; r > 0 && n < READ_MAX && !c->doomed; n++) {
+                if (n > 0 && is_clogged(c, BUS_QUEUE_PAUSE))
                         break;
                 r = sd_bus_process(c->bus, NULL);
         }
         if (r < 0 || c->doomed || is_clogged(c, QUEUE_PAUSE))
                 return r;
-        bus_queue_run(c->senders);
+        bus_queue_run(c->senders, n > READ_MANY);
         bus_unsaid_run(c->unsaid);
         return 0;
 }

@@ -8,7 +8,12 @@
 #include "bus/sender.h"
 #include "bus/vtables.h"
 
-enum { DISPATCH_USEC = 1000, VALUES_MAX = 1024 };
+enum {
+        DISPATCH_USEC = 1000,
+        DISPATCH_FEW_MESSAGES = 16, /* a sender with more has to wait while there is more to read ... */
+        DISPATCH_MANY_EVERY = 16,   /* ... for so many turns */
+        VALUES_MAX = 1024,
+};
 
 struct queued {
         struct list_node messages;
@@ -283,13 +288,13 @@ static void dispatch_granted(struct bus_senders *q) {
         q->grant = NULL;
 }
 
-static void dispatch_next(struct bus_senders *q) {
-        struct bus_sender *s = LIST_FIRST(&q->ready, struct bus_sender, ready);
+/* One message of s; then it is the turn of the others. */
+static void dispatch_sender(struct bus_senders *q, struct bus_sender *s) {
         sd_bus_message *m;
 
         s->n_holds++;
         m = take(s);
-        if (list_is_linked(&s->ready)) { /* the others first */
+        if (list_is_linked(&s->ready)) {
                 list_remove(&s->ready);
                 list_append(&q->ready, &s->ready);
         }
@@ -299,20 +304,34 @@ static void dispatch_next(struct bus_senders *q) {
         bus_sender_release(s);
 }
 
+/* Who is next? A flood is one queue in the bus daemon: whoever calls after it is not heard before all of it
+ * is read. So while there is more to read, those who have sent it wait. */
+static struct bus_sender *next_sender(struct bus_senders *q, bool few_only) {
+        LIST_FOREACH(s, &q->ready, struct bus_sender, ready)
+                if (!few_only || s->n_messages <= DISPATCH_FEW_MESSAGES)
+                        return s;
+        return NULL;
+}
+
 bool bus_queue_is_pending(struct bus_senders *q) {
         return !list_is_empty(&q->granted) || !list_is_empty(&q->ready);
 }
 
-void bus_queue_run(struct bus_senders *q) {
+void bus_queue_run(struct bus_senders *q, bool more) {
+        bool few_only = more && ++q->n_turns % DISPATCH_MANY_EVERY > 0;
         struct bus_connection *c = q->connection;
         usec_t until = now_usec() + DISPATCH_USEC;
         uint64_t queued = 0;
 
-        while (bus_queue_is_pending(q) && !c->doomed && sd_bus_is_open(c->bus) > 0) {
+        while (!c->doomed && sd_bus_is_open(c->bus) > 0) {
+                struct bus_sender *s = NULL;
+
                 if (!list_is_empty(&q->granted))
                         dispatch_granted(q);
+                else if ((s = next_sender(q, few_only)))
+                        dispatch_sender(q, s);
                 else
-                        dispatch_next(q);
+                        break;
                 if (sd_bus_get_n_queued_write(c->bus, &queued) < 0 || queued >= QUEUE_PAUSE ||
                                 now_usec() >= until)
                         break;

@@ -57,6 +57,7 @@ struct bus_check {
 
 struct bus_senders {
         struct bus_connection *connection;
+        unsigned n_turns; /* of bus_queue_run() while there was more to read */
         map *by_name;
         struct list_node ready, idle, granted;
         unsigned n_idle, n_watched, n_messages, n_large, n_asked_large;
@@ -94,8 +95,8 @@ void bus_queue_drop(struct bus_sender *s);
 /* A check keeps the message that is dispatched now, and no longer. */
 void bus_queue_charge(struct bus_check *check);
 void bus_queue_discharge(struct bus_check *check);
-/* Dispatches, a message of each sender in turn, for a bounded time. */
-void bus_queue_run(struct bus_senders *q);
+/* Dispatches, a message of each sender in turn, for a bounded time. more: the bus has more to read. */
+void bus_queue_run(struct bus_senders *q, bool more);
 bool bus_queue_is_pending(struct bus_senders *q);
 
 /* authorize.c */
