@@ -63,6 +63,20 @@ int arbiter_reload(arbiter *a, char **ret_text);
 typedef int (*arbiter_start_handler_t)(arbiter *a, const char *name, arbiter_future **ret, void *userdata);
 int arbiter_set_start_handler(arbiter *a, arbiter_start_handler_t handler, void *userdata);
 
+/* For an arbiter whose actors outlive it. Before the start. Everything that it decides is written to a
+ * memfd, before it is done; whoever holds that and the descriptors that the keep handler was given can
+ * hand them to the next arbiter, in another process, once this one is dead. fd is what the one before has
+ * left (it is duplicated), or -1: a new one. 1: there is something to take over; 0: there is not.
+ * -EPROTONOSUPPORT: a newer version of arbiter has written it; -EBADMSG: it is not one, or damaged:
+ * nothing can be taken over. */
+int arbiter_set_state(arbiter *a, int fd);
+/* Borrowed. -EBADF: it has none. */
+int arbiter_get_state_fd(arbiter *a);
+/* Called with each descriptor that must outlive the arbiter: keep a duplicate under this name, instead of
+ * one that it had; fd -1: forget it. Never blocks; what it returns is only logged. */
+typedef int (*arbiter_keep_handler_t)(arbiter *a, const char *name, int fd, void *userdata);
+int arbiter_set_keep_handler(arbiter *a, arbiter_keep_handler_t handler, void *userdata);
+
 /* Starts it: sockets, start hook. arbiter_run() does it when needed. */
 int arbiter_start(arbiter *a);
 /* Runs the loop until the arbiter has stopped; returns the exit code (>= 0). SIGTERM and SIGINT stop it

@@ -110,6 +110,9 @@ typedef struct arbiter_life {
 typedef int (*arbiter_spawn_prepare_t)(
                 arbiter_spawn *s, const arbiter_life *life, char **ret_text, void *userdata);
 int arbiter_spawn_set_prepare(arbiter_spawn *s, arbiter_spawn_prepare_t prepare, void *userdata);
+/* What tells two versions of a definition apart when an arbiter takes over from another (see
+ * arbiter_set_state()): a hash of what it was made from. 0, the default: everything that was set. */
+int arbiter_spawn_set_fingerprint(arbiter_spawn *s, uint64_t fingerprint);
 
 /* Starts one. The future (may be NULL) resolves to a proxy when it is running, or fails with the reason;
  * its aid is known at once. -EEXIST: the name is taken; -EINVAL: incomplete or contradictory. */

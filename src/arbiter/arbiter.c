@@ -262,6 +262,7 @@ _public_ arbiter *arbiter_unref(arbiter *a) {
         cgroup_root_done(&a->cgroup_root);
         cgroup_root_done(&a->hierarchy);
         deaths_free(a->deaths);
+        state_done(a);
         status_done(a);
         sd_event_unref(a->event);
         free(a->runtime_directory);

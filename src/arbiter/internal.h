@@ -21,6 +21,7 @@
  *   control.c    what faces may ask: views, verbs, observers; control-why.c what somebody waits for;
  *                control-report.c deaths, and the arbiter as a whole; control-metrics.c figures
  *   status.c     its figures about itself, kept as things happen
+ *   state.c      what its successor must know, kept in the state journal before anything is done
  *   plain.c      stand-ins for programs that know nothing of arbiter */
 
 #include <pthread.h>
@@ -35,6 +36,7 @@
 #include "arbiter/listen-sockets.h"
 #include "arbiter/notify-socket.h"
 #include "arbiter/process.h"
+#include "arbiter/state.h"
 #include "arbiter/unit-settings.h"
 #include "arbiter/units.h"
 #include "supervise/pool.h"
@@ -108,6 +110,8 @@ struct arbiter_spawn {
         void *prepare_userdata;
         char *prepare_definition;
         bool prepared; /* it is one life's alone */
+        char *definition;     /* whose instance it is; NULL: its own name */
+        uint64_t fingerprint; /* 0: all that it says */
         struct unit_properties unit_properties;
         char *unit_template; /* "my-worker@.service"; NULL: none */
 };
@@ -299,6 +303,14 @@ struct dead_aid {
 
 struct deaths;
 
+/* state.c */
+struct state_keeping {
+        struct state_journal *journal; /* NULL: nobody is to take over */
+        struct state_arbiter *left;    /* what was found in it; NULL: it is new */
+        arbiter_keep_handler_t keep_handler;
+        void *keep_userdata;
+};
+
 struct status_counters {
         uint32_t lives[ARBITER_STATE_TERMINATED + 1]; /* by state */
         uint32_t wanted, backoff, failed, monitors_failed;
@@ -358,6 +370,7 @@ struct arbiter {
         void *face; /* src/bus; freed by face_free */
         void (*face_free)(void *face);
 
+        struct state_keeping state;
         struct deaths *deaths;
         struct status_counters counters;
         arbiter_status told;   /* what handler and observers know */
@@ -586,6 +599,11 @@ void status_count_child(struct child *c, bool lives);
 void status_count_set(struct set *s);
 void status_forget_set(struct set *s);
 void status_count_dead_letters(arbiter *a, uint64_t n);
+
+/* state.c. All of it is for nothing, and costs nothing, without a journal. */
+void state_done(arbiter *a);
+/* A descriptor of this actor that must outlive us, as "KIND.AID"; -1: not any more. */
+void state_keep(arbiter *a, char kind, const aid *id, int fd);
 
 /* control-metrics.c */
 void metrics_count_start(struct child *c);

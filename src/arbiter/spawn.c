@@ -142,6 +142,7 @@ _public_ arbiter_spawn *arbiter_spawn_unref(arbiter_spawn *s) {
         unit_properties_done(&s->unit_properties);
         free(s->unit_template);
         free(s->prepare_definition);
+        free(s->definition);
         free(s->description);
         free(s->name);
         free(s);
@@ -396,6 +397,13 @@ _public_ int arbiter_spawn_set_prepare(arbiter_spawn *s, arbiter_spawn_prepare_t
         return 0;
 }
 
+_public_ int arbiter_spawn_set_fingerprint(arbiter_spawn *s, uint64_t fingerprint) {
+        if (!s)
+                return -EINVAL;
+        s->fingerprint = fingerprint;
+        return 0;
+}
+
 _public_ int arbiter_spawn_set_kill_signal(arbiter_spawn *s, int signal) {
         if (!s || signal <= 0 || signal > SIGRTMAX)
                 return -EINVAL;
@@ -541,6 +549,7 @@ static int copy_rest(const arbiter_spawn *from, arbiter_spawn *to) {
         to->kill_signal = from->kill_signal;
         to->context_changed = from->context_changed;
         to->user_set = from->user_set;
+        to->fingerprint = from->fingerprint;
         r = arbiter_spawn_set_mailbox(to, from->mailbox_messages, from->mailbox_bytes, from->mailbox_policy);
         if (r >= 0)
                 r = replace_string(&to->module_file, from->module_file);
@@ -554,6 +563,8 @@ static int copy_rest(const arbiter_spawn *from, arbiter_spawn *to) {
         to->prepare_userdata = from->prepare_userdata;
         if (r >= 0)
                 r = replace_string(&to->prepare_definition, from->prepare_definition);
+        if (r >= 0)
+                r = replace_string(&to->definition, from->definition ? from->definition : from->name);
         if (r >= 0)
                 r = replace_string(&to->description, from->description);
         if (r >= 0)

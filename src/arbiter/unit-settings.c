@@ -519,6 +519,32 @@ int unit_properties_copy(const struct unit_properties *from, struct unit_propert
         return 0;
 }
 
+int unit_properties_append(struct unit_properties *p, const char *name, const char *signature,
+                const void *body, size_t size) {
+        struct envelope e = { .kind = ENVELOPE_CAST, .command = "", .signature = signature };
+        _cleanup_free_ void *aligned = malloc(size + 1);
+        arbiter_message *value = NULL;
+        int r;
+
+        if (strlen(signature) > UINT8_MAX || size > BODY_SIZE_MAX)
+                return -EBADMSG;
+        if (!aligned)
+                return -ENOMEM;
+        if (size > 0)
+                memcpy(aligned, body, size);
+        e.signature_length = (uint8_t) strlen(signature);
+        e.body_size = (uint32_t) size;
+        r = message_from_frame(&e, aligned, NULL, &value);
+        if (r < 0)
+                return r;
+        r = message_own(value);
+        if (r < 0) {
+                arbiter_message_unref(value);
+                return r;
+        }
+        return add_property(p, NULL, name, signature, value);
+}
+
 /* Of the first n. */
 static void remove_setting(struct unit_properties *p, size_t n, const struct unit_setting *s) {
         size_t kept = 0;

@@ -31,6 +31,9 @@ int unit_properties_assign(struct unit_properties *p, const char *name, const ch
 /* The values are shared: nobody changes them. */
 int unit_properties_copy(const struct unit_properties *from, struct unit_properties *to);
 void unit_properties_done(struct unit_properties *p);
+/* As it was, from the bytes of its value. -EBADMSG. */
+int unit_properties_append(struct unit_properties *p, const char *name, const char *signature,
+                const void *body, size_t size);
 
 /* The table, for tests and documentation. */
 struct unit_setting_info {
