@@ -58,6 +58,15 @@ int arbiter_remove_actor(arbiter *a, const char *name, arbiter_future **ret);
 typedef int (*arbiter_reload_handler_t)(arbiter *a, char **ret_text, void *userdata);
 int arbiter_set_reload_handler(arbiter *a, arbiter_reload_handler_t handler, void *userdata);
 int arbiter_reload(arbiter *a, char **ret_text);
+/* Called for Reexecute (the D-Bus method): the program is to be replaced by the one on disk while its actors
+ * go on. 0: that is being looked at, and arbiter_reexecute_done() follows; or a negative errno. */
+typedef int (*arbiter_reexecute_handler_t)(arbiter *a, void *userdata);
+int arbiter_set_reexecute_handler(arbiter *a, arbiter_reexecute_handler_t handler, void *userdata);
+/* -EOPNOTSUPP: no handler is set; -ESHUTDOWN: it stops. All who ask meanwhile wait for the same outcome. */
+int arbiter_reexecute(arbiter *a, arbiter_future **ret);
+/* error 0: it is about to happen; the answers leave in the turns of the loop that follow. Negative: it does
+ * not, and the text says why. -ESRCH: nobody waits for it. */
+int arbiter_reexecute_done(arbiter *a, int error, const char *text);
 /* Called when an operator restarts a name that nobody has: starts what was stopped. -ESRCH: there is no
  * such; else 0, and a future of the start. */
 typedef int (*arbiter_start_handler_t)(arbiter *a, const char *name, arbiter_future **ret, void *userdata);

@@ -116,6 +116,7 @@ complete -c arbiterctl -n __arbiterctl_no_verb -a cat -d 'Show configuration fil
 complete -c arbiterctl -n __arbiterctl_no_verb -a verify -d 'Check configuration files'
 complete -c arbiterctl -n __arbiterctl_no_verb -a daemon-reload -d 'Have the configuration read again'
 complete -c arbiterctl -n __arbiterctl_no_verb -a reload -d 'Have the configuration read again'
+complete -c arbiterctl -n __arbiterctl_no_verb -a daemon-reexec -d 'Have the arbiter replaced by its program on disk'
 
 complete -c arbiterctl -n '__arbiterctl_at status top list-actors show why deaths log events ping info introspect stop kill restart' -a '(__arbiterctl_names)'
 complete -c arbiterctl -n '__arbiterctl_at send wait @ 0' -a '(__arbiterctl_names)'

@@ -223,7 +223,7 @@ struct child {
         pid_t last_pid; /* when it has been reaped */
         struct cgroup_leaf leaf;
         struct systemd_unit *unit; /* while systemd has it, or is to start it */
-        char *unit_name;
+        char *unit_name, unit_invocation[33]; /* of that unit's life; "": not known yet */
         struct cgroup_leaf unit_leaf; /* systemd's: to be read, and nothing else */
         sd_event_source *death_source;
         struct notify_socket notify;
@@ -366,7 +366,9 @@ struct arbiter {
         void *log_userdata;
         arbiter_reload_handler_t reload_handler;
         arbiter_start_handler_t start_handler;
-        void *reload_userdata, *start_userdata;
+        arbiter_reexecute_handler_t reexecute_handler;
+        void *reload_userdata, *start_userdata, *reexecute_userdata;
+        arbiter_future *reexecution; /* whose outcome is not known yet */
         void *face; /* src/bus; freed by face_free */
         void (*face_free)(void *face);
 
@@ -473,6 +475,11 @@ void relinks_on_timer(arbiter_actor *a, struct actor_timer *t);
 
 /* launch-unit.c. Stopping is by the rules of the unit; killing is of all that is in it. */
 int launch_unit(struct child *c);
+/* A unit that an arbiter before this one has started, or meant to start: c has its name, what is known of
+ * its life (unit_name, unit_invocation, created_usec, state, stop_stage) and what was kept of it
+ * (process, peer). What has become of it is told later, as of a unit that was started here; what was
+ * never started is now. */
+int unit_adopt(struct child *c);
 void unit_stop(struct child *c);
 int unit_signal(struct child *c, int signal);
 void unit_kill(struct child *c);

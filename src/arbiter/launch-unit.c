@@ -260,7 +260,8 @@ static int add_service(struct child *c, arbiter_message *m) {
                         "KillSignal", "i", (int32_t) s->kill_signal,
                         "TimeoutStartUSec", "t", (uint64_t) s->start_usec,
                         "TimeoutStopUSec", "t", (uint64_t) s->stop_usec,
-                        "CollectMode", "s", "inactive-or-failed");
+                        /* What fails while no arbiter is there stays until one has looked at it. */
+                        "CollectMode", "s", "inactive");
         if (r >= 0 && s->watchdog_usec > 0)
                 r = arbiter_message_append(m, "(sv)", "WatchdogUSec", "t", (uint64_t)s->watchdog_usec);
         /* An actor that a signal has stopped in order says so by its exit code. */
@@ -404,7 +405,8 @@ static void on_main_process(pid_t pid, const char *invocation_id, void *userdata
         _cleanup_free_ char *path = NULL;
         int pidfd;
 
-        if (c->process.pid > 0)
+        (void) snprintf(c->unit_invocation, sizeof(c->unit_invocation), "%s", invocation_id);
+        if (c->process.pid == pid && cgroup_leaf_exists(&c->unit_leaf))
                 return;
         pidfd = pidfd_open_pid(pid);
         if (pidfd < 0)
@@ -413,7 +415,8 @@ static void on_main_process(pid_t pid, const char *invocation_id, void *userdata
                 close_fd(pidfd);
                 return;
         }
-        c->process = (struct process){ .pid = pid, .pidfd = pidfd };
+        process_done(&c->process);
+        c->process = (struct process){ .pid = pid, .pidfd = pidfd, .foreign = true };
         if (!cgroup_leaf_exists(&c->unit_leaf))
                 remember_cgroup(c, path);
         control_actor_changed(c);
@@ -473,11 +476,27 @@ static void explain(struct child *c, const struct unit_end *e) {
                 c->failure = NULL;
 }
 
+/* systemd has let go of it before anybody looked: of transient ones it does so only if they have not failed.
+ * How its process ended the kernel may still know. */
+static arbiter_reason reason_of_vanished(struct child *c, int *ret_status) {
+        struct process_exit e = { .end = PROCESS_UNKNOWN };
+
+        *ret_status = 0;
+        if (c->process.pidfd < 0 || process_peek(&c->process, &e) < 0 || e.end == PROCESS_UNKNOWN)
+                return c->spawn->unit_template ? ARBITER_REASON_UNKNOWN : ARBITER_REASON_NORMAL;
+        *ret_status = e.status;
+        if (e.end == PROCESS_SIGNALED)
+                return e.core ? ARBITER_REASON_CORE_DUMP : ARBITER_REASON_SIGNAL;
+        return e.status == 0 ? ARBITER_REASON_NORMAL : ARBITER_REASON_EXIT_CODE;
+}
+
 static arbiter_reason reason_of(struct child *c, const struct unit_end *e, int *ret_status) {
         bool stopping = c->stop_stage != CHILD_STOP_NONE;
         arbiter_reason reason = unit_reason_of(e, c->started_usec > 0, stopping, ret_status);
 
-        if (e->text && e->code == 0 && reason == ARBITER_REASON_UNKNOWN)
+        if (e->started && !*e->result && (!e->text || c->started_usec > 0))
+                reason = reason_of_vanished(c, ret_status);
+        else if ((e->text || c->failure) && e->code == 0 && reason == ARBITER_REASON_UNKNOWN)
                 reason = ARBITER_REASON_HANDSHAKE;
         /* What we know is why it had to end; that it took force then is systemd's to say. */
         if (c->reason_set && c->reason != ARBITER_REASON_SHUTDOWN)
@@ -485,6 +504,42 @@ static arbiter_reason reason_of(struct child *c, const struct unit_end *e, int *
         if (reason == ARBITER_REASON_STOP_TIMEOUT)
                 return reason;
         return c->reason_set || e->wish != UNIT_WISH_NONE ? ARBITER_REASON_SHUTDOWN : reason;
+}
+
+static void drop_control(struct child *c) {
+        struct peer *p = TAKE_PTR(c->peer);
+
+        c->welcomed = c->link_lost = false;
+        if (!p)
+                return;
+        p->userdata = NULL;
+        peer_free(p, ARBITER_OUTCOME_NOPROC);
+}
+
+/* An arbiter has meant to start it, and died before systemd heard of it. */
+static bool start_again(struct child *c) {
+        int r;
+
+        if (c->reason_set) /* it is not wanted any more */
+                return false;
+        drop_control(c);
+        c->stop_stage = CHILD_STOP_NONE;
+        actor_timer_clear(c->arbiter->actor, &c->stop_timer);
+        free(c->unit_name);
+        c->unit_name = NULL;
+        r = launch_unit(c);
+        if (r < 0 && !c->failure)
+                c->failure = strdup(strerror(-r));
+        return r >= 0;
+}
+
+static void tell_failure(struct child *c, const struct unit_end *e) {
+        if (!c->failure || c->reason_set)
+                return;
+        if (!e->started)
+                arbiter_log(c->arbiter, LOG_WARNING, c, "start-failed", "%s: %s", c->name, c->failure);
+        else if (e->text && c->started_usec > 0)
+                arbiter_log(c->arbiter, LOG_ERR, c, NULL, "%s: %s", c->name, c->failure);
 }
 
 static void on_ended(const struct unit_end *e, void *userdata) {
@@ -495,13 +550,16 @@ static void on_ended(const struct unit_end *e, void *userdata) {
         int status;
 
         c->unit = NULL;
+        if (e->absent && start_again(c)) {
+                leave(a, previous);
+                return;
+        }
         child_drain(c); /* its last words come before its end */
-        c->last_pid = c->process.pid;
-        process_done(&c->process);
         explain(c, e);
         reason = reason_of(c, e, &status);
-        if (!e->started && c->failure && !c->reason_set)
-                arbiter_log(c->arbiter, LOG_WARNING, c, "start-failed", "%s: %s", c->name, c->failure);
+        c->last_pid = c->process.pid;
+        process_done(&c->process);
+        tell_failure(c, e);
         c->ending = true; /* what is asked for now is carried out by its end */
         if (e->wish != UNIT_WISH_NONE && !wished)
                 respect(c, e->wish);
@@ -534,6 +592,10 @@ static int name_unit(struct child *c) {
         return c->unit_name ? 0 : -ENOMEM;
 }
 
+static void make_mark(const struct child *c, char ret[static 32]) {
+        (void) snprintf(ret, 32, "ARBITER_AID=%s", c->aid_string.s);
+}
+
 int launch_unit(struct child *c) {
         _cleanup_(arbiter_message_unrefp) arbiter_message *m = NULL;
         _cleanup_close_ int theirs = -EBADF;
@@ -554,7 +616,7 @@ int launch_unit(struct child *c) {
                 r = make_properties(c, theirs, &m);
         if (r < 0)
                 return r;
-        (void) snprintf(mark, sizeof(mark), "ARBITER_AID=%s", c->aid_string.s);
+        make_mark(c, mark);
         q = (struct unit_request){ .name = c->unit_name, .mark = mark, .properties = m };
         r = a->unit_ops->start(a->systemd, &q, &events, c, &c->unit);
         if (r < 0)
@@ -562,6 +624,29 @@ int launch_unit(struct child *c) {
         /* Until its turn comes it may wait for others. */
         return actor_timer_set(a->actor, &c->start_timer,
                         time_add(time_add(c->created_usec, c->spawn->start_usec), UNIT_QUEUE_USEC));
+}
+
+int unit_adopt(struct child *c) {
+        arbiter *a = c->arbiter;
+        struct unit_adoption q;
+        char mark[32];
+        int r;
+
+        r = unit_check(a, &c->failure);
+        if (r < 0)
+                return r;
+        make_mark(c, mark);
+        q = (struct unit_adoption){
+                .name = c->unit_name,
+                .mark = mark,
+                .transient = !c->spawn->unit_template,
+                .invocation_id = c->unit_invocation,
+                .since_usec = c->created_usec,
+        };
+        r = a->unit_ops->adopt(a->systemd, &q, &events, c, &c->unit);
+        if (r >= 0 && c->stop_stage >= CHILD_STOP_SIGNALED)
+                unit_stop(c);
+        return r;
 }
 
 void unit_stop(struct child *c) {

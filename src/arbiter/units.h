@@ -10,6 +10,7 @@
 #include <arbiter/arbiter.h>
 
 #include "basic/identity.h"
+#include "basic/time-util.h"
 
 enum {
         UNIT_NAME_SIZE = 256, /* systemd's UNIT_NAME_MAX, and a NUL */
@@ -27,6 +28,15 @@ struct unit_request {
         arbiter_message *properties;
 };
 
+/* One that an arbiter before this one has asked for. */
+struct unit_adoption {
+        const char *name, *mark;
+        bool transient; /* else an instance of a template */
+        /* Of the life that is meant, as main_process() told it; "": that arbiter did not live to hear it. */
+        const char *invocation_id;
+        usec_t since_usec; /* CLOCK_MONOTONIC: the life cannot have begun before */
+};
+
 enum unit_wish { /* of somebody else: neither ours, nor the end of the program by itself */
         UNIT_WISH_NONE,
         UNIT_WISH_STOP,
@@ -35,6 +45,7 @@ enum unit_wish { /* of somebody else: neither ours, nor the end of the program b
 
 struct unit_end {
         bool started;       /* a process of it has run, or may have */
+        bool absent;        /* of an adoption: systemd has never heard of it, it may be started again */
         const char *result; /* Result= as systemd has it; "": systemd does not know it any more */
         int code, status;   /* of its main process: CLD_*, and exit code or signal; 0: none */
         enum unit_wish wish;
@@ -56,6 +67,12 @@ struct unit_ops {
         const char *(*why_not)(void *systemd);
         /* Queues a start. The request is copied. */
         int (*start)(void *systemd, const struct unit_request *q, const struct unit_events *events,
+                        void *userdata, struct systemd_unit **ret);
+        /* The same for a unit that is there already, if it is the one that is meant: what has become of
+         * it since then is told as if it had been started by start(), but for `begun`. Of a unit of that
+         * name that is not the one it is told that it has ended, and nothing is done to it. The adoption
+         * is copied. */
+        int (*adopt)(void *systemd, const struct unit_adoption *q, const struct unit_events *events,
                         void *userdata, struct systemd_unit **ret);
         /* systemd stops it by the unit's own rules: KillSignal=, TimeoutStopSec=, SIGKILL. Idempotent. */
         void (*stop)(struct systemd_unit *u);

@@ -345,6 +345,13 @@ int context_connect(struct context *c) {
         return connect_default(c);
 }
 
+int context_reconnect(struct context *c) {
+        bool private = c->runtime_dir && !c->destination;
+
+        c->bus = sd_bus_close_unref(c->bus);
+        return private ? try_directory(c, c->runtime_dir) : try_bus(c, c->scope);
+}
+
 static int add_match(struct context *c, const char *format) {
         _cleanup_free_ char *match = NULL;
 

@@ -49,6 +49,8 @@ int complain(int status, const char *format, ...) _printf_(2, 3);
 int out_of_memory(void);
 /* The arbiter is looked for at first use. Returns 0 or an exit status. */
 int context_connect(struct context *c);
+/* The same way once more, after the connection has ended; tells nothing. Negative errno: nobody is there. */
+int context_reconnect(struct context *c);
 /* For messages: "the arbiter of the system", "the arbiter in /run/x", "the arbiter on HOST"... */
 #define WHERE_STRING_MAX 300
 const char *context_where(const struct context *c, char buffer[static WHERE_STRING_MAX]);
@@ -150,6 +152,7 @@ int verb_kill(int argc, char *argv[], void *userdata);
 int verb_restart(int argc, char *argv[], void *userdata);
 int verb_scale(int argc, char *argv[], void *userdata);
 int verb_reload(int argc, char *argv[], void *userdata);
+int verb_reexec(int argc, char *argv[], void *userdata);
 int verb_events(int argc, char *argv[], void *userdata);
 int verb_top(int argc, char *argv[], void *userdata);
 int verb_wait(int argc, char *argv[], void *userdata);

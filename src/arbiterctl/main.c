@@ -60,6 +60,7 @@ static const struct verb verbs[] = {
           verb_verify },
         { "daemon-reload", 0, VERB_ANY, 0, NULL, "Have the configuration read again", verb_reload },
         { "reload", 0, VERB_ANY, 0, NULL, "The same", verb_reload },
+        { "daemon-reexec", 0, 0, 0, NULL, "Have the arbiter replaced by its program on disk", verb_reexec },
         {},
 };
 

@@ -41,6 +41,7 @@ struct daemon {
         struct scope *scope;
         pid_t holder;      /* the process that keeps the scope */
         int holder_fd, metrics_fd;
+        int keeper_fd, state_fd; /* from the fd store, as an arbiter before us has left them */
         struct notify *notify; /* NULL: nobody wants to know */
         int log_level;     /* of the command line; -1: not said */
         bool check, stop_actors;

@@ -564,7 +564,8 @@ static int start(struct daemon *d, char *arguments, size_t room) {
 }
 
 int main(int argc, char *argv[]) {
-        struct daemon d = { .log_level = -1, .holder_fd = -EBADF, .metrics_fd = -EBADF };
+        struct daemon d = { .log_level = -1, .holder_fd = -EBADF, .metrics_fd = -EBADF, .keeper_fd = -EBADF,
+                .state_fd = -EBADF };
         /* Before getopt_long() changes their order. */
         size_t room = argc > 0 ? (size_t)(argv[argc - 1] - argv[0]) + strlen(argv[argc - 1]) : 0;
         int r;

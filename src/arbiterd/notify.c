@@ -53,6 +53,26 @@ void notify_failed(struct daemon *d, int error, const char *text) {
                 (void) sd_notifyf(false, "STATUS=%s\nERRNO=%d", text, abs(error));
 }
 
+/* The fd store. Not polled: systemd would remove what hangs up, and the next arbiter looks at it itself. */
+
+void notify_store_remove(const char *name) {
+        if (is_asked())
+                (void) sd_notifyf(false, "FDSTOREREMOVE=1\nFDNAME=%s", name);
+}
+
+void notify_store(const char *name, int fd) {
+        char text[128];
+        int r;
+
+        if (!is_asked())
+                return;
+        notify_store_remove(name);
+        (void) snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", name);
+        r = sd_pid_notify_with_fds(0, false, text, &fd, 1);
+        if (r < 0)
+                log_warning_errno(r, "The descriptor '%s' cannot be put into the fd store: %m", name);
+}
+
 /* The status. */
 
 static const char *compose(const struct daemon *d, char *buffer) {

@@ -28,3 +28,11 @@ void notify_log_entry(struct daemon *d, const arbiter_log_entry *e);
 /* It ends before it was ready. */
 void notify_failed(struct daemon *d, int error, const char *text);
 void notify_done(struct daemon *d);
+
+/* The fd store of our service, which outlives us (FileDescriptorStoreMax=), but not a stop: what is there
+ * under that name is replaced, or removed. For few: systemd passes all names in one variable, and looks for
+ * each in a list. service_take_fds() gets them back. */
+#define NOTIFY_STORE_KEEPER "keeper" /* the connection to arbiter-keeper */
+#define NOTIFY_STORE_STATE "state"   /* the journal of the arbiter's state */
+void notify_store(const char *name, int fd);
+void notify_store_remove(const char *name);

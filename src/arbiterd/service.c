@@ -11,6 +11,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "arbiterd/daemon.h"
+#include "arbiterd/notify.h"
 #include "arbiterd/output.h"
 #include "arbiterd/scope.h"
 #include "arbiterd/service.h"
@@ -55,6 +56,24 @@ int service_check_options(struct daemon *d) {
 
 /* Sockets. */
 
+static bool take_fd(struct daemon *d, const char *name, int fd) {
+        const struct {
+                const char *name;
+                int *fd;
+        } known[] = {
+                { FD_METRICS, &d->metrics_fd },
+                { NOTIFY_STORE_KEEPER, &d->keeper_fd },
+                { NOTIFY_STORE_STATE, &d->state_fd },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(known); i++)
+                if (streq(name, known[i].name) && *known[i].fd < 0) {
+                        *known[i].fd = fd;
+                        return true;
+                }
+        return false;
+}
+
 int service_take_fds(struct daemon *d) {
         char **names = NULL;
         int n;
@@ -65,9 +84,7 @@ int service_take_fds(struct daemon *d) {
         for (int i = 0; i < n; i++) {
                 int fd = SD_LISTEN_FDS_START + i;
 
-                if (streq(names[i], FD_METRICS) && d->metrics_fd < 0)
-                        d->metrics_fd = fd;
-                else {
+                if (!take_fd(d, names[i], fd)) {
                         log_warning("A socket with the name \"%s\" was passed, which is not known here; it "
                                     "is closed. Expected FileDescriptorName=" FD_METRICS ".",
                                         names[i]);
@@ -227,4 +244,6 @@ int service_make_scope(struct daemon *d) {
 void service_done(struct daemon *d) {
         stop_holder(d, 0);
         d->metrics_fd = close_fd(d->metrics_fd);
+        d->keeper_fd = close_fd(d->keeper_fd);
+        d->state_fd = close_fd(d->state_fd);
 }

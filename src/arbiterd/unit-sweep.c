@@ -30,10 +30,16 @@ static int stop_unit(sd_bus *bus, const char *name) {
         return log_error_errno(r, "Cannot stop %s: %s", name, e.message ?: "?");
 }
 
+/* One that has failed stays until somebody has looked at it: nobody will. */
+static void forget_unit(sd_bus *bus, const char *name) {
+        (void) sd_bus_call_method(bus, SYSTEMD, SYSTEMD_PATH, SYSTEMD_MANAGER, "ResetFailedUnit", NULL,
+                        NULL, "s", name);
+}
+
 /* How many of them there are; stop: each is asked to go. */
 static int look(sd_bus *bus, const char *prefix, bool stop) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        const char *name;
+        const char *name, *state;
         int r, n = 0;
 
         /* The prefix may have characters that mean something in a pattern. */
@@ -41,10 +47,14 @@ static int look(sd_bus *bus, const char *prefix, bool stop) {
                         &reply, "asas", 0, 1, "arbiter-*.service");
         if (r >= 0)
                 r = sd_bus_message_enter_container(reply, 'a', "(ssssssouso)");
-        while (r >= 0 && (r = sd_bus_message_read(reply, "(ssssssouso)", &name, NULL, NULL, NULL, NULL, NULL,
-                                          NULL, NULL, NULL, NULL)) > 0) {
+        while (r >= 0 && (r = sd_bus_message_read(reply, "(ssssssouso)", &name, NULL, NULL, &state, NULL,
+                                          NULL, NULL, NULL, NULL, NULL)) > 0) {
                 if (!startswith(name, prefix))
                         continue;
+                if (streq(state, "failed")) {
+                        forget_unit(bus, name);
+                        continue;
+                }
                 n++;
                 if (stop)
                         r = stop_unit(bus, name);
@@ -52,7 +62,7 @@ static int look(sd_bus *bus, const char *prefix, bool stop) {
         return r < 0 ? r : n;
 }
 
-static int on_removed(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
+static int on_changed(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         bool *changed = userdata;
 
         *changed = true;
@@ -64,8 +74,11 @@ static int wait_until_gone(sd_bus *bus, const char *prefix) {
         bool changed = true;
         int r;
 
-        r = sd_bus_match_signal(bus, NULL, NULL, SYSTEMD_PATH, SYSTEMD_MANAGER, "UnitRemoved", on_removed,
+        r = sd_bus_match_signal(bus, NULL, NULL, SYSTEMD_PATH, SYSTEMD_MANAGER, "UnitRemoved", on_changed,
                         &changed);
+        if (r >= 0) /* one that would not stop stays, as failed */
+                r = sd_bus_match_signal(bus, NULL, NULL, SYSTEMD_PATH, SYSTEMD_MANAGER, "JobRemoved",
+                                on_changed, &changed);
         if (r >= 0)
                 r = sd_bus_call_method(
                                 bus, SYSTEMD, SYSTEMD_PATH, SYSTEMD_MANAGER, "Subscribe", NULL, NULL, NULL);

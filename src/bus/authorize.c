@@ -19,6 +19,7 @@ enum { POLKIT_INTERACT = 1 };
 static const char *describe(const char *action) {
         return streq(action, BUS_ACTION_MANAGE_ACTORS)    ? "manage actors"
                : streq(action, BUS_ACTION_SEND_MESSAGES) ? "send messages to actors"
+               : streq(action, BUS_ACTION_REEXECUTE)     ? "have the arbiter executed anew"
                                                           : "have the configuration loaded again";
 }
 

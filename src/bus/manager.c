@@ -273,6 +273,10 @@ static int method_reload(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return sd_bus_reply_method_return(m, NULL);
 }
 
+static int method_reexecute(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return bus_verb_reexecute(userdata, m, error);
+}
+
 static int get_version(sd_bus *bus, const char *path, const char *interface, const char *property,
                 sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         return sd_bus_message_append(reply, "s", arbiter_version());
@@ -370,6 +374,8 @@ const sd_bus_vtable bus_manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Scale", SD_BUS_ARGS("s", monitor, "u", workers), SD_BUS_RESULT("u", before),
                         method_scale, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload,
+                        SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Reexecute", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reexecute,
                         SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("ActorNew", SD_BUS_ARGS("s", aid, "s", name, "o", path), 0),
         SD_BUS_SIGNAL_WITH_ARGS("ActorGone",

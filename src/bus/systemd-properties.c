@@ -71,6 +71,10 @@ static int read_invocation(struct unit_facts *f, sd_bus_message *m) {
         return sd_bus_message_exit_container(m);
 }
 
+static int read_begin(struct unit_facts *f, sd_bus_message *m) {
+        return sd_bus_message_read(m, "v", "t", &f->begun_usec);
+}
+
 static int read_main_pid(struct unit_facts *f, sd_bus_message *m) {
         uint32_t pid;
         int r;
@@ -109,6 +113,8 @@ static int read_one(struct unit_facts *f, sd_bus_message *m, const char *name, c
                 return read_job(f, m);
         if (streq(name, "InvocationID"))
                 return read_invocation(f, m);
+        if (streq(name, "InactiveExitTimestampMonotonic"))
+                return read_begin(f, m);
         if (streq(name, "Result"))
                 return copy_string(m, f->result, sizeof(f->result));
         if (streq(name, "StatusText"))

@@ -24,12 +24,12 @@ static void enter_flight(struct systemd_unit *u) {
         u->systemd->n_in_flight++;
 }
 
-int systemd_unit_new(struct systemd *s, const struct unit_request *q, const struct unit_events *events,
+static int new_unit(struct systemd *s, const char *name, const char *mark, const struct unit_events *events,
                 void *userdata, struct systemd_unit **ret) {
         _cleanup_(systemd_unit_freep) struct systemd_unit *u = NULL;
         int r;
 
-        if (map_get_string(s->by_name, q->name))
+        if (map_get_string(s->by_name, name))
                 return -EEXIST;
         u = calloc(1, sizeof(*u));
         if (!u)
@@ -39,12 +39,11 @@ int systemd_unit_new(struct systemd *s, const struct unit_request *q, const stru
         s->n_units++;
         u->events = events;
         u->userdata = userdata;
-        u->properties = arbiter_message_ref(q->properties);
-        u->name = strdup(q->name);
-        u->mark = strdup(q->mark);
+        u->name = strdup(name);
+        u->mark = strdup(mark);
         if (!u->name || !u->mark)
                 return -ENOMEM;
-        r = sd_bus_path_encode(SYSTEMD_UNIT_PATH, q->name, &u->path);
+        r = sd_bus_path_encode(SYSTEMD_UNIT_PATH, name, &u->path);
         if (r >= 0)
                 r = map_put_string(s->by_name, u->name, u);
         if (r >= 0)
@@ -55,9 +54,51 @@ int systemd_unit_new(struct systemd *s, const struct unit_request *q, const stru
         return 0;
 }
 
+int systemd_unit_new(struct systemd *s, const struct unit_request *q, const struct unit_events *events,
+                void *userdata, struct systemd_unit **ret) {
+        int r;
+
+        r = new_unit(s, q->name, q->mark, events, userdata, ret);
+        if (r < 0)
+                return r;
+        (*ret)->properties = arbiter_message_ref(q->properties);
+        (*ret)->transient = q->properties != NULL;
+        return 0;
+}
+
+int systemd_unit_new_adopted(struct systemd *s, const struct unit_adoption *q,
+                const struct unit_events *events, void *userdata, struct systemd_unit **ret) {
+        int r;
+
+        r = new_unit(s, q->name, q->mark, events, userdata, ret);
+        if (r < 0)
+                return r;
+        (*ret)->state = UNIT_ADOPTING;
+        (*ret)->transient = q->transient;
+        (*ret)->since = q->since_usec;
+        (void) snprintf((*ret)->invocation, sizeof((*ret)->invocation), "%s", q->invocation_id);
+        return 0;
+}
+
+void systemd_unit_hold(struct systemd_unit *u) {
+        if (!u->transient || u->held || u->systemd->direct)
+                return;
+        if (u->state < UNIT_LOST || u->state >= UNIT_ENDING)
+                return;
+        systemd_tell(u->systemd, u->path, SYSTEMD_UNIT, "Ref", NULL);
+        u->held = true;
+}
+
+void systemd_unit_release(struct systemd_unit *u) {
+        if (u->held)
+                systemd_tell(u->systemd, u->path, SYSTEMD_UNIT, "Unref", NULL);
+        u->held = false;
+}
+
 struct systemd_unit *systemd_unit_free(struct systemd_unit *u) {
         struct systemd *s = u->systemd;
 
+        systemd_unit_release(u);
         leave_flight(u);
         list_remove(&u->queue);
         if (u->name && map_get_string(s->by_name, u->name) == u)
@@ -82,10 +123,11 @@ struct systemd_unit *systemd_unit_free(struct systemd_unit *u) {
 
 /* Its end. */
 
-static void set_over(struct systemd_unit *u) {
+void systemd_unit_set_over(struct systemd_unit *u) {
         if (u->state == UNIT_OVER)
                 return;
         u->state = UNIT_OVER;
+        systemd_unit_release(u);
         leave_flight(u);
         u->call = sd_bus_slot_unref(u->call);
         u->stop_call = sd_bus_slot_unref(u->stop_call);
@@ -107,14 +149,16 @@ void systemd_unit_fail(struct systemd_unit *u, const char *format, ...) {
         if (vasprintf(&u->text, format, ap) < 0)
                 u->text = NULL;
         va_end(ap);
-        set_over(u);
+        systemd_unit_set_over(u);
+}
+
+void systemd_unit_clear(struct systemd_unit *u) {
+        systemd_tell(u->systemd, SYSTEMD_PATH, SYSTEMD_MANAGER, "ResetFailedUnit", "s", u->name);
 }
 
 /* It is down. What of it is to be known is known now; systemd may let go of it, and its name is free
  * then. An instance of a template may stay, as failed, until somebody looks. */
-static void set_ending(struct systemd_unit *u) {
-        struct systemd *s = u->systemd;
-
+void systemd_unit_set_ending(struct systemd_unit *u) {
         if (u->state >= UNIT_ENDING)
                 return;
         u->end.started = true;
@@ -126,15 +170,18 @@ static void set_ending(struct systemd_unit *u) {
         u->state = UNIT_ENDING;
         leave_flight(u);
         list_remove(&u->queue); /* it need not be stopped any more */
-        if (!u->properties)
-                set_over(u);
-        else if (!s->direct)
-                systemd_tell(s, u->path, SYSTEMD_UNIT, "Unref", NULL);
+        if (!u->transient) {
+                systemd_unit_set_over(u);
+                return;
+        }
+        if (!streq(u->result, "success")) /* it would stay, so that somebody could look at it: we have */
+                systemd_unit_clear(u);
+        systemd_unit_release(u);
 }
 
 /* Somebody else has had systemd start it again, behind our back: the arbiter does that, and this goes. */
-static void end_foreign_life(struct systemd_unit *u) {
-        set_ending(u);
+void systemd_unit_end_foreign_life(struct systemd_unit *u) {
+        systemd_unit_set_ending(u);
         if (u->end.wish == UNIT_WISH_RESTART)
                 return;
         u->end.wish = u->stop_wanted ? UNIT_WISH_NONE : UNIT_WISH_RESTART;
@@ -143,13 +190,13 @@ static void end_foreign_life(struct systemd_unit *u) {
 
 void systemd_unit_removed(struct systemd_unit *u) {
         if (u->state == UNIT_ENDING)
-                set_over(u);
+                systemd_unit_set_over(u);
         else if (u->state == UNIT_ACTIVE || u->state == UNIT_STARTING) {
                 /* Nobody has told us how it ended. */
                 u->end.started = true;
                 u->end.code = u->facts.code;
                 u->end.status = u->facts.status;
-                set_over(u);
+                systemd_unit_set_over(u);
         }
 }
 
@@ -171,12 +218,12 @@ static bool is_another_life(const struct systemd_unit *u) {
 
 static void look_at_active(struct systemd_unit *u) {
         if (is_another_life(u)) {
-                end_foreign_life(u);
+                systemd_unit_end_foreign_life(u);
                 return;
         }
         tell_process(u);
         if (u->facts.activity == UNIT_DOWN) {
-                set_ending(u);
+                systemd_unit_set_ending(u);
                 return;
         }
         if (u->facts.activity == UNIT_GOING_DOWN && !u->told_stopping) {
@@ -197,14 +244,14 @@ void systemd_unit_changed(struct systemd_unit *u) {
                 break;
         case UNIT_ENDING:
                 if (u->facts.activity == UNIT_UP)
-                        end_foreign_life(u);
+                        systemd_unit_end_foreign_life(u);
                 break;
         default:
                 break;
         }
 }
 
-static void set_active(struct systemd_unit *u) {
+void systemd_unit_set_active(struct systemd_unit *u) {
         u->state = UNIT_ACTIVE;
         leave_flight(u);
         tell_process(u);
@@ -227,10 +274,10 @@ void systemd_unit_job_new(struct systemd_unit *u, const char *job) {
         u->foreign = copy != NULL;
 }
 
-static void start_job_removed(struct systemd_unit *u, const char *result) {
+void systemd_unit_start_job_ended(struct systemd_unit *u, const char *result) {
         leave_flight(u);
         if (streq(result, "done")) {
-                set_active(u);
+                systemd_unit_set_active(u);
                 return;
         }
         /* All that it has to say has been said before that signal. */
@@ -243,12 +290,12 @@ static void start_job_removed(struct systemd_unit *u, const char *result) {
         if (asprintf(&u->text, "the job that starts %s has ended with result \"%s\"%s%s", u->name, result,
                             *u->facts.result ? ", the unit with " : "", u->facts.result) < 0)
                 u->text = NULL;
-        set_ending(u);
+        systemd_unit_set_ending(u);
 }
 
 void systemd_unit_job_removed(struct systemd_unit *u, const char *job, const char *result) {
         if (u->state == UNIT_STARTING && streq_ptr(job, u->job)) {
-                start_job_removed(u, result);
+                systemd_unit_start_job_ended(u, result);
                 return;
         }
         if (!streq_ptr(job, u->foreign_job) || u->state >= UNIT_ENDING)
@@ -269,6 +316,11 @@ static void on_refused(struct systemd_unit *u, const sd_bus_error *e) {
                 u->state = UNIT_QUEUED; /* it was not carried out */
                 list_prepend(&u->systemd->starts, &u->queue);
                 systemd_absent(u->systemd);
+        } else if (sd_bus_error_has_name(e, SYSTEMD ".UnitExists") && !u->cleared) {
+                /* What has failed while no arbiter was there keeps its name. What runs stays as it is. */
+                u->cleared = true;
+                systemd_unit_clear(u);
+                systemd_unit_begin(u);
         } else if (sd_bus_error_has_name(e, SYSTEMD ".UnitExists"))
                 systemd_unit_fail(u,
                                 "there is a unit %s already, which is not this actor's: \"systemctl status "
@@ -286,10 +338,12 @@ static int on_start_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret)
 
         u->call = sd_bus_slot_unref(u->call);
         if (e) {
-                leave_flight(u);
                 on_refused(u, e);
+                if (u->state != UNIT_CALLING)
+                        leave_flight(u);
                 return 0;
         }
+        u->held = u->transient && !u->systemd->direct;
         r = sd_bus_message_read(m, "o", &job);
         u->job = r < 0 ? NULL : strdup(job);
         if (!u->job) {
@@ -338,10 +392,10 @@ void systemd_unit_begin(struct systemd_unit *u) {
         u->state = UNIT_CALLING;
         u->facts = (struct unit_facts){};
         r = systemd_new_call(s, SYSTEMD_PATH, SYSTEMD_MANAGER,
-                        u->properties ? "StartTransientUnit" : "StartUnit", &m);
+                        u->transient ? "StartTransientUnit" : "StartUnit", &m);
         if (r >= 0)
                 r = sd_bus_message_append(m, "ss", u->name, "fail");
-        if (r >= 0 && u->properties)
+        if (r >= 0 && u->transient)
                 r = append_properties(u, m);
         if (r >= 0)
                 r = systemd_call(s, m, &u->call, on_start_answer, u);
@@ -352,7 +406,7 @@ void systemd_unit_begin(struct systemd_unit *u) {
 void systemd_unit_start(struct systemd_unit *u) {
         enter_flight(u);
         u->events->begun(u->userdata);
-        if (u->properties)
+        if (u->transient)
                 systemd_unit_begin(u);
         else {
                 u->state = UNIT_CHECKING;
@@ -421,98 +475,9 @@ int systemd_unit_kill(struct systemd_unit *u, int signal, bool all) {
 }
 
 void systemd_unit_forget(struct systemd_unit *u) {
-        if (u->state >= UNIT_CALLING && u->state < UNIT_ENDING)
+        /* Not one of which it is not known whether it is ours. */
+        if (u->state >= UNIT_CALLING && u->state < UNIT_ENDING && u->state != UNIT_ADOPTING)
                 systemd_tell(u->systemd, SYSTEMD_PATH, SYSTEMD_MANAGER, "StopUnit", "ss", u->name,
                                 "replace");
         (void) systemd_unit_free(u);
-}
-
-/* After an outage. */
-
-static void settle_lost(struct systemd_unit *u) {
-        bool ours = u->properties ? u->facts.marked : u->facts.activity != UNIT_DOWN;
-
-        if (!ours) {
-                systemd_unit_fail(u, "the connection to systemd was lost when it was to start %s", u->name);
-                return;
-        }
-        u->state = UNIT_STARTING;
-        u->job = strdup(u->facts.job);
-}
-
-static void settle(struct systemd_unit *u) {
-        bool gone = u->facts.not_found && u->properties;
-
-        if (u->state == UNIT_LOST) {
-                if (gone)
-                        u->facts.marked = false;
-                settle_lost(u);
-        }
-        if (gone && u->state != UNIT_OVER) {
-                systemd_unit_removed(u);
-                return;
-        }
-        if (u->state == UNIT_STARTING && !*u->facts.job) /* its job has ended while we were away */
-                start_job_removed(u, u->facts.activity == UNIT_DOWN ? "failed" : "done");
-        else
-                systemd_unit_changed(u);
-        if (u->stop_wanted) /* it was while nobody could be asked */
-                systemd_unit_stop(u);
-}
-
-bool systemd_unit_is_known(const struct systemd_unit *u) {
-        return u->state >= UNIT_LOST && u->state < UNIT_OVER;
-}
-
-void systemd_unit_compare(struct systemd_unit *u, const char *load_state, const char *active_state) {
-        bool goes_on = u->state == UNIT_ACTIVE && u->facts.activity == UNIT_UP &&
-                       streq(active_state, "active");
-
-        if (!systemd_unit_is_known(u) || (goes_on && !streq(load_state, "not-found") && !u->stop_wanted))
-                return;
-        systemd_unit_query(u);
-}
-
-static int on_queried(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
-        const sd_bus_error *e = sd_bus_message_get_error(m);
-        struct systemd_unit *u = userdata;
-        bool last = --u->n_queries == 0;
-
-        if (e && (systemd_is_unanswered(e) || systemd_is_absent(e))) {
-                systemd_absent(u->systemd);
-                return 0;
-        }
-        if (e)
-                u->facts.not_found = true;
-        else
-                (void) unit_facts_read(&u->facts, m, u->mark);
-        if (!last)
-                return 0;
-        u->queries[0] = sd_bus_slot_unref(u->queries[0]);
-        u->queries[1] = sd_bus_slot_unref(u->queries[1]);
-        settle(u);
-        return 0;
-}
-
-void systemd_unit_query(struct systemd_unit *u) {
-        static const char *const interfaces[] = { SYSTEMD_SERVICE, SYSTEMD_UNIT };
-        struct systemd *s = u->systemd;
-        int r = 0;
-
-        u->facts.not_found = false;
-        u->n_queries = 0;
-        for (size_t i = 0; i < ELEMENTSOF(interfaces); i++) {
-                _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-
-                u->queries[i] = sd_bus_slot_unref(u->queries[i]);
-                r = systemd_new_call(s, u->path, "org.freedesktop.DBus.Properties", "GetAll", &m);
-                if (r >= 0)
-                        r = sd_bus_message_append(m, "s", interfaces[i]);
-                if (r >= 0)
-                        r = systemd_call(s, m, &u->queries[i], on_queried, u);
-                if (r >= 0)
-                        u->n_queries++;
-        }
-        if (r < 0)
-                systemd_absent(s);
 }

@@ -72,6 +72,7 @@ void systemd_again(struct systemd *s) {
 }
 
 static int connect_systemd(struct systemd *s);
+static void compare_all(struct systemd *s);
 
 static void retry_later(struct systemd *s) {
         s->delay = MIN(MAX(s->delay * 2, (usec_t) SYSTEMD_RETRY_MIN_USEC), (usec_t) SYSTEMD_RETRY_MAX_USEC);
@@ -95,8 +96,21 @@ static void tell_trouble(struct systemd *s, const char *text) {
                         text);
 }
 
+static void each_unit(struct systemd *s, void (*f)(struct systemd_unit *u)) {
+        void *position = NULL;
+        struct systemd_unit *u;
+
+        while ((u = map_next(s->by_name, &position)))
+                f(u);
+}
+
+static void let_go(struct systemd_unit *u) {
+        u->held = false; /* that went with the connection */
+}
+
 static void disconnect(struct systemd *s) {
         s->ready = s->broken = s->reloading = false;
+        each_unit(s, let_go);
         s->bus = sd_bus_close_unref(s->bus);
 }
 
@@ -146,10 +160,12 @@ static int on_again(sd_event_source *source, void *userdata) {
                 disconnect(s);
                 retry_later(s);
         }
+        if (s->ready && s->compare)
+                compare_all(s);
         run_queue(s);
         tell_over(s);
         run_queue(s);
-        wanted = !list_is_empty(&s->starts) || !list_is_empty(&s->stops);
+        wanted = s->compare || !list_is_empty(&s->starts) || !list_is_empty(&s->stops);
         if (wanted && !s->bus && s->delay == 0) {
                 s->delay = 1; /* from here on the timer */
                 (void) connect_systemd(s);
@@ -219,20 +235,6 @@ static int on_properties_changed(sd_bus_message *m, void *userdata, sd_bus_error
 
 /* The connection. */
 
-static void each_unit(struct systemd *s, void (*f)(struct systemd_unit *u)) {
-        void *position = NULL;
-        struct systemd_unit *u;
-
-        while ((u = map_next(s->by_name, &position)))
-                f(u);
-}
-
-/* The old connection's went with it. */
-static void hold(struct systemd_unit *u) {
-        if (u->properties && u->state >= UNIT_STARTING && u->state < UNIT_ENDING && !u->systemd->direct)
-                systemd_tell(u->systemd, u->path, SYSTEMD_UNIT, "Ref", NULL);
-}
-
 /* Of all units in one answer: hundreds of them are asked for by one question, those that have changed by
  * another one each. */
 static int on_listed(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
@@ -269,6 +271,7 @@ static void compare_all(struct systemd *s) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         int r;
 
+        s->compare = false;
         r = systemd_new_call(s, SYSTEMD_PATH, SYSTEMD_MANAGER, "ListUnitsByNames", &m);
         if (r >= 0)
                 r = append_known(s, m);
@@ -438,7 +441,7 @@ static int connect_systemd(struct systemd *s) {
         if (r >= 0)
                 r = match_all(s);
         if (r >= 0)
-                each_unit(s, hold);
+                each_unit(s, systemd_unit_hold);
         if (r >= 0)
                 r = subscribe(s);
         if (r < 0) {
@@ -484,6 +487,23 @@ static int start(void *userdata, const struct unit_request *q, const struct unit
         return 0;
 }
 
+static int adopt(void *userdata, const struct unit_adoption *q, const struct unit_events *events,
+                void *events_userdata, struct systemd_unit **ret) {
+        struct systemd *s = userdata;
+        struct systemd_unit *u;
+        int r;
+
+        r = systemd_unit_new_adopted(s, q, events, events_userdata, &u);
+        if (r < 0)
+                return r;
+        if (s->bus)
+                systemd_unit_hold(u);
+        s->compare = true;
+        systemd_again(s);
+        *ret = u;
+        return 0;
+}
+
 static void release_slice(void *userdata, const char *slice) {
         struct systemd *s = userdata;
 
@@ -498,6 +518,7 @@ static void free_systemd(void *userdata) {
 const struct unit_ops systemd_ops = {
         .why_not = why_not,
         .start = start,
+        .adopt = adopt,
         .stop = systemd_unit_stop,
         .kill = systemd_unit_kill,
         .forget = systemd_unit_forget,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the files of the spawner of units share: systemd.c the connection and the queue, systemd-unit.c one
- * unit, systemd-properties.c what systemd says of it, systemd-template.c the templates that users have. */
+/* What the files of the spawner of units share: systemd.c the connection and the queue, systemd-unit.c
+ * one unit, systemd-settle.c one that was not seen for a while, systemd-properties.c what systemd says of
+ * it, systemd-template.c the templates that users have. */
 
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
@@ -35,6 +36,7 @@ enum unit_state {
         UNIT_CHECKING, /* of a template: is it fit? */
         UNIT_CALLING,  /* systemd has been asked to start it */
         UNIT_LOST,     /* and the connection was lost meanwhile */
+        UNIT_ADOPTING, /* is it there, and is it the one? */
         UNIT_STARTING, /* its job is under way */
         UNIT_ACTIVE,
         UNIT_ENDING, /* it is down; its name is not free yet */
@@ -50,6 +52,7 @@ struct unit_facts {
         char result[UNIT_RESULT_SIZE], job[64], invocation[33];
         int code, status;
         pid_t main_pid;
+        uint64_t begun_usec; /* CLOCK_MONOTONIC */
         char status_text[UNIT_STATUS_SIZE];
 };
 
@@ -59,11 +62,14 @@ struct systemd_unit {
         struct list_node queue; /* of those that wait for their turn, or those that are over */
         struct systemd *systemd;
         char *name, *path, *mark;
-        arbiter_message *properties; /* NULL: an instance of a template */
+        bool transient;              /* else an instance of a template */
+        arbiter_message *properties; /* of a transient one that we start */
         const struct unit_events *events;
         void *userdata;
         enum unit_state state;
         bool in_flight;   /* counted among those that PID 1 has to do with */
+        bool held;        /* systemd keeps it for us, as long as this connection lasts */
+        bool cleared;     /* what was left of another one of its name has been let go of */
         bool stop_wanted; /* by us */
         bool stop_called, told_process, told_stopping;
         bool foreign;      /* it goes down by a job of somebody else */
@@ -72,6 +78,7 @@ struct systemd_unit {
         unsigned check;    /* of a template: the question under way */
         unsigned n_queries;
         char invocation[33]; /* of the life that is ours */
+        usec_t since;        /* of an adoption */
         struct unit_facts facts;
         struct unit_end end;
         char result[UNIT_RESULT_SIZE], *text; /* of end */
@@ -90,6 +97,7 @@ struct systemd {
         bool ready;  /* it answers, and tells us what happens */
         bool reloading; /* it forgets all that it knows, and reads it again: what it tells is not so */
         bool broken;
+        bool compare; /* units were adopted: they are to be asked for */
         map *by_name, *by_path;
         struct list_node starts, stops, over;
         unsigned n_in_flight, n_units;
@@ -124,6 +132,11 @@ int systemd_unit_new(struct systemd *s, const struct unit_request *q, const stru
                 void *userdata, struct systemd_unit **ret);
 struct systemd_unit *systemd_unit_free(struct systemd_unit *u);
 DEFINE_CLEANUP(struct systemd_unit *, systemd_unit_free);
+int systemd_unit_new_adopted(struct systemd *s, const struct unit_adoption *q,
+                const struct unit_events *events, void *userdata, struct systemd_unit **ret);
+/* systemd is asked to keep it until we have looked at its end, or not to any more. */
+void systemd_unit_hold(struct systemd_unit *u);
+void systemd_unit_release(struct systemd_unit *u);
 /* Its turn in the queue. */
 void systemd_unit_start(struct systemd_unit *u);
 void systemd_unit_call_stop(struct systemd_unit *u);
@@ -135,14 +148,24 @@ void systemd_unit_job_new(struct systemd_unit *u, const char *job);
 void systemd_unit_job_removed(struct systemd_unit *u, const char *job, const char *result);
 void systemd_unit_removed(struct systemd_unit *u);
 void systemd_unit_changed(struct systemd_unit *u);
-/* After an outage: what has become of it? */
+/* Its job that starts it has ended; it runs; it is down; that is to be told; its name is free of what is
+ * left. */
+void systemd_unit_start_job_ended(struct systemd_unit *u, const char *result);
+void systemd_unit_set_active(struct systemd_unit *u);
+void systemd_unit_set_ending(struct systemd_unit *u);
+void systemd_unit_set_over(struct systemd_unit *u);
+void systemd_unit_clear(struct systemd_unit *u);
+/* Another life, begun by somebody else, is in its place. */
+void systemd_unit_end_foreign_life(struct systemd_unit *u);
+/* It has never run: why, in words (may be NULL for want of memory). */
+void systemd_unit_fail(struct systemd_unit *u, const char *format, ...) _printf_(2, 3);
+void systemd_unit_begin(struct systemd_unit *u);
+
+/* systemd-settle.c: after an outage, what has become of it? */
 bool systemd_unit_is_known(const struct systemd_unit *u); /* to systemd, as far as we know */
 void systemd_unit_query(struct systemd_unit *u);
 /* What a list of units says of it. Asks if that is not what we know. */
 void systemd_unit_compare(struct systemd_unit *u, const char *load_state, const char *active_state);
-/* It has never run: why, in words (may be NULL for want of memory). */
-void systemd_unit_fail(struct systemd_unit *u, const char *format, ...) _printf_(2, 3);
-void systemd_unit_begin(struct systemd_unit *u);
 
 /* systemd-properties.c: an a{sv} at the cursor. mark: what LogExtraFields= of ours says. */
 int unit_facts_read(struct unit_facts *f, sd_bus_message *m, const char *mark);

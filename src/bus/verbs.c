@@ -114,6 +114,27 @@ int bus_verb_scale(struct bus_connection *c, sd_bus_message *m, const char *moni
         return bus_call_wait(TAKE_PTR(call), f);
 }
 
+int bus_verb_reexecute(struct bus_connection *c, sd_bus_message *m, sd_bus_error *error) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        _cleanup_(bus_call_freep) struct bus_call *call = NULL;
+        int r;
+
+        r = begin(c, m, BUS_ACTION_REEXECUTE, bus_call_answer_empty, error, &call);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = arbiter_reexecute(c->face->arbiter, &f);
+        if (r == -EOPNOTSUPP)
+                return sd_bus_error_set(error, BUS_ERROR_NOT_SUPPORTED,
+                                "Nobody would keep the actors of this arbiter meanwhile: only one that is a "
+                                "service of systemd can be executed anew. Nothing was done.");
+        if (r == -ESHUTDOWN)
+                return sd_bus_error_set(error, BUS_ERROR_BUSY, "The arbiter is stopping.");
+        if (r < 0)
+                return sd_bus_error_setf(error, BUS_ERROR_REEXECUTE_FAILED,
+                                "It cannot be tried: %s. Nothing was done.", strerror(-r));
+        return bus_call_wait(TAKE_PTR(call), f);
+}
+
 static int read_option(sd_bus_message *m, uint64_t *timeout, sd_bus_error *error) {
         const char *key, *contents;
         int r;

@@ -19,6 +19,7 @@
 #define BUS_ACTION_MANAGE_ACTORS "io.arbiter.Arbiter1.manage-actors"
 #define BUS_ACTION_SEND_MESSAGES "io.arbiter.Arbiter1.send-messages"
 #define BUS_ACTION_RELOAD "io.arbiter.Arbiter1.reload"
+#define BUS_ACTION_REEXECUTE "io.arbiter.Arbiter1.reexecute"
 
 /* The socket in the arbiter's runtime directory on which the same objects are served without a bus daemon.
  */
@@ -58,4 +59,5 @@
 #define BUS_ERROR_NAME_TAKEN BUS_ERROR_PREFIX "NameTaken"
 #define BUS_ERROR_NOT_SUPPORTED BUS_ERROR_PREFIX "NotSupported"
 #define BUS_ERROR_RELOAD_FAILED BUS_ERROR_PREFIX "ReloadFailed"
+#define BUS_ERROR_REEXECUTE_FAILED BUS_ERROR_PREFIX "ReexecuteFailed"
 #define BUS_ERROR_BUSY BUS_ERROR_PREFIX "Busy"

@@ -92,14 +92,32 @@ int instance_service_name(const char *instance, char **ret) {
         return 0;
 }
 
-int instance_runtime_directory(const char *instance, bool system, char **ret) {
+static const char *runtime_base(bool system) {
         const char *base = system ? "/run" : getenv("XDG_RUNTIME_DIR");
+
+        return base && *base == '/' ? base : NULL;
+}
+
+int instance_runtime_directory(const char *instance, bool system, char **ret) {
+        const char *base = runtime_base(system);
         bool is_main = instance_is_main(instance);
         char *path;
 
-        if (!base || *base != '/')
+        if (!base)
                 return -ENXIO;
         if (asprintf(&path, "%s/arbiter%s%s", base, is_main ? "" : "-", is_main ? "" : instance) < 0)
+                return -ENOMEM;
+        *ret = path;
+        return 0;
+}
+
+int instance_keeper_socket(const char *instance, bool system, char **ret) {
+        const char *base = runtime_base(system);
+        char *path;
+
+        if (!base)
+                return -ENXIO;
+        if (asprintf(&path, "%s/arbiter.keeper/%s/socket", base, instance) < 0)
                 return -ENOMEM;
         *ret = path;
         return 0;

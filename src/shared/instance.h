@@ -29,3 +29,8 @@ int instance_service_name(const char *instance, char **ret);
 /* /run/arbiter, /run/arbiter-NAME; of a user $XDG_RUNTIME_DIR/arbiter, $XDG_RUNTIME_DIR/arbiter-NAME: -ENXIO
  * where that is not set. */
 int instance_runtime_directory(const char *instance, bool system, char **ret);
+
+/* Where arbiter-keeper of that one listens: /run/arbiter.keeper/INSTANCE/socket, $XDG_RUNTIME_DIR/... Not in
+ * the runtime directory: that goes when the arbiter's service stops, and the keeper's comes before it and
+ * goes after it. -ENXIO as above. */
+int instance_keeper_socket(const char *instance, bool system, char **ret);

@@ -10,6 +10,7 @@
 
 #include "bus/bus.h"
 #include "fake-control.h"
+#include "shared/bus-names.h"
 #include "wire/message.h"
 
 static bool leaves; /* not sd_event_exit(): fake_free() needs the loop for what is pending */
@@ -62,6 +63,11 @@ static bool serve(arbiter *a) {
                                 restart(a, a->actors + i);
         if (streq(q->verb, "scale"))
                 fake_monitor_changed(a);
+        if (streq(q->verb, "reexecute")) {
+                fake_fail(a, ARBITER_OUTCOME_APPLICATION_ERROR, BUS_ERROR_REEXECUTE_FAILED,
+                          "The new program cannot read the state.");
+                return true;
+        }
         if (streq(q->verb, "send") && streq(q->command, "byte"))
                 fake_fail(a, ARBITER_OUTCOME_CALLEE_DIED, NULL,
                           "web.1 died of signal KILL before it answered.");

@@ -260,6 +260,12 @@ class Change(WithArbiter):
         self.fails(2, "takes no names.*'arbiterctl restart web'", 'reload', 'web')
         self.assertEqual(self.ok('daemon-reload', '--no-block'), 'Reload asked for.\n')
 
+    def test_reexec(self):
+        """That it is done is a matter of the arbiter as a service (tests/integration/test-adoption.py)."""
+        self.fails(1, 'cannot read the state', 'daemon-reexec')
+        self.fails(2, 'daemon-reexec', 'daemon-reexec', 'web')
+        self.assertEqual(self.ok('daemon-reexec', '--no-block'), 'Execution of the new program asked for.\n')
+
     def test_wait(self):
         self.assertEqual(self.ok('wait', 'web.1', 'running'), 'web.1: running\n')
         self.assertEqual([r['name'] for r in self.json('wait', 'web.*', 'running')], ['web.%d' % i for i in (1, 2, 3, 4)])

@@ -56,6 +56,8 @@ static void test_absent(void **state) {
         expect_error(b->x, &c, SD_BUS_ERROR_ACCESS_DENIED, "polkit");
         bus_manager_call(other, &c, "Reload", "");
         expect_error(b->x, &c, SD_BUS_ERROR_ACCESS_DENIED, BUS_ACTION_RELOAD);
+        bus_manager_call(other, &c, "Reexecute", "");
+        expect_error(b->x, &c, SD_BUS_ERROR_ACCESS_DENIED, BUS_ACTION_REEXECUTE);
         bus_manager_call(other, &c, "Ping", "s", "web.1");
         expect_error(b->x, &c, SD_BUS_ERROR_ACCESS_DENIED, BUS_ACTION_SEND_MESSAGES);
         send_bus_call(other, &c, BUS_PATH_ACTOR "/a0000000", BUS_INTERFACE_ACTOR, "Kill", "i", 9);
@@ -119,12 +121,17 @@ static void test_answers(void **state) {
         bus_manager_call(other, &c, "Reload", "");
         expect_empty(b->x, &c);
         assert_string_equal(p.action, BUS_ACTION_RELOAD);
-        assert_int_equal(p.n_asked, ELEMENTSOF(refusals) + 4);
+        bus_manager_call(other, &c, "Reexecute", "");
+        wait_request(b->x, &c);
+        assert_string_equal(p.action, BUS_ACTION_REEXECUTE);
+        fake_reply(b->x->arbiter, NULL);
+        expect_empty(b->x, &c);
+        assert_int_equal(p.n_asked, ELEMENTSOF(refusals) + 5);
         assert_int_equal(p.n_cancelled, 0);
 
         bus_manager_call(b->client, &c, "Reload", "");
         expect_empty(b->x, &c); /* root is not asked about */
-        assert_int_equal(p.n_asked, ELEMENTSOF(refusals) + 4);
+        assert_int_equal(p.n_asked, ELEMENTSOF(refusals) + 5);
         sd_bus_close_unref(other);
         fake_polkit_stop(&p);
 }

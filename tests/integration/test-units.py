@@ -76,7 +76,7 @@ class Units(case.Case):
         self.assertEqual(self.show('web.1', 'Slice'), 'arbiter-%s-web.slice' % self.instance)
         for prop, value in {'LimitNOFILE': '200', 'LimitNOFILESoft': '100', 'Nice': '3', 'UMask': '0027', 'KillSignal': '2',
                             'TimeoutStopUSec': '7s', 'Restart': 'no', 'Type': 'exec', 'SyslogIdentifier': 'web.1',
-                            'CollectMode': 'inactive-or-failed'}.items():
+                            'CollectMode': 'inactive'}.items():
             self.assertEqual(self.show('web.1', prop), value, prop)
         status = self.systemctl('status', self.unit('web.1')).stdout
         self.assertIn('Actor web.1 of arbiter (%s)' % self.instance, status)

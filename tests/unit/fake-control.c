@@ -476,6 +476,13 @@ int control_restart(arbiter *a, const char *target, arbiter_future **ret) {
         return 0;
 }
 
+int arbiter_reexecute(arbiter *a, arbiter_future **ret) {
+        if (a->reexecute_result < 0)
+                return a->reexecute_result;
+        add_request(a, "reexecute", "arbiter", ret);
+        return 0;
+}
+
 int control_scale(arbiter *a, const char *monitor, uint32_t workers, uint32_t *ret_before,
                 arbiter_future **ret) {
         if (!a->monitor.name || !streq(a->monitor.name, monitor))

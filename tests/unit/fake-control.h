@@ -30,7 +30,7 @@ struct arbiter {
         struct monitor_view monitor;          /* the one monitor; name NULL: none */
         struct fake_request *requests, *last; /* in order */
         unsigned n_requests, n_lookups, n_usages, n_reloads;
-        int kill_signal, reload_result;
+        int kill_signal, reload_result, reexecute_result;
         unsigned n_futures; /* that live */
         unsigned turn_depth;
         struct arbiter_view view;

@@ -19,8 +19,12 @@ static int reply_string(sd_bus_message *m, const char *s) {
 static int reply_job(struct fake_systemd *f, sd_bus_message *m, unsigned n) {
         char job[64];
 
-        if (f->error)
-                return sd_bus_reply_method_errorf(m, f->error, "no");
+        const char *error = f->error;
+
+        if (error && f->n_errors > 0 && --f->n_errors == 0)
+                f->error = NULL;
+        if (error)
+                return sd_bus_reply_method_errorf(m, error, "no");
         (void) snprintf(job, sizeof(job), "%s/job/%u", SYSTEMD_PATH, n);
         return sd_bus_reply_method_return(m, "o", job);
 }
@@ -86,12 +90,40 @@ static int on_get(struct fake_systemd *f, sd_bus_message *m) {
         return reply_string(m, f->restart);
 }
 
+static void append_invocation(sd_bus_message *m, unsigned life) {
+        const uint8_t invocation[16] = { (uint8_t) life };
+
+        assert_ok(sd_bus_message_open_container(m, 'e', "sv"));
+        assert_ok(sd_bus_message_append(m, "s", "InvocationID"));
+        assert_ok(sd_bus_message_open_container(m, 'v', "ay"));
+        assert_ok(sd_bus_message_append_array(m, 'y', invocation, life > 0 ? sizeof(invocation) : 0));
+        assert_ok(sd_bus_message_close_container(m));
+        assert_ok(sd_bus_message_close_container(m));
+}
+
+const char *fake_invocation(unsigned life) {
+        static char text[33];
+
+        (void) snprintf(text, sizeof(text), "%02x%030d", life & 0xff, 0);
+        return text;
+}
+
 static int on_get_all_unit(struct fake_systemd *f, sd_bus_message *m) {
         const char *job = f->all_has_job ? SYSTEMD_PATH "/job/0" : "/";
+        sd_bus_message *reply = NULL;
+        int r;
 
-        return sd_bus_reply_method_return(m, "a{sv}", 4, "LoadState", "s", f->all_load_state, "ActiveState",
-                        "s", f->all_active_state, "Job", "(uo)", (uint32_t)f->all_has_job, job, "Following",
-                        "s", "");
+        assert_ok(sd_bus_message_new_method_return(m, &reply));
+        assert_ok(sd_bus_message_open_container(reply, 'a', "{sv}"));
+        assert_ok(sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}{sv}", "LoadState", "s", f->all_load_state,
+                        "ActiveState", "s", f->all_active_state, "Job", "(uo)",
+                        (uint32_t) f->all_has_job, job, "InactiveExitTimestampMonotonic", "t",
+                        f->all_begun_usec, "Following", "s", ""));
+        append_invocation(reply, f->all_life);
+        assert_ok(sd_bus_message_close_container(reply));
+        r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r < 0 ? r : 1;
 }
 
 /* An array of bytes in an array cannot be appended by one call. */
@@ -101,8 +133,9 @@ static int on_get_all_service(struct fake_systemd *f, sd_bus_message *m) {
 
         assert_ok(sd_bus_message_new_method_return(m, &reply));
         assert_ok(sd_bus_message_open_container(reply, 'a', "{sv}"));
-        assert_ok(sd_bus_message_append(reply, "{sv}{sv}", "Result", "s", f->all_result, "MainPID", "u",
-                        f->all_pid));
+        assert_ok(sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}", "Result", "s", f->all_result, "MainPID",
+                        "u", f->all_pid, "ExecMainCode", "i", f->all_code, "ExecMainStatus", "i",
+                        f->all_status));
         assert_ok(sd_bus_message_open_container(reply, 'e', "sv"));
         assert_ok(sd_bus_message_append(reply, "s", "LogExtraFields"));
         assert_ok(sd_bus_message_open_container(reply, 'v', "aay"));
@@ -258,8 +291,13 @@ static void send_change(struct fake_systemd *f, sd_bus_message *m) {
         sd_bus_message_unref(m);
 }
 
+unsigned fake_existing(struct fake_systemd *f, const char *name) {
+        assert_true(f->n_starts < FAKE_UNITS_MAX);
+        (void) snprintf(f->started[f->n_starts], sizeof(f->started[0]), "%s", name);
+        return f->n_starts++;
+}
+
 void fake_process(struct fake_systemd *f, unsigned n, unsigned pid, unsigned life) {
-        const uint8_t invocation[16] = { 1, (uint8_t) life };
         sd_bus_message *m;
 
         m = new_change(f, n, SYSTEMD_SERVICE);
@@ -268,12 +306,7 @@ void fake_process(struct fake_systemd *f, unsigned n, unsigned pid, unsigned lif
         m = new_change(f, n, SYSTEMD_UNIT);
         assert_ok(sd_bus_message_open_container(m, 'a', "{sv}"));
         assert_ok(sd_bus_message_append(m, "{sv}", "ActiveState", "s", "active"));
-        assert_ok(sd_bus_message_open_container(m, 'e', "sv"));
-        assert_ok(sd_bus_message_append(m, "s", "InvocationID"));
-        assert_ok(sd_bus_message_open_container(m, 'v', "ay"));
-        assert_ok(sd_bus_message_append_array(m, 'y', invocation, sizeof(invocation)));
-        assert_ok(sd_bus_message_close_container(m));
-        assert_ok(sd_bus_message_close_container(m));
+        append_invocation(m, life);
         assert_ok(sd_bus_message_close_container(m));
         send_change(f, m);
 }

@@ -19,6 +19,7 @@ struct fake_systemd {
         int fd;
         bool mute;             /* calls are taken, and not answered */
         const char *error;     /* what StartTransientUnit and StartUnit answer; NULL: a job */
+        unsigned n_errors;     /* only so many times; 0: always */
         const char *load_state, *active_state, *restart; /* of a template's instance */
         unsigned n_connections, n_starts, n_instances, n_stops, n_kills, n_resets, n_lists, n_queries;
         char started[FAKE_UNITS_MAX][64], stopped[FAKE_UNITS_MAX][64], killed[64];
@@ -27,7 +28,9 @@ struct fake_systemd {
         /* what GetAll says of any unit */
         const char *all_load_state, *all_active_state, *all_result, *all_mark;
         bool all_has_job;
-        unsigned all_pid;
+        unsigned all_pid, all_life; /* the latter as of fake_process(); 0: none has been */
+        uint64_t all_begun_usec;
+        int all_code, all_status;
         char settings[4096]; /* names of the properties of the last start, each followed by a blank */
 };
 
@@ -37,6 +40,10 @@ void fake_systemd_close(struct fake_systemd *f);
 void fake_systemd_hang_up(struct fake_systemd *f);
 
 /* n: of the n-th start, from 0. */
+/* As if it had been started: by an arbiter that is dead. Returns n. */
+unsigned fake_existing(struct fake_systemd *f, const char *name);
+/* life: of which number; its invocation id is fake_invocation() of it. */
+const char *fake_invocation(unsigned life);
 void fake_process(struct fake_systemd *f, unsigned n, unsigned pid, unsigned life);
 void fake_job_removed(struct fake_systemd *f, unsigned n, const char *result);
 void fake_state(struct fake_systemd *f, unsigned n, const char *state);

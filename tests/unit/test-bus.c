@@ -237,6 +237,19 @@ static void test_verbs(void **state) {
         x->arbiter->reload_result = -EINVAL;
         manager_call(x, &c, "Reload", "");
         expect_error(x, &c, BUS_ERROR_RELOAD_FAILED, "Wrokers");
+
+        manager_call(x, &c, "Reexecute", "");
+        wait_request(x, &c);
+        fake_reply(x->arbiter, NULL);
+        expect_empty(x, &c);
+        manager_call(x, &c, "Reexecute", "");
+        wait_request(x, &c);
+        fake_fail(x->arbiter, ARBITER_OUTCOME_APPLICATION_ERROR, BUS_ERROR_REEXECUTE_FAILED,
+                        "It cannot read version 9.");
+        expect_error(x, &c, BUS_ERROR_REEXECUTE_FAILED, "It cannot read version 9.");
+        x->arbiter->reexecute_result = -EOPNOTSUPP;
+        manager_call(x, &c, "Reexecute", "");
+        expect_error(x, &c, BUS_ERROR_NOT_SUPPORTED, "service of systemd");
 }
 
 static void test_ping(void **state) {

@@ -10,136 +10,7 @@
 
 #include <arbiter/arbiter.h>
 
-#include "bus/systemd.h"
-#include "fake-systemd.h"
-#include "wire/message.h"
-
-enum { SEEN_MAX = 24 };
-
-/* What the arbiter was told of one unit. */
-struct seen {
-        struct systemd_unit *unit;
-        unsigned n_begun, n_process, n_started, n_stopping, n_ended;
-        bool by_others;
-        pid_t pid;
-        struct unit_end end;
-        char result[32], text[256];
-};
-
-struct fixture {
-        sd_event *event;
-        arbiter *arbiter;
-        struct systemd *systemd;
-        struct fake_systemd manager;
-        arbiter_message *properties;
-        struct seen seen[SEEN_MAX];
-};
-
-static void on_begun(void *userdata) {
-        ((struct seen *) userdata)->n_begun++;
-}
-
-static void on_process(pid_t pid, const char *invocation_id, void *userdata) {
-        struct seen *x = userdata;
-
-        x->n_process++;
-        x->pid = pid;
-}
-
-static void on_started(void *userdata) {
-        ((struct seen *) userdata)->n_started++;
-}
-
-static void on_status(const char *text, void *userdata) {
-}
-
-static void on_stopping(bool by_others, void *userdata) {
-        struct seen *x = userdata;
-
-        x->n_stopping++;
-        x->by_others = by_others;
-}
-
-static void on_ended(const struct unit_end *e, void *userdata) {
-        struct seen *x = userdata;
-
-        x->n_ended++;
-        x->unit = NULL;
-        x->end = *e;
-        (void) snprintf(x->result, sizeof(x->result), "%s", e->result);
-        (void) snprintf(x->text, sizeof(x->text), "%s", e->text ? e->text : "");
-}
-
-static const struct unit_events events = {
-        .begun = on_begun,
-        .main_process = on_process,
-        .started = on_started,
-        .status = on_status,
-        .stopping = on_stopping,
-        .ended = on_ended,
-};
-
-static int setup(void **state) {
-        struct fixture *x = calloc(1, sizeof(*x));
-
-        assert_ok(sd_event_new(&x->event));
-        assert_ok(arbiter_new(x->event, NULL, &x->arbiter));
-        fake_systemd_open(&x->manager, x->event);
-        assert_ok(systemd_new(x->arbiter, x->event, ARBITER_BUS_SYSTEM, x->manager.address, &x->systemd));
-        assert_ok(arbiter_message_new(&x->properties));
-        assert_ok(arbiter_message_append(
-                        x->properties, "a(sv)", 2U, "Description", "s", "x", "Type", "s", "exec"));
-        assert_ok(message_seal(x->properties));
-        *state = x;
-        return 0;
-}
-
-static int teardown(void **state) {
-        struct fixture *x = *state;
-
-        systemd_free(x->systemd);
-        fake_systemd_close(&x->manager);
-        arbiter_message_unref(x->properties);
-        arbiter_unref(x->arbiter);
-        sd_event_unref(x->event);
-        free(x);
-        return 0;
-}
-
-/* Until nothing is left to do without waiting. */
-static void settle(struct fixture *x) {
-        for (unsigned idle = 0; idle < 3;) {
-                int r = sd_event_run(x->event, 0);
-
-                assert_ok(r);
-                idle = r > 0 ? 0 : idle + 1;
-        }
-}
-
-static void start_named(struct fixture *x, unsigned n, const char *name, bool transient) {
-        const struct unit_request q = { .name = name,
-                .mark = "ARBITER_AID=a0000000",
-                .properties = transient ? x->properties : NULL };
-
-        assert_ok(systemd_ops.start(x->systemd, &q, &events, &x->seen[n], &x->seen[n].unit));
-}
-
-static void start(struct fixture *x, unsigned n) {
-        char name[64];
-
-        (void) snprintf(name, sizeof(name), "arbiter-system-web-%u.service", n);
-        start_named(x, n, name, true);
-}
-
-/* The n-th start, up to where it runs. */
-static void start_all(struct fixture *x, unsigned n) {
-        start(x, n);
-        settle(x);
-        fake_process(&x->manager, n, 100 + n, 0);
-        fake_job_removed(&x->manager, n, "done");
-        settle(x);
-        assert_int_equal(x->seen[n].n_started, 1);
-}
+#include "systemd-fixture.h"
 
 static void test_life(void **state) {
         struct fixture *x = *state;
@@ -153,7 +24,7 @@ static void test_life(void **state) {
         assert_string_equal(x->manager.started[0], "arbiter-system-web-0.service");
         assert_non_null(strstr(x->manager.settings, "Description "));
         assert_null(strstr(x->manager.settings, "AddRef")); /* nobody's name, nothing to hold it by */
-        fake_process(&x->manager, 0, 4711, 0);
+        fake_process(&x->manager, 0, 4711, 1);
         settle(x);
         assert_int_equal(s->n_process, 1);
         assert_int_equal(s->pid, 4711);
@@ -231,7 +102,7 @@ static void test_window(void **state) {
         settle(x);
         assert_int_equal(x->manager.n_starts, UNITS_IN_FLIGHT_MAX);
         /* A process is there: PID 1 is done with it, though the job may go on for long. */
-        fake_process(&x->manager, 0, 100, 0);
+        fake_process(&x->manager, 0, 100, 1);
         settle(x);
         assert_int_equal(x->manager.n_starts, UNITS_IN_FLIGHT_MAX + 1);
         fake_job_removed(&x->manager, 1, "failed");
@@ -246,7 +117,7 @@ static void test_window(void **state) {
         assert_int_equal(x->seen[19].n_begun, 0);
         assert_int_equal(x->manager.n_stops, 0);
         for (unsigned i = 2; i < 19; i++) {
-                fake_process(&x->manager, i, 100 + i, 0);
+                fake_process(&x->manager, i, 100 + i, 1);
                 settle(x);
         }
         assert_int_equal(x->manager.n_starts, 19);
@@ -262,12 +133,21 @@ static void test_refused(void **state) {
         assert_false(x->seen[0].end.started);
         assert_non_null(strstr(x->seen[0].text, "there is a unit arbiter-system-web-0.service already"));
         assert_int_equal(x->manager.n_stops, 0); /* not ours to stop */
+        assert_int_equal(x->manager.n_resets, 1); /* but what has failed lets go of its name */
         x->manager.error = SD_BUS_ERROR_PROPERTY_READ_ONLY;
         start(x, 1);
         settle(x);
         assert_non_null(strstr(x->seen[1].text, "systemd does not start arbiter-system-web-1.service"));
+        x->manager.error = SYSTEMD ".UnitExists";
+        x->manager.n_errors = 1;
+        start(x, 2);
+        settle(x);
+        assert_int_equal(x->manager.n_resets, 2);
+        assert_int_equal(x->seen[2].n_ended, 0);
         x->manager.error = NULL;
-        start_all(x, 2);
+        start(x, 3);
+        settle(x);
+        assert_int_equal(x->seen[3].n_ended, 0);
 }
 
 /* The name is in use until the end has been told. */
@@ -289,7 +169,7 @@ static void test_job_fails(void **state) {
 
         start(x, 0);
         settle(x);
-        fake_process(&x->manager, 0, 100, 0);
+        fake_process(&x->manager, 0, 100, 1);
         fake_end(&x->manager, 0, "failed", "exit-code", CLD_EXITED, 203);
         settle(x);
         assert_int_equal(x->seen[0].n_ended, 0);
@@ -382,7 +262,7 @@ static void test_restarted_by_others(void **state) {
         fake_job_new(&x->manager, 0, SYSTEMD_PATH "/job/77");
         fake_end(&x->manager, 0, "inactive", "success", CLD_KILLED, SIGTERM);
         settle(x);
-        fake_process(&x->manager, 0, 200, 1);
+        fake_process(&x->manager, 0, 200, 2);
         settle(x);
         assert_int_equal(x->manager.n_stops, 1);
         fake_removed(&x->manager, 0);
@@ -392,7 +272,7 @@ static void test_restarted_by_others(void **state) {
 
         /* It was not: the life is another one. */
         start_all(x, 1);
-        fake_process(&x->manager, 1, 201, 1);
+        fake_process(&x->manager, 1, 201, 2);
         settle(x);
         assert_int_equal(x->manager.n_stops, 2);
         assert_int_equal(x->seen[1].n_process, 1); /* it is not shown as ours */
@@ -407,7 +287,7 @@ static void test_kill(void **state) {
         start(x, 0);
         assert_errno(systemd_ops.kill(x->seen[0].unit, SIGUSR1, false), ESRCH);
         settle(x);
-        fake_process(&x->manager, 0, 100, 0);
+        fake_process(&x->manager, 0, 100, 1);
         settle(x);
         assert_ok(systemd_ops.kill(x->seen[0].unit, SIGUSR1, false));
         settle(x);
@@ -456,12 +336,6 @@ static void test_forget(void **state) {
 }
 
 /* Outages. */
-
-static void wait_connection(struct fixture *x, unsigned n) {
-        while (x->manager.n_connections < n)
-                assert_ok(sd_event_run(x->event, UINT64_MAX));
-        settle(x);
-}
 
 static void test_lost_while_running(void **state) {
         struct fixture *x = *state;
@@ -647,7 +521,7 @@ static void test_template(void **state) {
         settle(x);
         assert_int_equal(x->manager.n_instances, 1);
         assert_int_equal(x->manager.n_resets, 1);
-        fake_process(&x->manager, 0, 100, 0);
+        fake_process(&x->manager, 0, 100, 1);
         fake_job_removed(&x->manager, 0, "done");
         settle(x);
         assert_int_equal(x->seen[n].n_started, 1);
@@ -684,7 +558,7 @@ static void test_names(void **state) {
         assert_string_equal(name, "my-worker@12.service");
 }
 
-#define test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define test(f) cmocka_unit_test_setup_teardown(f, systemd_fixture_setup, systemd_fixture_teardown)
 
 int main(void) {
         const struct CMUnitTest tests[] = {

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Follows the arbiter's service by org.freedesktop.systemd1. Called by main.c. Whatever changes, the state
+ * and the job of the unit are asked for again, and only what one answer says counts: a service that is
+ * restarted passes through states that mean nothing. Must never take silence for an answer: while the
+ * manager cannot be asked, the arbiter may come back. */
+
+#include <stdio.h>
+#include <systemd/sd-bus.h>
+
+#include "arbiter-keeper/service-watch.h"
+#include "basic/time-util.h"
+#include "shared/log.h"
+
+#define SYSTEMD "org.freedesktop.systemd1"
+#define SYSTEMD_PATH "/org/freedesktop/systemd1"
+#define SYSTEMD_MANAGER SYSTEMD ".Manager"
+#define SYSTEMD_UNIT SYSTEMD ".Unit"
+#define PROPERTIES "org.freedesktop.DBus.Properties"
+#define RETRY_USEC (USEC_PER_SEC)
+
+struct service_watch {
+        sd_event *event;
+        sd_bus *bus;
+        sd_bus_slot *question; /* under way */
+        sd_event_source *retry;
+        char *service, *path;
+        bool user;
+        bool again; /* something has changed since it was put */
+        bool settled, complained;
+        service_settled_t done;
+        void *userdata;
+};
+
+static void retry_later(struct service_watch *w, int error) {
+        if (!w->complained)
+                log_warning_errno(error, "The state of %s cannot be asked for: %m. It is tried again.",
+                                w->service);
+        w->complained = true;
+        (void) sd_event_source_set_time_relative(w->retry, RETRY_USEC);
+        (void) sd_event_source_set_enabled(w->retry, SD_EVENT_ONESHOT);
+}
+
+/* The question. */
+
+static int read_properties(sd_bus_message *m, bool *ret_down, bool *ret_job) {
+        bool known = false;
+        const char *name, *s;
+        uint32_t job = 0;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "{sv}");
+        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+                r = sd_bus_message_read_basic(m, 's', &name);
+                if (r < 0)
+                        return r;
+                if (streq(name, "ActiveState")) {
+                        r = sd_bus_message_read(m, "v", "s", &s);
+                        if (r < 0)
+                                return r;
+                        *ret_down = streq(s, "inactive") || streq(s, "failed");
+                        known = true;
+                } else if (streq(name, "Job"))
+                        r = sd_bus_message_read(m, "v", "(uo)", &job, NULL);
+                else
+                        r = sd_bus_message_skip(m, "v");
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+        }
+        *ret_job = job != 0;
+        return r < 0 ? r : known ? 0 : -EBADMSG;
+}
+
+static void ask(struct service_watch *w);
+
+static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
+        const sd_bus_error *e = sd_bus_message_get_error(m);
+        struct service_watch *w = userdata;
+        bool down = false, job = false;
+        int r;
+
+        w->question = sd_bus_slot_unref(w->question);
+        r = e ? -sd_bus_error_get_errno(e) : read_properties(m, &down, &job);
+        if (r < 0) {
+                retry_later(w, r);
+                return 0;
+        }
+        if (w->complained)
+                log_info("The state of %s is known again.", w->service);
+        w->complained = false;
+        if (w->again)
+                ask(w);
+        else if (down && !job && !w->settled) {
+                w->settled = true;
+                w->done(w->userdata);
+        }
+        return 0;
+}
+
+static void ask(struct service_watch *w) {
+        int r;
+
+        w->again = w->question;
+        if (w->question)
+                return;
+        r = sd_bus_call_method_async(w->bus, &w->question, SYSTEMD, w->path, PROPERTIES, "GetAll",
+                        on_properties, w, "s", SYSTEMD_UNIT);
+        if (r < 0)
+                retry_later(w, r);
+}
+
+static int on_change(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
+        ask(userdata);
+        return 0;
+}
+
+/* Another systemd, or the same one executed anew: it may have forgotten who wants to be told. */
+static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
+        struct service_watch *w = userdata;
+
+        (void) sd_bus_call_method_async(
+                        w->bus, NULL, SYSTEMD, SYSTEMD_PATH, SYSTEMD_MANAGER, "Subscribe", NULL, NULL, NULL);
+        ask(w);
+        return 0;
+}
+
+/* The connection. */
+
+static void disconnect(struct service_watch *w) {
+        w->question = sd_bus_slot_unref(w->question);
+        w->bus = sd_bus_close_unref(w->bus); /* not flushed: that waits for a bus that hangs */
+}
+
+static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
+        retry_later(userdata, -ECONNRESET);
+        return 0;
+}
+
+/* Without a bus daemon, as systemctl does it. */
+static int open_private(const struct service_watch *w, sd_bus **ret) {
+        const char *base = w->user ? getenv("XDG_RUNTIME_DIR") : "/run";
+        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
+        _cleanup_free_ char *address = NULL;
+        int r;
+
+        if (!base || asprintf(&address, "unix:path=%s/systemd/private", base) < 0) {
+                address = NULL;
+                return base ? -ENOMEM : -ENXIO;
+        }
+        r = sd_bus_new(&bus);
+        if (r >= 0)
+                r = sd_bus_set_address(bus, address);
+        if (r >= 0)
+                r = sd_bus_start(bus);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(bus);
+        return 0;
+}
+
+static int open_bus(const struct service_watch *w, sd_bus **ret) {
+        int r, q;
+
+        r = w->user ? sd_bus_open_user_with_description(ret, "service-watch")
+                    : sd_bus_open_system_with_description(ret, "service-watch");
+        if (r >= 0)
+                return 0;
+        q = open_private(w, ret);
+        return q >= 0 ? 0 : r;
+}
+
+static int match(struct service_watch *w, const char *path, const char *interface, const char *member) {
+        const char *sender = sd_bus_is_bus_client(w->bus) > 0 ? SYSTEMD : NULL;
+
+        return sd_bus_match_signal_async(
+                        w->bus, NULL, sender, path, interface, member, on_change, NULL, w);
+}
+
+/* Signals are asked for before the state is: between the two nothing gets lost. */
+static int converse(struct service_watch *w) {
+        int r;
+
+        r = sd_bus_attach_event(w->bus, w->event, SD_EVENT_PRIORITY_NORMAL);
+        if (r >= 0)
+                r = match(w, w->path, PROPERTIES, "PropertiesChanged");
+        if (r >= 0)
+                r = match(w, SYSTEMD_PATH, SYSTEMD_MANAGER, "Reloading");
+        if (r >= 0 && sd_bus_is_bus_client(w->bus) > 0)
+                r = sd_bus_add_match_async(w->bus, NULL,
+                                "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',"
+                                "arg0='" SYSTEMD "'",
+                                on_owner, NULL, w);
+        if (r >= 0)
+                r = sd_bus_match_signal_async(w->bus, NULL, "org.freedesktop.DBus.Local", NULL,
+                                "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, NULL, w);
+        if (r >= 0)
+                (void) on_owner(NULL, w, NULL);
+        return r;
+}
+
+static int on_retry(sd_event_source *s, uint64_t usec, void *userdata) {
+        struct service_watch *w = userdata;
+        int r;
+
+        disconnect(w);
+        r = open_bus(w, &w->bus);
+        if (r >= 0)
+                r = converse(w);
+        if (r < 0)
+                retry_later(w, r);
+        return 0;
+}
+
+int service_watch_new(sd_event *event, const char *service, bool user, service_settled_t settled,
+                void *userdata, struct service_watch **ret) {
+        _cleanup_(service_watch_freep) struct service_watch *w = calloc(1, sizeof(*w));
+        int r;
+
+        if (!w)
+                return -ENOMEM;
+        *w = (struct service_watch){
+                .event = sd_event_ref(event),
+                .service = strdup(service),
+                .user = user,
+                .done = settled,
+                .userdata = userdata,
+        };
+        r = w->service ? sd_bus_path_encode(SYSTEMD_PATH "/unit", service, &w->path) : -ENOMEM;
+        if (r >= 0)
+                r = sd_event_add_time_relative(event, &w->retry, CLOCK_MONOTONIC, 0, 0, on_retry, w);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(w);
+        return 0;
+}
+
+struct service_watch *service_watch_free(struct service_watch *w) {
+        if (!w)
+                return NULL;
+        disconnect(w);
+        sd_event_source_disable_unref(w->retry);
+        sd_event_unref(w->event);
+        free(w->service);
+        free(w->path);
+        free(w);
+        return NULL;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The arbiter's side of arbiter-keeper (arbiter-keeper(8)): what is to outlive the arbiter is handed over by
+ * name, and the next one finds it there. The names are those of the owners of the descriptors:
+ *
+ *         c.AID           the arbiter's end of an actor's control link
+ *         d.AID           the one before, until the actor has confirmed the new one
+ *         p.AID           its pidfd
+ *         n.AID           NOTIFY_SOCKET of a program that knows nothing of arbiter
+ *         o.AID           the reading end of what it writes
+ *         l.NAME.INDEX    listening socket of a definition
+ *         logger          arbiterd's end of the link to arbiter-logger
+ *         state           the journal of the arbiter's state
+ *
+ * A copy of each is held here, too: a keeper that has died is given all of them anew, without a question to
+ * the owners. So who does not want a descriptor any more must say so, else nobody sees it closed. */
+
+#include <systemd/sd-event.h>
+
+#include <arbiter/arbiter.h>
+
+#include "shared/keeper-link.h"
+
+struct keeper;
+
+/* Called when the connection has changed, with the socket: for the fd store. */
+typedef void (*keeper_connected_t)(int socket, void *userdata);
+
+/* Before the arbiter runs: connects, and gets what is kept. Waits for the keeper, but no longer than some
+ * seconds; whatever goes wrong is told, and then there is nothing kept, and a keeper that comes later is
+ * taken. stored: the socket that was in the fd store, or -EBADF; taken. path: where the keeper listens. */
+int keeper_new(const char *path, int stored, struct keeper **ret);
+/* What is kept stays kept. Takes NULL. */
+struct keeper *keeper_free(struct keeper *k);
+DEFINE_CLEANUP(struct keeper *, keeper_free)
+
+/* Once there is the loop; nothing below waits. */
+int keeper_attach(struct keeper *k, sd_event *event, keeper_connected_t connected, void *userdata);
+
+/* What there is, oldest first: NULL at the end; position: NULL at first. Safe against forgetting the one
+ * that it has returned. */
+const char *keeper_next(struct keeper *k, void **position);
+/* A copy of it, for the caller; -ENOENT. It stays kept. */
+int keeper_get(struct keeper *k, const char *name);
+/* A keeper has answered at the start, so what keeper_next() says is all that was kept. */
+bool keeper_was_there(const struct keeper *k);
+
+/* A keep handler (arbiter_set_keep_handler()); userdata is the struct keeper. fd is copied, and stays the
+ * caller's. -1: forget. 0: it is done, and holds from this moment on; 1: it is done as soon as the keeper
+ * takes it, or is back; -EINVAL, -ENOMEM, -EMFILE. a may be NULL. */
+int keeper_keep(arbiter *a, const char *name, int fd, void *userdata);
+/* The keeper is there, and has all that it was given. */
+bool keeper_is_settled(const struct keeper *k);
+
+/* Does one listen there? For a process that has no use for it (--stop-actors). Does not wait. */
+bool keeper_lives(const char *path);
