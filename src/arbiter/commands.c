@@ -195,7 +195,7 @@ static int on_spawn(arbiter_actor *a, arbiter_message *m, void *userdata) {
                 return refuse(m, ARBITER_OUTCOME_BAD_ARGUMENTS, "'%s' is not a free aid", id);
         r = spawn_instance(d, *name ? name : NULL, parameters, &s);
         if (r >= 0)
-                r = spawn_start_as(s, &wanted, &c->aid, &f);
+                r = spawn_start_as(s, &wanted, &c->aid, true, &f);
         if (r == -EEXIST)
                 return arbiter_message_reply_error(
                                 m, "io.arbiter.Arbiter1.Error.NameTaken", "an actor of that name is alive");

@@ -363,7 +363,7 @@ int control_spawn(arbiter *a, const char *definition, const char *name, const ch
                         return -ENOENT;
                 r = spawn_instance(d, name, parameters, &s);
         }
-        return r < 0 ? r : arbiter_spawn_start(s, ret);
+        return r < 0 ? r : spawn_start_as(s, NULL, NULL, true, ret);
 }
 
 int control_send(arbiter *a, const char *target, const char *command, arbiter_message *m, usec_t timeout,

@@ -133,9 +133,11 @@ struct set {
                 arbiter_future *future; /* of the start that is asked for */
                 aid wanted_aid, spawner;
                 bool removed;
+                bool transient; /* made at run time: nothing of it is configured */
         } *slots; /* by number, [0] unused */
         uint32_t n_slots;
         bool acting;
+        bool revive; /* an arbiter before us was about to stop it: once it is down, it is started again */
         struct set_counts { /* its share of the arbiter's counters */
                 uint32_t wanted, backoff, failed, monitor_failed;
         } counted;
@@ -289,7 +291,7 @@ struct arbiter_monitor {
         struct child *child; /* its own actor */
         struct child *host;  /* of its threads, or NULL */
         uint64_t revision;
-        uint32_t workers;
+        uint32_t workers, configured; /* wanted; what it was started with */
         bool started, stopping, failed, restarting;
         arbiter_future *start_future, *stop_future;
         struct list_node settled; /* struct waiter: scale, restart */
@@ -535,8 +537,11 @@ const char *spawn_program(const arbiter_spawn *s);
 int spawn_prepare(arbiter_spawn *s, arbiter_life *life, arbiter_spawn **ret, char **ret_text);
 /* The process has its own. */
 void spawn_close_output(arbiter_spawn *s);
-/* Adds to the root set and starts. */
-int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, arbiter_future **ret);
+/* Adds to the root set and starts. transient: it is made at run time, and no part of what the program starts
+ * with. */
+int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, bool transient,
+                arbiter_future **ret);
+supervise_restart spawn_root_restart(const arbiter_spawn *s);
 
 /* spawn-unit.c */
 /* What cannot be together, for people; NULL: all is well. */

@@ -355,7 +355,7 @@ _public_ int arbiter_spawn_expect(arbiter_spawn *s, char **ret_token, arbiter_fu
         *ret_token = strdup(instance->token);
         if (!*ret_token)
                 return -ENOMEM;
-        r = spawn_start_as(instance, NULL, NULL, ret);
+        r = spawn_start_as(instance, NULL, NULL, true, ret);
         if (r < 0) {
                 free(*ret_token);
                 *ret_token = NULL;

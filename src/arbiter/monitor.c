@@ -318,7 +318,7 @@ _public_ int arbiter_monitor_start(arbiter_monitor *m, unsigned workers, arbiter
         r = set_init(&m->set, m->arbiter, m, &m->policy, workers);
         if (r < 0)
                 return r;
-        m->workers = workers;
+        m->workers = m->configured = workers;
         r = ret ? future_new(m->arbiter->actor, &f) : 0;
         if (r >= 0)
                 r = start_actor(m);

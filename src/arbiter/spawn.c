@@ -630,7 +630,7 @@ int spawn_prepare(arbiter_spawn *s, arbiter_life *life, arbiter_spawn **ret, cha
         return 0;
 }
 
-static supervise_restart root_restart(const arbiter_spawn *s) {
+supervise_restart spawn_root_restart(const arbiter_spawn *s) {
         if (!s->restart_set)
                 return SUPERVISE_TEMPORARY; /* pulsar: what the arbiter spawns itself is never replaced */
         return s->restart == ARBITER_RESTART_PERMANENT ? SUPERVISE_PERMANENT :
@@ -638,7 +638,8 @@ static supervise_restart root_restart(const arbiter_spawn *s) {
                                                                   SUPERVISE_TEMPORARY;
 }
 
-int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, arbiter_future **ret) {
+int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, bool transient,
+                arbiter_future **ret) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         arbiter *a = s->arbiter;
         struct set *root = &a->root;
@@ -669,7 +670,7 @@ int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, arbi
         acting = root->acting;
         root->acting = true; /* not before its slot is filled */
         slot = set_handle(root, &(supervise_event){.type = SUPERVISE_ADD_CHILD,
-                                                .restart = root_restart(s),
+                                                .restart = spawn_root_restart(s),
                                                 .revision = 1});
         root->acting = acting;
         if (slot <= 0)
@@ -679,6 +680,7 @@ int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, arbi
                 .future = arbiter_future_ref(f),
                 .wanted_aid = wanted ? *wanted : (aid){},
                 .spawner = spawner ? *spawner : (aid){},
+                .transient = transient,
         };
         (void) set_handle(root, &(supervise_event){ .type = SUPERVISE_TICK });
         if (ret)
@@ -687,7 +689,7 @@ int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, arbi
 }
 
 _public_ int arbiter_spawn_start(arbiter_spawn *s, arbiter_future **ret) {
-        return s ? spawn_start_as(s, NULL, NULL, ret) : -EINVAL;
+        return s ? spawn_start_as(s, NULL, NULL, false, ret) : -EINVAL;
 }
 
 _public_ int arbiter_remove_actor(arbiter *a, const char *name, arbiter_future **ret) {

@@ -181,6 +181,7 @@ void state_encode_monitor(const struct state_monitor *s, struct state_record *re
         struct state_writer w = start_string(ret, STATE_MONITOR, s->name);
 
         state_put(&w, s->workers, 4);
+        state_put(&w, s->configured, 4);
         state_put(&w, s->revision, 8);
         state_put_bool(&w, s->stopping);
         state_put_bool(&w, s->failed);
@@ -228,6 +229,14 @@ void state_encode_place(const struct state_place *s, struct state_record *ret) {
         state_put_key(&w, &s->spawn);
         state_put_aid(&w, &s->wanted);
         state_put_aid(&w, &s->spawner);
+        state_put_bool(&w, s->transient);
+        finish(&w, ret);
+}
+
+void state_encode_rest(const struct state_rest *s, struct state_record *ret) {
+        struct state_writer w = start_string(ret, STATE_REST, s->name);
+
+        state_put_bool(&w, s->monitor);
         finish(&w, ret);
 }
 
@@ -499,6 +508,7 @@ int state_decode_monitor(const struct state_entry *e, uint32_t version, struct s
         read_string_key(&r, e->key, e->key_size, ret->name, sizeof(ret->name));
         check_monitor(&r, ret->name, false);
         ret->workers = (uint32_t) state_get(&r, 4);
+        ret->configured = (uint32_t) state_get(&r, 4);
         ret->revision = state_get(&r, 8);
         ret->stopping = state_get_bool(&r);
         ret->failed = state_get_bool(&r);
@@ -544,8 +554,19 @@ int state_decode_place(const struct state_entry *e, uint32_t version, struct sta
         state_get_key(&r, &ret->spawn);
         state_get_aid(&r, &ret->wanted, true);
         state_get_aid(&r, &ret->spawner, true);
+        ret->transient = state_get_bool(&r);
         if (ret->slot == 0 || state_key_is_null(&ret->spawn))
                 r.bad = true;
+        return close_entry(&r);
+}
+
+int state_decode_rest(const struct state_entry *e, uint32_t version, struct state_rest *ret) {
+        struct state_reader r = open_entry(e, STATE_REST, version);
+
+        *ret = (struct state_rest){};
+        read_string_key(&r, e->key, e->key_size, ret->name, sizeof(ret->name));
+        check_monitor(&r, ret->name, false);
+        ret->monitor = state_get_bool(&r);
         return close_entry(&r);
 }
 

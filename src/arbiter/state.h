@@ -54,6 +54,7 @@ enum state_kind {
         STATE_RELATION = 12, /* by both aids: a watch or a link */
         STATE_PAIR = 13,    /* by link id: two actors with a direct link */
         STATE_NOTICE = 14,  /* by number: a death of which somebody has not been told for sure */
+        STATE_REST = 15,    /* by name: what is configured, and is over all the same */
         _STATE_KIND_MAX,
 };
 
@@ -186,7 +187,7 @@ struct state_child {
 
 struct state_monitor {
         char name[NAME_MAX_LENGTH + 1];
-        uint32_t workers; /* wanted */
+        uint32_t workers, configured; /* wanted; the number that it was started with */
         uint64_t revision;
         bool stopping, failed;
         struct state_key worker; /* STATE_SPAWN: what the next worker is started from */
@@ -213,6 +214,14 @@ struct state_place {
         struct state_key spawn;
         aid wanted;  /* of the next life; null: any. Somebody may ask for it by await_spawn */
         aid spawner; /* or null */
+        bool transient; /* made at run time, not by the program's own arbiter_spawn_start() */
+};
+
+/* A monitor that was stopped, or a lone actor that has ended for good, though the configuration has it: who
+ * takes over must not start it only because it is not there. */
+struct state_rest {
+        char name[NAME_MAX_LENGTH + 1];
+        bool monitor;
 };
 
 struct state_relation {
@@ -248,6 +257,7 @@ void state_encode_monitor(const struct state_monitor *s, struct state_record *re
 void state_encode_set(const struct state_set *s, struct state_record *ret);
 void state_encode_slot(const struct state_slot *s, struct state_record *ret);
 void state_encode_place(const struct state_place *s, struct state_record *ret);
+void state_encode_rest(const struct state_rest *s, struct state_record *ret);
 void state_encode_relation(const struct state_relation *s, struct state_record *ret);
 void state_encode_pair(const struct state_pair *s, struct state_record *ret);
 void state_encode_notice(const struct state_notice *s, struct state_record *ret);
@@ -262,6 +272,7 @@ int state_decode_monitor(const struct state_entry *e, uint32_t version, struct s
 int state_decode_set(const struct state_entry *e, uint32_t version, struct state_set *ret);
 int state_decode_slot(const struct state_entry *e, uint32_t version, struct state_slot *ret);
 int state_decode_place(const struct state_entry *e, uint32_t version, struct state_place *ret);
+int state_decode_rest(const struct state_entry *e, uint32_t version, struct state_rest *ret);
 int state_decode_relation(const struct state_entry *e, uint32_t version, struct state_relation *ret);
 int state_decode_pair(const struct state_entry *e, uint32_t version, struct state_pair *ret);
 int state_decode_notice(const struct state_entry *e, uint32_t version, struct state_notice *ret);

@@ -19,6 +19,7 @@ static inline int state_entry_again(const struct state_entry *e, uint32_t versio
                 struct state_set set;
                 struct state_slot slot;
                 struct state_place place;
+                struct state_rest rest;
                 struct state_relation relation;
                 struct state_pair pair;
                 struct state_notice notice;
@@ -46,6 +47,7 @@ static inline int state_entry_again(const struct state_entry *e, uint32_t versio
         AGAIN(STATE_SET, set);
         AGAIN(STATE_SLOT, slot);
         AGAIN(STATE_PLACE, place);
+        AGAIN(STATE_REST, rest);
         AGAIN(STATE_RELATION, relation);
         AGAIN(STATE_PAIR, pair);
         AGAIN(STATE_NOTICE, notice);
@@ -159,6 +161,7 @@ static const struct state_child EXAMPLE_HOST = {
 static const struct state_monitor EXAMPLE_MONITOR = {
         .name = "web",
         .workers = 300,
+        .configured = 200,
         .revision = 2,
         .stopping = true,
         .failed = true,
@@ -177,7 +180,8 @@ static const struct state_set EXAMPLE_SET = {
         .head = { 1, 2, 3 },
 };
 static const struct state_slot EXAMPLE_SLOT = { .slot = 65536, .size = 2, .data = { 9, 8 } };
-static const struct state_place EXAMPLE_PLACE = { 1, { { 11, 12 } }, { "wanted00" }, { "spawner0" } };
+static const struct state_place EXAMPLE_PLACE = { 1, { { 11, 12 } }, { "wanted00" }, { "spawner0" }, true };
+static const struct state_rest EXAMPLE_REST = { "web", true };
 static const struct state_relation EXAMPLE_RELATION = { { "abcdefgh" }, { "12345678" }, true };
 static const struct state_pair EXAMPLE_PAIR = { 77, { "abcdefgh" }, { "12345678" } };
 static const struct state_notice EXAMPLE_NOTICE = {

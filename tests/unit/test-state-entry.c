@@ -50,6 +50,7 @@ static unsigned make_examples(struct state_record *ret) {
         state_encode_set(&EXAMPLE_SET, &ret[n++]);
         state_encode_slot(&EXAMPLE_SLOT, &ret[n++]);
         state_encode_place(&EXAMPLE_PLACE, &ret[n++]);
+        state_encode_rest(&EXAMPLE_REST, &ret[n++]);
         state_encode_relation(&EXAMPLE_RELATION, &ret[n++]);
         state_encode_pair(&EXAMPLE_PAIR, &ret[n++]);
         state_encode_notice(&EXAMPLE_NOTICE, &ret[n++]);
