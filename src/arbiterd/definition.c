@@ -13,7 +13,7 @@
 #include "shared/strv.h"
 
 static bool is_numbered(const char *s) {
-        return s && strstr(s, "%i");
+        return s && (strstr(s, "%i") || strstr(s, "%n"));
 }
 
 static bool any_numbered(char *const *l) {
