@@ -33,6 +33,7 @@ typedef struct arbiter_log_entry {
  *   "backoff"    it is started again after usec. n: failures in a row
  *   "gave-up"    it is not started again by itself. n: restarts allowed in usec. Without a name: a monitor
  *   "scaled"     n, n_before: workers wanted by the monitor
+ *   "removed"    there is no place for it any more: a monitor has fewer workers. n: its number
  * There are others, for people: "stuck", "protocol", "dead-letters", "refused", "stopping", "trace". */
 
 typedef void (*arbiter_log_handler_t)(const arbiter_log_entry *entry, void *userdata);

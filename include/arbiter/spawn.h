@@ -64,8 +64,8 @@ int arbiter_spawn_set_allow(arbiter_spawn *s, const char *const *patterns);
 /* A listening socket that it inherits; duplicated. */
 int arbiter_spawn_add_listen_fd(arbiter_spawn *s, int fd, const char *name);
 /* Opens one (the caller's to close): address as in ListenStream= of systemd.socket(5), "8080",
- * "127.0.0.1:8080", "[::1]:8080", "/run/x.sock", "@abstract"; type SOCK_STREAM or SOCK_DGRAM; backlog 0:
- * the most. */
+ * "127.0.0.1:8080", "[::1]:8080", "/run/x.sock", "@abstract"; type SOCK_STREAM, SOCK_DGRAM or
+ * SOCK_SEQPACKET; backlog 0: the most. */
 int arbiter_listen_socket(const char *address, int type, int backlog, int *ret_fd);
 
 /* Of processes. Names or numbers. Not set: our own. (That none runs as root unless it is written is

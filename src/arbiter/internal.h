@@ -33,7 +33,6 @@
 #include "arbiter/cgroup.h"
 #include "arbiter/control.h"
 #include "arbiter/exec-context.h"
-#include "arbiter/listen-sockets.h"
 #include "arbiter/notify-socket.h"
 #include "arbiter/process.h"
 #include "arbiter/state.h"

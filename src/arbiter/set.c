@@ -215,8 +215,16 @@ static void forget_slot(struct set *s, uint32_t slot) {
 
         if (slot >= s->n_slots)
                 return;
-        if (slot_name(s, slot, name) >= 0)
+        if (slot_name(s, slot, name) >= 0) {
                 deaths_forget(s->arbiter->deaths, name);
+                arbiter_log_facts(s->arbiter, NULL,
+                                &(arbiter_log_entry){ .level = LOG_DEBUG,
+                                                .event = "removed",
+                                                .name = name,
+                                                .monitor = s->monitor ? s->monitor->name : NULL,
+                                                .n = slot },
+                                "The place of %s is gone", name);
+        }
         s->slots[slot].spawn = arbiter_spawn_unref(s->slots[slot].spawn);
         set_slot_settle(s, slot, "it was removed before it was started");
         s->slots[slot] = (struct set_slot){};

@@ -8,6 +8,7 @@
 
 #include "arbiter/internal.h"
 #include "basic/fd.h"
+#include "basic/listen-socket.h"
 
 static const char *const concurrency_names[] = {
         [ARBITER_CONCURRENCY_PROCESS] = "process",
@@ -294,7 +295,7 @@ static int join_names(arbiter_spawn *s) {
 _public_ int arbiter_spawn_add_listen_fd(arbiter_spawn *s, int fd, const char *name) {
         int *fds, copy, r;
 
-        if (!s || fd < 0 || s->n_listen_fds >= 64 || (name && strchr(name, ':')))
+        if (!s || fd < 0 || s->n_listen_fds >= 64 || (name && !listen_fd_name_is_valid(name)))
                 return -EINVAL;
         fds = reallocarray(s->listen_fds, s->n_listen_fds + 1, sizeof(int));
         if (!fds)
@@ -311,13 +312,15 @@ _public_ int arbiter_spawn_add_listen_fd(arbiter_spawn *s, int fd, const char *n
 }
 
 _public_ int arbiter_listen_socket(const char *address, int type, int backlog, int *ret_fd) {
+        struct listen_options o = LISTEN_OPTIONS_INIT;
         struct listen_address a;
         int r;
 
-        if (!address || backlog < 0 || !ret_fd)
+        if (!address || !ret_fd || backlog < 0 || type == LISTEN_FIFO)
                 return -EINVAL;
+        o.backlog = (unsigned) backlog;
         r = listen_address_parse(address, type, &a);
-        return r < 0 ? r : listen_address_bind(&a, backlog, ret_fd);
+        return r < 0 ? r : listen_open(&a, &o, ret_fd);
 }
 
 _public_ int arbiter_spawn_set_user(arbiter_spawn *s, const char *user) {

@@ -61,6 +61,32 @@ static void put_process(FILE *f, const struct actor_config *a) {
         put_number(f, "kill-signal", (uint64_t) a->kill_signal);
 }
 
+static void put_sockets(FILE *f, const struct actor_config *a) {
+        const struct listen_options *o = &a->listen;
+
+        for (size_t i = 0; i < a->n_sockets; i++) {
+                put_number(f, "socket-type", (uint64_t) a->sockets[i].address.type);
+                put_string(f, a->sockets[i].passed ? "socket-passed" : "socket", a->sockets[i].text);
+        }
+        put_string(f, "fd-name", a->fd_name);
+        put_number(f, "backlog", o->backlog);
+        put_number(f, "bind-ipv6-only", (uint64_t) o->ipv6);
+        put_number(f, "reuse-port", o->reuse_port);
+        put_number(f, "free-bind", o->free_bind);
+        put_string(f, "bind-to-device", a->bind_to_device);
+        put_number(f, "keep-alive", o->keep_alive);
+        put_number(f, "no-delay", o->no_delay);
+        put_number(f, "broadcast", o->broadcast);
+        put_number(f, "pass-credentials", o->pass_credentials);
+        put_number(f, "receive-buffer", o->receive_buffer);
+        put_number(f, "send-buffer", o->send_buffer);
+        put_number(f, "pipe-size", o->pipe_size);
+        put_number(f, "socket-mode", o->mode);
+        put_number(f, "directory-mode", o->directory_mode);
+        put_number(f, "socket-uid", o->uid);
+        put_number(f, "socket-gid", o->gid);
+}
+
 static void put_actor(FILE *f, const struct actor_config *a) {
         put_string(f, "name", a->name);
         put_string(f, "description", a->description);
@@ -75,11 +101,7 @@ static void put_actor(FILE *f, const struct actor_config *a) {
         put_number(f, "timeout-start", a->timeout_start_usec);
         put_number(f, "timeout-stop", a->timeout_stop_usec);
         put_number(f, "watchdog", a->watchdog_usec);
-        for (size_t i = 0; i < a->n_sockets; i++) {
-                put_number(f, "socket-type", (uint64_t) a->sockets[i].type);
-                put_string(f, "socket", a->sockets[i].text);
-        }
-        put_number(f, "backlog", a->backlog);
+        put_sockets(f, a);
         put_process(f, a);
         put_number(f, "mailbox-messages", a->mailbox_messages);
         put_number(f, "mailbox-bytes", a->mailbox_bytes);

@@ -16,6 +16,9 @@ enum place_key {
         PLACE_SERVICE,
         PLACE_UNIT,
         PLACE_USER,
+        PLACE_SOCKETS,
+        PLACE_REUSE_PORT,
+        PLACE_FD_NAME,
         N_PLACES
 };
 
@@ -42,6 +45,9 @@ void config_done_actor(struct actor_config *a);
 struct monitor_config *config_free_monitor(struct monitor_config *m);
 struct actor_config *config_free_actor(struct actor_config *a);
 
+/* With the place of that key. */
+void config_complain_at(const struct load_context *l, enum conf_level level, enum place_key key,
+                        const char *path, const char *text);
 /* After the last drop-in: checks what depends on several keys and resolves the groups. -EBADMSG (told),
  * -ENOMEM. */
 int config_finish_actor(struct monitor_config *m, const struct load_context *l, const char *path);
@@ -50,6 +56,8 @@ int config_finish_actor(struct monitor_config *m, const struct load_context *l, 
 int config_parse_user(const struct conf_context *c, const char *value, void *field);
 int config_parse_group(const struct conf_context *c, const char *value, void *field);
 int config_parse_groups(const struct conf_context *c, const char *value, void *field);
+int config_parse_socket_user(const struct conf_context *c, const char *value, void *field);
+int config_parse_socket_group(const struct conf_context *c, const char *value, void *field);
 int config_resolve_groups(struct actor_config *a, const struct load_context *l, const char *path);
 
 /* Of Exec=, Module= and Unit= there is one: c->key must be it, or is told to be one too many. */
@@ -66,6 +74,11 @@ bool config_has_dynamic_user(const struct actor_config *a);
 
 /* sockets, config-socket.c */
 int config_parse_listen(const struct conf_context *c, const char *value, void *field);
+int config_parse_passed(const struct conf_context *c, const char *value, void *field);
+int config_parse_fd_name(const struct conf_context *c, const char *value, void *field);
+int config_parse_device(const struct conf_context *c, const char *value, void *field);
+/* What they say together. -EBADMSG (told). */
+int config_finish_sockets(struct actor_config *a, const struct load_context *l, const char *path);
 void config_done_sockets(struct actor_config *a);
 
 /* Expands, or says with place which specifier is wrong. numbered: %i is the number of a worker; else it is

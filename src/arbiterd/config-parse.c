@@ -270,6 +270,26 @@ static int parse_umask(const struct conf_context *c, const char *value, void *fi
         return 0;
 }
 
+static int parse_access_mode(const struct conf_context *c, const char *value, void *field) {
+        mode_t mode;
+        int r;
+
+        if (conf_reset(c, value, field, sizeof(mode_t)))
+                return 0;
+        r = conf_parse_mode(c, value, &mode);
+        if (r < 0)
+                return r;
+        if (mode > 0777)
+                return conf_bad_value(c, value, "an access mode from 0000 to 0777; write for example 0660");
+        *(mode_t *) field = mode;
+        return 0;
+}
+
+static int parse_reuse_port(const struct conf_context *c, const char *value, void *field) {
+        remember(c, PLACE_REUSE_PORT);
+        return conf_parse_bool(c, value, field);
+}
+
 static int parse_concurrency(const struct conf_context *c, const char *value, void *field) {
         remember(c, PLACE_CONCURRENCY);
         return conf_parse_word(c, value, field);
@@ -388,6 +408,12 @@ static const struct conf_word policy_words[] = {
         { "block", CONFIG_BLOCK },
         {},
 };
+static const struct conf_word ipv6_words[] = {
+        { "default", LISTEN_IPV6_DEFAULT },
+        { "both", LISTEN_IPV6_BOTH },
+        { "ipv6-only", LISTEN_IPV6_ONLY },
+        {},
+};
 static const struct conf_word output_words[] = {
         { "inherit", CONFIG_OUTPUT_INHERIT },
         { "null", CONFIG_OUTPUT_NULL },
@@ -407,7 +433,8 @@ static const struct conf_range range_timeout_start = { MINIMUM_TIMEOUT, USEC_INF
 static const struct conf_range range_timeout_stop = { USEC_PER_MSEC, USEC_INFINITY, "5s" };
 static const struct conf_range range_log_rate = { 0, 366 * 86400 * USEC_PER_SEC, "30s" };
 static const struct conf_range range_log_burst = { 0, INT32_MAX, "5000" };
-static const int stream = SOCK_STREAM, datagram = SOCK_DGRAM;
+static const struct conf_range range_buffer = { 1, INT32_MAX, "256K" };
+static const int stream = SOCK_STREAM, datagram = SOCK_DGRAM, packets = SOCK_SEQPACKET, fifo = LISTEN_FIFO;
 
 #define MONITOR(key, parse, field, ...)                                                                     \
         { "Monitor", key, parse, offsetof(struct monitor_config, field), __VA_ARGS__ }
@@ -431,7 +458,26 @@ static const int stream = SOCK_STREAM, datagram = SOCK_DGRAM;
         ACTOR("WatchdogSec", parse_watchdog, watchdog_usec, &range_timeout),                              \
         ACTOR("ListenStream", config_parse_listen, sockets, &stream),                                     \
         ACTOR("ListenDatagram", config_parse_listen, sockets, &datagram),                                 \
-        ACTOR("Backlog", conf_parse_unsigned, backlog, &range_backlog),                                   \
+        ACTOR("ListenSequentialPacket", config_parse_listen, sockets, &packets),                          \
+        ACTOR("ListenFIFO", config_parse_listen, sockets, &fifo),                                         \
+        ACTOR("Sockets", config_parse_passed, sockets),                                                   \
+        ACTOR("FileDescriptorName", config_parse_fd_name, fd_name),                                       \
+        ACTOR("ReusePort", parse_reuse_port, listen.reuse_port),                                          \
+        ACTOR("Backlog", conf_parse_unsigned, listen.backlog, &range_backlog),                            \
+        ACTOR("BindIPv6Only", conf_parse_word, listen.ipv6, ipv6_words),                                  \
+        ACTOR("BindToDevice", config_parse_device, bind_to_device),                                       \
+        ACTOR("FreeBind", conf_parse_bool, listen.free_bind),                                             \
+        ACTOR("KeepAlive", conf_parse_bool, listen.keep_alive),                                           \
+        ACTOR("NoDelay", conf_parse_bool, listen.no_delay),                                               \
+        ACTOR("Broadcast", conf_parse_bool, listen.broadcast),                                            \
+        ACTOR("PassCredentials", conf_parse_bool, listen.pass_credentials),                               \
+        ACTOR("ReceiveBuffer", conf_parse_size, listen.receive_buffer, &range_buffer),                    \
+        ACTOR("SendBuffer", conf_parse_size, listen.send_buffer, &range_buffer),                          \
+        ACTOR("PipeSize", conf_parse_size, listen.pipe_size, &range_buffer),                              \
+        ACTOR("SocketUser", config_parse_socket_user, socket_user),                                       \
+        ACTOR("SocketGroup", config_parse_socket_group, socket_group),                                    \
+        ACTOR("SocketMode", parse_access_mode, listen.mode),                                              \
+        ACTOR("DirectoryMode", parse_access_mode, listen.directory_mode),                                 \
         ACTOR("User", config_parse_user, user),                                                           \
         ACTOR("Group", config_parse_group, group),                                                        \
         ACTOR("SupplementaryGroups", config_parse_groups, group_names),                                   \
@@ -518,7 +564,13 @@ void config_init_monitor(struct monitor_config *m, const struct daemon_config *d
                         .timeout_start_usec = d->default_timeout_start_usec,
                         .timeout_stop_usec = d->default_timeout_stop_usec,
                         .watchdog_usec = USEC_INFINITY,
-                        .backlog = 4096,
+                        .listen = {
+                                .backlog = 4096,
+                                .mode = 0666,
+                                .directory_mode = 0755,
+                                .uid = (uid_t) -1,
+                                .gid = (gid_t) -1,
+                        },
                         .uid = (uid_t) -1,
                         .gid = (gid_t) -1,
                         .umask = 0022,

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* ListenStream= and ListenDatagram=: text to address. Opens nothing and asks no name server. */
+/* ListenStream= and its like, Sockets= and what goes with them: text to addresses and names. Called by the
+ * loader through its tables. Opens nothing and asks no name server. */
 
-#include <netdb.h>
-#include <stdio.h>
-#include <sys/un.h>
+#include <net/if.h>
 
 #include "arbiterd/config-internal.h"
-#include "basic/parse.h"
+#include "shared/exec-line.h"
+#include "shared/strv.h"
+
+#define SOCKETS_MAX 64 /* that an actor may inherit: arbiter_spawn_add_listen_fd() */
+
+static struct actor_config *actor_of(const struct conf_context *c) {
+        return &((struct monitor_config *) c->parser->data)->actor;
+}
 
 void config_done_sockets(struct actor_config *a) {
         for (size_t i = 0; i < a->n_sockets; i++)
@@ -16,104 +22,194 @@ void config_done_sockets(struct actor_config *a) {
         a->n_sockets = 0;
 }
 
-static int parse_unix(const char *text, struct config_socket *s) {
-        struct sockaddr_un *un = (struct sockaddr_un *) &s->address.storage;
-        size_t n = strlen(text);
-        bool abstract = text[0] == '@';
+/* An empty value: of its kind, nothing above this line counts. */
+static void take_back(struct actor_config *a, bool passed) {
+        size_t n = 0;
 
-        /* A path keeps its final NUL; an abstract name begins with one and has its length as its end. */
-        if (n < 2 || n + (abstract ? 0 : 1) > sizeof(un->sun_path))
-                return -EINVAL;
-        un->sun_family = AF_UNIX;
-        memcpy(un->sun_path, text, n);
-        if (abstract)
-                un->sun_path[0] = 0;
-        s->address_size = (socklen_t) (offsetof(struct sockaddr_un, sun_path) + n + (abstract ? 0 : 1));
-        return 0;
-}
-
-static int resolve_numeric(const char *host, const char *port, struct config_socket *s) {
-        const struct addrinfo hints = {
-                .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
-                .ai_socktype = s->type,
-        };
-        struct addrinfo *info;
-        uint64_t number;
-
-        if (parse_u64_range(port, 1, 65535, &number) < 0)
-                return -EINVAL;
-        if (getaddrinfo(host, port, &hints, &info) != 0)
-                return -EINVAL;
-        if (info->ai_addrlen <= sizeof(s->address)) {
-                memcpy(&s->address.storage, info->ai_addr, info->ai_addrlen);
-                s->address_size = info->ai_addrlen;
-        }
-        freeaddrinfo(info);
-        return s->address_size > 0 ? 0 : -EINVAL;
-}
-
-static int parse_internet(const char *text, struct config_socket *s) {
-        _cleanup_free_ char *host = NULL;
-        const char *colon = strrchr(text, ':');
-        size_t n;
-
-        if (!colon) { /* a port on all addresses */
-                s->any = true;
-                return resolve_numeric("::", text, s);
-        }
-        n = (size_t) (colon - text);
-        if (n > 2 && text[0] == '[' && text[n - 1] == ']') {
-                text++;
-                n -= 2;
-                if (!memchr(text, ':', n))
-                        return -EINVAL;
-        } else if (memchr(text, ':', n)) /* an IPv6 address without brackets: where does the port begin? */
-                return -EINVAL;
-        host = strndup(text, n);
-        if (!host)
-                return -ENOMEM;
-        return resolve_numeric(host, colon + 1, s);
+        for (size_t i = 0; i < a->n_sockets; i++)
+                if (a->sockets[i].passed == passed)
+                        free(a->sockets[i].text);
+                else
+                        a->sockets[n++] = a->sockets[i];
+        a->n_sockets = n;
 }
 
 static bool is_duplicate(const struct actor_config *a, const struct config_socket *s) {
         for (size_t i = 0; i < a->n_sockets; i++)
-                if (a->sockets[i].type == s->type && a->sockets[i].address_size == s->address_size &&
-                    memcmp(&a->sockets[i].address, &s->address, s->address_size) == 0)
+                if (a->sockets[i].passed == s->passed &&
+                    (s->passed ? streq(a->sockets[i].text, s->text)
+                               : listen_address_equal(&a->sockets[i].address, &s->address)))
                         return true;
         return false;
 }
 
+/* Takes s->text over. */
+static int append(const struct conf_context *c, const struct config_socket *s) {
+        const struct load_context *l = c->parser->options;
+        struct actor_config *a = actor_of(c);
+        struct config_socket *bigger;
+        int r = 0;
+
+        l->places[PLACE_SOCKETS] = (struct place){ c->file, c->line };
+        if (is_duplicate(a, s))
+                r = conf_complain(c, CONF_ERROR, "%s=%s is there already; remove one of the two.", c->key,
+                                  s->text);
+        else if (a->n_sockets >= SOCKETS_MAX)
+                r = conf_complain(c, CONF_ERROR,
+                                  "%s=%s is one too many: an actor may inherit %d sockets; leave some out.",
+                                  c->key, s->text, SOCKETS_MAX);
+        bigger = r < 0 ? NULL : reallocarray(a->sockets, a->n_sockets + 1, sizeof(*bigger));
+        if (!bigger) {
+                free(s->text);
+                return r < 0 ? r : -ENOMEM;
+        }
+        a->sockets = bigger;
+        a->sockets[a->n_sockets++] = *s;
+        return 0;
+}
+
+static int complain_of_address(const struct conf_context *c, const char *value, int type) {
+        if (type == LISTEN_FIFO)
+                return conf_bad_value(c, value, "an absolute path of at most 107 bytes");
+        if (type == SOCK_SEQPACKET)
+                return conf_bad_value(c, value,
+                                      "an absolute path of at most 107 bytes, or an abstract name (@web)");
+        return conf_bad_value(
+                c, value,
+                "an address to listen on; write a port (8080), a numeric address and a port "
+                "(127.0.0.1:8080, [::1]:8080), an absolute path of at most 107 bytes, or an "
+                "abstract name (@web)");
+}
+
 int config_parse_listen(const struct conf_context *c, const char *value, void *field) {
-        struct actor_config *a = &((struct monitor_config *) c->parser->data)->actor;
-        struct config_socket s = { .type = *(const int *) c->item->parameter }, *bigger;
+        int type = *(const int *) c->item->parameter, r;
         _cleanup_free_ char *text = NULL;
-        int r;
+        struct config_socket s = {};
 
         if (!*value) {
-                config_done_sockets(a);
+                take_back(actor_of(c), false);
                 return 0;
         }
         r = config_specifiers(c, value, false, &text);
         if (r < 0)
                 return r;
-        r = text[0] == '/' || text[0] == '@' ? parse_unix(text, &s) : parse_internet(text, &s);
+        r = listen_address_parse(text, type, &s.address);
+        if (r == -ENODEV)
+                return conf_bad_value(c, value, "an address of this machine: there is no such interface");
+        if (r < 0)
+                return complain_of_address(c, value, type);
+        s.text = TAKE_PTR(text);
+        return append(c, &s);
+}
+
+int config_parse_passed(const struct conf_context *c, const char *value, void *field) {
+        _cleanup_strv_free_ char **words = NULL;
+        _cleanup_free_ char *text = NULL;
+        const char *why;
+        int r;
+
+        if (!*value) {
+                take_back(actor_of(c), true);
+                return 0;
+        }
+        r = config_specifiers(c, value, false, &text);
+        if (r >= 0)
+                r = split_words(text, &words, &why);
         if (r == -EINVAL)
-                return conf_bad_value(
-                        c, value,
-                        "an address to listen on; write a port (8080), a numeric address and a port "
-                        "(127.0.0.1:8080, [::1]:8080), an absolute path of at most 107 bytes, or an "
-                        "abstract name (@web)");
+                return conf_bad_value(c, value, "a list of names: %s", why);
+        STRV_FOREACH(i, words) {
+                struct config_socket s = { .passed = true, .text = strdup(*i) };
+
+                if (r < 0 || !s.text) {
+                        free(s.text);
+                        return r < 0 ? r : -ENOMEM;
+                }
+                if (!listen_fd_name_is_valid(s.text)) {
+                        free(s.text);
+                        return conf_bad_value(c, *i,
+                                              "the name of a socket; write what its unit has as "
+                                              "FileDescriptorName=, or else the unit's own name "
+                                              "(web.socket)");
+                }
+                r = append(c, &s);
+        }
+        return r;
+}
+
+int config_parse_fd_name(const struct conf_context *c, const char *value, void *field) {
+        const struct load_context *l = c->parser->options;
+        _cleanup_free_ char *text = NULL, *names = NULL;
+        char *rest, *name;
+        int r;
+
+        if (!*value)
+                return conf_parse_string(c, value, field);
+        r = config_specifiers(c, value, false, &text);
         if (r < 0)
                 return r;
-        if (is_duplicate(a, &s))
-                return conf_complain(c, CONF_ERROR, "%s=%s is there already; remove one of the two.", c->key,
-                                     text);
-
-        bigger = reallocarray(a->sockets, a->n_sockets + 1, sizeof(*bigger));
-        if (!bigger)
+        rest = names = strdup(text);
+        if (!names)
                 return -ENOMEM;
-        s.text = TAKE_PTR(text);
-        a->sockets = bigger;
-        a->sockets[a->n_sockets++] = s;
-        return 0;
+        while ((name = strsep(&rest, ":")))
+                if (!listen_fd_name_is_valid(name))
+                        return conf_bad_value(c, value,
+                                              "a name of at most 255 printable characters without blanks, "
+                                              "or such a name for each socket with : between them");
+        l->places[PLACE_FD_NAME] = (struct place){ c->file, c->line };
+        return conf_parse_string(c, text, field);
+}
+
+int config_parse_device(const struct conf_context *c, const char *value, void *field) {
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = config_specifiers(c, value, false, &text);
+        if (r < 0)
+                return r;
+        if (strlen(text) >= IFNAMSIZ)
+                return conf_bad_value(c, value, "the name of a network interface; write for example eth0");
+        r = conf_parse_string(c, text, field);
+        actor_of(c)->listen.device = *(char **) field;
+        return r;
+}
+
+/* What is written of one socket, and those that are ours to open. */
+static size_t count(const struct actor_config *a, bool internet) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < a->n_sockets; i++)
+                n += !a->sockets[i].passed &&
+                     (!internet || listen_address_is_internet(&a->sockets[i].address));
+        return n;
+}
+
+int config_finish_sockets(struct actor_config *a, const struct load_context *l, const char *path) {
+        size_t n_names = 1;
+        int r = 0;
+
+        for (const char *p = a->fd_name; p && (p = strchr(p, ':')); p++)
+                n_names++;
+        if (n_names > 1 && n_names != count(a, false)) {
+                config_complain_at(l, CONF_ERROR, PLACE_FD_NAME, path,
+                                   "FileDescriptorName= has not as many names as there are sockets; write "
+                                   "one for all, or one for each Listen...= in their order.");
+                r = -EBADMSG;
+        }
+        if (a->unit && a->n_sockets > 0) {
+                config_complain_at(l, CONF_ERROR, PLACE_SOCKETS, path,
+                                   "Instances of Unit= get their sockets from systemd; write a socket unit, "
+                                   "and Sockets= into a drop-in of the template (systemctl edit).");
+                r = -EBADMSG;
+        }
+        if (a->listen.reuse_port && a->concurrency == CONFIG_THREAD) {
+                config_complain_at(l, CONF_ERROR, PLACE_REUSE_PORT, path,
+                                   "ReusePort=yes gives each worker a socket of its own, and threads share "
+                                   "theirs; use Concurrency=process.");
+                r = -EBADMSG;
+        }
+        if (a->listen.reuse_port && count(a, true) == 0)
+                config_complain_at(l, CONF_WARNING, PLACE_REUSE_PORT, path,
+                                   "ReusePort= does nothing here: there is no ListenStream= or "
+                                   "ListenDatagram= with a port.");
+        return r;
 }

@@ -51,15 +51,13 @@ static int set_user(struct actor_config *a, const char *name, const struct passw
         return 0;
 }
 
-int config_parse_user(const struct conf_context *c, const char *value, void *field) {
-        const struct load_context *l = c->parser->options;
+/* *ret_entry is NULL for a number that nobody has. */
+static int find_user(const struct conf_context *c, const char *value, uid_t *ret,
+                     const struct passwd **ret_entry) {
         const struct passwd *pw;
         uint64_t number;
         bool numeric;
 
-        if (!*value)
-                return set_user(actor_of(c), NULL, NULL, (uid_t) -1);
-        l->places[PLACE_USER] = (struct place){ c->file, c->line };
         numeric = parse_u64(value, &number) >= 0;
         if (numeric && !number_is_valid(number))
                 return conf_bad_value(c, value, "the number of a user");
@@ -69,7 +67,22 @@ int config_parse_user(const struct conf_context *c, const char *value, void *fie
                 return conf_bad_value(c, value,
                                       "a user of this machine; create it (useradd --system NAME), or name "
                                       "another");
-        return set_user(actor_of(c), value, pw, pw ? pw->pw_uid : (uid_t) number);
+        *ret = pw ? pw->pw_uid : (uid_t) number;
+        *ret_entry = pw;
+        return 0;
+}
+
+int config_parse_user(const struct conf_context *c, const char *value, void *field) {
+        const struct load_context *l = c->parser->options;
+        const struct passwd *pw;
+        uid_t uid;
+        int r;
+
+        if (!*value)
+                return set_user(actor_of(c), NULL, NULL, (uid_t) -1);
+        l->places[PLACE_USER] = (struct place){ c->file, c->line };
+        r = find_user(c, value, &uid, &pw);
+        return r < 0 ? r : set_user(actor_of(c), value, pw, uid);
 }
 
 static int find_group(const struct conf_context *c, const char *value, gid_t *ret) {
@@ -108,6 +121,39 @@ int config_parse_group(const struct conf_context *c, const char *value, void *fi
         if (r < 0)
                 return r;
         a->gid = gid;
+        return 0;
+}
+
+/* As in systemd: the group of the user's, unless another one is written. */
+int config_parse_socket_user(const struct conf_context *c, const char *value, void *field) {
+        struct actor_config *a = actor_of(c);
+        const struct passwd *pw = NULL;
+        uid_t uid = (uid_t) -1;
+        int r;
+
+        r = *value ? find_user(c, value, &uid, &pw) : 0;
+        if (r >= 0)
+                r = replace(&a->socket_user, *value ? value : NULL);
+        if (r < 0)
+                return r;
+        a->listen.uid = uid;
+        if (!a->socket_group)
+                a->listen.gid = pw ? pw->pw_gid : (gid_t) -1;
+        return 0;
+}
+
+int config_parse_socket_group(const struct conf_context *c, const char *value, void *field) {
+        struct actor_config *a = actor_of(c);
+        const struct passwd *pw = a->socket_user ? getpwuid(a->listen.uid) : NULL;
+        gid_t gid = pw ? pw->pw_gid : (gid_t) -1;
+        int r;
+
+        r = *value ? find_group(c, value, &gid) : 0;
+        if (r >= 0)
+                r = replace(&a->socket_group, *value ? value : NULL);
+        if (r < 0)
+                return r;
+        a->listen.gid = gid;
         return 0;
 }
 

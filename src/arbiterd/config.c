@@ -20,6 +20,10 @@ void config_done_daemon(struct daemon_config *d) {
 
 void config_done_actor(struct actor_config *a) {
         config_done_sockets(a);
+        free(a->bind_to_device);
+        free(a->fd_name);
+        free(a->socket_user);
+        free(a->socket_group);
         config_done_service(a->service, a->n_service);
         free(a->unit);
         free(a->name);
@@ -84,7 +88,7 @@ struct config *config_free(struct config *c) {
         return NULL;
 }
 
-static void complain_at(const struct load_context *l, enum conf_level level, enum place_key key,
+void config_complain_at(const struct load_context *l, enum conf_level level, enum place_key key,
                         const char *path, const char *text) {
         const struct place *p = &l->places[key];
 
@@ -94,19 +98,19 @@ static void complain_at(const struct load_context *l, enum conf_level level, enu
 /* Keys that are harmless but do nothing in this combination. */
 static void warn_idle_keys(const struct actor_config *a, const struct load_context *l, const char *path) {
         if (a->module && l->places[PLACE_TYPE].file)
-                complain_at(l, CONF_WARNING, PLACE_TYPE, path,
+                config_complain_at(l, CONF_WARNING, PLACE_TYPE, path,
                             "Type= is for Exec= and does nothing for a module, "
                             "which always reports when it is running.");
         if (a->module && l->places[PLACE_WATCHDOG].file)
-                complain_at(l, CONF_WARNING, PLACE_WATCHDOG, path,
+                config_complain_at(l, CONF_WARNING, PLACE_WATCHDOG, path,
                             "WatchdogSec= is for Exec= and does nothing for a "
                             "module; TimeoutSec= watches its silence.");
         if (a->unit && l->places[PLACE_USER].file)
-                complain_at(l, CONF_WARNING, PLACE_USER, path,
+                config_complain_at(l, CONF_WARNING, PLACE_USER, path,
                             "User= and Group= do nothing for instances of Unit=: write them into a drop-in "
                             "of the template (systemctl edit).");
         if (!a->module && l->places[PLACE_PARAMS].file)
-                complain_at(l, CONF_WARNING, PLACE_PARAMS, path,
+                config_complain_at(l, CONF_WARNING, PLACE_PARAMS, path,
                             "Params= is for Module= and does nothing for a "
                             "program; put arguments into Exec=.");
 }
@@ -152,7 +156,7 @@ static int check_unit(const struct actor_config *a, const struct load_context *l
         int r = 0;
 
         if (a->n_service > 0 && a->concurrency != CONFIG_UNIT) {
-                complain_at(l, CONF_ERROR, PLACE_SERVICE, path,
+                config_complain_at(l, CONF_ERROR, PLACE_SERVICE, path,
                                 "Section [Service] needs Concurrency=unit; add it to section [Actor], or "
                                 "remove "
                                 "the section and use the keys of [Actor] such as LimitNOFILE= and "
@@ -160,12 +164,12 @@ static int check_unit(const struct actor_config *a, const struct load_context *l
                 r = -EBADMSG;
         }
         if (a->unit && a->concurrency != CONFIG_UNIT) {
-                complain_at(l, CONF_ERROR, PLACE_UNIT, path,
+                config_complain_at(l, CONF_ERROR, PLACE_UNIT, path,
                             "Unit= needs Concurrency=unit; add it to section [Actor].");
                 r = -EBADMSG;
         }
         if (a->unit && a->n_service > 0) {
-                complain_at(l, CONF_ERROR, PLACE_SERVICE, path,
+                config_complain_at(l, CONF_ERROR, PLACE_SERVICE, path,
                             "Section [Service] is not for instances of Unit=, which have the settings of "
                             "their template; write a drop-in for it (systemctl edit).");
                 r = -EBADMSG;
@@ -184,15 +188,15 @@ int config_finish_actor(struct monitor_config *m, const struct load_context *l, 
                 r = -EBADMSG;
         }
         if (a->exec && a->concurrency == CONFIG_THREAD) {
-                complain_at(l, CONF_ERROR, PLACE_CONCURRENCY, path,
+                config_complain_at(l, CONF_ERROR, PLACE_CONCURRENCY, path,
                             "Concurrency=thread needs a Module=; a program "
                             "(Exec=) runs with Concurrency=process.");
                 r = -EBADMSG;
         }
-        if (check_unit(a, l, path) < 0)
+        if (check_unit(a, l, path) < 0 || config_finish_sockets(a, l, path) < 0)
                 r = -EBADMSG;
         if (m->backoff_min_usec > m->backoff_max_usec) {
-                complain_at(l, CONF_ERROR, PLACE_BACKOFF, path,
+                config_complain_at(l, CONF_ERROR, PLACE_BACKOFF, path,
                             "BackoffMinSec= is longer than BackoffMaxSec=; raise "
                             "the maximum or lower the minimum.");
                 r = -EBADMSG;

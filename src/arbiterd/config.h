@@ -7,9 +7,9 @@
  * that holds them; a pointer that may be NULL says so. All times are microseconds, USEC_INFINITY never. */
 
 #include <signal.h>
-#include <sys/socket.h>
 
 #include "basic/identity.h"
+#include "basic/listen-socket.h"
 #include "basic/time-util.h"
 #include "shared/conf-parser.h"
 #include "basic/limits.h"
@@ -28,16 +28,11 @@ enum config_output {
 #define CONFIG_WORKERS_MAX 10000U
 #define CONFIG_DAEMON_FILE "arbiterd.conf"
 
-/* One ListenStream= or ListenDatagram=. The socket is opened once and inherited by all workers. */
+/* One ListenStream=, ListenDatagram=, ListenSequentialPacket= or ListenFIFO=, or a name of Sockets=. */
 struct config_socket {
-        char *text; /* as written, specifiers expanded: for messages, and to recognise it over a reload */
-        int type;   /* SOCK_STREAM or SOCK_DGRAM */
-        bool any;   /* a bare port: [::] for IPv4 and IPv6; where there is no IPv6: 0.0.0.0 instead */
-        socklen_t address_size;
-        union {
-                struct sockaddr sa;
-                struct sockaddr_storage storage;
-        } address;
+        char *text;  /* as written, specifiers expanded: for messages */
+        bool passed; /* Sockets=: systemd has opened it, and text is its name; else: */
+        struct listen_address address;
 };
 
 struct config_assignment { /* a line of [Service] */
@@ -65,9 +60,12 @@ struct actor_config {
         usec_t timeout_stop_usec;  /* TimeoutStopSec= from SIGTERM to SIGKILL; 5 s */
         usec_t watchdog_usec;      /* WatchdogSec= of exec, between two WATCHDOG=1; USEC_INFINITY: off */
 
-        struct config_socket *sockets; /* ListenStream=, ListenDatagram= in the order written */
+        struct config_socket *sockets; /* Listen...= and Sockets= in the order written */
         size_t n_sockets;
-        unsigned backlog; /* Backlog=; 4096 */
+        struct listen_options listen; /* Backlog= (4096), SocketMode= (0666), ReusePort= and so on */
+        char *bind_to_device;         /* listen.device, which borrows it; or NULL */
+        char *fd_name; /* FileDescriptorName=: one for all, or one for each with ':' between; NULL: name */
+        char *socket_user, *socket_group; /* as written; NULL: not written */
 
         bool user_set;      /* User= was written: what a system arbiter wants to see */
         char *user, *group; /* as written; NULL: not written */

@@ -8,6 +8,7 @@
 #include "arbiterd/config.h"
 
 struct listener;
+struct passed_socket;
 struct output;
 struct notify;
 struct scope;
@@ -28,8 +29,9 @@ struct daemon {
         bool directories_given;
         char *runtime_directory, *home, *cgroup, *host_program, *logger_program;
         char **environment; /* of workers, before their own settings */
-        struct listener *listeners;
-        size_t n_listeners;
+        struct listener *listeners; /* of actors: listener.h */
+        struct passed_socket *passed;
+        size_t n_listeners, n_passed;
         struct output *output; /* of workers, to the journal; NULL: not yet needed */
         /* names that are being stopped; started again then if the configuration still has them */
         char **leaving;
@@ -53,12 +55,6 @@ static inline usec_t daemon_timeout_stop(const struct daemon *d) {
 
 /* definition.c: what one actor, or each worker of a pool, is started from. Errors have been told. */
 int definition_new(struct daemon *d, const struct actor_config *a, arbiter_spawn **ret);
-
-/* listener.c: each listening socket is opened once, and stays open over reloads as long as somebody has
- * it. */
-int listeners_add_to(struct daemon *d, const struct actor_config *a, arbiter_spawn *s);
-void listeners_sweep(struct daemon *d);
-void listeners_done(struct daemon *d);
 
 /* reload.c: loads, and touches what has changed. The first time that is everything. */
 int daemon_load(struct daemon *d, struct config **ret);

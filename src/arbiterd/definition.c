@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "arbiterd/daemon.h"
+#include "arbiterd/listener.h"
 #include "arbiterd/output.h"
 #include "basic/parse.h"
 #include "shared/log.h"
@@ -41,7 +42,7 @@ static bool varies(const struct actor_config *a) {
                a->environment_files || a->working_directory_optional || any_numbered(a->exec) ||
                any_numbered(a->params) || any_numbered(a->environment) ||
                is_numbered(a->working_directory) || is_numbered(a->process_name) ||
-               any_service_numbered(a);
+               any_service_numbered(a) || (a->listen.reuse_port && a->n_sockets > 0);
 }
 
 static int set_program(const struct actor_config *a, const struct config_expanded *e, arbiter_spawn *s) {
@@ -125,11 +126,12 @@ static int prepare(arbiter_spawn *s, const arbiter_life *life, char **ret_text, 
         const struct monitor_config *m = config_find_monitor(d->config, life->definition);
         const struct actor_config *a = m ? &m->actor : config_find_actor(d->config, life->definition);
         struct config_expanded e;
+        unsigned slot = m ? number_of(life->name) : 0;
         int r;
 
         if (!a)
                 return -ENOENT;
-        r = config_expand(a, m ? number_of(life->name) : 0, d->home, d->runtime_directory, d->environment,
+        r = config_expand(a, slot, d->home, d->runtime_directory, d->environment,
                         &e, ret_text);
         if (r < 0)
                 return r;
@@ -139,6 +141,8 @@ static int prepare(arbiter_spawn *s, const arbiter_life *life, char **ret_text, 
                 r = set_assignments(s, e.params, arbiter_spawn_set_parameter);
         if (r >= 0)
                 r = output_prepare(d, life, s, a, e.syslog_identifier);
+        if (r >= 0)
+                r = listeners_prepare(d, a, slot, s, ret_text);
         config_expanded_done(&e);
         return r;
 }

@@ -1,97 +1,251 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Listening sockets: ListenStream=, ListenDatagram=. Opened when the first definition that has one is
- * made, inherited by all its workers, kept over reloads so that no connection is refused meanwhile. Must
- * not let two definitions share an address unawares. */
+/* Listening sockets of actors: opened once, inherited by all lives of their workers, kept over reloads so
+ * that no connection is refused meanwhile. Called by definition.c, reload.c and service.c. Must not let two
+ * definitions share an address unawares. */
+
+#include <stdio.h>
 
 #include "arbiterd/daemon.h"
+#include "arbiterd/listener.h"
 #include "basic/fd.h"
 #include "shared/log.h"
 
 struct listener {
         char *text, *owner; /* the address as written; the name of the actor or monitor */
-        int type, fd;
+        struct listen_address address;
+        bool reuse_port, free_bind;
+        int ipv6;
+        char device[16]; /* IFNAMSIZ */
+        unsigned slot;   /* of the worker that it is for; 0: of all, or of a lone actor */
+        int fd;
 };
 
-static bool actor_has(const struct actor_config *a, const struct listener *l) {
+struct passed_socket {
+        char *name;
+        int fd;
+        bool wanted;
+};
+
+/* Does each worker have its own? */
+static bool is_own(const struct actor_config *a, const struct config_socket *s) {
+        return a->listen.reuse_port && !s->passed && listen_address_is_internet(&s->address);
+}
+
+static bool is_bound_as(const struct listener *l, const struct listen_options *o) {
+        return !listen_address_is_internet(&l->address) ||
+               (l->reuse_port == o->reuse_port && l->free_bind == o->free_bind && l->ipv6 == o->ipv6 &&
+                streq(l->device, o->device ? o->device : ""));
+}
+
+static bool has(const struct actor_config *a, const struct listener *l) {
         for (size_t i = 0; a && i < a->n_sockets; i++)
-                if (a->sockets[i].type == l->type && streq(a->sockets[i].text, l->text))
+                if (!a->sockets[i].passed && listen_address_equal(&a->sockets[i].address, &l->address))
+                        return is_bound_as(l, &a->listen);
+        return false;
+}
+
+static const struct actor_config *find_config(const struct daemon *d, const char *name) {
+        const struct monitor_config *m = config_find_monitor(d->config, name);
+
+        return m ? &m->actor : config_find_actor(d->config, name);
+}
+
+/* Does the configuration still give it to its owner? */
+static bool is_owned(const struct daemon *d, const struct listener *l) {
+        return has(find_config(d, l->owner), l);
+}
+
+/* Does it give it to anybody? */
+static bool is_wanted(const struct daemon *d, const struct listener *l) {
+        if (is_owned(d, l))
+                return true;
+        for (size_t i = 0; i < d->config->n_monitors; i++)
+                if (has(&d->config->monitors[i]->actor, l))
+                        return true;
+        for (size_t i = 0; i < d->config->n_actors; i++)
+                if (has(d->config->actors[i], l))
                         return true;
         return false;
 }
 
-/* Does the configuration still give it to its owner? */
-static bool is_wanted(const struct daemon *d, const struct listener *l) {
-        const struct monitor_config *m = config_find_monitor(d->config, l->owner);
+static struct listener *find(struct daemon *d, const struct actor_config *a, const struct config_socket *s,
+                             unsigned slot) {
+        for (size_t i = 0; i < d->n_listeners; i++) {
+                struct listener *l = d->listeners + i;
 
-        return actor_has(m ? &m->actor : config_find_actor(d->config, l->owner), l);
-}
-
-static struct listener *find(struct daemon *d, const struct config_socket *s) {
-        for (size_t i = 0; i < d->n_listeners; i++)
-                if (d->listeners[i].type == s->type && streq(d->listeners[i].text, s->text))
-                        return d->listeners + i;
+                if (listen_address_equal(&l->address, &s->address) && is_bound_as(l, &a->listen) &&
+                    l->slot == (is_own(a, s) ? slot : 0))
+                        return l;
+        }
         return NULL;
 }
 
-static int open_listener(struct daemon *d, const struct actor_config *a, const struct config_socket *s) {
+static void close_listener(struct listener *l, bool remove) {
+        if (remove)
+                listen_remove(&l->address);
+        close_fd(l->fd);
+        free(l->text);
+        free(l->owner);
+}
+
+static int open_listener(struct daemon *d, const struct actor_config *a, const struct config_socket *s,
+                         unsigned slot, struct listener **ret) {
         struct listener *bigger = reallocarray(d->listeners, d->n_listeners + 1, sizeof(*bigger)),
-                        l = { .type = s->type };
+                        l = { .address = s->address,
+                              .reuse_port = a->listen.reuse_port,
+                              .free_bind = a->listen.free_bind,
+                              .ipv6 = a->listen.ipv6,
+                              .slot = is_own(a, s) ? slot : 0,
+                              .fd = -EBADF };
         int r;
 
         if (!bigger)
                 return -ENOMEM;
         d->listeners = bigger;
+        (void) snprintf(l.device, sizeof(l.device), "%s", a->listen.device ? a->listen.device : "");
         l.text = strdup(s->text);
         l.owner = strdup(a->name);
-        r = l.text && l.owner ? arbiter_listen_socket(s->text, s->type, (int)a->backlog, &l.fd) : -ENOMEM;
+        r = l.text && l.owner ? listen_open(&s->address, &a->listen, &l.fd) : -ENOMEM;
         if (r < 0) {
-                free(l.text);
-                free(l.owner);
-                return log_error_errno(r, "%s: cannot listen on %s: %m", a->path, s->text);
+                close_listener(&l, false);
+                return r;
         }
-        bigger[d->n_listeners++] = l;
+        bigger[d->n_listeners] = l;
+        *ret = bigger + d->n_listeners++;
         return 0;
 }
 
 /* From one definition to another within one reload. */
 static int take_over(struct daemon *d, struct listener *l, const struct actor_config *a) {
         char *owner;
-
-        if (streq(l->owner, a->name))
-                return 0;
-        if (is_wanted(d, l))
-                return log_error_errno(-EADDRINUSE, "%s: cannot listen on %s: %s does; use another address",
-                                a->path, l->text, l->owner);
-        owner = strdup(a->name);
-        if (!owner)
-                return -ENOMEM;
-        free(l->owner);
-        l->owner = owner;
-        return 0;
-}
-
-int listeners_add_to(struct daemon *d, const struct actor_config *a, arbiter_spawn *s) {
         int r;
 
-        for (size_t i = 0; i < a->n_sockets; i++) {
-                struct listener *l = find(d, a->sockets + i);
-
-                r = l ? take_over(d, l, a) : open_listener(d, a, a->sockets + i);
-                if (r < 0)
-                        return r;
-                r = arbiter_spawn_add_listen_fd(s, find(d, a->sockets + i)->fd, a->name);
-                if (r < 0)
-                        return log_error_errno(r, "%s: cannot pass %s on: %m", a->path, a->sockets[i].text);
+        if (!streq(l->owner, a->name)) {
+                if (is_owned(d, l))
+                        return log_error_errno(-EADDRINUSE,
+                                               "%s: cannot listen on %s: %s does; use another address",
+                                               a->path, l->text, l->owner);
+                owner = strdup(a->name);
+                if (!owner)
+                        return -ENOMEM;
+                free(l->owner);
+                l->owner = owner;
         }
+        r = listen_adjust(l->fd, &l->address, &a->listen);
+        if (r < 0)
+                log_warning_errno(r, "%s: the settings of %s cannot be changed: %m", a->path, l->text);
         return 0;
 }
 
-static void close_listener(struct listener *l) {
-        if (l->text[0] == '/')
-                (void)unlink(l->text);
-        close_fd(l->fd);
-        free(l->text);
-        free(l->owner);
+/* Found or opened; told. */
+static int get(struct daemon *d, const struct actor_config *a, const struct config_socket *s, unsigned slot,
+               struct listener **ret) {
+        struct listener *l = find(d, a, s, slot);
+        int r;
+
+        r = l ? take_over(d, l, a) : open_listener(d, a, s, slot, &l);
+        if (r == -EADDRINUSE && !l)
+                return log_error_errno(r, "%s: cannot listen on %s: %m. \"ss -lp\" shows who does", a->path,
+                                       s->text);
+        if (r < 0)
+                return l ? r : log_error_errno(r, "%s: cannot listen on %s: %m", a->path, s->text);
+        *ret = l;
+        return 0;
+}
+
+static int add_passed(struct daemon *d, const struct actor_config *a, const char *name, arbiter_spawn *s) {
+        bool found = false;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < d->n_passed; i++)
+                if (streq(d->passed[i].name, name)) {
+                        found = d->passed[i].wanted = true;
+                        r = s ? arbiter_spawn_add_listen_fd(s, d->passed[i].fd, name) : 0;
+                }
+        if (found || r < 0)
+                return r;
+        return log_error_errno(
+                -ENOENT,
+                "%s: systemd has passed no socket with the name %s. Write Service=arbiter.service (or "
+                "this instance's) into its socket unit, and FileDescriptorName=%s unless that is the "
+                "unit's own name; then stop the arbiter, start the socket, and start the arbiter",
+                a->path, name, name);
+}
+
+/* Of FileDescriptorName=, that of the n-th socket which is ours. */
+static int name_of(const struct actor_config *a, size_t n, char **ret) {
+        const char *name = a->fd_name ? a->fd_name : listen_fd_name_is_valid(a->name) ? a->name : "unknown";
+
+        for (; n > 0 && strchr(name, ':'); n--)
+                name = strchr(name, ':') + 1;
+        *ret = strndup(name, strcspn(name, ":"));
+        return *ret ? 0 : -ENOMEM;
+}
+
+/* All of a definition, in the order written. s NULL: they are only opened. */
+static int add_all(struct daemon *d, const struct actor_config *a, unsigned slot, arbiter_spawn *s) {
+        size_t n = 0;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < a->n_sockets; i++) {
+                const struct config_socket *x = a->sockets + i;
+                _cleanup_free_ char *name = NULL;
+                struct listener *l;
+
+                if (x->passed) {
+                        r = add_passed(d, a, x->text, s);
+                        continue;
+                }
+                r = name_of(a, n++, &name);
+                if (r >= 0)
+                        r = get(d, a, x, slot, &l);
+                if (r >= 0 && s)
+                        r = arbiter_spawn_add_listen_fd(s, l->fd, name);
+        }
+        return r;
+}
+
+/* With ReusePort= it is before each start that a worker gets its sockets. Those of the first are opened now:
+ * what is wrong with the address shows at once. */
+int listeners_add_to(struct daemon *d, const struct actor_config *a, arbiter_spawn *s) {
+        bool pool = config_find_monitor(d->config, a->name);
+
+        return add_all(d, a, pool ? 1 : 0, a->listen.reuse_port ? NULL : s);
+}
+
+int listeners_prepare(struct daemon *d, const struct actor_config *a, unsigned slot, arbiter_spawn *s,
+                      char **ret_text) {
+        int r;
+
+        if (!a->listen.reuse_port)
+                return 0;
+        r = add_all(d, a, slot, s);
+        if (r < 0 && asprintf(ret_text, "its sockets cannot be had: %s", strerror(-r)) < 0)
+                *ret_text = NULL;
+        return r;
+}
+
+bool listeners_rebind(const struct actor_config *a, const struct actor_config *b) {
+        const struct listen_options *x = &a->listen, *y = &b->listen;
+
+        return x->reuse_port != y->reuse_port || x->free_bind != y->free_bind || x->ipv6 != y->ipv6 ||
+               !streq(x->device ? x->device : "", y->device ? y->device : "");
+}
+
+void listeners_log_entry(struct daemon *d, const arbiter_log_entry *e) {
+        size_t n = 0;
+
+        if (!e->event || !streq(e->event, "removed") || !e->monitor)
+                return;
+        for (size_t i = 0; i < d->n_listeners; i++) {
+                struct listener *l = d->listeners + i;
+
+                if (l->slot > 0 && l->slot == e->n && streq(l->owner, e->monitor))
+                        close_listener(l, false);
+                else
+                        d->listeners[n++] = *l;
+        }
+        d->n_listeners = n;
 }
 
 void listeners_sweep(struct daemon *d) {
@@ -101,14 +255,38 @@ void listeners_sweep(struct daemon *d) {
                 if (is_wanted(d, d->listeners + i))
                         d->listeners[n++] = d->listeners[i];
                 else
-                        close_listener(d->listeners + i);
+                        close_listener(d->listeners + i, true);
         d->n_listeners = n;
+}
+
+int listeners_pass(struct daemon *d, const char *name, int fd) {
+        struct passed_socket *bigger = reallocarray(d->passed, d->n_passed + 1, sizeof(*bigger));
+
+        if (!bigger)
+                return -ENOMEM;
+        d->passed = bigger;
+        bigger[d->n_passed] = (struct passed_socket){ .name = strdup(name), .fd = fd };
+        return bigger[d->n_passed].name ? (d->n_passed++, 0) : -ENOMEM;
+}
+
+void listeners_complain(struct daemon *d) {
+        for (size_t i = 0; i < d->n_passed; i++)
+                if (!d->passed[i].wanted)
+                        log_warning("systemd has passed a socket with the name %s, which no actor has: who "
+                                    "connects to it waits until one is loaded that has Sockets=%s",
+                                    d->passed[i].name, d->passed[i].name);
 }
 
 void listeners_done(struct daemon *d) {
         for (size_t i = 0; i < d->n_listeners; i++)
-                close_listener(d->listeners + i);
+                close_listener(d->listeners + i, true);
+        for (size_t i = 0; i < d->n_passed; i++) {
+                close_fd(d->passed[i].fd);
+                free(d->passed[i].name);
+        }
         free(d->listeners);
+        free(d->passed);
         d->listeners = NULL;
-        d->n_listeners = 0;
+        d->passed = NULL;
+        d->n_listeners = d->n_passed = 0;
 }

@@ -16,6 +16,7 @@
 
 #include "arbiterd/daemon.h"
 #include "arbiterd/journal.h"
+#include "arbiterd/listener.h"
 #include "arbiterd/notify.h"
 #include "arbiterd/output.h"
 #include "arbiterd/pid-file.h"
@@ -383,6 +384,7 @@ static void set_process_name(const char *name, char *arguments, size_t room) {
 static void on_log(const arbiter_log_entry *e, void *userdata) {
         journal_log_entry(e);
         notify_log_entry(userdata, e);
+        listeners_log_entry(userdata, e);
 }
 
 static int on_reload_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
@@ -487,7 +489,10 @@ static int open_up(struct daemon *d, struct config *c) {
         service_listen(d);
         notify_starting(d, "Starting the actors", 0);
         r = daemon_apply(d, c);
-        return r < 0 ? fail(d, r, "Cannot apply the configuration: %m") : 0;
+        if (r < 0)
+                return fail(d, r, "Cannot apply the configuration: %m");
+        listeners_complain(d);
+        return 0;
 }
 
 static int run(struct daemon *d, struct config *c) {

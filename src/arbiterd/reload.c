@@ -9,6 +9,7 @@
 
 #include "arbiterd/daemon.h"
 #include "arbiterd/journal.h"
+#include "arbiterd/listener.h"
 #include "arbiterd/notify.h"
 #include "shared/log.h"
 #include "shared/strv.h"
@@ -135,8 +136,8 @@ static void on_left(arbiter_future *f, void *userdata) {
         forget(d->leaving, x->name);
         if (arbiter_actor_get_state(arbiter_get_actor(d->arbiter)) >= ARBITER_STATE_STOPPING)
                 return;
+        listeners_sweep(d); /* first: it may want to bind otherwise what it had before */
         (void) start_by_name(d, x->name, NULL);
-        listeners_sweep(d);
 }
 
 /* Stops what runs under this name; when it is gone, starts what the configuration has for it by then, if
@@ -171,14 +172,15 @@ static int replace(struct daemon *d, const char *name) {
         return 0;
 }
 
-/* What is decided once, when a pool starts. */
+/* What is decided once, when a pool starts: how its sockets are bound, too, since those of its workers that
+ * run are in the way of others. */
 static bool same_policy(const struct monitor_config *a, const struct monitor_config *b) {
         return a->restart_intensity == b->restart_intensity &&
                a->restart_period_usec == b->restart_period_usec &&
                a->backoff_min_usec == b->backoff_min_usec && a->backoff_max_usec == b->backoff_max_usec &&
                a->backoff_factor == b->backoff_factor &&
                a->backoff_jitter_percent == b->backoff_jitter_percent && a->stable_usec == b->stable_usec &&
-               a->actor.restart == b->actor.restart;
+               a->actor.restart == b->actor.restart && !listeners_rebind(&a->actor, &b->actor);
 }
 
 static int same_worker(const struct actor_config *a, const struct actor_config *b) {

@@ -11,6 +11,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "arbiterd/daemon.h"
+#include "arbiterd/listener.h"
 #include "arbiterd/notify.h"
 #include "arbiterd/output.h"
 #include "arbiterd/scope.h"
@@ -84,12 +85,8 @@ int service_take_fds(struct daemon *d) {
         for (int i = 0; i < n; i++) {
                 int fd = SD_LISTEN_FDS_START + i;
 
-                if (!take_fd(d, names[i], fd)) {
-                        log_warning("A socket with the name \"%s\" was passed, which is not known here; it "
-                                    "is closed. Expected FileDescriptorName=" FD_METRICS ".",
-                                        names[i]);
+                if (!take_fd(d, names[i], fd) && listeners_pass(d, names[i], fd) < 0)
                         close_fd(fd);
-                }
         }
         strv_free(names);
         return 0;

@@ -4,6 +4,7 @@
  * face, which knows control.h only and is tested without an arbiter. */
 
 #include <stdio.h>
+#include <sys/un.h>
 
 #include "arbiter/internal.h"
 #include "bus/bus.h"

@@ -66,7 +66,8 @@ static void test_defaults(void **state) {
         assert_true(m->actor.watchdog_usec == USEC_INFINITY);
         assert_int_equal(m->actor.umask, 022);
         assert_int_equal(m->actor.kill_signal, SIGTERM);
-        assert_int_equal(m->actor.backlog, 4096);
+        assert_int_equal(m->actor.listen.backlog, 4096);
+        assert_int_equal(m->actor.listen.mode, 0666);
         assert_false(m->actor.user_set);
         assert_true(m->actor.uid == (uid_t) -1 && m->actor.gid == (gid_t) -1);
         assert_int_equal(m->actor.mailbox_messages, 0);
@@ -142,17 +143,51 @@ static void test_sockets(void **state) {
         assert_string_equal(messages, "");
         assert_int_equal(c->actors[0]->n_sockets, 5);
         s = c->actors[0]->sockets;
-        assert_true(s[0].any && s[0].type == SOCK_STREAM && s[0].address.sa.sa_family == AF_INET6);
-        assert_int_equal(((const struct sockaddr_in6 *) &s[0].address)->sin6_port, htons(8080));
-        assert_int_equal(((const struct sockaddr_in *) &s[1].address)->sin_addr.s_addr,
-                         htonl(INADDR_LOOPBACK));
-        assert_false(s[1].any);
-        assert_int_equal(((const struct sockaddr_in6 *) &s[2].address)->sin6_port, htons(82));
-        assert_string_equal(((const struct sockaddr_un *) &s[3].address)->sun_path, "/run/arbiter/s.sock");
+        assert_true(s[0].address.any && s[0].address.type == SOCK_STREAM);
+        assert_int_equal(s[0].address.u.in6.sin6_port, htons(8080));
+        assert_int_equal(s[1].address.u.in.sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+        assert_false(s[1].address.any);
+        assert_int_equal(s[2].address.u.in6.sin6_port, htons(82));
+        assert_string_equal(s[3].address.u.un.sun_path, "/run/arbiter/s.sock");
         assert_string_equal(s[3].text, "/run/arbiter/s.sock");
-        assert_int_equal(s[4].type, SOCK_DGRAM);
-        assert_int_equal(s[4].address_size, offsetof(struct sockaddr_un, sun_path) + 4);
-        assert_memory_equal(((const struct sockaddr_un *) &s[4].address)->sun_path, "\0web", 4);
+        assert_int_equal(s[4].address.type, SOCK_DGRAM);
+        assert_int_equal(s[4].address.size, offsetof(struct sockaddr_un, sun_path) + 4);
+        assert_memory_equal(s[4].address.u.un.sun_path, "\0web", 4);
+        config_free(c);
+}
+
+static void test_more_of_sockets(void **state) {
+        const struct actor_config *a;
+        struct config *c;
+
+        put(etc, "s.actor",
+            "[Actor]\nExec=/bin/true\nSockets=gone.socket\nListenFIFO=%t/%N.fifo\nSockets=\n"
+            "Sockets=web.socket \"admin\"\nListenSequentialPacket=@s\nFileDescriptorName=fifo:packets\n"
+            "ReusePort=yes\nListenStream=\nListenFIFO=/a\nListenStream=80\nBacklog=9\n"
+            "BindIPv6Only=ipv6-only\nBindToDevice=lo\nFreeBind=yes\nKeepAlive=yes\nNoDelay=yes\n"
+            "Broadcast=yes\nPassCredentials=yes\nReceiveBuffer=1M\nSendBuffer=2M\nPipeSize=64K\n"
+            "SocketUser=root\nSocketGroup=7\nSocketMode=0660\nDirectoryMode=0750\n");
+        c = load();
+        assert_string_equal(messages, "");
+        a = c->actors[0];
+        assert_int_equal(a->n_sockets, 4);
+        assert_true(a->sockets[0].passed && a->sockets[1].passed && !a->sockets[2].passed);
+        assert_string_equal(a->sockets[0].text, "web.socket");
+        assert_string_equal(a->sockets[1].text, "admin");
+        assert_int_equal(a->sockets[2].address.type, LISTEN_FIFO);
+        assert_string_equal(a->fd_name, "fifo:packets");
+        assert_int_equal(a->listen.backlog, 9);
+        assert_int_equal(a->listen.ipv6, LISTEN_IPV6_ONLY);
+        assert_string_equal(a->listen.device, "lo");
+        assert_true(a->listen.reuse_port && a->listen.free_bind && a->listen.keep_alive);
+        assert_true(a->listen.no_delay && a->listen.broadcast && a->listen.pass_credentials);
+        assert_int_equal(a->listen.receive_buffer, 1 << 20);
+        assert_int_equal(a->listen.send_buffer, 2 << 20);
+        assert_int_equal(a->listen.pipe_size, 64 << 10);
+        assert_int_equal(a->listen.uid, 0);
+        assert_int_equal(a->listen.gid, 7);
+        assert_int_equal(a->listen.mode, 0660);
+        assert_int_equal(a->listen.directory_mode, 0750);
         config_free(c);
 }
 
@@ -402,6 +437,31 @@ static void test_bad_addresses(void **state) {
         path[107] = 0;
         (void) snprintf(line, sizeof(line), "[Actor]\nExec=/bin/true\nListenStream=%s\n", path);
         expect(line, 0, "");
+        expect("[Actor]\nExec=/bin/true\nListenFIFO=@x\n", -EBADMSG,
+               "3 web.monitor:3 ListenFIFO=@x is not an absolute path of at most 107 bytes.\n");
+        expect("[Actor]\nExec=/bin/true\nListenSequentialPacket=80\n", -EBADMSG,
+               "3 web.monitor:3 ListenSequentialPacket=80 is not an absolute path of at most 107 bytes, or "
+               "an abstract name (@web).\n");
+        expect("[Actor]\nExec=/bin/true\nSockets=a a\n", -EBADMSG,
+               "3 web.monitor:3 Sockets=a is there already; remove one of the two.\n");
+        expect("[Actor]\nExec=/bin/true\nSockets=a:b\n", -EBADMSG,
+               "3 web.monitor:3 Sockets=a:b is not the name of a socket; write what its unit has as "
+               "FileDescriptorName=, or else the unit's own name (web.socket).\n");
+        expect("[Actor]\nExec=/bin/true\nListenStream=80\nFileDescriptorName=a:b\n", -EBADMSG,
+               "3 web.monitor:4 FileDescriptorName= has not as many names as there are sockets; write one "
+               "for all, or one for each Listen...= in their order.\n");
+        expect("[Actor]\nModule=x.so\nConcurrency=thread\nListenStream=80\nReusePort=yes\n", -EBADMSG,
+               "3 web.monitor:5 ReusePort=yes gives each worker a socket of its own, and threads share "
+               "theirs; use Concurrency=process.\n");
+        expect("[Actor]\nConcurrency=unit\nUnit=x@.service\nListenStream=80\n", -EBADMSG,
+               "3 web.monitor:4 Instances of Unit= get their sockets from systemd; write a socket unit, and "
+               "Sockets= into a drop-in of the template (systemctl edit).\n");
+        expect("[Actor]\nExec=/bin/true\nListenStream=/x\nReusePort=yes\n", 0,
+               "4 web.monitor:4 ReusePort= does nothing here: there is no ListenStream= or ListenDatagram= "
+               "with a port.\n");
+        expect("[Actor]\nExec=/bin/true\nSocketMode=1777\n", -EBADMSG,
+               "3 web.monitor:3 SocketMode=1777 is not an access mode from 0000 to 0777; write for example "
+               "0660.\n");
         expect("[Actor]\nExec=/bin/true\nListenStream=80\nListenStream=[::]:80\n", -EBADMSG,
                "3 web.monitor:4 ListenStream=[::]:80 is there already; remove one of the two.\n");
 }
@@ -610,6 +670,7 @@ int main(void) {
                 TEST(test_defaults),
                 TEST(test_everything),
                 TEST(test_sockets),
+                TEST(test_more_of_sockets),
                 TEST(test_dropins_and_masks),
                 TEST(test_bad_file_beside_good_ones),
                 TEST(test_bad_lines),

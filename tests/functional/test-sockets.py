@@ -1,0 +1,328 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Listening sockets of arbiterd's actors, with real workers and connections; no systemd and no bus.
+
+test-sockets.py, with the arguments of test-arbiterd.py
+"""
+
+import importlib.util
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import unittest
+
+sys.dont_write_bytecode = True
+spec = importlib.util.spec_from_file_location('arbiterd', os.path.join(os.path.dirname(os.path.abspath(__file__)), 'test-arbiterd.py'))
+base = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(base)
+PATIENCE = base.PATIENCE
+
+# Answers each connection with its pid, on all of its sockets; ends at SIGTERM when it has served all that waits.
+SERVER = """
+import os, select, signal, socket
+SO_COOKIE = 57
+assert os.environ["LISTEN_PID"] == str(os.getpid())
+names = os.environ["LISTEN_FDNAMES"].split(":")
+sockets = [socket.socket(fileno=3 + i) for i in range(int(os.environ["LISTEN_FDS"]))]
+assert len(names) == len(sockets)
+for s in sockets:
+    s.setblocking(False)
+wake, end = os.pipe()
+os.set_blocking(end, False)
+signal.set_wakeup_fd(end)
+signal.signal(signal.SIGTERM, lambda *_: None)
+print(os.environ["WHO"], *names, *[s.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8).hex() for s in sockets], flush=True)
+while True:
+    ready = select.select([wake, *sockets], [], [])[0]
+    if ready == [wake]:
+        break
+    for s in sockets:
+        try:
+            c, _ = s.accept()
+        except BlockingIOError:
+            continue
+        c.setblocking(True)
+        c.sendall(b"%d\\n" % os.getpid())
+        c.close()
+"""
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
+def ask(address, family=socket.AF_INET):
+    with socket.socket(family) as s:
+        s.settimeout(PATIENCE)
+        s.connect(address)
+        return int(s.makefile().readline())
+
+
+class Load(threading.Thread):
+    """Connects all the time; remembers who has answered, and each failure."""
+
+    def __init__(self, address):
+        super().__init__()
+        self.address, self.pids, self.failures, self.over = address, [], [], threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.over.is_set():
+            try:
+                self.pids.append(ask(self.address))
+            except (OSError, ValueError) as e:
+                self.failures.append(repr(e))
+
+    def stop(self):
+        self.over.set()
+        self.join()
+
+
+class Shared(base.Case):
+    SERVER = ('import os, socket\n'
+              's = socket.socket(fileno=3)\n'
+              'assert os.environ["LISTEN_PID"] == str(os.getpid()) and os.environ["LISTEN_FDS"] == "1"\n'
+              'while True:\n'
+              '    c, _ = s.accept()\n'
+              '    c.sendall(b"%d\\n" % os.getpid())\n'
+              '    c.recv(1)\n')
+
+    def serve(self, address, extra=''):
+        self.monitor('serve', 'Exec=%s\nListenStream=%s\n%s' % (self.script('serve.py', self.SERVER), address, extra), 'Workers=2\n')
+
+    def ask(self, address):
+        s = socket.socket(socket.AF_UNIX)
+        self.addCleanup(s.close)
+        s.settimeout(PATIENCE)
+        s.connect(address)
+        return s, int(s.makefile().readline())
+
+    def test_shared(self):
+        path = os.path.join(self.top, 'socket')
+        self.serve(path)
+        self.start()
+        pids = {a['pid'] for a in self.actors().values()}
+        first, a = self.ask(path)
+        second, b = self.ask(path)  # who serves the first one is busy
+        self.assertEqual({a, b}, pids)
+        first.close()
+        # New workers on the old socket: whoever connects meanwhile waits.
+        self.serve(path, 'Nice=1\n')
+        self.reload()
+        new = set(self.running('serve.1', 'serve.2'))
+        self.assertFalse(new & pids)
+        second.close()
+        self.assertIn(self.ask(path)[1], new)
+        # Gone with its pool.
+        os.unlink(os.path.join(self.etc, 'serve.monitor'))
+        self.reload()
+        self.assertFalse(os.path.exists(path))
+        self.stop()
+
+    def test_taken(self):
+        address = '@' + self.mark
+        self.serve(address)
+        self.actor('thief', 'Exec=/bin/sleep 1000\nListenStream=%s\n' % address)
+        self.start()
+        self.assertIn('cannot listen on %s: thief does' % address, '\n'.join(self.log.seen))
+        self.assertEqual(list(self.actors()), ['thief'])
+        os.unlink(os.path.join(self.etc, 'thief.actor'))
+        self.serve(address, 'Nice=1\n')
+        self.daemon.send_signal(signal.SIGHUP)
+        self.running('serve.1', 'serve.2')
+        self.assertIn(self.ask('\0' + self.mark)[1], {a['pid'] for a in self.actors().values()})
+        self.stop()
+
+
+class Kinds(base.Case):
+    def test_fifo(self):
+        path = os.path.join(self.top, 'deep', 'fifo')
+        reader = self.script('reader.py', 'import os\n'
+                             'assert os.environ["LISTEN_FDS"] == "1"\n'
+                             'while True:\n    print(os.getpid(), os.read(3, 100).decode().strip(), flush=True)\n')
+        self.monitor('reader', 'Exec=%s\nListenFIFO=%s\nSocketMode=0620\nDirectoryMode=0711\nPipeSize=8K\n' % (reader, path))
+        self.start()
+        st = os.stat(path)
+        self.assertTrue(stat.S_ISFIFO(st.st_mode))
+        self.assertEqual((st.st_mode & 0o777, os.stat(os.path.dirname(path)).st_mode & 0o777), (0o620, 0o711))
+        with open(path, 'w', encoding='ascii') as f:
+            f.write('one\n')
+        first, text = self.out.line().split()
+        self.assertEqual(text, 'one')
+        # Nobody reads for a while: what is written waits.
+        self.ctl('stop', 'reader.1')
+        with open(path, 'w', encoding='ascii') as f:
+            f.write('two\n')
+        self.ctl('restart', 'reader')
+        second, text = self.out.line().split()
+        self.assertEqual(text, 'two')
+        self.assertNotEqual(first, second)
+        self.stop()
+        self.assertFalse(os.path.exists(path))
+
+    def test_packets_names_and_mode(self):
+        """Names in the order of the sockets; others may connect, whatever the umask of the arbiter is."""
+        path = os.path.join(self.top, 'socket')
+        self.monitor('serve', 'Exec=%s\nListenSequentialPacket=%s\nListenStream=@%s\nFileDescriptorName=packets:stream\n'
+                     'Environment=WHO=%%n\n' % (self.script('serve.py', SERVER), path, self.mark))
+        old = os.umask(0o077)
+        try:
+            self.start()
+        finally:
+            os.umask(old)
+        self.assertEqual(self.out.line().split()[:3], ['serve.1', 'packets', 'stream'])
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o666)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+            s.connect(path)
+            self.assertEqual(int(s.recv(100)), self.actors()['serve.1']['pid'])
+        # What can be changed while it is open is.
+        self.monitor('serve', 'Exec=%s\nListenSequentialPacket=%s\nSocketMode=0600\nEnvironment=WHO=%%n\n' % (
+            self.script('serve.py', SERVER), path))
+        self.reload()
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        self.assertEqual(self.out.line().split()[:2], ['serve.1', 'serve'])
+        self.stop()
+
+    def test_in_use(self):
+        with socket.socket() as s:
+            s.bind(('127.0.0.1', 0))
+            s.listen()
+            self.actor('web', 'Exec=/bin/sleep 1000\nListenStream=127.0.0.1:%d\n' % s.getsockname()[1])
+            self.start()
+            self.assertRegex('\n'.join(self.log.seen), r'web\.actor: cannot listen on 127\S+: Address already in use\. "ss -lp" shows')
+        self.ctl('reload')
+        self.ctl('wait', 'web', 'running')
+        self.stop()
+
+
+class Replaced(base.Case):
+    """Not one connection is refused, reset or left alone while workers are replaced."""
+
+    def check(self, extra, replacements):
+        port = free_port()
+
+        def configure(nice):
+            self.monitor('serve', 'Exec=%s\nListenStream=127.0.0.1:%d\nNice=%d\nEnvironment=WHO=%%n\n%s' % (
+                self.script('serve.py', SERVER), port, nice, extra), 'Workers=3\n')
+
+        configure(1)
+        self.start()
+        cookies = {}
+        for _ in range(3):
+            who, _, cookie = self.out.line().split()
+            cookies[who] = cookie
+        load = Load(('127.0.0.1', port))
+        try:
+            for i in range(replacements):
+                if i % 2:
+                    self.ctl('restart', 'serve')
+                else:
+                    configure(2 + i)
+                    self.reload()
+                for _ in range(3):
+                    who, _, cookie = self.out.line().split()
+                    self.assertEqual(cookies[who], cookie, who)
+        finally:
+            load.stop()
+        self.ctl('kill', '--signal=KILL', 'serve.2')
+        who, _, cookie = self.out.line().split()
+        self.assertEqual((who, cookies[who]), ('serve.2', cookie))
+        self.assertEqual(load.failures, [])
+        self.assertGreater(len(set(load.pids)), 3)
+        return port, cookies
+
+    def test_shared(self):
+        _, cookies = self.check('', 4)
+        self.assertEqual(len(set(cookies.values())), 1)
+        self.stop()
+
+    def test_one_each(self):
+        port, cookies = self.check('ReusePort=yes\n', 4)
+        self.assertEqual(len(set(cookies.values())), 3)
+        # The place of a worker goes with its socket; a new place has a new one.
+        self.ctl('scale', 'serve', '1')
+        left = list(self.actors())
+        self.assertEqual(len(left), 1)
+        pid = self.actors()[left[0]]['pid']
+        self.assertEqual({ask(('127.0.0.1', port)) for _ in range(30)}, {pid})
+        self.ctl('scale', 'serve', '3')
+        for _ in range(2):
+            who, _, cookie = self.out.line().split()
+            self.assertNotIn(cookie, cookies.values())
+        self.stop()
+
+    def test_bound_otherwise(self):
+        """With another ReusePort= the pool is stopped, and started anew."""
+        port = free_port()
+        for extra in '', 'ReusePort=yes\n', '':
+            self.monitor('serve', 'Exec=%s\nListenStream=127.0.0.1:%d\nEnvironment=WHO=%%n\n%s' % (
+                self.script('serve.py', SERVER), port, extra), 'Workers=2\n')
+            if self.daemon:
+                self.ctl('reload')
+            else:
+                self.start()
+            cookies = {self.out.line().split()[2] for _ in range(2)}
+            self.assertEqual(len(cookies), 2 if extra else 1)
+            ask(('127.0.0.1', port))
+        self.stop()
+
+
+class Passed(base.Case):
+    """What a socket unit hands over."""
+
+    def pass_on(self, *sockets, names):
+        """Starts the arbiter with these as descriptors 3 and so on."""
+        launcher = ('import os, sys\n'
+                    'fds = [int(a) for a in sys.argv[1].split(",")]\n'
+                    'for i, fd in enumerate(fds):\n    os.dup2(fd, 100 + i)\n'
+                    'for i, fd in enumerate(fds):\n    os.dup2(100 + i, 3 + i)\n    os.close(100 + i)\n'
+                    'os.environ["LISTEN_PID"] = str(os.getpid())\n'
+                    'os.execv(sys.argv[2], sys.argv[2:])\n')
+        fds = [s.fileno() for s in sockets]
+        self.daemon = subprocess.Popen(
+            [sys.executable, '-c', launcher, ','.join(map(str, fds)), *self.command()], stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, pass_fds=fds,
+            env={**self.environment, 'LISTEN_FDS': str(len(fds)), 'LISTEN_FDNAMES': ':'.join(names)})
+        self.log, self.out = base.Log(self.daemon.stderr.fileno()), base.Log(self.daemon.stdout.fileno())
+        self.log.expect(r' in %s\.$' % re.escape(self.directory))
+
+    def listen(self):
+        s = socket.socket()
+        self.addCleanup(s.close)
+        s.bind(('127.0.0.1', 0))
+        s.listen()
+        return s
+
+    def test_by_name(self):
+        a, b, c = self.listen(), self.listen(), self.listen()
+        self.monitor('serve', 'Exec=%s\nSockets=web.socket\nListenStream=@%s\nEnvironment=WHO=%%n\n' % (
+            self.script('serve.py', SERVER), self.mark))
+        self.pass_on(a, b, c, names=['web.socket', 'other', 'web.socket'])
+        self.assertEqual(self.out.line().split()[:4], ['serve.1', 'web.socket', 'web.socket', 'serve'])
+        self.assertRegex('\n'.join(self.log.seen), r'a socket with the name other, which no actor has')
+        pid = self.actors()['serve.1']['pid']
+        self.assertEqual({ask(a.getsockname()), ask(c.getsockname())}, {pid})
+        # It waits for whoever is loaded later.
+        self.monitor('late', 'Exec=%s\nSockets=other\nEnvironment=WHO=%%n\n' % self.script('serve.py', SERVER))
+        self.ctl('reload')
+        self.assertEqual(self.out.line().split()[:2], ['late.1', 'other'])
+        self.assertEqual(ask(b.getsockname()), self.actors()['late.1']['pid'])
+        self.stop()
+
+    def test_not_passed(self):
+        self.actor('web', 'Exec=/bin/sleep 1000\nSockets=web.socket\n')
+        self.start()
+        self.assertRegex('\n'.join(self.log.seen), r'web\.actor: systemd has passed no socket with the name web\.socket')
+        self.assertIn('Not loaded: web.actor', self.ctl('status'))
+        self.stop()
+
+
+if __name__ == '__main__':
+    unittest.main(argv=[sys.argv[0], *sys.argv[6:]], verbosity=2)
