@@ -82,9 +82,12 @@ int arbiter_set_state(arbiter *a, int fd);
 /* Borrowed. -EBADF: it has none. */
 int arbiter_get_state_fd(arbiter *a);
 /* Called with each descriptor that must outlive the arbiter: keep a duplicate under this name, instead of
- * one that it had; fd -1: forget it. Never blocks; what it returns is only logged. */
+ * one that it had; negative fd: forget it. Must not block. 0: it is kept; 1: it will be, and
+ * arbiter_kept() says when; a negative errno is logged. */
 typedef int (*arbiter_keep_handler_t)(arbiter *a, const char *name, int fd, void *userdata);
 int arbiter_set_keep_handler(arbiter *a, arbiter_keep_handler_t handler, void *userdata);
+/* All that the handler was given so far is kept. */
+void arbiter_kept(arbiter *a);
 
 /* Starts it: sockets, start hook. arbiter_run() does it when needed. */
 int arbiter_start(arbiter *a);

@@ -308,8 +308,6 @@ struct deaths;
 struct state_keeping {
         struct state_journal *journal; /* NULL: nobody is to take over */
         struct state_arbiter *left;    /* what was found in it; NULL: it is new */
-        arbiter_keep_handler_t keep_handler;
-        void *keep_userdata;
 };
 
 struct status_counters {
@@ -346,7 +344,7 @@ struct arbiter {
         struct actor_timer leaf_timer;
 
         /* Has it kept for the next arbiter, or (fd -EBADF) no longer: 0, or 1: soon (relinks_kept()). */
-        int (*keep_handler)(arbiter *a, const char *name, int fd, void *userdata);
+        arbiter_keep_handler_t keep_handler;
         void *keep_userdata;
         struct list_node relinks; /* struct relink */
         struct actor_timer relink_timer;
@@ -613,8 +611,6 @@ void status_count_dead_letters(arbiter *a, uint64_t n);
 
 /* state.c. All of it is for nothing, and costs nothing, without a journal. */
 void state_done(arbiter *a);
-/* A descriptor of this actor that must outlive us, as "KIND.AID"; -1: not any more. */
-void state_keep(arbiter *a, char kind, const aid *id, int fd);
 
 /* control-metrics.c */
 void metrics_count_start(struct child *c);

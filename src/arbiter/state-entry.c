@@ -26,16 +26,16 @@ static struct state_writer start_string(struct state_record *r, uint8_t kind, co
 }
 
 /* Numbers in keys are little-endian, too. */
-static size_t key_of_number(uint64_t n, unsigned n_bytes, uint8_t *ret) {
+size_t state_number_key(uint64_t n, unsigned n_bytes, uint8_t ret[static STATE_KEY_MAX]) {
         for (unsigned i = 0; i < n_bytes; i++)
                 ret[i] = (uint8_t) (n >> (8 * i));
         return n_bytes;
 }
 
 static struct state_writer start_number(struct state_record *r, uint8_t kind, uint64_t n, unsigned n_bytes) {
-        uint8_t key[8];
+        uint8_t key[STATE_KEY_MAX];
 
-        return start(r, kind, key, key_of_number(n, n_bytes, key));
+        return start(r, kind, key, state_number_key(n, n_bytes, key));
 }
 
 static void finish(const struct state_writer *w, struct state_record *r) {
@@ -72,9 +72,8 @@ void state_encode_arbiter(const struct state_arbiter *s, struct state_record *re
         state_put(&w, s->id_key.k1, 8);
         state_put(&w, s->seed, 8);
         state_put(&w, s->age_counter, 8);
-        state_put(&w, s->link_counter, 8);
         state_put(&w, s->leaf_counter, 8);
-        state_put(&w, s->notice_counter, 8);
+        state_put(&w, s->exit_counter, 8);
         state_put(&w, s->death_counter, 8);
         state_put(&w, s->next_dead_aid, 4);
         state_put(&w, s->started_usec, 8);
@@ -98,6 +97,7 @@ void state_encode_dead_aid(const struct state_dead_aid *s, struct state_record *
         struct state_writer w = start_number(ret, STATE_DEAD_AID, s->index, 4);
 
         state_put_aid(&w, &s->id);
+        state_put_aid(&w, &s->spawner);
         put_reason(&w, s->reason, s->status);
         finish(&w, ret);
 }
@@ -128,7 +128,6 @@ static void put_place(struct state_writer *w, const struct state_child *s) {
         state_put_aid(w, &s->payer);
         state_put_aid(w, &s->host);
         state_put_key(w, &s->spawn);
-        state_put_key(w, &s->commands);
 }
 
 static void put_process(struct state_writer *w, const struct state_child *s) {
@@ -148,6 +147,7 @@ static void put_course(struct state_writer *w, const struct state_child *s) {
         state_put(w, s->stop_until, 8);
         state_put(w, s->watchdog_usec, 8);
         state_put(w, s->stop_stage, 1);
+        state_put_bool(w, s->stage_done);
         state_put_bool(w, s->reason_set);
         state_put_bool(w, s->closed);
         put_reason(w, s->reason, s->closed_code);
@@ -174,6 +174,7 @@ void state_encode_child(const struct state_child *s, struct state_record *ret) {
         state_put(&w, s->dead_letters, 8);
         state_put(&w, s->spawn_tokens_usec, 8);
         state_put_string(&w, s->status, STATE_TEXT_MAX);
+        state_put_string(&w, s->failure, STATE_FAILURE_MAX);
         finish(&w, ret);
 }
 
@@ -199,7 +200,10 @@ size_t state_set_key(const char *monitor, uint8_t ret[static STATE_KEY_MAX]) {
 }
 
 size_t state_slot_key(const char *monitor, uint32_t slot, uint8_t ret[static STATE_KEY_MAX]) {
-        return 4 + state_set_key(monitor, ret + key_of_number(slot, 4, ret));
+        size_t n = strlen(monitor);
+
+        memcpy(ret + state_number_key(slot, 4, ret), monitor, n);
+        return 4 + n;
 }
 
 void state_encode_set(const struct state_set *s, struct state_record *ret) {
@@ -240,34 +244,24 @@ void state_encode_rest(const struct state_rest *s, struct state_record *ret) {
         finish(&w, ret);
 }
 
-size_t state_relation_key(const struct state_relation *s, uint8_t ret[static STATE_KEY_MAX]) {
+size_t state_link_key(const struct state_link *s, uint8_t ret[static STATE_KEY_MAX]) {
         memcpy(ret, s->target.c, AID_SIZE);
         memcpy(ret + AID_SIZE, s->owner.c, AID_SIZE);
-        ret[2 * AID_SIZE] = s->link;
-        return 2 * AID_SIZE + 1;
+        return 2 * AID_SIZE;
 }
 
-void state_encode_relation(const struct state_relation *s, struct state_record *ret) {
+void state_encode_link(const struct state_link *s, struct state_record *ret) {
         uint8_t key[STATE_KEY_MAX];
-        size_t n = state_relation_key(s, key);
-        struct state_writer w = start(ret, STATE_RELATION, key, n);
+        size_t n = state_link_key(s, key);
+        struct state_writer w = start(ret, STATE_LINK, key, n);
 
         finish(&w, ret);
 }
 
-void state_encode_pair(const struct state_pair *s, struct state_record *ret) {
-        struct state_writer w = start_number(ret, STATE_PAIR, s->link_id, 8);
-
-        state_put_aid(&w, &s->a);
-        state_put_aid(&w, &s->b);
-        finish(&w, ret);
-}
-
-void state_encode_notice(const struct state_notice *s, struct state_record *ret) {
-        struct state_writer w = start_number(ret, STATE_NOTICE, s->serial, 8);
+void state_encode_exit(const struct state_exit *s, struct state_record *ret) {
+        struct state_writer w = start_number(ret, STATE_EXIT, s->serial, 8);
 
         state_put_aid(&w, &s->to);
-        state_put_bool(&w, s->exit);
         state_put_aid(&w, &s->id);
         state_put_string(&w, s->name, QUALIFIED_NAME_SIZE);
         state_put(&w, s->generation, 4);
@@ -369,9 +363,8 @@ int state_decode_arbiter(const struct state_entry *e, struct state_arbiter *ret)
         ret->id_key.k1 = state_get(&r, 8);
         ret->seed = state_get(&r, 8);
         ret->age_counter = state_get(&r, 8);
-        ret->link_counter = state_get(&r, 8);
         ret->leaf_counter = state_get(&r, 8);
-        ret->notice_counter = state_get(&r, 8);
+        ret->exit_counter = state_get(&r, 8);
         ret->death_counter = state_get(&r, 8);
         ret->next_dead_aid = (uint32_t) state_get(&r, 4);
         ret->started_usec = state_get(&r, 8);
@@ -399,6 +392,7 @@ int state_decode_dead_aid(const struct state_entry *e, uint32_t version, struct 
 
         *ret = (struct state_dead_aid){ .index = (uint32_t) read_number_key(&r, e, 4) };
         state_get_aid(&r, &ret->id, false);
+        state_get_aid(&r, &ret->spawner, true);
         get_reason(&r, &ret->reason, &ret->status);
         return close_entry(&r);
 }
@@ -438,7 +432,6 @@ static void get_place(struct state_reader *r, struct state_child *ret) {
         state_get_aid(r, &ret->payer, true);
         state_get_aid(r, &ret->host, true);
         state_get_key(r, &ret->spawn);
-        state_get_key(r, &ret->commands);
         if ((ret->role == STATE_ROLE_MONITOR) != state_key_is_null(&ret->spawn))
                 r->bad = true;
 }
@@ -466,6 +459,7 @@ static void get_course(struct state_reader *r, struct state_child *ret) {
         ret->stop_until = state_get(r, 8);
         ret->watchdog_usec = state_get(r, 8);
         ret->stop_stage = (uint8_t) state_get_below(r, 1, STOP_STAGES);
+        ret->stage_done = state_get_bool(r);
         ret->reason_set = state_get_bool(r);
         ret->closed = state_get_bool(r);
         get_reason(r, &ret->reason, &ret->closed_code);
@@ -498,6 +492,7 @@ int state_decode_child(const struct state_entry *e, uint32_t version, struct sta
         ret->dead_letters = state_get(&r, 8);
         ret->spawn_tokens_usec = state_get(&r, 8);
         state_get_string(&r, ret->status, sizeof(ret->status));
+        state_get_string(&r, ret->failure, sizeof(ret->failure));
         return close_entry(&r);
 }
 
@@ -570,38 +565,25 @@ int state_decode_rest(const struct state_entry *e, uint32_t version, struct stat
         return close_entry(&r);
 }
 
-int state_decode_relation(const struct state_entry *e, uint32_t version, struct state_relation *ret) {
-        struct state_reader r = open_entry(e, STATE_RELATION, version);
+int state_decode_link(const struct state_entry *e, uint32_t version, struct state_link *ret) {
+        struct state_reader r = open_entry(e, STATE_LINK, version);
         const uint8_t *key = e->key;
 
-        *ret = (struct state_relation){};
-        if (e->key_size != 2 * AID_SIZE + 1 || key[2 * AID_SIZE] > 1)
+        *ret = (struct state_link){};
+        if (e->key_size != 2 * AID_SIZE)
                 return -EBADMSG;
         memcpy(ret->target.c, key, AID_SIZE);
         memcpy(ret->owner.c, key + AID_SIZE, AID_SIZE);
-        ret->link = key[2 * AID_SIZE];
         if (!aid_is_valid(&ret->target) || !aid_is_valid(&ret->owner))
                 r.bad = true;
         return close_entry(&r);
 }
 
-int state_decode_pair(const struct state_entry *e, uint32_t version, struct state_pair *ret) {
-        struct state_reader r = open_entry(e, STATE_PAIR, version);
+int state_decode_exit(const struct state_entry *e, uint32_t version, struct state_exit *ret) {
+        struct state_reader r = open_entry(e, STATE_EXIT, version);
 
-        *ret = (struct state_pair){ .link_id = read_number_key(&r, e, 8) };
-        state_get_aid(&r, &ret->a, false);
-        state_get_aid(&r, &ret->b, false);
-        if (aid_equal(&ret->a, &ret->b))
-                r.bad = true;
-        return close_entry(&r);
-}
-
-int state_decode_notice(const struct state_entry *e, uint32_t version, struct state_notice *ret) {
-        struct state_reader r = open_entry(e, STATE_NOTICE, version);
-
-        *ret = (struct state_notice){ .serial = read_number_key(&r, e, 8) };
+        *ret = (struct state_exit){ .serial = read_number_key(&r, e, 8) };
         state_get_aid(&r, &ret->to, false);
-        ret->exit = state_get_bool(&r);
         state_get_aid(&r, &ret->id, false);
         state_get_string(&r, ret->name, sizeof(ret->name));
         if (*ret->name)

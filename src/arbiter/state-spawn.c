@@ -431,16 +431,3 @@ int state_decode_spawn(arbiter *a, const struct state_entry *e, uint32_t version
         *ret = TAKE_PTR(s);
         return whole ? 0 : 1;
 }
-
-/* The table of commands. */
-
-int state_decode_commands(const struct state_entry *e, uint32_t version, struct state_key *ret_key,
-                const void **ret_body, size_t *ret_size) {
-        struct state_reader r = open_entry(e, STATE_COMMANDS, version, ret_key);
-
-        if (r.bad || r.left > HELLO_SIZE_MAX)
-                return -EBADMSG;
-        *ret_body = r.p;
-        *ret_size = r.left;
-        return 0;
-}

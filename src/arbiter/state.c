@@ -3,10 +3,10 @@
  * Called wherever something is decided. Must never be in the way of what it describes: when it cannot be
  * written, that is told, and the arbiter goes on. */
 
-#include <stdio.h>
 #include <syslog.h>
 
 #include "arbiter/internal.h"
+#include "arbiter/relink.h"
 
 /* -ENOENT: nothing has been written yet. */
 static int read_left(const struct state_journal *j, struct state_arbiter *ret) {
@@ -67,21 +67,14 @@ _public_ int arbiter_get_state_fd(arbiter *a) {
 _public_ int arbiter_set_keep_handler(arbiter *a, arbiter_keep_handler_t handler, void *userdata) {
         if (!a)
                 return -EINVAL;
-        a->state.keep_handler = handler;
-        a->state.keep_userdata = userdata;
+        a->keep_handler = handler;
+        a->keep_userdata = userdata;
         return 0;
 }
 
-void state_keep(arbiter *a, char kind, const aid *id, int fd) {
-        char name[AID_SIZE + 3];
-        int r;
-
-        if (!a->state.keep_handler)
-                return;
-        (void) snprintf(name, sizeof(name), "%c.%s", kind, aid_to_string(id).s);
-        r = a->state.keep_handler(a, name, fd, a->state.keep_userdata);
-        if (r < 0)
-                arbiter_log(a, LOG_WARNING, NULL, NULL, "%s cannot be kept: %s", name, strerror(-r));
+_public_ void arbiter_kept(arbiter *a) {
+        if (a)
+                relinks_kept(a);
 }
 
 void state_done(arbiter *a) {

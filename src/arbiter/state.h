@@ -2,32 +2,33 @@
 #pragma once
 
 /* What the state journal (state-journal.h) says: one kind of entry for each kind of thing that an arbiter
- * has decided and its successor must know. This is the schema, and the pure way from structs to entries and
- * back (state-entry.c; state-spawn.c for spawns). state.c keeps the entries as things change.
+ * has decided and its successor must know. This is the schema, and the pure way from structs to entries
+ * and back (state-entry.c; state-spawn.c for spawns). state.c keeps the entries as things change.
  *
- * Meaning. The entries are what was decided, not what was carried out: they are committed before the effect.
- * So of each of them the effect may be missing (a child that was never forked, a SIGKILL that was never
- * sent), never the other way round: what runs without an entry is not ours, or of a life that was over.
- * Things that are derived are not written: supervise's actions come from supervise_resume(), the state of a
- * link is made anew (relink). What is known of one and the same life in two entries agrees, because they
- * were written in one transaction; but a relation, a pair or a hosted thread may name a child that has none
- * any more: its end was committed in the midst of the news of it, and whoever is left is to be told, by
- * STATE_DEAD_AID of how it ended.
+ * Meaning. The entries are what was decided, not what was carried out: they are committed before the
+ * effect. So of each of them the effect may be missing (a child that was never forked, a SIGKILL that was
+ * never sent), never the other way round: what runs without an entry is not ours, or of a life that was
+ * over. Things that are derived are not written: supervise's actions come from supervise_resume(). Nor is
+ * what each actor knows best, and tells the next arbiter anew (relink.h): its commands, its watches and
+ * its direct links. What is known of one and the same life in two entries agrees, because they were
+ * written in one transaction; but a link or a hosted thread may name a child that has none any more: its
+ * end was committed in the midst of the news of it, and whoever is left is to be told, by STATE_DEAD_AID
+ * of how it ended.
  *
  * Order. state_journal_next() gives each kind in the order in which its entries came to be: children and
  * monitors in start order, deaths and notices oldest first.
  *
- * Times are CLOCK_MONOTONIC in microseconds, USEC_INFINITY for none, as in struct child; those of supervise
- * are its own. Nothing survives a boot.
+ * Times are CLOCK_MONOTONIC in microseconds, USEC_INFINITY for none, as in struct child; those of
+ * supervise are its own. Nothing survives a boot.
  *
- * Versions. STATE_VERSION is in the arbiter's entry, which is decoded first, and counts for all entries: an
- * older one is read (decoding is given the version), a newer one is refused. A new field goes to the end of
- * its entry with the version that has it; a field's meaning never changes. tests/unit/state-journal-N is a
- * journal as version N writes it.
+ * Versions. STATE_VERSION is in the arbiter's entry, which is decoded first, and counts for all entries:
+ * an older one is read (decoding is given the version), a newer one is refused. A new field goes to the
+ * end of its entry with the version that has it; a field's meaning never changes.
+ * tests/unit/state-journal-N is a journal as version N writes it.
  *
  * Decoding believes nothing: -EBADMSG for what no encoder would have written. It says nothing about the
- * entries together: that a monitor exists, that a pid lives. Structs hold all they say, nothing is borrowed,
- * except where it says so. */
+ * entries together: that a monitor exists, that a pid lives. Structs hold all they say, nothing is
+ * borrowed, except where it says so. */
 
 #include <arbiter/spawn.h>
 
@@ -45,22 +46,22 @@ enum state_kind {
         STATE_DEAD_AID = 3, /* by its place in the ring: no aid twice, and how that life ended */
         STATE_DEATH = 4,    /* by number: the record of deaths, for people */
         STATE_SPAWN = 5,    /* by what it says: the description that lives are started from */
-        STATE_COMMANDS = 6, /* by what it says: the body of a hello, with the table of commands */
-        STATE_CHILD = 7,    /* by aid: a life */
-        STATE_MONITOR = 8,  /* by name */
-        STATE_SET = 9,      /* by monitor: supervise's head of the set, and sums for the metrics */
-        STATE_SLOT = 10,    /* by monitor and number: supervise's entry of a slot */
-        STATE_PLACE = 11,   /* by number: what a slot of the root set runs */
-        STATE_RELATION = 12, /* by both aids: a watch or a link */
-        STATE_PAIR = 13,    /* by link id: two actors with a direct link */
-        STATE_NOTICE = 14,  /* by number: a death of which somebody has not been told for sure */
-        STATE_REST = 15,    /* by name: what is configured, and is over all the same */
+        STATE_CHILD = 6,    /* by aid: a life */
+        STATE_MONITOR = 7,  /* by name */
+        STATE_SET = 8,      /* by monitor: supervise's head of the set, and sums for the metrics */
+        STATE_SLOT = 9,     /* by monitor and number: supervise's entry of a slot */
+        STATE_PLACE = 10,   /* by number: what a slot of the root set runs */
+        STATE_LINK = 11,    /* by both aids: one ends with the other */
+        /* by number: an end that somebody, who had a link to it, may not have been told */
+        STATE_EXIT = 12,
+        STATE_REST = 13,    /* by name: what is configured, and is over all the same */
         _STATE_KIND_MAX,
 };
 
 enum {
         STATE_REASONS = 32, /* room for reasons to come */
         STATE_TEXT_MAX = 256,
+        STATE_FAILURE_MAX = 512,
         STATE_LEAF_MAX = 256, /* a directory's name, NUL included */
         STATE_UNIT_MAX = 256,
         STATE_TOKEN_MAX = 65,
@@ -96,7 +97,7 @@ struct state_arbiter {
         bool stopping, settled;   /* arbiter_stop() is under way; the first starts have had their outcome */
         int exit_code;            /* of that stop */
         struct siphash_key id_key; /* state_key is made with it, and ids of requests */
-        uint64_t seed, age_counter, link_counter, leaf_counter, notice_counter, death_counter;
+        uint64_t seed, age_counter, leaf_counter, exit_counter, death_counter;
         uint32_t next_dead_aid;   /* in the ring */
         usec_t started_usec;      /* the first of them all */
         uint64_t started_realtime_usec;
@@ -112,7 +113,7 @@ struct state_name {
 
 struct state_dead_aid {
         uint32_t index;
-        aid id;
+        aid id, spawner; /* the latter may be null */
         arbiter_reason reason;
         int status;
 };
@@ -151,7 +152,6 @@ struct state_child {
         aid spawner, payer;      /* or null */
         aid host;                /* of a thread in arbiter-host; or null */
         struct state_key spawn;  /* STATE_SPAWN, as prepared for this life; null: a monitor's actor */
-        struct state_key commands; /* STATE_COMMANDS; null: it has not said hello */
 
         arbiter_concurrency concurrency;
         arbiter_state state;
@@ -171,6 +171,7 @@ struct state_child {
         usec_t start_until, stop_until;    /* the timers that are armed */
         usec_t watchdog_usec;              /* 0: off */
         uint8_t stop_stage;                /* enum child_stop_stage */
+        bool stage_done;                   /* what that stage is for was sent */
         bool reason_set, closed;
         arbiter_reason reason; /* decided before the process tells */
         int closed_code;
@@ -183,6 +184,7 @@ struct state_child {
         uint64_t spawn_tokens, dead_letters;
         usec_t spawn_tokens_usec;
         char status[STATE_TEXT_MAX]; /* STATUS=, cut */
+        char failure[STATE_FAILURE_MAX]; /* why its start has failed, in words, or "" */
 };
 
 struct state_monitor {
@@ -224,22 +226,16 @@ struct state_rest {
         bool monitor;
 };
 
-struct state_relation {
+/* Of each link there are two, one each way. */
+struct state_link {
         aid target, owner;
-        bool link; /* else a watch. Of a link there are two, one each way */
-};
-
-struct state_pair {
-        uint64_t link_id;
-        aid a, b;
 };
 
 /* Told at least once: what was sent may have got lost with the arbiter until its link was flushed. Receivers
  * drop what they know. */
-struct state_notice {
+struct state_exit {
         uint64_t serial;
         aid to;
-        bool exit; /* for a link */
         aid id;
         char name[QUALIFIED_NAME_SIZE]; /* or "" */
         uint32_t generation;
@@ -258,9 +254,8 @@ void state_encode_set(const struct state_set *s, struct state_record *ret);
 void state_encode_slot(const struct state_slot *s, struct state_record *ret);
 void state_encode_place(const struct state_place *s, struct state_record *ret);
 void state_encode_rest(const struct state_rest *s, struct state_record *ret);
-void state_encode_relation(const struct state_relation *s, struct state_record *ret);
-void state_encode_pair(const struct state_pair *s, struct state_record *ret);
-void state_encode_notice(const struct state_notice *s, struct state_record *ret);
+void state_encode_link(const struct state_link *s, struct state_record *ret);
+void state_encode_exit(const struct state_exit *s, struct state_record *ret);
 
 /* 0 or -EBADMSG; of the arbiter also -EPROTONOSUPPORT. version: the arbiter's entry's. */
 int state_decode_arbiter(const struct state_entry *e, struct state_arbiter *ret);
@@ -273,14 +268,14 @@ int state_decode_set(const struct state_entry *e, uint32_t version, struct state
 int state_decode_slot(const struct state_entry *e, uint32_t version, struct state_slot *ret);
 int state_decode_place(const struct state_entry *e, uint32_t version, struct state_place *ret);
 int state_decode_rest(const struct state_entry *e, uint32_t version, struct state_rest *ret);
-int state_decode_relation(const struct state_entry *e, uint32_t version, struct state_relation *ret);
-int state_decode_pair(const struct state_entry *e, uint32_t version, struct state_pair *ret);
-int state_decode_notice(const struct state_entry *e, uint32_t version, struct state_notice *ret);
+int state_decode_link(const struct state_entry *e, uint32_t version, struct state_link *ret);
+int state_decode_exit(const struct state_entry *e, uint32_t version, struct state_exit *ret);
 
-/* The entry of a set or a slot by itself, for who removes it. Returns the size. */
+/* The keys alone, for who removes an entry. Each returns its size. */
 size_t state_set_key(const char *monitor, uint8_t ret[static STATE_KEY_MAX]);
 size_t state_slot_key(const char *monitor, uint32_t slot, uint8_t ret[static STATE_KEY_MAX]);
-size_t state_relation_key(const struct state_relation *s, uint8_t ret[static STATE_KEY_MAX]);
+size_t state_link_key(const struct state_link *s, uint8_t ret[static STATE_KEY_MAX]);
+size_t state_number_key(uint64_t n, unsigned n_bytes, uint8_t ret[static STATE_KEY_MAX]);
 
 /* Spawns (state-spawn.c). Everything that setters have set, but for what only means something in one
  * process: descriptors (listening sockets, output) and functions (a module of the program, which is kept by
@@ -302,8 +297,3 @@ int state_decode_spawn(arbiter *a, const struct state_entry *e, uint32_t version
                 arbiter_spawn **ret);
 /* Would lives of it be alike? By fingerprints if both have one, else by all that is encoded but the name. */
 bool state_spawn_same(const arbiter_spawn *a, const arbiter_spawn *b);
-
-/* The table of commands as the hello had it: what handshake.c makes a struct commands_table of. Borrowed
- * from the journal. */
-int state_decode_commands(const struct state_entry *e, uint32_t version, struct state_key *ret_key,
-                const void **ret_body, size_t *ret_size);

@@ -6,7 +6,7 @@
 
 #include "arbiter/state.h"
 
-/* 0 or the decoder's error. STATE_SPAWN and STATE_COMMANDS are not made of structs: -EOPNOTSUPP. */
+/* 0 or the decoder's error. STATE_SPAWN is not made of a struct: -EOPNOTSUPP. */
 static inline int state_entry_again(const struct state_entry *e, uint32_t version,
                 struct state_record *ret) {
         static union {
@@ -20,9 +20,8 @@ static inline int state_entry_again(const struct state_entry *e, uint32_t versio
                 struct state_slot slot;
                 struct state_place place;
                 struct state_rest rest;
-                struct state_relation relation;
-                struct state_pair pair;
-                struct state_notice notice;
+                struct state_link link;
+                struct state_exit exit;
         } s;
         int r;
 
@@ -48,9 +47,8 @@ static inline int state_entry_again(const struct state_entry *e, uint32_t versio
         AGAIN(STATE_SLOT, slot);
         AGAIN(STATE_PLACE, place);
         AGAIN(STATE_REST, rest);
-        AGAIN(STATE_RELATION, relation);
-        AGAIN(STATE_PAIR, pair);
-        AGAIN(STATE_NOTICE, notice);
+        AGAIN(STATE_LINK, link);
+        AGAIN(STATE_EXIT, exit);
         default:
                 return -EOPNOTSUPP;
         }
@@ -67,9 +65,8 @@ static const struct state_arbiter EXAMPLE_ARBITER = {
         .id_key = { 0x0102030405060708, 0x1112131415161718 },
         .seed = 5,
         .age_counter = 6,
-        .link_counter = 7,
         .leaf_counter = 8,
-        .notice_counter = 9,
+        .exit_counter = 9,
         .death_counter = 10,
         .next_dead_aid = 11,
         .started_usec = 12,
@@ -80,8 +77,8 @@ static const struct state_arbiter EXAMPLE_ARBITER = {
         .deaths_by = { [0] = 1, [14] = 2 },
 };
 static const struct state_name EXAMPLE_NAME = { "web.3", 9, ARBITER_REASON_SIGNAL, 11 };
-static const struct state_dead_aid EXAMPLE_DEAD_AID = { 65535, { "deadbee0" }, ARBITER_REASON_EXIT_CODE,
-                -1 };
+static const struct state_dead_aid EXAMPLE_DEAD_AID = { 65535, { "deadbee0" }, { "spawner0" },
+                ARBITER_REASON_EXIT_CODE, -1 };
 static const struct state_death EXAMPLE_DEATH = {
         .serial = UINT64_MAX,
         .name = "web.3",
@@ -115,7 +112,6 @@ static const struct state_child EXAMPLE_FULL_CHILD = {
         .payer = { "payer000" },
         .host = { "host0000" },
         .spawn = { { 11, 12 } },
-        .commands = { { 13, 14 } },
         .concurrency = ARBITER_CONCURRENCY_UNIT,
         .state = ARBITER_STATE_STOPPING,
         .plain = true,
@@ -137,6 +133,7 @@ static const struct state_child EXAMPLE_FULL_CHILD = {
         .stop_until = USEC_INFINITY,
         .watchdog_usec = 18,
         .stop_stage = 4,
+        .stage_done = true,
         .reason_set = true,
         .closed = true,
         .reason = ARBITER_REASON_WATCHDOG,
@@ -150,6 +147,7 @@ static const struct state_child EXAMPLE_FULL_CHILD = {
         .dead_letters = 20,
         .spawn_tokens_usec = 21,
         .status = "all \xc3\xbc""ber",
+        .failure = "no such file",
 };
 static const struct state_child EXAMPLE_HOST = {
         .id = { "host0000" },
@@ -182,12 +180,10 @@ static const struct state_set EXAMPLE_SET = {
 static const struct state_slot EXAMPLE_SLOT = { .slot = 65536, .size = 2, .data = { 9, 8 } };
 static const struct state_place EXAMPLE_PLACE = { 1, { { 11, 12 } }, { "wanted00" }, { "spawner0" }, true };
 static const struct state_rest EXAMPLE_REST = { "web", true };
-static const struct state_relation EXAMPLE_RELATION = { { "abcdefgh" }, { "12345678" }, true };
-static const struct state_pair EXAMPLE_PAIR = { 77, { "abcdefgh" }, { "12345678" } };
-static const struct state_notice EXAMPLE_NOTICE = {
+static const struct state_link EXAMPLE_LINK = { { "abcdefgh" }, { "12345678" } };
+static const struct state_exit EXAMPLE_EXIT = {
         .serial = 1,
         .to = { "abcdefgh" },
-        .exit = true,
         .id = { "12345678" },
         .name = "web.3",
         .generation = 2,

@@ -51,9 +51,8 @@ static unsigned make_examples(struct state_record *ret) {
         state_encode_slot(&EXAMPLE_SLOT, &ret[n++]);
         state_encode_place(&EXAMPLE_PLACE, &ret[n++]);
         state_encode_rest(&EXAMPLE_REST, &ret[n++]);
-        state_encode_relation(&EXAMPLE_RELATION, &ret[n++]);
-        state_encode_pair(&EXAMPLE_PAIR, &ret[n++]);
-        state_encode_notice(&EXAMPLE_NOTICE, &ret[n++]);
+        state_encode_link(&EXAMPLE_LINK, &ret[n++]);
+        state_encode_exit(&EXAMPLE_EXIT, &ret[n++]);
         return n;
 }
 
@@ -90,6 +89,7 @@ static void test_child(void **state) {
         assert_string_equal(c.token, EXAMPLE_FULL_CHILD.token);
         assert_string_equal(c.notify, EXAMPLE_FULL_CHILD.notify);
         assert_string_equal(c.status, EXAMPLE_FULL_CHILD.status);
+        assert_string_equal(c.failure, EXAMPLE_FULL_CHILD.failure);
         assert_int_equal(c.generation, 7);
         assert_int_equal(c.role, STATE_ROLE_WORKER);
         assert_int_equal(c.slot, 3);
