@@ -19,6 +19,7 @@
 #define RETRY_MIN_USEC (100 * USEC_PER_MSEC)
 #define RETRY_MAX_USEC (10 * USEC_PER_SEC)
 #define CROWDED_USEC (100 * USEC_PER_MSEC)
+#define AWAY_USEC (5 * USEC_PER_SEC) /* so long somebody waits for a keeper to come back */
 
 struct entry {
         struct list_node list;   /* of all, oldest first */
@@ -34,10 +35,11 @@ struct keeper {
         bool prune; /* the keeper may have what nobody wants any more: once all is sent, it is told so */
         map *names;
         struct list_node list, unsent;
-        usec_t delay;
+        bool owing; /* somebody waits for what is not sent yet */
+        usec_t delay, lost_usec;
         sd_event *event;
-        sd_event_source *io, *retry;
-        keeper_connected_t connected;
+        sd_event_source *io, *retry, *settled;
+        struct keeper_events events;
         void *userdata;
 };
 
@@ -174,6 +176,8 @@ static int take_list(struct keeper *k, usec_t until) {
 }
 
 static void drop(struct keeper *k) {
+        if (k->socket >= 0)
+                k->lost_usec = now_usec();
         k->io = sd_event_source_disable_unref(k->io);
         k->socket = close_fd(k->socket);
 }
@@ -207,6 +211,7 @@ int keeper_new(const char *path, int stored, struct keeper **ret) {
         list_init(&k->list);
         list_init(&k->unsent);
         k->socket = stored;
+        k->lost_usec = now_usec();
         k->path = strdup(path);
         r = k->path ? map_new(&k->names) : -ENOMEM;
         if (r < 0)
@@ -236,6 +241,7 @@ struct keeper *keeper_free(struct keeper *k) {
                 return NULL;
         drop(k);
         sd_event_source_disable_unref(k->retry);
+        sd_event_source_disable_unref(k->settled);
         sd_event_unref(k->event);
         if (k->names)
                 LIST_FOREACH(e, &k->list, struct entry, list)
@@ -344,6 +350,27 @@ static int send_unsent(struct keeper *k) {
         return 0;
 }
 
+static bool is_pending(const struct keeper *k) {
+        return !keeper_is_settled(k) && (k->socket >= 0 || now_usec() < time_add(k->lost_usec, AWAY_USEC));
+}
+
+/* Not from here: the one who is told may be the one who has called. */
+static void tell_settled(struct keeper *k) {
+        if (k->owing && k->settled && !is_pending(k))
+                (void) sd_event_source_set_enabled(k->settled, SD_EVENT_ONESHOT);
+}
+
+static int on_settled(sd_event_source *s, void *userdata) {
+        struct keeper *k = userdata;
+
+        if (!k->owing || is_pending(k))
+                return 0;
+        k->owing = false;
+        if (k->events.settled)
+                k->events.settled(k->userdata);
+        return 0;
+}
+
 static void flush_unsent(struct keeper *k) {
         int r;
 
@@ -363,8 +390,10 @@ static void flush_unsent(struct keeper *k) {
                 k->complained = false;
                 log_info("arbiter-keeper is there, and has what it is to keep.");
         }
-        if (r >= 0)
+        if (r >= 0) {
                 k->delay = RETRY_MIN_USEC;
+                tell_settled(k);
+        }
 }
 
 /* It says nothing unasked: an answer to an arbiter before us, or its end. */
@@ -393,8 +422,8 @@ static int on_connected(struct keeper *k) {
         r = sd_event_add_io(k->event, &k->io, k->socket, EPOLLIN, on_io, k);
         if (r < 0)
                 return r;
-        if (k->connected)
-                k->connected(k->socket, k->userdata);
+        if (k->events.connected)
+                k->events.connected(k->socket, k->userdata);
         flush_unsent(k);
         return 0;
 }
@@ -413,22 +442,25 @@ static int on_retry(sd_event_source *s, uint64_t usec, void *userdata) {
         if (r >= 0)
                 r = on_connected(k);
         if (r < 0) {
-                drop(k);
+                k->socket = close_fd(k->socket);
                 reconnect_later(k);
+                tell_settled(k);
         }
         return 0;
 }
 
-int keeper_attach(struct keeper *k, sd_event *event, keeper_connected_t connected, void *userdata) {
+int keeper_attach(struct keeper *k, sd_event *event, const struct keeper_events *events, void *userdata) {
         int r;
 
         k->event = sd_event_ref(event);
-        k->connected = connected;
+        k->events = *events;
         k->userdata = userdata;
         k->delay = RETRY_MIN_USEC;
         r = sd_event_add_time_relative(event, &k->retry, CLOCK_MONOTONIC, 0, 0, on_retry, k);
         if (r >= 0)
                 r = sd_event_source_set_enabled(k->retry, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_defer(event, &k->settled, on_settled, k);
         if (r < 0)
                 return r;
         if (k->socket >= 0)
@@ -466,7 +498,10 @@ int keeper_keep(arbiter *a, const char *name, int fd, void *userdata) {
                 return 0;
         }
         flush_unsent(k);
-        return keeper_is_settled(k) ? 0 : 1;
+        if (!is_pending(k))
+                return 0;
+        k->owing = true;
+        return 1;
 }
 
 bool keeper_is_settled(const struct keeper *k) {

@@ -4,8 +4,7 @@
 /* The arbiter's side of arbiter-keeper (arbiter-keeper(8)): what is to outlive the arbiter is handed over by
  * name, and the next one finds it there. The names are those of the owners of the descriptors:
  *
- *         c.AID           the arbiter's end of an actor's control link
- *         d.AID           the one before, until the actor has confirmed the new one
+ *         c.AID, c.AID.N  the arbiter's end of an actor's control link; N: for the N-th arbiter it has seen
  *         p.AID           its pidfd
  *         n.AID           NOTIFY_SOCKET of a program that knows nothing of arbiter
  *         o.AID           the reading end of what it writes
@@ -13,8 +12,8 @@
  *         logger          arbiterd's end of the link to arbiter-logger
  *         state           the journal of the arbiter's state
  *
- * A copy of each is held here, too: a keeper that has died is given all of them anew, without a question to
- * the owners. So who does not want a descriptor any more must say so, else nobody sees it closed. */
+ * A copy of each is held here, too: a keeper that has died is given all of them anew, without a question
+ * to the owners. So who does not want a descriptor any more must say so, else nobody sees it closed. */
 
 #include <systemd/sd-event.h>
 
@@ -24,8 +23,12 @@
 
 struct keeper;
 
-/* Called when the connection has changed, with the socket: for the fd store. */
-typedef void (*keeper_connected_t)(int socket, void *userdata);
+struct keeper_events {
+        /* There is a connection, or another one: its socket is for the fd store. */
+        void (*connected)(int socket, void *userdata);
+        /* All is done for which keeper_keep() has returned 1. From the loop; NULL: nobody wants to know. */
+        void (*settled)(void *userdata);
+};
 
 /* Before the arbiter runs: connects, and gets what is kept. Waits for the keeper, but no longer than some
  * seconds; whatever goes wrong is told, and then there is nothing kept, and a keeper that comes later is
@@ -35,8 +38,8 @@ int keeper_new(const char *path, int stored, struct keeper **ret);
 struct keeper *keeper_free(struct keeper *k);
 DEFINE_CLEANUP(struct keeper *, keeper_free)
 
-/* Once there is the loop; nothing below waits. */
-int keeper_attach(struct keeper *k, sd_event *event, keeper_connected_t connected, void *userdata);
+/* Once there is the loop; nothing below waits. events stays the caller's. */
+int keeper_attach(struct keeper *k, sd_event *event, const struct keeper_events *events, void *userdata);
 
 /* What there is, oldest first: NULL at the end; position: NULL at first. Safe against forgetting the one
  * that it has returned. */
@@ -48,7 +51,9 @@ bool keeper_was_there(const struct keeper *k);
 
 /* A keep handler (arbiter_set_keep_handler()); userdata is the struct keeper. fd is copied, and stays the
  * caller's. -1: forget. 0: it is done, and holds from this moment on; 1: it is done as soon as the keeper
- * takes it, or is back; -EINVAL, -ENOMEM, -EMFILE. a may be NULL. */
+ * takes it, or is back; -EINVAL, -ENOMEM, -EMFILE. A keeper that has been away for some seconds is not
+ * waited for: then 0, too, for all that can be done has been, and it is told when it comes. a may be
+ * NULL. */
 int keeper_keep(arbiter *a, const char *name, int fd, void *userdata);
 /* The keeper is there, and has all that it was given. */
 bool keeper_is_settled(const struct keeper *k);

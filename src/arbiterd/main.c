@@ -336,6 +336,10 @@ static int take_lock(struct daemon *d, struct pid_file *lock) {
                 return out_of_memory();
         }
         r = pid_file_take(path, lock, &pid);
+        if (r == -EBUSY && d->stop_actors && getenv("SERVICE_RESULT")) {
+                log_info("The arbiter runs: its actors are left alone."); /* only its keeper has ended */
+                return EXIT_USAGE;
+        }
         if (r == -EBUSY) {
                 log_error("An arbiter runs in %s already (PID %d); stop it first, or name another directory "
                           "with "
@@ -514,13 +518,14 @@ static int run(struct daemon *d, struct config *c) {
         return r < 0 ? fail(d, r, "The event loop has failed: %m") : r;
 }
 
-/* Of an arbiter that has died, not of one that runs. */
+/* Of an arbiter that has died, not of one that runs. Where there is no runtime directory none does; and none
+ * is left behind. */
 static int stop_actors(struct daemon *d) {
         struct pid_file lock = PID_FILE_INIT;
         int r;
 
         r = find_runtime_directory(d);
-        if (r == 0)
+        if (r == 0 && access(d->runtime_directory, F_OK) == 0)
                 r = take_lock(d, &lock);
         if (r == 0)
                 r = scope_stop(d) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -131,7 +131,13 @@ static struct keeper *client(struct fixture *f) {
 }
 
 static void attach(struct fixture *f, struct keeper *k) {
-        assert_ok(keeper_attach(k, f->event, NULL, NULL));
+        assert_ok(keeper_attach(k, f->event, &(struct keeper_events){}, NULL));
+}
+
+static void on_settled(void *userdata) {
+        unsigned *n = userdata;
+
+        ++*n;
 }
 
 static void await_settled(struct fixture *f, struct keeper *k) {
@@ -268,12 +274,13 @@ static void test_bad_names(void **state) {
 static void test_many(void **state) {
         struct fixture *f = *state;
         enum { N = 4000 };
+        unsigned n_settled = 0;
         struct keeper *k;
         int s;
 
         start(f);
         k = client(f);
-        attach(f, k);
+        assert_ok(keeper_attach(k, f->event, &(struct keeper_events){ .settled = on_settled }, &n_settled));
         assert_ok(kill(f->pid, SIGSTOP));
         assert_int_equal(waitpid(f->pid, &s, WUNTRACED), f->pid);
         for (unsigned i = 0; i < N; i++) {
@@ -290,6 +297,9 @@ static void test_many(void **state) {
         assert_int_equal(keeper_keep(NULL, "new", -1, k), 0);
         assert_ok(kill(f->pid, SIGCONT));
         await_settled(f, k);
+        while (n_settled == 0)
+                assert_ok(sd_event_run(f->event, PATIENCE));
+        assert_int_equal(n_settled, 1);
         keeper_free(k);
         k = client(f);
         assert_int_equal(count(k), N - 1);
@@ -369,7 +379,7 @@ static void test_stored(void **state) {
 
         start(f);
         k = client(f);
-        assert_ok(keeper_attach(k, f->event, on_connected, &stored));
+        assert_ok(keeper_attach(k, f->event, &(struct keeper_events){ .connected = on_connected }, &stored));
         assert_int_equal(keeper_keep(NULL, "c.1", f->notify, k), 0);
         assert_true(stored >= 0);
         keeper_free(k);
@@ -389,7 +399,7 @@ static void test_stored_dead(void **state) {
 
         start(f);
         k = client(f);
-        assert_ok(keeper_attach(k, f->event, on_connected, &stored));
+        assert_ok(keeper_attach(k, f->event, &(struct keeper_events){ .connected = on_connected }, &stored));
         keeper_free(k);
         end(f, SIGKILL, SIGKILL);
         start(f);
