@@ -5,18 +5,19 @@
 import case
 
 UNIT, SCOPE, SLICE = 'arbiter.service', 'arbiter-system-actors.scope', 'arbiter-system.slice'
-DROP_IN = '/run/systemd/system/arbiter.service.d/test.conf'
+DROP_IN = '/run/systemd/system/%s.d/test.conf'
+KEEPER = 'arbiter-keeper.service'
 
 
 class Scope(case.Case):
     def setUp(self):
         super().setUp()
-        self.addCleanup(self.run_in, 'sh', '-ec', 'systemctl stop %s; systemctl reset-failed; rm -f /etc/arbiter/*.monitor %s; '
-                        'systemctl daemon-reload' % (UNIT, DROP_IN))
+        self.addCleanup(self.run_in, 'sh', '-ec', 'systemctl stop %s; systemctl reset-failed; rm -f /etc/arbiter/*.monitor %s %s; '
+                        'systemctl daemon-reload' % (UNIT, DROP_IN % UNIT, DROP_IN % KEEPER))
         self.write('/etc/arbiter/nap.monitor', '[Monitor]\nWorkers=2\n[Actor]\nUser=nobody\nExec=/bin/sleep 1000\n')
 
-    def set_up_service(self, text):
-        self.write(DROP_IN, '[Service]\n' + text)
+    def set_up_service(self, text, unit=UNIT):
+        self.write(DROP_IN % unit, '[Service]\n' + text)
         self.run_in('systemctl', 'daemon-reload')
 
     def start(self):
@@ -68,6 +69,7 @@ class Scope(case.Case):
     def test_leftovers_are_stopped_first(self):
         """Nobody has cleaned up: the next start does, and says so."""
         self.set_up_service('Restart=no\nExecStopPost=\n')
+        self.set_up_service('ExecStopPost=\n', KEEPER)
         self.start()
         old = self.pids()
         self.kill_daemon()
