@@ -14,6 +14,7 @@
 #include "arbiter/internal.h"
 #include "arbiter/relink.h"
 #include "basic/fd.h"
+#include "basic/hand-over.h"
 #include "basic/pidfd.h"
 
 #define HIERARCHY "/sys/fs/cgroup"
@@ -118,6 +119,7 @@ static int add_command(struct child *c, arbiter_message *m) {
         const char *path = s->module_file ? c->arbiter->host_program : s->context.path;
         const char *const host_argv[] = { c->name, s->module_file, NULL };
         const char *const *argv = s->module_file ? host_argv : (const char *const *) s->context.argv;
+        bool handed = s->n_listen_fds > 0;
         int r;
 
         r = open_property(m, "ExecStart", "a(sasb)");
@@ -126,9 +128,13 @@ static int add_command(struct child *c, arbiter_message *m) {
         if (r >= 0)
                 r = arbiter_message_open_container(m, 'r', "sasb");
         if (r >= 0)
-                r = arbiter_message_append_basic(m, 's', path);
+                r = arbiter_message_append_basic(m, 's', handed ? ARBITER_EXEC_PATH : path);
         if (r >= 0)
                 r = arbiter_message_open_container(m, 'a', "s");
+        if (r >= 0 && handed)
+                r = add_argument(m, "arbiter-exec");
+        if (r >= 0 && handed)
+                r = add_argument(m, path);
         if (r >= 0)
                 r = add_argument(m, s->process_name ? s->process_name : argv[0]);
         for (size_t i = 1; r >= 0 && argv[i]; i++)
@@ -237,11 +243,21 @@ static int add_output(const arbiter_spawn *s, arbiter_message *m) {
         return r;
 }
 
-/* The control link is its standard input. In the environment there is no secret: that of a unit is anybody's
- * to read. */
-static int add_mailbox(arbiter_message *m, int mailbox) {
+/* Standard input is the one descriptor that systemd passes: the control link, or that which arbiter-exec
+ * makes listening sockets and a control link of. In the environment there is no secret: that of a unit is
+ * anybody's to read. */
+static int add_input(const arbiter_spawn *s, arbiter_message *m, int mailbox) {
+        _cleanup_close_ int parcel = -EBADF;
         int r;
 
+        if (s->n_listen_fds > 0) {
+                r = hand_over_send(s->listen_fds, s->n_listen_fds, s->listen_names_joined, mailbox, &parcel);
+                if (r < 0)
+                        return r;
+                return arbiter_message_append(m, "(sv)", "StandardInputFileDescriptor", "h", parcel);
+        }
+        if (mailbox < 0)
+                return 0;
         r = arbiter_message_append(m, "(sv)", "StandardInputFileDescriptor", "h", mailbox);
         return r < 0 ? r : arbiter_message_append(m, "(sv)", "Environment", "as", 1U, "ARBITER_MAILBOX=0");
 }
@@ -322,8 +338,8 @@ static int make_properties(struct child *c, int mailbox, arbiter_message **ret) 
                 r = add_context(c->spawn, m);
         if (r >= 0)
                 r = add_output(c->spawn, m);
-        if (r >= 0 && mailbox >= 0)
-                r = add_mailbox(m, mailbox);
+        if (r >= 0)
+                r = add_input(c->spawn, m, mailbox);
         if (r >= 0)
                 r = add_settings(c->spawn, m);
         if (r >= 0)

@@ -15,8 +15,8 @@ const char *spawn_unit_contradiction(const arbiter_spawn *s) {
                 return "an actor that somebody else starts is no unit of the arbiter's";
         if (s->module)
                 return "a module of this program cannot run as a unit: use a module file or a program";
-        if (s->n_listen_fds > 0)
-                return "listening sockets cannot be handed to a unit: use a socket unit, or "
-                       "Concurrency=process";
+        if (s->unit_template && s->n_listen_fds > 0)
+                return "instances of a template get their sockets from systemd: write Sockets= into a "
+                       "drop-in for it";
         return NULL;
 }

@@ -419,8 +419,8 @@ static const struct unit_setting settings[] = {
                 "is not passed through: standard input is the mailbox of an actor; write "
                 "Params=, Environment= or arguments of Exec="),
         REFUSED("Sockets",
-                "is not passed through: workers get sockets by ListenStream= and ListenDatagram= "
-                "in section [Actor]"),
+                "is not passed through: workers get sockets by ListenStream= and its like, and by "
+                "Sockets=, in section [Actor]"),
         REFUSED("PIDFile",
                 "is not passed through: an actor is the process that Exec= or Module= names, and "
                 "ends with it"),

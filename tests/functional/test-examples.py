@@ -193,9 +193,10 @@ class Daemon(Case):
 
     def setUp(self):
         super().setUp()
-        with socket.socket() as s:
+        with socket.socket() as s, socket.socket() as t:
             s.bind(('127.0.0.1', 0))
-            self.port = s.getsockname()[1]
+            t.bind(('127.0.0.1', 0))
+            self.port, self.greeter = s.getsockname()[1], t.getsockname()[1]
         os.mkdir(self.path('config'))
         for name in os.listdir(SOURCE):
             if name.endswith(('.monitor', '.actor')):
@@ -206,7 +207,8 @@ class Daemon(Case):
         with open(os.path.join(SOURCE, name)) as f:
             text = f.read()
         text = text.replace('\nModule=', '\nModule=%s/' % BUILT).replace('/usr/local/share/arbiter/examples/', SOURCE + '/')
-        self.write(os.path.join('config', name), text.replace('127.0.0.1:7878', '127.0.0.1:%d' % self.port).encode())
+        text = text.replace('127.0.0.1:7878', '127.0.0.1:%d' % self.port).replace('127.0.0.1:7879', '127.0.0.1:%d' % self.greeter)
+        self.write(os.path.join('config', name), text.encode())
         if os.geteuid() == 0:
             os.mkdir(self.path('config', name + '.d'))
             self.write(os.path.join('config', name + '.d', 'user.conf'), b'[Actor]\nUser=root\n')
@@ -218,7 +220,7 @@ class Daemon(Case):
         self.addCleanup(self.stop)
         self.log = b''
         self.read_log(b'clock is running (', *(b'%s.%d is running (' % (n, i) for n, last in
-                                               ((b'words', 4), (b'squares', 1), (b'load', 2), (b'hello', 3))
+                                               ((b'words', 4), (b'squares', 1), (b'load', 2), (b'hello', 3), (b'greeter', 2))
                                                for i in range(1, last + 1)))
 
     def read_log(self, *wanted):
@@ -269,6 +271,14 @@ class Daemon(Case):
                 with c, c.makefile() as f:
                     served.add(int(f.readline().split()[-1]))
         self.assertLessEqual(served, pids)
+
+    def test_greeter(self):
+        self.start()
+        said = set()
+        while len(said) < 2:  # the kernel deals them out
+            with socket.create_connection(('127.0.0.1', self.greeter), timeout=LIMIT) as c, c.makefile() as f:
+                said.add(f.readline())
+        self.assertEqual(said, {'hello from greeter.1\n', 'hello from greeter.2\n'})
 
     def test_alive_while_it_counts(self):
         self.start()

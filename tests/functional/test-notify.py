@@ -271,11 +271,11 @@ class Sockets(Case):
             with s.makefile() as f:
                 self.assertRegex(f.read(), r'(?s)arbiter_.*# EOF\n$')
 
-    def test_an_unknown_name_is_told_and_closed(self):
+    def test_a_name_that_nobody_has_is_told(self):
         self.pass_sockets(a='nonsense')
         self.daemon.terminate()
         self.daemon.wait(PATIENCE)
-        self.assertIn('"nonsense"', self.daemon.stderr.read())
+        self.assertIn('the name nonsense, which no actor has', self.daemon.stderr.read())
 
 
 class Options(Case):

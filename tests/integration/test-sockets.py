@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Listening sockets of actors in a booted systemd: handed to units, taken from socket units, with real connections while
+workers and the arbiter are replaced. Not one may be refused, reset or left alone."""
+
+import json
+import re
+
+import case
+
+# What is said by whoever answers at a port, again and again; at the end of its input it says what has gone wrong.
+LOAD = r'''
+import collections, json, select, socket, sys
+address = ("127.0.0.1", int(sys.argv[1]))
+answers, failures = collections.Counter(), []
+print("begun", flush=True)
+while not select.select([sys.stdin], [], [], 0)[0]:
+    try:
+        with socket.create_connection(address, timeout=20) as s, s.makefile() as f:
+            line = f.readline()
+            answers[line.strip()] += 1
+            if not line:
+                failures.append("nobody answers")
+    except OSError as e:
+        failures.append(repr(e))
+print(json.dumps([answers, failures]), flush=True)
+'''
+# Ends in order: who has been accepted is served, and what waits on a socket of its own, too.
+SERVER = r'''
+import os, select, signal, socket
+assert os.environ["LISTEN_PID"] == str(os.getpid())
+sockets = [socket.socket(fileno=3 + i) for i in range(int(os.environ["LISTEN_FDS"]))]
+wake, end = os.pipe()
+os.set_blocking(end, False)
+signal.set_wakeup_fd(end)
+signal.signal(signal.SIGTERM, lambda *_: None)
+for s in sockets:
+    s.setblocking(False)
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as n:
+    n.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"].replace("@", "\0", 1))
+print("serving", os.environ["LISTEN_FDNAMES"], "stdin", os.readlink("/proc/self/fd/0"), flush=True)
+while True:
+    ready = select.select([wake, *sockets], [], [])[0]
+    if ready == [wake]:
+        break
+    for s in sockets:
+        try:
+            c, _ = s.accept()
+        except BlockingIOError:
+            continue
+        c.setblocking(True)
+        c.sendall(b"%d\n" % os.getpid())
+        c.close()
+'''
+
+
+class Sockets(case.Service):
+    PORT = 7878
+
+    def setUp(self):
+        super().setUp()
+        self.write('/usr/local/bin/server.py', SERVER, 0o755)
+        self.write('/usr/local/bin/load.py', LOAD, 0o755)
+        self.box.copy(self.box.build + '/examples/greeter.so', '/usr/local/lib/greeter.so', 0o755)
+
+    def load(self):
+        p = self.box.popen(['python3', '/usr/local/bin/load.py', str(self.PORT)], stdin=-1)
+        p.expect('begun')
+        return p
+
+    def answers(self, load):
+        """Ends it. Who has answered how often; nobody may have been turned away."""
+        load.end_input()
+        answers, failures = json.loads(load.expect(r'^(\[.*\])$').group(1))
+        load.close()
+        self.assertEqual(failures, [])
+        return answers
+
+    def ask(self):
+        return self.out('python3', '-c', 'import socket\nprint(socket.create_connection(("127.0.0.1", %d), timeout=20)'
+                        '.makefile().readline().strip())' % self.PORT).strip()
+
+    def wait_running(self, n):
+        def running():
+            actors = {name: a for name, a in self.actors().items() if a['state'] == 'running'}
+            return actors if len(actors) == n else None
+        return self.box.wait_for(running, '%d running' % n)
+
+    def serve(self, more='', workers=3, nice=1):
+        self.monitor('serve', 'Exec=/usr/bin/python3 /usr/local/bin/server.py\nType=notify\nNice=%d\n%s' % (nice, more),
+                     'Workers=%d\n' % workers)
+
+    def replaced(self, settings):
+        """Workers are replaced while there are connections all the time."""
+        self.serve(settings)
+        self.start()
+        before = {a['pid'] for a in self.wait_running(3).values()}
+        load = self.load()
+        for nice in 2, 3:
+            self.serve(settings, nice=nice)
+            self.ctl('reload')
+            self.box.wait_for(lambda: not before & {a['pid'] for a in self.actors().values()}, 'new workers')
+            self.wait_running(3)
+            self.ctl('restart', 'serve')
+            before = {a['pid'] for a in self.wait_running(3).values()}
+        answers = self.answers(load)
+        self.assertGreater(len(answers), 6)
+        return answers
+
+    def test_unit_workers(self):
+        self.replaced('Concurrency=unit\nListenStream=127.0.0.1:%d\nListenStream=@unused\nFileDescriptorName=web:other\n' % self.PORT)
+        entry = self.entry('ARBITER_NAME=serve.2', predicate=lambda e: str(e['MESSAGE']).startswith('serving'))
+        self.assertEqual(entry['MESSAGE'], 'serving web:other stdin /dev/null')
+        unit = 'arbiter-system-serve-2.service'
+        pid = self.actors()['serve.2']['pid']
+        self.assertEqual(self.box.property(unit, 'MainPID'), str(pid))
+        self.assertEqual(self.out('cat', '/proc/%d/cmdline' % pid).split('\0')[:2], ['/usr/bin/python3', '/usr/local/bin/server.py'])
+        self.assertNotIn('LISTEN', self.box.property(unit, 'Environment'))
+
+    def test_unit_workers_with_one_each(self):
+        self.replaced('Concurrency=unit\nReusePort=yes\nListenStream=127.0.0.1:%d\n' % self.PORT)
+
+    def test_forked_workers_with_one_each(self):
+        self.replaced('ReusePort=yes\nListenStream=127.0.0.1:%d\n' % self.PORT)
+
+    def test_modules_as_units(self):
+        for extra in '', 'ReusePort=yes\n':
+            self.monitor('greeter', 'Concurrency=unit\nModule=/usr/local/lib/greeter.so\nListenStream=127.0.0.1:%d\n%s' % (
+                self.PORT, extra), 'Workers=2\n')
+            self.start()
+            self.wait_running(2)
+            self.assertIn('hello from greeter.', self.ask())
+            self.assertIn('2 sent, 2 received', self.ctl('ping', '-c', '2', 'greeter.1').stdout)
+            load = self.load()
+            self.ctl('restart', 'greeter')
+            self.wait_running(2)
+            self.assertLessEqual(set(self.answers(load)), {'hello from greeter.1', 'hello from greeter.2'})
+            self.stop()
+
+    def test_a_program_that_is_not_there(self):
+        """Behind the one that takes the sockets, it is said as if systemd had executed it."""
+        self.write('/usr/local/bin/nonesuch', '#!/nonexistent/interpreter\n', 0o755)
+        self.monitor('gone', 'Concurrency=unit\nExec=/usr/local/bin/nonesuch\nRestart=temporary\nListenStream=127.0.0.1:%d\n' % self.PORT)
+        self.start()
+        deaths = self.box.wait_for(lambda: json.loads(self.ctl('deaths', 'gone.1', '--json=short').stdout), 'its end')
+        self.assertEqual((deaths[0]['reason'], deaths[0]['status']), ('exit-code', 203))
+        self.entry('ARBITER_NAME=gone.1', predicate=lambda e: 'cannot execute /usr/local/bin/nonesuch: No such file' in str(e['MESSAGE']))
+
+    def socket_unit(self, name, text):
+        self.write('/etc/systemd/system/%s.socket' % name, '[Socket]\nService=arbiter.service\n' + text)
+        self.run_in('systemctl', 'daemon-reload')
+        self.run_in('systemctl', 'start', name + '.socket')
+        self.addCleanup(self.remove_socket, name)
+
+    def remove_socket(self, name):
+        self.run_in('systemctl', 'stop', name + '.socket', 'arbiter.service')
+        self.run_in('rm', '/etc/systemd/system/%s.socket' % name)
+        self.run_in('systemctl', 'daemon-reload')
+
+    def test_socket_units(self):
+        """systemd opens them, starts the arbiter when somebody connects, and has them while it is restarted."""
+        self.socket_unit('web', 'ListenStream=127.0.0.1:%d\n' % self.PORT)
+        self.socket_unit('admin', 'ListenStream=/run/admin\nFileDescriptorName=named\n')
+        for concurrency in 'process', 'unit':
+            self.serve('Concurrency=%s\nSockets=web.socket named\n' % concurrency, 2)
+            cursor = self.box.cursor()
+            self.assertEqual(self.property('ActiveState'), 'inactive')
+            self.assertRegex(self.ask(), r'^\d+$')
+            self.assertEqual(self.property('ActiveState'), 'active')
+            self.wait_running(2)
+            field = 'ARBITER_NAME=serve.1'
+            self.entry(field, cursor=cursor, predicate=lambda e: 'serving web.socket:named' in str(e['MESSAGE']))
+            load = self.load()
+            before = self.pid()
+            self.run_in('systemctl', 'restart', 'arbiter.service')
+            self.assertNotEqual(self.pid(), before)
+            self.wait_running(2)
+            self.assertGreater(len(self.answers(load)), 0)
+            self.run_in('systemctl', 'stop', 'web.socket', 'admin.socket', 'arbiter.service')
+            self.run_in('systemctl', 'start', 'web.socket', 'admin.socket')
+
+    def test_socket_unit_that_is_missing(self):
+        self.serve('Sockets=web.socket\n')
+        self.start()
+        self.entry('_SYSTEMD_UNIT=arbiter.service', predicate=lambda e: re.search(
+            r'serve\.monitor: systemd has passed no socket with the name web\.socket\. Write Service=', e['MESSAGE']))
+        self.assertIn('Not loaded: serve.monitor', self.ctl('status').stdout)
+
+    def test_mode(self):
+        """The arbiter's own mask is 0077; who may connect is said by SocketMode=."""
+        self.serve('ListenStream=/run/serve/socket\nListenFIFO=/run/serve/fifo\nSocketGroup=alice\n', 1)
+        self.start()
+        self.assertEqual(self.out('stat', '-c', '%a %U %G', '/run/serve', '/run/serve/socket', '/run/serve/fifo').splitlines(),
+                         ['755 root root', '666 root alice', '666 root alice'])
+        self.stop()
+        self.assertEqual(self.out('ls', '/run/serve'), '')
+
+
+if __name__ == '__main__':
+    case.main()
