@@ -348,6 +348,7 @@ struct arbiter {
         void *keep_userdata;
         struct list_node relinks; /* struct relink */
         struct actor_timer relink_timer;
+        bool relinks_held;
 
         struct list_node notices; /* that could not be delivered yet */
         struct actor_timer notice_timer;

@@ -47,7 +47,7 @@ struct relink {
         struct old_end old[OLD_ENDS_MAX];
         size_t n_old;
         int theirs, page_fd;
-        bool kept;
+        bool asked, kept; /* our end: to be kept; it is */
 };
 
 static void offer(struct relink *k);
@@ -82,7 +82,12 @@ int child_link_parse_name(const char *name, aid *ret_aid, unsigned *ret_number) 
 /* Keeping. */
 
 int arbiter_keep(arbiter *a, const char *name, int fd) {
-        return a->keep_handler ? a->keep_handler(a, name, fd, a->keep_userdata) : 0;
+        int r = a->keep_handler ? a->keep_handler(a, name, fd, a->keep_userdata) : 0;
+
+        if (r < 0)
+                arbiter_log(a, LOG_WARNING, NULL, "keep-failed", "%s cannot be kept: %s", name,
+                                strerror(-r));
+        return r;
 }
 
 static int keep_link(struct child *c, unsigned number, int fd) {
@@ -336,35 +341,50 @@ static void offer(struct relink *k) {
                 k->theirs = close_fd(k->theirs);
 }
 
+bool relink_waits(const struct child *c) {
+        return c->relink && !c->relink->kept;
+}
+
 static void go_on(struct relink *k) {
         struct child *c = k->child;
-        int r = k->kept ? 0 : keep_link(c, c->link_number, link_get_fd(c->peer->link));
 
-        if (r > 0)
-                return; /* relinks_kept() */
-        if (r < 0 && !k->kept)
-                arbiter_log(c->arbiter, LOG_WARNING, c, "keep-failed",
-                                "the control link of %s cannot be kept: %s", c->name, strerror(-r));
-        k->kept = true;
-        if (k->theirs < 0)
+        if (!k->asked) {
+                k->asked = true;
+                k->kept = keep_link(c, c->link_number, link_get_fd(c->peer->link)) <= 0;
+        }
+        if (!k->kept || k->theirs < 0)
                 return;
         read_old(c);
         offer(k);
 }
 
-static void go_on_all(arbiter *a) {
-        LIST_FOREACH(k, &a->relinks, struct relink, relinks)
-                go_on(k);
+void relinks_on_timer(arbiter_actor *actor, struct actor_timer *t) {
+        arbiter *a = CONTAINER_OF(t, arbiter, relink_timer);
+
+        if (!a->relinks_held)
+                LIST_FOREACH(k, &a->relinks, struct relink, relinks)
+                        go_on(k);
 }
 
-void relinks_on_timer(arbiter_actor *actor, struct actor_timer *t) {
-        go_on_all(CONTAINER_OF(t, arbiter, relink_timer));
+static void go_on_soon(arbiter *a) {
+        if (!list_is_empty(&a->relinks))
+                (void)actor_timer_set(a->actor, &a->relink_timer, 0);
+}
+
+void relinks_hold(arbiter *a) {
+        a->relinks_held = true;
+}
+
+void relinks_go(arbiter *a) {
+        a->relinks_held = false;
+        go_on_soon(a);
 }
 
 void relinks_kept(arbiter *a) {
         LIST_FOREACH(k, &a->relinks, struct relink, relinks)
-                k->kept = true;
-        go_on_all(a);
+                k->kept = k->asked;
+        /* From the loop: whoever tells this is in the midst of something else. */
+        go_on_soon(a);
 }
 
 /* The answer. */

@@ -28,11 +28,18 @@ int child_link_parse_name(const char *name, aid *ret_aid, unsigned *ret_number);
 int child_relink(struct child *c, unsigned number, int old_fd);
 /* Before its end is judged: its last words, in the old link, too. */
 void child_drain(struct child *c);
-/* The child goes. */
-void relink_forget(struct child *c);
+/* While the children are taken over one by one: no actor is heard before all those are there of which it may
+ * want something. */
+void relinks_hold(struct arbiter *a);
+void relinks_go(struct arbiter *a);
+
 /* All that was to be kept is: what has waited for it goes on. */
 void relinks_kept(struct arbiter *a);
 
+/* It is not offered yet: it has to be kept first. */
+bool relink_waits(const struct child *c);
+/* The child goes. */
+void relink_forget(struct child *c);
 /* Before it has changed over the actor has nothing to say on the new link but that. */
 bool relink_admits(const struct child *c, const struct envelope *e);
 /* An actor without a welcome says hello anew: so it has the link. Returns that one's page. */
