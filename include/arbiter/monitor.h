@@ -21,6 +21,10 @@ ARBITER_CLEANUP_DEFINE(arbiter_monitor, unref);
 const char *arbiter_monitor_get_name(arbiter_monitor *m);
 arbiter_monitor *arbiter_find_monitor(arbiter *a, const char *name); /* borrowed, or NULL */
 
+/* Is there a place for the worker of this number: does it run, or will it, or was it stopped or given up?
+ * Then what is kept for it may be needed. 0: there is none. */
+int arbiter_monitor_has_worker(arbiter_monitor *m, unsigned number);
+
 int arbiter_monitor_set_description(arbiter_monitor *m, const char *description);
 /* Before the start. More than intensity restarts of one worker within the period park it as failed.
  * Default 5 in 10 s. */

@@ -87,6 +87,14 @@ _public_ arbiter_monitor *arbiter_find_monitor(arbiter *a, const char *name) {
         return a && name ? map_get_string(a->monitors_by_name, name) : NULL;
 }
 
+_public_ int arbiter_monitor_has_worker(arbiter_monitor *m, unsigned number) {
+        supervise_slot_info i;
+
+        if (!m)
+                return -EINVAL;
+        return m->set.supervise && supervise_get_slot(m->set.supervise, number, &i) >= 0;
+}
+
 _public_ int arbiter_monitor_set_description(arbiter_monitor *m, const char *description) {
         char *copy = description ? strdup(description) : NULL;
 

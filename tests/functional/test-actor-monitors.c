@@ -73,7 +73,11 @@ static void test_scale(void **state) {
                 snprintf(name, sizeof(name), "pool.%u", i);
                 assert_int_equal(fixture_do(x, name, "Work", 1), 2);
         }
+        for (unsigned i = 0; i <= 5; i++)
+                assert_int_equal(arbiter_monitor_has_worker(m, i), i >= 1 && i <= 4);
         scale(x, m, 1); /* the oldest go first: the youngest stays */
+        for (unsigned i = 0; i <= 5; i++)
+                assert_int_equal(arbiter_monitor_has_worker(m, i), i == 4);
         for (unsigned i = 1; i <= 3; i++) {
                 char name[16];
 

@@ -167,6 +167,10 @@ static void test_operators(void **state) {
         e = await_event("stopped", 2);
         assert_string_equal(e->reason, "shutdown");
         assert_int_equal(e->level, 6);
+        e = await_event("removed", 2); /* after its end */
+        assert_int_equal(e->level, 7);
+        assert_string_equal(e->monitor, "pool");
+        assert_true(e->n == 1 || e->n == 2);
 }
 
 static int on_prepare(arbiter_spawn *s, const arbiter_life *life, char **ret_text, void *userdata) {

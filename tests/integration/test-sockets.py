@@ -186,6 +186,27 @@ class Sockets(case.Service):
             r'serve\.monitor: systemd has passed no socket with the name web\.socket\. Write Service=', e['MESSAGE']))
         self.assertIn('Not loaded: serve.monitor', self.ctl('status').stdout)
 
+    def test_of_a_user(self):
+        """The arbiter of a user, whose units are the user's systemd's, and a socket unit of the user's."""
+        etc, unit = '/home/alice/.config/arbiter', '/home/alice/.config/systemd/user/web.socket'
+        systemctl = ['systemctl', '--user']
+        self.write(unit, '[Socket]\nListenStream=127.0.0.1:%d\nService=arbiter.service\n' % (self.PORT + 1), owner='alice')
+        self.write(etc + '/serve.monitor', '[Monitor]\nWorkers=2\n[Actor]\nConcurrency=unit\nType=notify\nReusePort=yes\nSockets=web.socket\n'
+                   'Exec=/usr/bin/python3 /usr/local/bin/server.py\nListenStream=127.0.0.1:%d\n' % self.PORT, owner='alice')
+        try:
+            self.run_in(*systemctl, 'daemon-reload', user='alice')
+            self.run_in(*systemctl, 'start', 'web.socket', user='alice')
+            self.run_in(*systemctl, 'start', 'arbiter.service', user='alice')
+            self.ctl('--user', 'wait', 'serve', 'running', user='alice')
+            load = self.load()
+            self.ctl('--user', 'restart', 'serve', user='alice')
+            self.assertGreater(len(self.answers(load)), 1)
+            entry = self.entry('SYSLOG_IDENTIFIER=serve.1', predicate=lambda e: str(e['MESSAGE']).startswith('serving'))
+            self.assertEqual(entry['MESSAGE'], 'serving web.socket:serve stdin /dev/null')
+        finally:
+            self.run_in(*systemctl, 'stop', 'web.socket', 'arbiter.service', user='alice', check=False)
+            self.run_in('rm', '-rf', etc, unit)
+
     def test_mode(self):
         """The arbiter's own mask is 0077; who may connect is said by SocketMode=."""
         self.serve('ListenStream=/run/serve/socket\nListenFIFO=/run/serve/fifo\nSocketGroup=alice\n', 1)
