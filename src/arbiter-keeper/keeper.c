@@ -272,7 +272,7 @@ static int is_ours(int fd) {
         return peer.uid == geteuid() ? 0 : -EPERM;
 }
 
-static int connection_new(struct keeper *k, int fd) {
+int keeper_add(struct keeper *k, int fd) {
         _cleanup_(connection_freep) struct connection *c = calloc(1, sizeof(*c));
         int r;
 
@@ -305,7 +305,7 @@ static int on_accept(sd_event_source *s, int fd, uint32_t events, void *userdata
                 retry_later(k);
                 return 0;
         }
-        r = connection_new(k, peer);
+        r = keeper_add(k, peer);
         if (r < 0)
                 log_error_errno(r, "A connection was refused: %m");
         return 0;
@@ -314,7 +314,8 @@ static int on_accept(sd_event_source *s, int fd, uint32_t events, void *userdata
 static int on_retry(sd_event_source *s, uint64_t usec, void *userdata) {
         struct keeper *k = userdata;
 
-        (void) sd_event_source_set_enabled(k->listener_source, SD_EVENT_ON);
+        if (k->listener_source)
+                (void) sd_event_source_set_enabled(k->listener_source, SD_EVENT_ON);
         LIST_FOREACH(c, &k->connections, struct connection, connections)
                 if (c->cursor)
                         go_on(c);
@@ -343,6 +344,18 @@ static int bind_listener(struct keeper *k) {
         return r;
 }
 
+static int listen_at(struct keeper *k, const char *path) {
+        int r;
+
+        k->path = strdup(path);
+        if (!k->path)
+                return -ENOMEM;
+        r = bind_listener(k);
+        if (r >= 0)
+                r = sd_event_add_io(k->event, &k->listener_source, k->listener, EPOLLIN, on_accept, k);
+        return r;
+}
+
 int keeper_new(const char *path, const char *service, size_t max, struct keeper **ret) {
         _cleanup_(keeper_freep) struct keeper *k = calloc(1, sizeof(*k));
         int r;
@@ -355,12 +368,8 @@ int keeper_new(const char *path, const char *service, size_t max, struct keeper 
         r = table_init(&k->table, max);
         if (r >= 0)
                 r = sd_event_default(&k->event);
-        if (r >= 0) {
-                k->path = strdup(path);
-                r = k->path ? bind_listener(k) : -ENOMEM;
-        }
-        if (r >= 0)
-                r = sd_event_add_io(k->event, &k->listener_source, k->listener, EPOLLIN, on_accept, k);
+        if (r >= 0 && path)
+                r = listen_at(k, path);
         if (r >= 0)
                 r = sd_event_add_time_relative(
                                 k->event, &k->status_source, CLOCK_MONOTONIC, 0, 0, on_status, k);

@@ -23,9 +23,12 @@ struct keeper {
         bool hearing;    /* what was said before a list */
 };
 
-/* Listens at path, which only this user can reach; what is there is removed. max: so many descriptors at the
- * most. service: a string that stays, or NULL. */
+/* Listens at path (NULL: nowhere), which only this user can reach; what is there is removed. max: so many
+ * descriptors at the most. service: a string that stays, or NULL. */
 int keeper_new(const char *path, const char *service, size_t max, struct keeper **ret);
+/* Somebody has connected. Takes fd over, also on failure: -EPERM, it is another user; -EUSERS, there are too
+ * many. */
+int keeper_add(struct keeper *k, int fd);
 /* Closes all that it keeps. */
 struct keeper *keeper_free(struct keeper *k);
 DEFINE_CLEANUP(struct keeper *, keeper_free)

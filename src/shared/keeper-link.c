@@ -71,9 +71,11 @@ int keeper_receive(int socket, struct keeper_packet *p, int *ret_fds, size_t *re
         n = recvmsg(socket, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (n < 0)
                 return errno == EINTR ? -EAGAIN : errno == ECONNRESET ? 0 : negative_errno();
-        if (n == 0)
-                return 0;
         n_fds = take_fds(&m, fds);
+        if (n == 0) { /* or an empty packet, which may have some all the same */
+                close_many(fds, n_fds);
+                return 0;
+        }
         r = -EBADMSG;
         if (!(m.msg_flags & MSG_TRUNC) && keeper_packet_is_valid(p, (size_t) n)) {
                 if (n_fds == with_fds(p))
