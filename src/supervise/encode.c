@@ -7,9 +7,11 @@
 
 #include "supervise/state.h"
 
-#define ENCODING_VERSION 1U
-#define HEAD_SIZE 99U
-#define SLOT_SIZE 74U
+/* 2: order, groups, significance, verdicts. 1 is read. */
+#define ENCODING_VERSION 2U
+#define ORDER_MAX (UINT64_MAX / 2)
+#define HEAD_SIZE 122U
+#define SLOT_SIZE 91U
 
 static_assert(SUPERVISE_ENCODED_MAX >= HEAD_SIZE + 8 * (SUPERVISE_INTENSITY_MAX + 1), "the largest head");
 static_assert(SUPERVISE_ENCODED_MAX >= SLOT_SIZE + 8 * (SUPERVISE_INTENSITY_MAX + 1), "the largest slot");
@@ -34,6 +36,8 @@ static void put_policy(struct writer *w, const supervise_policy *p) {
         put(w, p->backoff_factor, 4);
         put(w, p->backoff_jitter, 4);
         put(w, p->backoff_stable, 8);
+        put(w, p->ordered, 1);
+        put(w, p->auto_shutdown, 1);
 }
 
 static void put_times(struct writer *w, const nsec_t *row, uint32_t n) {
@@ -50,6 +54,10 @@ int supervise_encode_head(const supervise *s, uint8_t *buffer, size_t size) {
         put(&w, ENCODING_VERSION, 1);
         put_policy(&w, &s->policy);
         put(&w, s->phase, 1);
+        put(&w, s->verdict, 1);
+        put(&w, s->culprit, 4);
+        put(&w, s->life, 8);
+        put(&w, s->group, 8);
         put(&w, s->revision, 8);
         put(&w, s->generation, 8);
         put(&w, s->random, 8);
@@ -93,6 +101,9 @@ int supervise_encode_slot(const supervise *s, uint32_t number, uint8_t *buffer, 
         put(&w, slot->since, 8);
         put(&w, slot->until, 8);
         put(&w, slot->ended_at, 8);
+        put(&w, slot->significant, 1);
+        put(&w, slot->shutdown, 8);
+        put(&w, slot->order, 8);
         put(&w, slot->n_failures, 2);
         put_times(&w, slot_row(s, number), slot->n_failures);
         assert((size_t) (w.p - buffer) == needed);
@@ -103,6 +114,7 @@ int supervise_encode_slot(const supervise *s, uint32_t number, uint8_t *buffer, 
 struct reader {
         const uint8_t *p;
         size_t left;
+        unsigned version;
         bool bad;
 };
 
@@ -139,7 +151,7 @@ static bool get_bool(struct reader *r) {
 }
 
 static void get_policy(struct reader *r, supervise_policy *p) {
-        p->strategy = get_below(r, 1, SUPERVISE_ONE_FOR_ONE + 1);
+        p->strategy = get_below(r, 1, _SUPERVISE_STRATEGY_MAX);
         p->restart = get_below(r, 1, SUPERVISE_TEMPORARY + 1);
         p->escalate = get_bool(r);
         p->intensity = (uint32_t) get(r, 4);
@@ -149,6 +161,10 @@ static void get_policy(struct reader *r, supervise_policy *p) {
         p->backoff_factor = (uint32_t) get(r, 4);
         p->backoff_jitter = (uint32_t) get(r, 4);
         p->backoff_stable = get(r, 8);
+        if (r->version >= 2) {
+                p->ordered = get_bool(r);
+                p->auto_shutdown = get_below(r, 1, SUPERVISE_AUTO_SHUTDOWN_ALL + 1);
+        }
 }
 
 /* Rising, and none later than the clock. */
@@ -163,7 +179,7 @@ static void get_times(struct reader *r, const supervise *s, nsec_t *row, uint32_
         }
 }
 
-static void get_slot(struct reader *r, const supervise *s, struct slot *slot) {
+static void get_slot(struct reader *r, const supervise *s, uint32_t number, struct slot *slot) {
         slot->state = get_below(r, 1, _SUPERVISE_SLOT_STATE_MAX);
         slot->restart = get_below(r, 1, SUPERVISE_TEMPORARY + 1);
         slot->then = get_below(r, 1, _THEN_MAX);
@@ -180,7 +196,18 @@ static void get_slot(struct reader *r, const supervise *s, struct slot *slot) {
         slot->since = get(r, 8);
         slot->until = get(r, 8);
         slot->ended_at = get(r, 8);
+        slot->order = number;
+        if (r->version >= 2) {
+                slot->significant = get_bool(r);
+                slot->shutdown = get(r, 8);
+                slot->order = get(r, 8);
+        }
         slot->n_failures = get_below(r, 2, s->row_size + 1);
+}
+
+static bool slot_may_be_first(const supervise *s, const struct slot *slot) {
+        return s->starting && (slot->state == SUPERVISE_SLOT_STARTING ||
+                               (s->policy.ordered && slot_will_start(slot)));
 }
 
 static bool slot_is_valid(const supervise *s, const struct slot *slot) {
@@ -196,7 +223,16 @@ static bool slot_is_valid(const supervise *s, const struct slot *slot) {
                 return false;
         if ((slot->state == SUPERVISE_SLOT_BACKOFF) != (slot->until != NSEC_INFINITY))
                 return false;
-        if (slot->first && (slot->state != SUPERVISE_SLOT_STARTING || !s->starting))
+        if (slot->first && !slot_may_be_first(s, slot))
+                return false;
+        if (slot->order == 0 || slot->order > ORDER_MAX)
+                return false;
+        if (slot->significant && (slot->restart == SUPERVISE_PERMANENT ||
+                                  s->policy.strategy == SUPERVISE_POOL))
+                return false;
+        if (slot->state == SUPERVISE_SLOT_WAITING && !(up && s->policy.ordered))
+                return false;
+        if (slot->then == THEN_WAIT && !strategy_is_group(s))
                 return false;
         if (slot->state == SUPERVISE_SLOT_STOPPING)
                 return slot->then != THEN_END || !up;
@@ -226,8 +262,38 @@ static bool roll_is_valid(const supervise *s) {
                 return false;
         slot = slot_at(s, s->rolling);
         return slot->state == SUPERVISE_SLOT_STARTING || slot->state == SUPERVISE_SLOT_BACKOFF ||
-               slot->state == SUPERVISE_SLOT_FAILED ||
-               (slot->state == SUPERVISE_SLOT_STOPPING && slot->then == THEN_RESTART);
+               slot->state == SUPERVISE_SLOT_FAILED || slot_will_start(slot);
+}
+
+/* No two of the same order; a group only where there are any; a verdict that such a set can come to. */
+static bool order_is_valid(const supervise *s) {
+        for (uint32_t i = s->first; i > 0; i = slot_at(s, i)->next) {
+                const struct slot *slot = slot_at(s, i);
+
+                if (slot->next > 0 && slot->order == slot_at(s, slot->next)->order)
+                        return false;
+        }
+        return s->group == 0 || (strategy_is_group(s) && s->phase == SUPERVISE_PHASE_UP);
+}
+
+static bool verdict_is_valid(const supervise *s) {
+        if (s->culprit > s->slot_max ||
+            (s->culprit > 0 && slot_at(s, s->culprit)->state == SUPERVISE_SLOT_UNUSED))
+                return false;
+        switch (s->verdict) {
+        case SUPERVISE_ACTION_STOPPED:
+                return s->phase != SUPERVISE_PHASE_GIVING_UP && s->phase != SUPERVISE_PHASE_FAILED;
+        case SUPERVISE_ACTION_SHUTDOWN:
+                return s->phase != SUPERVISE_PHASE_GIVING_UP && s->phase != SUPERVISE_PHASE_FAILED &&
+                       s->policy.strategy != SUPERVISE_POOL;
+        case SUPERVISE_ACTION_GAVE_UP:
+                return s->policy.strategy == SUPERVISE_POOL && s->phase != SUPERVISE_PHASE_STOPPING;
+        case SUPERVISE_ACTION_ESCALATE:
+        case SUPERVISE_ACTION_START_FAILED:
+                return s->policy.strategy != SUPERVISE_POOL && s->phase != SUPERVISE_PHASE_STOPPING;
+        default:
+                return false;
+        }
 }
 
 /* What settle() leaves behind: nothing that is due, nothing that would never end. After
@@ -252,11 +318,27 @@ static bool set_is_valid(const supervise *s) {
 }
 
 static int get_version(struct reader *r) {
-        uint64_t version = get(r, 1);
-
-        if (r->bad || version == 0)
+        r->version = (unsigned) get(r, 1);
+        if (r->version == 0)
                 return -EBADMSG;
-        return version > ENCODING_VERSION ? -EPROTONOSUPPORT : 0;
+        return r->version > ENCODING_VERSION ? -EPROTONOSUPPORT : 0;
+}
+
+/* What the phase says of a set of version 1. */
+static supervise_action_type verdict_of(const supervise *s) {
+        if (s->phase == SUPERVISE_PHASE_STOPPING || s->phase == SUPERVISE_PHASE_DOWN)
+                return SUPERVISE_ACTION_STOPPED;
+        return s->policy.strategy == SUPERVISE_POOL ? SUPERVISE_ACTION_GAVE_UP : SUPERVISE_ACTION_ESCALATE;
+}
+
+static void get_verdict(struct reader *r, supervise *s) {
+        s->verdict = verdict_of(s);
+        if (r->version < 2)
+                return;
+        s->verdict = get_below(r, 1, SUPERVISE_ACTION_ARM);
+        s->culprit = get_below(r, 4, SUPERVISE_SLOTS_MAX + 1);
+        s->life = get(r, 8);
+        s->group = get(r, 8);
 }
 
 int supervise_decode_begin(const uint8_t *data, size_t size, supervise **ret) {
@@ -277,6 +359,7 @@ int supervise_decode_begin(const uint8_t *data, size_t size, supervise **ret) {
                 return r;
 
         s->phase = get_below(&reader, 1, _SUPERVISE_PHASE_MAX);
+        get_verdict(&reader, s);
         s->revision = get(&reader, 8);
         s->generation = get(&reader, 8);
         s->random = get(&reader, 8);
@@ -305,7 +388,7 @@ int supervise_decode_slot(supervise *s, uint32_t number, const uint8_t *data, si
                 return r;
         if (number == 0 || number > s->expected_slot_max)
                 return -EBADMSG;
-        get_slot(&reader, s, &slot);
+        get_slot(&reader, s, number, &slot);
         if (reader.bad || !slot_is_valid(s, &slot))
                 return -EBADMSG;
         r = supervise_reserve(s, number);
@@ -324,5 +407,6 @@ int supervise_decode_finish(supervise *s) {
         supervise_derive(s);
         if (s->slot_max != s->expected_slot_max || supervise_n_slots(s) != s->expected_slots)
                 return -EBADMSG;
-        return roll_is_valid(s) && set_is_valid(s) ? 0 : -EBADMSG;
+        return order_is_valid(s) && verdict_is_valid(s) && roll_is_valid(s) && set_is_valid(s) ? 0 :
+                        -EBADMSG;
 }

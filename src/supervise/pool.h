@@ -23,6 +23,31 @@
  * limit is OTP's verdict: one more failure than `intensity` within `period` parks the slot. Intensity 0
  * parks at the first failure in any case; with `escalate` there is only the verdict.
  *
+ * Different children, as OTP's supervisor has them (research/actors.md 3.1-3.4). Each has a restart type;
+ * they are in order, by which supervise_next_child() goes, and ADD_CHILD puts a new one last, or `before`
+ * another. The set stops one by one, the last in order first, each when the one behind it has ended.
+ * - `ordered`: each starts when the one before it has STARTED or IGNORED. One whose first start fails
+ *   (START_FAILED, or EXITED before STARTED) is not tried again: those that run are stopped in reverse, and
+ *   START_FAILED says so. Slots whose turn has not come are WAITING. Children that are added later wait
+ *   for those that are starting, too; a failure of theirs is a failure like any other.
+ * - `escalate`: one window for the set. One failure more than `intensity` within `period`, and the child
+ *   is PARKED, all others are stopped in reverse, ESCALATE. Failed starts count, each.
+ * - one-for-all, rest-for-one: a child that is *to be restarted* takes all others, or those behind it in
+ *   order, with it: they are stopped in reverse order, and when all are down, start again in order, after
+ *   the backoff of the one that failed. Temporary bystanders are stopped and forgotten; bystanders that had
+ *   ended for good, or ignored their start, start again with the others; those that an operator holds do
+ *   not (the one difference from OTP). A failure in the middle of that is judged at once, and it begins
+ *   anew, from the earlier of the two. The verbs for one child, and a new definition, concern it alone.
+ * - significant children and auto_shutdown: when one, or the last one, has ended by itself and is not
+ *   restarted, all others are stopped in reverse, SHUTDOWN, and the set is DOWN. An operator's verb, or a
+ *   stop as a bystander, is no such end.
+ *
+ * Trees. A set may be a child of a set. The parent's SPAWN is the child's START with that generation (a
+ * second START of the same generation does nothing), the parent's STOP its STOP; what the child says of
+ * itself becomes an event of the parent by supervise_to_parent(). So its giving up climbs as one EXITED
+ * with OTP's reason `shutdown`, counted once; what the root says, the arbiter dies by. As all of that
+ * names the generation, doing it twice, or after a crash again, does no harm.
+ *
  * Outliving the process. All decision state is one entry for the set, its *head*, and one for each slot.
  * Write them after an event and before its actions are carried out; pending actions are no state:
  *
@@ -55,20 +80,33 @@
 #define SUPERVISE_INTENSITY_INFINITY UINT32_MAX
 
 typedef enum supervise_strategy {
-        SUPERVISE_POOL,        /* alike workers; a slot over the limit is parked; gives up if none is left */
-        SUPERVISE_ONE_FOR_ONE, /* different children, each with its restart type; parks, never gives up */
+        SUPERVISE_POOL, /* alike workers; a slot over the limit is parked; gives up if none is left */
+        /* Different children, each with its restart type, in the order in which they were added. */
+        SUPERVISE_ONE_FOR_ONE,
+        SUPERVISE_ONE_FOR_ALL,  /* these two want `escalate` and `ordered` */
+        SUPERVISE_REST_FOR_ONE,
+        _SUPERVISE_STRATEGY_MAX,
 } supervise_strategy;
 
 typedef enum supervise_restart {
         SUPERVISE_PERMANENT,
         SUPERVISE_TRANSIENT, /* only after an abnormal end, and any end before STARTED is abnormal */
-        SUPERVISE_TEMPORARY, /* never; one-for-one forgets the child at its end */
+        SUPERVISE_TEMPORARY, /* never; a child is forgotten at its end, not so a worker of a pool */
 } supervise_restart;
+
+/* When the set goes down because significant children have ended for good, by themselves. */
+typedef enum supervise_auto_shutdown {
+        SUPERVISE_AUTO_SHUTDOWN_NEVER,
+        SUPERVISE_AUTO_SHUTDOWN_ANY,
+        SUPERVISE_AUTO_SHUTDOWN_ALL, /* with the last of them */
+} supervise_auto_shutdown;
 
 typedef struct supervise_policy {
         supervise_strategy strategy;
         supervise_restart restart; /* pool: of each worker. one-for-one: see ADD_CHILD */
-        bool escalate;             /* one-for-one: OTP's one window for the set, then stop all, ESCALATE */
+        bool escalate; /* children: OTP's one window for the set, then stop all, ESCALATE. Else: park */
+        bool ordered;  /* children: started one after the other; a first start that fails, fails the set */
+        supervise_auto_shutdown auto_shutdown; /* children only */
         uint32_t intensity;        /* <= SUPERVISE_INTENSITY_MAX, or SUPERVISE_INTENSITY_INFINITY */
         nsec_t period;
         nsec_t backoff_min, backoff_max; /* min <= max; 0, 0: no backoff */
@@ -93,17 +131,20 @@ typedef struct supervise_policy {
         })
 
 typedef enum supervise_event_type {
-        SUPERVISE_START,              /* operator: the set, and in a running set all that does not run */
-        SUPERVISE_STOP,               /* pool: all at once; one-for-one: one by one, highest number first */
+        SUPERVISE_START,              /* operator: the set, and in a running set all that does not run.
+                                       * generation: of the life that it is to its parent, or 0 */
+        SUPERVISE_STOP,               /* pool: all at once; children: one by one, the last in order first */
         SUPERVISE_STARTED,            /* slot, generation: the handshake is done */
         SUPERVISE_START_FAILED,       /* slot, generation, reason, status. Tried again by ARM */
+        SUPERVISE_IGNORED,            /* slot, generation: it has started and needs no life; no failure */
         SUPERVISE_EXITED,             /* slot, generation, reason, status, normal; as above before STARTED */
         SUPERVISE_SCALE,              /* n, by_operator; pool only */
-        SUPERVISE_ADD_CHILD,          /* restart, revision; one-for-one only. Returns the slot, > 0 */
-        SUPERVISE_REMOVE_CHILD,       /* slot; one-for-one only */
+        SUPERVISE_ADD_CHILD,          /* what a child is (below), before; no pool. Returns the slot, > 0 */
+        SUPERVISE_REMOVE_CHILD,       /* slot; no pool */
         SUPERVISE_RESTART_CHILD,      /* slot; operator */
         SUPERVISE_STOP_CHILD,         /* slot; operator: stays down (held) until RESTART_CHILD or START */
-        SUPERVISE_DEFINITION_CHANGED, /* revision; slot, restart (one-for-one), slot 0: the whole set */
+        SUPERVISE_DEFINITION_CHANGED, /* slot and what the child is now; slot 0: revision,
+                        of the whole set */
         SUPERVISE_TICK,               /* the armed time has come; harmless at any other time */
         _SUPERVISE_EVENT_MAX,
 } supervise_event_type;
@@ -116,18 +157,28 @@ typedef struct supervise_event {
         bool normal;            /* the reason is one of normal, shutdown, exit code 0 */
         bool by_operator;       /* SCALE: a verb, which passes over the backoff and clears `failed` */
         uint32_t n;
+        /* What a child is. */
         supervise_restart restart;
+        bool significant; /* transient or temporary, and with auto_shutdown */
+        nsec_t shutdown;  /* handed out with STOP: SUPERVISE_SHUTDOWN_..., or how long it may take */
         uint64_t revision;
+        uint32_t before; /* ADD_CHILD: precedes that slot in order; 0: comes last */
 } supervise_event;
+
+#define SUPERVISE_SHUTDOWN_DEFAULT 0U /* as its definition says */
+#define SUPERVISE_SHUTDOWN_BRUTAL 1U
+#define SUPERVISE_SHUTDOWN_INFINITY NSEC_INFINITY
 
 typedef enum supervise_action_type {
         SUPERVISE_ACTION_SPAWN,       /* slot, generation, revision */
-        SUPERVISE_ACTION_STOP,        /* slot, generation: by its shutdown rule; its end must be reported */
+        SUPERVISE_ACTION_STOP,        /* slot, generation, shutdown; its end must be reported */
         SUPERVISE_ACTION_PARKED,      /* slot: over the limit, `failed` until an operator's verb */
         SUPERVISE_ACTION_REMOVED,     /* slot: does not exist any more; its number may be given again */
         SUPERVISE_ACTION_STARTED_ALL, /* once a START: every first start has had its outcome */
         SUPERVISE_ACTION_GAVE_UP,     /* pool: every slot failed, nothing alive */
-        SUPERVISE_ACTION_ESCALATE,    /* over the limit with `escalate`, all others stopped in order */
+        SUPERVISE_ACTION_ESCALATE,    /* slot went over the limit with `escalate`; all are stopped */
+        SUPERVISE_ACTION_START_FAILED, /* slot failed the first start of an ordered set; all are stopped */
+        SUPERVISE_ACTION_SHUTDOWN,    /* auto_shutdown; all are stopped */
         SUPERVISE_ACTION_STOPPED,     /* STOP is done */
         SUPERVISE_ACTION_ARM,         /* when: the one timer of the set; NSEC_INFINITY disarms it */
 } supervise_action_type;
@@ -136,7 +187,7 @@ typedef struct supervise_action {
         supervise_action_type type;
         uint32_t slot;
         uint64_t generation, revision;
-        nsec_t when;
+        nsec_t when, shutdown;
 } supervise_action;
 
 typedef enum supervise_phase {
@@ -157,6 +208,7 @@ typedef enum supervise_slot_state {
         SUPERVISE_SLOT_STOPPING,
         SUPERVISE_SLOT_FAILED,
         SUPERVISE_SLOT_HELD,
+        SUPERVISE_SLOT_WAITING, /* ordered: until its turn to start comes */
         _SUPERVISE_SLOT_STATE_MAX,
 } supervise_slot_state;
 
@@ -171,6 +223,8 @@ typedef struct supervise_slot_info {
         int32_t reason, status;
         nsec_t ended_at;
         uint32_t n_failures; /* remembered times, see supervise_failures() */
+        bool significant;
+        nsec_t shutdown;
         bool leaving;        /* STOPPING for good: surplus, or removed */
 } supervise_slot_info;
 
@@ -183,6 +237,8 @@ typedef struct supervise_info {
         uint64_t restarts;                      /* of all its slots */
         bool outdated;                          /* a replacement is under way, or halted by a failing slot */
         uint64_t revision;
+        uint32_t culprit;                       /* of ESCALATE, START_FAILED */
+        uint64_t life;                          /* the generation of the last START */
         nsec_t due;                             /* what the timer must be armed to */
 } supervise_info;
 
@@ -210,8 +266,14 @@ const supervise_policy *supervise_get_policy(const supervise *s);
 
 void supervise_get_info(const supervise *s, supervise_info *ret);
 int supervise_get_slot(const supervise *s, uint32_t slot, supervise_slot_info *ret);
+/* Children in their order: the one after `slot`, the first for 0; 0 at the end. */
+uint32_t supervise_next_child(const supervise *s, uint32_t slot);
 /* The newest first, at most max; returns how many. */
 size_t supervise_failures(const supervise *s, uint32_t slot, nsec_t *ret, size_t max);
+
+/* Trees: what a set that is the child in `slot` of another says of itself, as that one's event; false:
+ * nothing. See the head of this file. */
+bool supervise_to_parent(const supervise_action *action, uint32_t slot, supervise_event *ret);
 
 /* Keeping it: see the head of this file. next_dirty: what has changed since it was last asked, each once:
  * 0 for the head, else a slot. mark_all: everything is to be written again (the journal is new, or the

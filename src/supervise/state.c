@@ -12,11 +12,15 @@
 #define BACKOFF_LONGEST ((nsec_t) INT64_MAX / 4)
 
 bool policy_is_valid(const supervise_policy *p) {
-        if (p->strategy != SUPERVISE_POOL && p->strategy != SUPERVISE_ONE_FOR_ONE)
+        if ((unsigned) p->strategy >= _SUPERVISE_STRATEGY_MAX)
                 return false;
         if ((unsigned) p->restart > SUPERVISE_TEMPORARY)
                 return false;
-        if (p->escalate && p->strategy != SUPERVISE_ONE_FOR_ONE)
+        if ((unsigned) p->auto_shutdown > SUPERVISE_AUTO_SHUTDOWN_ALL)
+                return false;
+        if (p->strategy == SUPERVISE_POOL && (p->escalate || p->ordered || p->auto_shutdown > 0))
+                return false;
+        if (p->strategy >= SUPERVISE_ONE_FOR_ALL && !(p->escalate && p->ordered))
                 return false;
         if (p->intensity > SUPERVISE_INTENSITY_MAX && p->intensity != SUPERVISE_INTENSITY_INFINITY)
                 return false;
@@ -167,6 +171,59 @@ static nsec_t supervise_due(const supervise *s) {
         return s->n_heap > 0 ? slot_at(s, s->heap[0])->until : NSEC_INFINITY;
 }
 
+/* The list by order. before: 0 is the end; who comes later moves up by one. */
+static void list_insert(supervise *s, uint32_t number, uint32_t before) {
+        struct slot *slot = slot_at(s, number);
+
+        slot->next = before;
+        slot->prev = before > 0 ? slot_at(s, before)->prev : s->last;
+        slot->order = before > 0 ? slot_at(s, before)->order : s->last > 0 ? slot_at(s,
+                        s->last)->order + 1 : 1;
+        for (uint32_t i = before; i > 0; i = slot_at(s, i)->next) {
+                slot_at(s, i)->order++;
+                slot_mark(s, i);
+        }
+        if (before > 0 && s->group > slot->order)
+                s->group++;
+        *(slot->prev > 0 ? &slot_at(s, slot->prev)->next : &s->first) = number;
+        *(slot->next > 0 ? &slot_at(s, slot->next)->prev : &s->last) = number;
+}
+
+static void list_drop(supervise *s, uint32_t number) {
+        struct slot *slot = slot_at(s, number);
+
+        if (s->stop_cursor == number)
+                s->stop_cursor = slot->prev;
+        *(slot->prev > 0 ? &slot_at(s, slot->prev)->next : &s->first) = slot->next;
+        *(slot->next > 0 ? &slot_at(s, slot->next)->prev : &s->last) = slot->prev;
+        slot->prev = slot->next = 0;
+}
+
+static int order_compare(const void *x, const void *y, void *userdata) {
+        uint64_t a = slot_at(userdata, *(const uint32_t *) x)->order,
+                 b = slot_at(userdata, *(const uint32_t *) y)->order;
+
+        return a < b ? -1 : a > b;
+}
+
+static void list_derive(supervise *s) {
+        uint32_t n = 0, last = 0;
+
+        for (uint32_t i = 1; i <= s->slot_max; i++)
+                if (slot_at(s, i)->state != SUPERVISE_SLOT_UNUSED)
+                        s->scratch[n++] = i;
+        qsort_r(s->scratch, n, sizeof(*s->scratch), order_compare, s);
+        s->first = n > 0 ? s->scratch[0] : 0;
+        for (uint32_t i = 0; i < n; i++) {
+                struct slot *slot = slot_at(s, s->scratch[i]);
+
+                slot->prev = last;
+                slot->next = i + 1 < n ? s->scratch[i + 1] : 0;
+                last = s->scratch[i];
+        }
+        s->last = last;
+}
+
 void supervise_derive(supervise *s) {
         memset(s->n, 0, sizeof(s->n));
         s->n_leaving = s->n_first = s->n_heap = s->slot_max = 0;
@@ -184,9 +241,23 @@ void supervise_derive(supervise *s) {
                 if (slot->state == SUPERVISE_SLOT_BACKOFF)
                         heap_add(s, i);
         }
+        list_derive(s);
         s->free_hint = 1;
-        s->stop_cursor = s->slot_max;
+        s->stop_cursor = s->last;
         s->armed = supervise_due(s);
+}
+
+struct slot *slot_find(const supervise *s, uint32_t number) {
+        if (number == 0 || number > s->slot_max || slot_at(s, number)->state == SUPERVISE_SLOT_UNUSED)
+                return NULL;
+        return slot_is_leaving(slot_at(s, number)) ? NULL : slot_at(s, number);
+}
+
+void set_revive(supervise *s) {
+        if (s->phase != SUPERVISE_PHASE_FAILED)
+                return;
+        s->phase = SUPERVISE_PHASE_UP;
+        s->n_failures = 0;
 }
 
 bool supervise_is_lost(const supervise *s) {
@@ -197,7 +268,7 @@ bool supervise_is_lost(const supervise *s) {
 }
 
 /* The lowest free number. The caller has reserved it. */
-uint32_t slot_take(supervise *s, supervise_restart restart, uint64_t revision) {
+uint32_t slot_take(supervise *s, uint32_t before, supervise_restart restart, uint64_t revision) {
         uint32_t number = s->free_hint;
         bool dirty;
 
@@ -213,9 +284,18 @@ uint32_t slot_take(supervise *s, supervise_restart restart, uint64_t revision) {
                 .heap_index = HEAP_NONE,
                 .dirty = dirty,
         };
+        list_insert(s, number, before);
         slot_set_state(s, number, SUPERVISE_SLOT_IDLE, NSEC_INFINITY);
         s->slot_max = MAX(s->slot_max, number);
         return number;
+}
+
+void slot_had_outcome(supervise *s, uint32_t number) {
+        if (!slot_at(s, number)->first)
+                return;
+        slot_mark(s, number);
+        slot_at(s, number)->first = false;
+        s->n_first--;
 }
 
 void slot_set_state(supervise *s, uint32_t number, supervise_slot_state state, nsec_t until) {
@@ -225,10 +305,9 @@ void slot_set_state(supervise *s, uint32_t number, supervise_slot_state state, n
                 heap_drop(s, number);
         if (state != SUPERVISE_SLOT_STOPPING)
                 slot_set_then(s, number, THEN_END);
-        if (slot->first && state != SUPERVISE_SLOT_STARTING) {
-                slot->first = false;
-                s->n_first--;
-        }
+        if (state != SUPERVISE_SLOT_STARTING && state != SUPERVISE_SLOT_WAITING &&
+            !(state == SUPERVISE_SLOT_STOPPING && s->policy.ordered))
+                slot_had_outcome(s, number);
 
         slot_mark(s, number);
         s->n[slot->state]--;
@@ -241,6 +320,9 @@ void slot_set_state(supervise *s, uint32_t number, supervise_slot_state state, n
         if (state != SUPERVISE_SLOT_UNUSED)
                 return;
 
+        list_drop(s, number);
+        if (s->culprit == number)
+                s->culprit = 0;
         s->n_restarts -= slot_restarts(slot);
         s->free_hint = MIN(s->free_hint, number);
         while (s->slot_max > 0 && slot_at(s, s->slot_max)->state == SUPERVISE_SLOT_UNUSED)
@@ -301,16 +383,22 @@ bool action_has_room(const supervise *s) {
         return s->ring_size - s->ring_used >= (size_t) s->n_allocated * 2 + 8;
 }
 
+static bool action_is_of_set(supervise_action_type type) {
+        return type == SUPERVISE_ACTION_ESCALATE || type == SUPERVISE_ACTION_START_FAILED;
+}
+
 void action_push(supervise *s, supervise_action_type type, uint32_t number) {
         supervise_action *a = s->ring + (s->ring_head + s->ring_used) % s->ring_size;
 
         assert(s->ring_used < s->ring_size);
         s->ring_used++;
-        *a = (supervise_action){ .type = type, .slot = number, .when = NSEC_INFINITY };
-        if (number == 0)
+        *a = (supervise_action){ .type = type, .slot = number, .generation = s->life, .when =
+                        NSEC_INFINITY };
+        if (number == 0 || action_is_of_set(type))
                 return;
         a->generation = slot_at(s, number)->generation;
         a->revision = slot_at(s, number)->revision;
+        a->shutdown = slot_at(s, number)->shutdown;
 }
 
 bool supervise_next_action(supervise *s, supervise_action *ret) {
@@ -361,6 +449,8 @@ void supervise_get_info(const supervise *s, supervise_info *ret) {
                 .restarts = s->n_restarts,
                 .outdated = s->outdated,
                 .revision = s->revision,
+                .culprit = s->culprit,
+                .life = s->life,
                 .due = supervise_due(s),
         };
         memcpy(ret->n, s->n, sizeof(ret->n));
@@ -387,9 +477,17 @@ int supervise_get_slot(const supervise *s, uint32_t number, supervise_slot_info 
                 .status = slot->status,
                 .ended_at = slot->ended_at,
                 .n_failures = slot->n_failures,
+                .significant = slot->significant,
+                .shutdown = slot->shutdown,
                 .leaving = slot_is_leaving(slot),
         };
         return 0;
+}
+
+uint32_t supervise_next_child(const supervise *s, uint32_t number) {
+        if (number == 0)
+                return s->first;
+        return number <= s->slot_max ? slot_at(s, number)->next : 0;
 }
 
 size_t supervise_failures(const supervise *s, uint32_t number, nsec_t *ret, size_t max) {

@@ -70,6 +70,7 @@ static unsigned add(struct oracle *o, supervise_restart restart, uint64_t revisi
                         c->restart = restart;
                         c->wanted = revision;
                         c->free_restart = true;
+                        c->order = ++o->order;
                         become(o, c, SUPERVISE_SLOT_IDLE);
                         if (o->phase == SUPERVISE_PHASE_UP)
                                 spawn(o, c);
@@ -225,13 +226,15 @@ static void consequences(struct oracle *o) {
         }
         if (o->phase != SUPERVISE_PHASE_STOPPING && o->phase != SUPERVISE_PHASE_GIVING_UP)
                 return;
-        if (!is_pool(o))
-                for (unsigned i = ORACLE_SLOTS; i > 0; i--)
-                        if (alive(o->children + i)) { /* the last started, and then wait for it */
-                                if (o->children[i].state != SUPERVISE_SLOT_STOPPING)
-                                        stop(o, o->children + i, AFTER_END);
-                                break;
-                        }
+        if (!is_pool(o) && count(o, alive) > 0) { /* the last added, and then wait for it */
+                struct oracle_child *last = NULL;
+
+                for EACH(o, c)
+                        if (alive(c) && (!last || c->order > last->order))
+                                last = c;
+                if (last->state != SUPERVISE_SLOT_STOPPING)
+                        stop(o, last, AFTER_END);
+        }
         if (count(o, alive) > 0)
                 return;
         o->stopped = o->phase == SUPERVISE_PHASE_STOPPING;

@@ -14,7 +14,7 @@ struct oracle_child {
         supervise_slot_state state; /* SUPERVISE_SLOT_UNUSED: no such child */
         supervise_restart restart;
         enum { AFTER_END, AFTER_RESTART, AFTER_REMOVE, AFTER_HOLD } after;
-        uint64_t generation, revision, wanted;
+        uint64_t generation, revision, wanted, order;
         nsec_t since, until, failures[ORACLE_FAILURES];
         unsigned n_failures, k;
         bool free_restart, first;
@@ -23,7 +23,7 @@ struct oracle_child {
 struct oracle {
         supervise_policy policy;
         supervise_phase phase;
-        uint64_t generation, revision;
+        uint64_t generation, revision, order;
         nsec_t now, failures[ORACLE_FAILURES];
         unsigned n_failures, rolling;
         bool outdated, starting;

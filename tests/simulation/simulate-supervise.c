@@ -1,21 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Random histories of src/supervise under a virtual clock: a world of lives that start, hang, crash and
- * end at any moment, operators who interfere, and a clock that jumps. After each step the set is held
- * against the oracle and against what must be true in any history. One 64-bit seed is one history, bit
- * for bit:
- *
- *         simulate-supervise [--histories=N] [--first=SEED] | --seed=SEED (with a trace)
- * */
-
-#include <getopt.h>
-#include <inttypes.h>
-#include <stdio.h>
+ * end at any moment, operators who interfere, a clock that jumps, and an arbiter that dies. After each
+ * step the set is held against the oracle and against what must be true in any history. */
 
 #include "oracle-supervise.h"
+#include "simulation.h"
 
 #define N_MAX 8U
-#define STEPS_MAX 120U
 #define ACTIONS_MAX 128U
 
 /* One life in a slot, as the arbiter would hold it. */
@@ -26,74 +18,23 @@ struct life {
         uint64_t generation;
 };
 
-/* What the journal holds of the set: written before actions are carried out, from what is marked dirty
- * alone. */
-struct image {
-        size_t sizes[ORACLE_SLOTS + 1]; /* [0] is the head */
-        uint8_t data[ORACLE_SLOTS + 1][256];
-};
-
-/* How much of the rules a run has seen. */
-struct coverage {
-        uint64_t steps, actions[SUPERVISE_ACTION_ARM + 1], rolls, delays, refusals, crashes;
-};
-
 struct world {
-        struct coverage *coverage;
-        uint64_t seed, random;
-        bool trace;
+        struct simulation *sim;
         supervise *s;
         struct oracle oracle;
         struct life lives[ORACLE_SLOTS + 1];
         nsec_t now, armed;
-        unsigned step, crash_weight, verb_weight;
+        unsigned crash_weight, verb_weight;
         bool resumed; /* actions may come a second time */
         struct image image;
         uint64_t spawned; /* lives so far */
 };
 
-static uint64_t draw(struct world *w) { /* xorshift64*, Vigna 2014 */
-        w->random ^= w->random >> 12;
-        w->random ^= w->random << 25;
-        w->random ^= w->random >> 27;
-        return w->random * UINT64_C(0x2545f4914f6cdd1d);
-}
-static uint32_t below(struct world *w, uint32_t end) {
-        return (uint32_t) (((draw(w) >> 32) * end) >> 32);
-}
-static bool one_in(struct world *w, uint32_t n) {
-        return below(w, n) == 0;
-}
+static_assert(ORACLE_SLOTS == IMAGE_SLOTS, "as many");
 
-static _noreturn_ void violated(const struct world *w, const char *what, unsigned slot) {
-        printf("seed %" PRIu64 ", step %u, slot %u: %s\nreplay: simulate-supervise --seed=%" PRIu64 "\n",
-               w->seed, w->step, slot, what, w->seed);
-        exit(EXIT_FAILURE);
-}
-#define require(w, condition, slot)                              \
-        do {                                                     \
-                if (!(condition))                                \
-                        violated((w), #condition, (slot));       \
-        } while (0)
-
-static void trace_event(const struct world *w, const supervise_event *e, int r) {
-        static const char *const names[] = { "START", "STOP", "STARTED", "START_FAILED", "EXITED", "SCALE",
-                                             "ADD_CHILD", "REMOVE_CHILD", "RESTART_CHILD", "STOP_CHILD",
-                                             "DEFINITION_CHANGED", "TICK" };
-
-        if (w->trace)
-                printf("%3u %12.6f %s slot=%u generation=%" PRIu64 " n=%u -> %d\n", w->step,
-                       (double) w->now / 1e9, names[e->type], e->slot, e->generation, e->n, r);
-}
-
-static const char *const action_names[] = { "SPAWN", "STOP", "PARKED", "REMOVED", "STARTED_ALL",
-                                            "GAVE_UP", "ESCALATE", "STOPPED", "ARM" };
-
-static void trace_action(const struct world *w, const supervise_action *a) {
-        if (w->trace)
-                printf("      %s slot=%u generation=%" PRIu64 " %.6f\n", action_names[a->type], a->slot,
-                       a->generation, a->when == NSEC_INFINITY ? -1.0 : (double) a->when / 1e9);
-}
+enum { EVENTS, REFUSED, ROLLING, DELAYS, CRASHES, SPAWNS, PARKED };
+const char *const count_names[16] = { "events", "refused", "in a roll", "delays", "crashes", "lives",
+                                      "parked" };
 
 static bool *expectation(struct oracle *o, const supervise_action *a) {
         switch (a->type) {
@@ -147,9 +88,10 @@ static void carry_out(struct world *w, const supervise_action *a) {
         struct life *life = w->lives + a->slot;
         bool *expected = expectation(&w->oracle, a);
 
-        trace_action(w, a);
-        w->coverage->actions[a->type]++;
-        require(w, a->slot <= ORACLE_SLOTS, a->slot);
+        trace_action(w->sim, 0, a);
+        w->sim->counts[SPAWNS] += a->type == SUPERVISE_ACTION_SPAWN;
+        w->sim->counts[PARKED] += a->type == SUPERVISE_ACTION_PARKED;
+        require(w->sim, a->slot <= ORACLE_SLOTS, a->slot);
         if (a->type == SUPERVISE_ACTION_ARM) {
                 w->armed = a->when;
                 return;
@@ -159,22 +101,22 @@ static void carry_out(struct world *w, const supervise_action *a) {
                 return;
         }
         if (!*expected)
-                violated(w, "an action that the oracle does not expect", a->slot);
+                violated(w->sim, "an action that the oracle does not expect", a->slot);
         *expected = false;
 
         if (a->type == SUPERVISE_ACTION_SPAWN) {
-                require(w, !life->alive && !life->unreported, a->slot); /* never two lives in a slot */
-                require(w, a->generation == w->spawned + 1 || w->resumed, a->slot);
-                require(w, a->generation > life->generation, a->slot);
-                require(w, a->revision == w->oracle.children[a->slot].wanted, a->slot);
+                require(w->sim, !life->alive && !life->unreported, a->slot); /* never two lives in a slot */
+                require(w->sim, a->generation == w->spawned + 1 || w->resumed, a->slot);
+                require(w->sim, a->generation > life->generation, a->slot);
+                require(w->sim, a->revision == w->oracle.children[a->slot].wanted, a->slot);
                 w->spawned = MAX(w->spawned, a->generation);
                 *life = (struct life){ .alive = true, .starting = true, .generation = a->generation };
         } else if (a->type == SUPERVISE_ACTION_STOP) {
-                require(w, life->generation == a->generation && !life->told_to_stop, a->slot);
-                require(w, life->alive || life->unreported, a->slot);
+                require(w->sim, life->generation == a->generation && !life->told_to_stop, a->slot);
+                require(w->sim, life->alive || life->unreported, a->slot);
                 life->told_to_stop = true;
         } else
-                require(w, !life->alive, a->slot);
+                require(w->sim, !life->alive, a->slot);
 }
 
 static void check_nothing_missing(const struct world *w) {
@@ -182,9 +124,9 @@ static void check_nothing_missing(const struct world *w) {
 
         for (unsigned i = 1; i <= ORACLE_SLOTS; i++)
                 if (o->spawn[i] || o->stop[i] || o->parked[i] || o->removed[i])
-                        violated(w, "an action that the oracle expects is missing", i);
+                        violated(w->sim, "an action that the oracle expects is missing", i);
         if (o->started_all || o->gave_up || o->escalate || o->stopped)
-                violated(w, "an action of the set that the oracle expects is missing", 0);
+                violated(w->sim, "an action of the set that the oracle expects is missing", 0);
 }
 
 /* The delay is the oracle's, plus at most the jitter; from there on the oracle uses the one that was
@@ -197,8 +139,8 @@ static void check_delay(struct world *w) {
         if (o->delayed == 0 || o->children[o->delayed].state != SUPERVISE_SLOT_BACKOFF)
                 return;
         most = o->delay + o->delay / 100 * o->policy.backoff_jitter;
-        require(w, supervise_get_slot(w->s, o->delayed, &i) >= 0, o->delayed);
-        require(w, i.until >= w->now + o->delay && i.until <= w->now + most, o->delayed);
+        require(w->sim, supervise_get_slot(w->s, o->delayed, &i) >= 0, o->delayed);
+        require(w->sim, i.until >= w->now + o->delay && i.until <= w->now + most, o->delayed);
         o->children[o->delayed].until = i.until;
 }
 
@@ -210,17 +152,17 @@ static void check_slots(const struct world *w) {
                 supervise_slot_info info = {};
 
                 (void) supervise_get_slot(w->s, i, &info);
-                require(w, info.state == c->state, i);
+                require(w->sim, info.state == c->state, i);
                 if (info.state == SUPERVISE_SLOT_UNUSED)
                         continue;
-                require(w, info.generation == c->generation && info.revision_wanted == c->wanted, i);
-                require(w, info.since == c->since, i);
-                require(w, (w->lives[i].alive || w->lives[i].unreported) ==
+                require(w->sim, info.generation == c->generation && info.revision_wanted == c->wanted, i);
+                require(w->sim, info.since == c->since, i);
+                require(w->sim, (w->lives[i].alive || w->lives[i].unreported) ==
                                            (info.state == SUPERVISE_SLOT_STARTING ||
                                             info.state == SUPERVISE_SLOT_RUNNING ||
                                             info.state == SUPERVISE_SLOT_STOPPING), i);
                 if (info.state == SUPERVISE_SLOT_BACKOFF)
-                        require(w, w->armed <= info.until, i); /* someone will wake us */
+                        require(w->sim, w->armed <= info.until, i); /* someone will wake us */
         }
 }
 
@@ -232,11 +174,11 @@ static void check_rate(const struct world *w, const supervise_policy *p) {
         for (unsigned i = 1; i <= ORACLE_SLOTS; i++) {
                 const struct oracle_child *c = w->oracle.children + i;
 
-                require(w, c->state != SUPERVISE_SLOT_FAILED, i);
+                require(w->sim, c->state != SUPERVISE_SLOT_FAILED, i);
                 if (c->state != SUPERVISE_SLOT_UNUSED && p->intensity < c->n_failures) {
                         const nsec_t *last = c->failures + c->n_failures - 1;
 
-                        require(w, *last - *(last - p->intensity) > p->period, i);
+                        require(w->sim, *last - *(last - p->intensity) > p->period, i);
                 }
         }
 }
@@ -249,8 +191,8 @@ static void check_invariants(const struct world *w) {
         unsigned serving = 0;
 
         supervise_get_info(w->s, &info);
-        require(w, info.phase == w->oracle.phase && info.rolling == w->oracle.rolling, 0);
-        require(w, info.due == w->armed, 0);
+        require(w->sim, info.phase == w->oracle.phase && info.rolling == w->oracle.rolling, 0);
+        require(w->sim, info.due == w->armed, 0);
         for (unsigned i = 1; i <= ORACLE_SLOTS; i++) {
                 const struct life *life = w->lives + i;
                 supervise_slot_info slot = {};
@@ -259,69 +201,33 @@ static void check_invariants(const struct world *w) {
                 serving += life->alive && !slot.leaving;
                 restarts += slot.restarts;
                 if (info.phase == SUPERVISE_PHASE_UP && slot.state == SUPERVISE_SLOT_IDLE) {
-                        require(w, slot.ended, i);
+                        require(w->sim, slot.ended, i);
                         /* or left behind by an escalation */
-                        require(w, !life->was_permanent || p->escalate, i);
+                        require(w->sim, !life->was_permanent || p->escalate, i);
                 }
                 if (info.phase == SUPERVISE_PHASE_DOWN || info.phase == SUPERVISE_PHASE_FAILED)
-                        require(w, !life->alive, i);
+                        require(w->sim, !life->alive, i);
         }
-        require(w, serving <= info.n_wanted, 0);
-        require(w, restarts == info.restarts, 0);
+        require(w->sim, serving <= info.n_wanted, 0);
+        require(w->sim, restarts == info.restarts, 0);
         check_rate(w, p);
         if (p->strategy == SUPERVISE_POOL && info.phase != SUPERVISE_PHASE_UP)
                 for (unsigned i = 1; i <= ORACLE_SLOTS; i++)
-                        require(w, !w->lives[i].alive || w->lives[i].told_to_stop, i);
-}
-
-static int encode(struct world *w, uint32_t number, uint8_t *to, size_t size) {
-        int r = number > 0 ? supervise_encode_slot(w->s, number, to, size) :
-                             supervise_encode_head(w->s, to, size);
-
-        require(w, r >= 0, number);
-        return r;
-}
-
-static void commit(struct world *w) {
-        struct image *image = &w->image;
-        uint32_t number;
-
-        while (supervise_next_dirty(w->s, &number)) {
-                require(w, number <= ORACLE_SLOTS, number);
-                image->sizes[number] = (size_t) encode(w, number, image->data[number],
-                                                       sizeof(image->data[number]));
-        }
-}
-
-/* Whoever changes a slot marks it. */
-static void check_image(struct world *w) {
-        uint8_t data[sizeof(w->image.data[0])];
-
-        for (uint32_t i = 0; i <= ORACLE_SLOTS; i++) {
-                require(w, encode(w, i, data, sizeof(data)) == (int) w->image.sizes[i], i);
-                require(w, memcmp(data, w->image.data[i], w->image.sizes[i]) == 0, i);
-        }
+                        require(w->sim, !w->lives[i].alive || w->lives[i].told_to_stop, i);
 }
 
 /* The process dies; some of those it has started die before the next one looks. */
 static void crash(struct world *w) {
-        const struct image *image = &w->image;
-
-        if (w->trace)
+        if (w->sim->trace)
                 printf("      the arbiter dies\n");
-        w->coverage->crashes++;
+        w->sim->counts[CRASHES]++;
         w->s = supervise_free(w->s);
         for (unsigned i = 1; i <= ORACLE_SLOTS; i++)
-                if (w->lives[i].alive && one_in(w, 8)) {
+                if (w->lives[i].alive && one_in(w->sim, 8)) {
                         w->lives[i].alive = false;
                         w->lives[i].unreported = true;
                 }
-        require(w, supervise_decode_begin(image->data[0], image->sizes[0], &w->s) >= 0, 0);
-        for (unsigned i = 1; i <= ORACLE_SLOTS; i++)
-                if (image->sizes[i] > 0)
-                        require(w, supervise_decode_slot(w->s, i, image->data[i], image->sizes[i]) >= 0, i);
-        require(w, supervise_decode_finish(w->s) >= 0, 0);
-        check_image(w);
+        w->s = image_load(w->sim, &w->image);
         w->armed = NSEC_INFINITY;
         supervise_resume(w->s);
         w->resumed = true;
@@ -333,11 +239,11 @@ static void carry_out_all(struct world *w) {
         supervise_action a;
 
         while (supervise_next_action(w->s, &a)) {
-                if (one_in(w, 64)) {
+                if (one_in(w->sim, 64)) {
                         crash(w);
                         continue;
                 }
-                require(w, ++n < ACTIONS_MAX, 0);
+                require(w->sim, ++n < ACTIONS_MAX, 0);
                 carry_out(w, &a);
         }
         if (w->resumed) { /* what is told once may have been lost; the last word is the one that counts */
@@ -365,8 +271,7 @@ static void lose(struct world *w, const supervise_event *e) {
 static void feed(struct world *w, supervise_event e) {
         int r, expected;
 
-        w->step++;
-        if (one_in(w, 64))
+        if (one_in(w->sim, 64))
                 lose(w, &e);
         if (e.slot > 0 && e.slot <= ORACLE_SLOTS && w->lives[e.slot].generation == e.generation) {
                 if (e.type == SUPERVISE_STARTED && w->lives[e.slot].unreported)
@@ -377,16 +282,16 @@ static void feed(struct world *w, supervise_event e) {
         if (e.type == SUPERVISE_TICK)
                 w->armed = NSEC_INFINITY;
         r = supervise_handle(w->s, &e, w->now);
-        trace_event(w, &e, r);
-        require(w, r == expected, e.slot);
-        w->coverage->steps++;
-        w->coverage->rolls += w->oracle.rolling > 0;
-        w->coverage->delays += w->oracle.delay > 0;
-        w->coverage->refusals += r < 0;
+        trace_event(w->sim, 0, &e, w->now, r);
+        require(w->sim, r == expected, e.slot);
+        w->sim->counts[EVENTS]++;
+        w->sim->counts[ROLLING] += w->oracle.rolling > 0;
+        w->sim->counts[DELAYS] += w->oracle.delay > 0;
+        w->sim->counts[REFUSED] += r < 0;
         check_delay(w);
-        commit(w);
-        if (one_in(w, 16))
-                check_image(w);
+        image_commit(w->sim, &w->image, w->s);
+        if (one_in(w->sim, 16))
+                image_check(w->sim, &w->image, w->s);
         carry_out_all(w);
         check_all(w);
 }
@@ -394,14 +299,14 @@ static void feed(struct world *w, supervise_event e) {
 static void end_life(struct world *w, unsigned slot, supervise_event_type type, bool normal) {
         supervise_slot_info info;
 
-        require(w, supervise_get_slot(w->s, slot, &info) >= 0, slot);
+        require(w->sim, supervise_get_slot(w->s, slot, &info) >= 0, slot);
         w->lives[slot].alive = false;
         w->lives[slot].unreported = true;
         w->lives[slot].was_permanent = info.restart == SUPERVISE_PERMANENT;
         feed(w, (supervise_event){ .type = type,
                                    .slot = slot,
                                    .generation = w->lives[slot].generation,
-                                   .reason = (int32_t) below(w, 9),
+                                   .reason = (int32_t) below(w->sim, 9),
                                    .normal = normal });
 }
 
@@ -409,7 +314,7 @@ static void report_deaths(struct world *w) {
         for (unsigned i = 1; i <= ORACLE_SLOTS; i++)
                 if (w->lives[i].unreported) {
                         end_life(w, i, w->lives[i].starting ? SUPERVISE_START_FAILED : SUPERVISE_EXITED,
-                                 one_in(w, 3));
+                                 one_in(w->sim, 3));
                         i = 0; /* the arbiter may have died over that, and more with it */
                 }
 }
@@ -418,34 +323,34 @@ static void report_deaths(struct world *w) {
 static void touch_life(struct world *w, unsigned slot) {
         struct life *life = w->lives + slot;
 
-        if (life->starting && !one_in(w, 3)) {
+        if (life->starting && !one_in(w->sim, 3)) {
                 life->starting = false; /* from here on it can also hang in stop, or die */
                 feed(w, (supervise_event){
                                 .type = SUPERVISE_STARTED, .slot = slot, .generation = life->generation });
                 return;
         }
-        if (life->starting && one_in(w, 2))
+        if (life->starting && one_in(w->sim, 2))
                 end_life(w, slot, SUPERVISE_START_FAILED, false);
-        else if (life->told_to_stop ? one_in(w, 2) : below(w, 100) < w->crash_weight)
-                end_life(w, slot, SUPERVISE_EXITED, one_in(w, 3));
+        else if (life->told_to_stop ? one_in(w->sim, 2) : below(w->sim, 100) < w->crash_weight)
+                end_life(w, slot, SUPERVISE_EXITED, one_in(w->sim, 3));
 }
 
 static void operate(struct world *w) {
-        uint32_t slot = below(w, N_MAX + 2);
+        uint32_t slot = below(w->sim, N_MAX + 2);
 
-        switch (below(w, 12)) {
+        switch (below(w->sim, 12)) {
         case 0:
                 feed(w, (supervise_event){ .type = SUPERVISE_START });
                 return;
         case 1:
-                if (one_in(w, 3))
+                if (one_in(w->sim, 3))
                         feed(w, (supervise_event){ .type = SUPERVISE_STOP });
                 return;
         case 2:
         case 3:
                 feed(w, (supervise_event){ .type = SUPERVISE_SCALE,
-                                           .n = below(w, N_MAX + 1),
-                                           .by_operator = one_in(w, 2) });
+                                           .n = below(w->sim, N_MAX + 1),
+                                           .by_operator = one_in(w->sim, 2) });
                 return;
         case 4:
                 feed(w, (supervise_event){ .type = SUPERVISE_RESTART_CHILD, .slot = slot });
@@ -463,44 +368,45 @@ static void operate(struct world *w) {
                 supervise_get_info(w->s, &info);
                 if (info.slot_max < N_MAX)
                         feed(w, (supervise_event){ .type = SUPERVISE_ADD_CHILD,
-                                                   .restart = below(w, 3),
-                                                   .revision = below(w, 3) });
+                                                   .restart = below(w->sim, 3),
+                                                   .revision = below(w->sim, 3) });
                 return;
         }
         case 9:
         case 10:
                 feed(w, (supervise_event){ .type = SUPERVISE_DEFINITION_CHANGED,
-                                           .slot = one_in(w, 2) ? 0 : slot,
-                                           .restart = below(w, 3),
-                                           .revision = below(w, 4) });
+                                           .slot = one_in(w->sim, 2) ? 0 : slot,
+                                           .restart = below(w->sim, 3),
+                                           .revision = below(w->sim, 4) });
                 return;
         default: /* a report that comes too late, or about nobody */
-                feed(w, (supervise_event){ .type = one_in(w, 2) ? SUPERVISE_EXITED : SUPERVISE_STARTED,
+                feed(w, (supervise_event){ .type = one_in(w->sim, 2) ? SUPERVISE_EXITED : SUPERVISE_STARTED,
                                            .slot = slot,
-                                           .generation = w->spawned + 1 + below(w, 2) });
+                                           .generation = w->spawned + 1 + below(w->sim, 2) });
                 feed(w, (supervise_event){ .type = SUPERVISE_TICK });
         }
 }
 
 static void pass_time(struct world *w) {
-        if (w->armed != NSEC_INFINITY && !one_in(w, 4)) {
+        if (w->armed != NSEC_INFINITY && !one_in(w->sim, 4)) {
                 w->now = MAX(w->now, w->armed); /* the usual way: to the next deadline */
                 feed(w, (supervise_event){ .type = SUPERVISE_TICK });
-        } else if (one_in(w, 20))
-                w->now += below(w, 3600) * NSEC_PER_SEC; /* suspended */
-        else if (one_in(w, 3))
-                w->now += w->oracle.policy.period - one_in(w, 2); /* to the boundary and one short of it */
+        } else if (one_in(w->sim, 20))
+                w->now += below(w->sim, 3600) * NSEC_PER_SEC; /* suspended */
+        else if (one_in(w->sim, 3))
+                w->now += w->oracle.policy.period - one_in(w->sim,
+                                2); /* to the boundary and one short of it */
         else
-                w->now += below(w, 2000) * NSEC_PER_MSEC;
+                w->now += below(w->sim, 2000) * NSEC_PER_MSEC;
 }
 
 static void step(struct world *w) {
-        unsigned slot = 1 + below(w, N_MAX + 1);
+        unsigned slot = 1 + below(w->sim, N_MAX + 1);
 
         report_deaths(w);
-        if (below(w, 100) < w->verb_weight)
+        if (below(w->sim, 100) < w->verb_weight)
                 operate(w);
-        else if (one_in(w, 3))
+        else if (one_in(w->sim, 3))
                 pass_time(w);
         for (unsigned i = 0; i < ORACLE_SLOTS; i++, slot = slot % ORACLE_SLOTS + 1)
                 if (w->lives[slot].alive) {
@@ -526,107 +432,55 @@ static void finish(struct world *w) {
                         slot++;
                 while (slot <= ORACLE_SLOTS && !(w->lives[slot].alive && w->lives[slot].told_to_stop))
                         slot++;
-                require(w, slot <= ORACLE_SLOTS, 0);
-                require(w, ++guard <= ORACLE_SLOTS, 0);
+                require(w->sim, slot <= ORACLE_SLOTS, 0);
+                require(w->sim, ++guard <= ORACLE_SLOTS, 0);
                 end_life(w, slot, SUPERVISE_EXITED, true);
         }
-        require(w, w->armed == NSEC_INFINITY, 0);
+        require(w->sim, w->armed == NSEC_INFINITY, 0);
 }
 
 static supervise_policy random_policy(struct world *w) {
         static const uint32_t intensities[] = { 0, 1, 2, 5, SUPERVISE_INTENSITY_INFINITY };
         supervise_policy p = SUPERVISE_POLICY_DEFAULT;
 
-        p.strategy = below(w, 3) < 2 ? SUPERVISE_POOL : SUPERVISE_ONE_FOR_ONE;
-        p.restart = one_in(w, 2) ? SUPERVISE_PERMANENT : below(w, 3);
-        p.escalate = p.strategy == SUPERVISE_ONE_FOR_ONE && one_in(w, 2);
-        if (one_in(w, 3))
+        p.strategy = below(w->sim, 3) < 2 ? SUPERVISE_POOL : SUPERVISE_ONE_FOR_ONE;
+        p.restart = one_in(w->sim, 2) ? SUPERVISE_PERMANENT : below(w->sim, 3);
+        p.escalate = p.strategy == SUPERVISE_ONE_FOR_ONE && one_in(w->sim, 2);
+        if (one_in(w->sim, 3))
                 return p; /* the default one */
-        p.intensity = intensities[below(w, ELEMENTSOF(intensities))];
-        p.backoff_jitter = one_in(w, 2) ? 0 : 20;
-        if (one_in(w, 2))
+        p.intensity = intensities[below(w->sim, ELEMENTSOF(intensities))];
+        p.backoff_jitter = one_in(w->sim, 2) ? 0 : 20;
+        if (one_in(w->sim, 2))
                 p.backoff_min = p.backoff_max = 0;
-        else if (one_in(w, 2))
+        else if (one_in(w->sim, 2))
                 p.backoff_max = 3 * NSEC_PER_SEC;
-        p.backoff_factor = 1 + below(w, 3);
+        p.backoff_factor = 1 + below(w->sim, 3);
         return p;
 }
 
-static void history(uint64_t seed, bool trace, struct coverage *coverage) {
-        struct world w = {
-                .coverage = coverage,
-                .seed = seed,
-                .trace = trace,
-                .now = NSEC_PER_SEC,
-                .armed = NSEC_INFINITY,
-        };
+void history(struct simulation *sim) {
+        struct world w = { .sim = sim, .now = NSEC_PER_SEC, .armed = NSEC_INFINITY };
         supervise_policy p;
         unsigned n, steps;
 
-        w.random = (seed + 1) * UINT64_C(0x9e3779b97f4a7c15);
-        for (int i = 0; i < 4; i++)
-                (void) draw(&w);
         p = random_policy(&w);
-        n = p.strategy == SUPERVISE_POOL ? below(&w, N_MAX + 1) : 0;
-        w.crash_weight = one_in(&w, 3) ? 90 : below(&w, 60);
-        w.verb_weight = one_in(&w, 3) ? 4 : below(&w, 40);
-        steps = 10 + below(&w, STEPS_MAX - 40);
-        require(&w, supervise_new(&p, n, 0, draw(&w), &w.s) >= 0, 0);
+        n = p.strategy == SUPERVISE_POOL ? below(sim, N_MAX + 1) : 0;
+        w.crash_weight = one_in(sim, 3) ? 90 : below(sim, 60);
+        w.verb_weight = one_in(sim, 3) ? 4 : below(sim, 40);
+        steps = 10 + below(sim, STEPS_MAX - 50);
+        require(sim, supervise_new(&p, n, 0, draw(sim), &w.s) >= 0, 0);
         oracle_init(&w.oracle, &p, n, 0);
+        image_commit(sim, &w.image, w.s);
 
-        commit(&w);
-        if (!one_in(&w, 8))
+        if (!one_in(sim, 8))
                 feed(&w, (supervise_event){ .type = SUPERVISE_START });
         for (unsigned i = 0; i < steps; i++)
-                step(&w);
+                if (begin_step(sim, i))
+                        step(&w);
         finish(&w);
         supervise_free(w.s);
 }
 
-static uint64_t parse_number(const char *s) {
-        char *end;
-        unsigned long long n;
-
-        errno = 0;
-        n = strtoull(s, &end, 10);
-        if (errno != 0 || end == s || *end != 0) {
-                fprintf(stderr, "not a number: %s\n", s);
-                exit(2);
-        }
-        return n;
-}
-
 int main(int argc, char *argv[]) {
-        static const struct option options[] = { { "histories", required_argument, NULL, 'n' },
-                                                 { "first", required_argument, NULL, 'f' },
-                                                 { "seed", required_argument, NULL, 's' },
-                                                 {} };
-        struct coverage coverage = {};
-        uint64_t n = getenv("ARBITER_TEST_LONG") ? 5000000 : 100000, first = 1;
-        int c;
-
-        while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)
-                switch (c) {
-                case 'n':
-                        n = parse_number(optarg);
-                        break;
-                case 'f':
-                        first = parse_number(optarg);
-                        break;
-                case 's':
-                        history(parse_number(optarg), true, &coverage);
-                        return EXIT_SUCCESS;
-                default:
-                        return 2;
-                }
-        for (uint64_t i = 0; i < n; i++)
-                history(first + i, false, &coverage);
-        printf("%" PRIu64 " histories, from seed %" PRIu64 ": %" PRIu64 " steps, %" PRIu64 " refused, ", n,
-               first, coverage.steps, coverage.refusals);
-        printf("%" PRIu64 " in a roll, %" PRIu64 " delays, %" PRIu64 " crashes\n", coverage.rolls,
-               coverage.delays, coverage.crashes);
-        for (unsigned i = 0; i <= SUPERVISE_ACTION_ARM; i++)
-                printf("%s%s %" PRIu64, i > 0 ? ", " : "", action_names[i], coverage.actions[i]);
-        printf("\n");
-        return EXIT_SUCCESS;
+        return simulate(argc, argv);
 }

@@ -75,7 +75,29 @@ static supervise *down_pool(void) {
         return s;
 }
 
-static supervise *(*const makers[])(void) = { busy_pool, escalating_children, down_pool };
+/* One for all, in the middle of being taken down by one that failed. */
+static supervise *falling_group(void) {
+        supervise_policy p = SUPERVISE_POLICY_DEFAULT;
+        supervise *s;
+
+        p.strategy = SUPERVISE_ONE_FOR_ALL;
+        p.escalate = p.ordered = true;
+        p.auto_shutdown = SUPERVISE_AUTO_SHUTDOWN_ALL;
+        assert_ok(supervise_new(&p, 0, 1, 3, &s));
+        for (uint32_t i = 0; i < 3; i++)
+                feed(s, 2, (supervise_event){ .type = SUPERVISE_ADD_CHILD,
+                                              .restart = i,
+                                              .significant = i == 1,
+                                              .before = i > 0,
+                                              .shutdown = i });
+        feed(s, 3, (supervise_event){ .type = SUPERVISE_START, .generation = 9 });
+        report(s, 200, SUPERVISE_STARTED, 2); /* the order is 2, 3, 1 */
+        report(s, 250, SUPERVISE_STARTED, 3);
+        report(s, 300, SUPERVISE_EXITED, 2);
+        return s;
+}
+
+static supervise *(*const makers[])(void) = { busy_pool, escalating_children, falling_group, down_pool };
 
 static void assert_same(const supervise *a, const supervise *b) {
         supervise_info x, y;
@@ -341,6 +363,56 @@ static void test_entries_that_do_not_fit(void **state) {
         assert_errno(supervise_decode_begin(image.head, image.head_size, &t), EBADMSG);
 }
 
+static const uint8_t v1_head[] = {
+        1, 1, 0, 1, 2, 0, 0, 0, 0, 0xe4, 0x0b, 0x54, 2, 0, 0, 0, 0, 0xe1, 0xf5, 5, 0, 0, 0, 0, 0,
+        0xac, 0x23, 0xfc, 6, 0, 0, 0, 2, 0, 0, 0, 0x14, 0, 0, 0, 0, 0xe4, 0x0b, 0x54, 2, 0, 0, 0, 3,
+        1, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0x18, 0x7c, 0x4a, 0x7f, 0xb9, 0x79, 0x37,
+        0x9e, 0xf4, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 3, 0, 0, 0, 3, 0, 0, 0, 0x2c,
+        1, 0, 0, 0, 0, 0, 0, 0x90, 1, 0, 0, 0, 0, 0, 0, 0xf4, 1, 0, 0, 0, 0, 0, 0,
+};
+static const uint8_t v1_slot_1[] = {
+        1, 1, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0xf4, 1, 0, 0, 0, 0, 0, 0, 0xff, 0xff,
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x90, 1, 0, 0, 0, 0, 0, 0, 2, 0, 0x2c, 1, 0, 0, 0, 0, 0,
+        0, 0x90, 1, 0, 0, 0, 0, 0, 0,
+};
+static const uint8_t v1_slot_2[] = {
+        1, 6, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0,
+        0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0xf4, 1, 0, 0, 0, 0, 0, 0, 0xff, 0xff,
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xf4, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0xf4, 1, 0, 0, 0, 0, 0,
+        0,
+};
+static const uint8_t v1_slot_3[] = {
+        1, 5, 2, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0,
+        0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0xf4, 1, 0, 0, 0, 0, 0, 0, 0xff, 0xff,
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+};
+
+/* As version 1 wrote it: three children of an `escalate` set that comes down. */
+static void test_old_version(void **state) {
+        static const struct {
+                const uint8_t *data;
+                size_t size;
+        } slots[] = {
+                { v1_slot_1, sizeof(v1_slot_1) },
+                { v1_slot_2, sizeof(v1_slot_2) },
+                { v1_slot_3, sizeof(v1_slot_3) },
+        };
+        _cleanup_(supervise_freep) supervise *s = NULL;
+        supervise_info info;
+
+        assert_ok(supervise_decode_begin(v1_head, sizeof(v1_head), &s));
+        for (uint32_t i = 0; i < ELEMENTSOF(slots); i++)
+                assert_ok(supervise_decode_slot(s, i + 1, slots[i].data, slots[i].size));
+        assert_ok(supervise_decode_finish(s));
+        supervise_get_info(s, &info);
+        assert_int_equal(info.phase, SUPERVISE_PHASE_GIVING_UP);
+        assert_int_equal(info.n_wanted, ELEMENTSOF(slots));
+        assert_int_equal(supervise_next_child(s, 0), 1);
+        assert_int_equal(supervise_next_child(s, 1), 2);
+        exercise(s);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_round_trip),
@@ -349,6 +421,7 @@ int main(void) {
                 cmocka_unit_test(test_truncated),
                 cmocka_unit_test(test_every_byte_flipped),
                 cmocka_unit_test(test_entries_that_do_not_fit),
+                cmocka_unit_test(test_old_version),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

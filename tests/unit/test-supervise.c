@@ -449,7 +449,7 @@ static void test_escalate(void **state) {
         assert_action(&f, STOP, 1);
         assert_errno(add_child(&f, SUPERVISE_PERMANENT), ESHUTDOWN);
         assert_ok(crashed(&f, 1));
-        assert_action(&f, ESCALATE, 0);
+        assert_action(&f, ESCALATE, 2);
         assert_ok(simple(&f, SUPERVISE_START));
         assert_int_equal(info_of(&f).n[SUPERVISE_SLOT_STARTING], 3);
 }
