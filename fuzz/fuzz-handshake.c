@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Both sides of a control link against an enemy, in this process and without a fork. The first byte
- * chooses: the arbiter's end of a child's link, or an actor's end with a false arbiter. The rest are
+ * chooses: the arbiter's end of a child's link, or of the new link of a child that another arbiter had
+ * started (and of its old one), or an actor's end with a false arbiter. The rest are
  * datagrams: a length (two bytes) and as many bytes; or, with a length from 0xff00 on, a good frame whose
  * command the low byte chooses and whose body the bytes after it are. */
 
 #include <sys/socket.h>
 
 #include "arbiter/internal.h"
+#include "arbiter/relink.h"
 #include "basic/fd.h"
 #include "fuzz.h"
 
@@ -32,6 +34,8 @@ static const struct {
                         ENVELOPE_SIGNAL },
         { "fin-ack", "", ENVELOPE_SIGNAL }, { "credit", "", ENVELOPE_SIGNAL }, { "info", "",
                         ENVELOPE_REQUEST },
+        { "relinked", "usua(ssssst)", ENVELOPE_CAST }, { "links", "a(ts)", ENVELOPE_CAST },
+        { "lost", "su", ENVELOPE_REQUEST }, { "relink", "hh", ENVELOPE_SIGNAL },
 };
 
 static void transmit_known(int fd, unsigned which, const uint8_t *body, size_t size, uint64_t *sequence) {
@@ -43,9 +47,9 @@ static void transmit_known(int fd, unsigned which, const uint8_t *body, size_t s
                 .command = known[which % ELEMENTSOF(known)].command,
                 .signature = known[which % ELEMENTSOF(known)].signature,
                 .body_size = (uint32_t) size,
-                .sequence = ++*sequence,
         };
 
+        e.sequence = streq(e.command, "relink") ? 0 : ++*sequence;
         e.id = e.kind == ENVELOPE_REQUEST ? e.sequence : 0;
         e.command_length = (uint8_t) strlen(e.command);
         e.signature_length = (uint8_t) strlen(e.signature);
@@ -87,8 +91,33 @@ static void play(const uint8_t *data, size_t size, int fd, sd_event *event) {
         }
 }
 
-static void against_arbiter(const uint8_t *data, size_t size) {
+static void attach_link(struct child *c, int fd) {
         struct link *l;
+
+        FUZZ_CHECK(link_new(c->arbiter->event, LINK_SEQPACKET, fd, NULL, 0, &actor_link_events, NULL, &l) >=
+                        0);
+        FUZZ_CHECK(child_attach_link(c, l) >= 0);
+        link_unref(l);
+}
+
+/* By its old link it gets a new one, and that is where it goes on. */
+static int take_new_link(struct child *c, int fd) {
+        char control[CMSG_SPACE(2 * sizeof(int))] __attribute__((aligned(8))), frame[512];
+        struct iovec iov = { frame, sizeof(frame) };
+        struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+                .msg_controllen = sizeof(control) };
+        int fds[2];
+
+        settle(c->arbiter->event);
+        FUZZ_CHECK(recvmsg(fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) > 0);
+        FUZZ_CHECK(mh.msg_controllen >= sizeof(control));
+        memcpy(fds, CMSG_DATA((struct cmsghdr *) control), sizeof(fds));
+        close_fd(fds[1]);
+        close_fd(fd);
+        return fds[0];
+}
+
+static void against_arbiter(const uint8_t *data, size_t size, bool taken_over) {
         struct child *c;
         arbiter_spawn *s;
         arbiter *a;
@@ -104,9 +133,14 @@ static void against_arbiter(const uint8_t *data, size_t size) {
         FUZZ_CHECK(child_new(a, s, "child", NULL, &c) >= 0);
         c->state = ARBITER_STATE_STARTING;
         FUZZ_CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv) == 0);
-        FUZZ_CHECK(link_new(a->event, LINK_SEQPACKET, sv[0], NULL, 0, &actor_link_events, NULL, &l) >= 0);
-        FUZZ_CHECK(child_attach_link(c, l) >= 0);
-        link_unref(l);
+        if (taken_over) {
+                play(data, size / 2, sv[1], a->event); /* to the dead */
+                data += size / 2;
+                size -= size / 2;
+                FUZZ_CHECK(child_relink(c, 1, sv[0]) >= 0);
+                sv[1] = take_new_link(c, sv[1]);
+        } else
+                attach_link(c, sv[0]);
         play(data, size, sv[1], a->event);
         close_fd(sv[1]);
         settle(a->event);
@@ -144,6 +178,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (data[0] % 2)
                 against_actor(data + 1, size - 1);
         else
-                against_arbiter(data + 1, size - 1);
+                against_arbiter(data + 1, size - 1, data[0] & 2);
         return 0;
 }

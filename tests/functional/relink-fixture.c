@@ -140,6 +140,7 @@ void stage_begin(struct stage *s, void (*script)(struct stage *s)) {
         bool ready = false;
         int fds[2];
 
+        *s = (struct stage){};
         assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
         s->socket = fds[1];
         s->pid = fork();
