@@ -375,7 +375,6 @@ static const struct unit_setting settings[] = {
         ONE("RuntimeRandomizedExtraSec", timespan, "RuntimeRandomizedExtraUSec", "t", NULL, "5min"),
         LIST("SuccessExitStatus", statuses, NULL, "(aiai)", NULL, "75 TEMPFAIL 2 SIGUSR1"),
         PLAIN("RootDirectoryStartOnly", boolean, "b", "yes"),
-        PLAIN("NonBlocking", boolean, "b", "yes"),
         ONE("OOMPolicy", one_word, NULL, "s", words_oom_policy, "kill"),
         /* what the arbiter owns */
         REFUSED("Type", "is the arbiter's to say; write Type= in section [Actor]"),
@@ -421,6 +420,9 @@ static const struct unit_setting settings[] = {
         REFUSED("Sockets",
                 "is not passed through: workers get sockets by ListenStream= and its like, and by "
                 "Sockets=, in section [Actor]"),
+        REFUSED("NonBlocking",
+                "is not passed through: the sockets of a worker are opened by the arbiter; write "
+                "NonBlocking= in section [Actor]"),
         REFUSED("PIDFile",
                 "is not passed through: an actor is the process that Exec= or Module= names, and "
                 "ends with it"),

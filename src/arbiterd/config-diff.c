@@ -74,6 +74,7 @@ static void put_sockets(FILE *f, const struct actor_config *a) {
         put_number(f, "reuse-port", o->reuse_port);
         put_number(f, "free-bind", o->free_bind);
         put_string(f, "bind-to-device", a->bind_to_device);
+        put_number(f, "non-blocking", o->non_blocking);
         put_number(f, "keep-alive", o->keep_alive);
         put_number(f, "no-delay", o->no_delay);
         put_number(f, "broadcast", o->broadcast);

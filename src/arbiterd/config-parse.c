@@ -467,6 +467,7 @@ static const int stream = SOCK_STREAM, datagram = SOCK_DGRAM, packets = SOCK_SEQ
         ACTOR("BindIPv6Only", conf_parse_word, listen.ipv6, ipv6_words),                                  \
         ACTOR("BindToDevice", config_parse_device, bind_to_device),                                       \
         ACTOR("FreeBind", conf_parse_bool, listen.free_bind),                                             \
+        ACTOR("NonBlocking", conf_parse_bool, listen.non_blocking),                                       \
         ACTOR("KeepAlive", conf_parse_bool, listen.keep_alive),                                           \
         ACTOR("NoDelay", conf_parse_bool, listen.no_delay),                                               \
         ACTOR("Broadcast", conf_parse_bool, listen.broadcast),                                            \

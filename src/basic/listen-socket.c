@@ -232,7 +232,10 @@ static int set_owner(const struct listen_address *a, const struct listen_options
 int listen_adjust(int fd, const struct listen_address *a, const struct listen_options *o) {
         int r;
 
-        r = set_bound(fd, a, o);
+        /* Never taken back: the flag is of all who have it, and they may have set it themselves. */
+        r = o->non_blocking ? fd_set_nonblock(fd, true) : 0;
+        if (r >= 0)
+                r = set_bound(fd, a, o);
         if (r >= 0)
                 r = set_owner(a, o);
         return r < 0 ? r : start_listening(fd, a, o);

@@ -47,7 +47,7 @@ struct listen_options {
         int ipv6;         /* enum listen_ipv6 */
         bool reuse_port, free_bind;
         const char *device; /* of the network, or NULL */
-        bool keep_alive, no_delay, broadcast, pass_credentials;
+        bool non_blocking, keep_alive, no_delay, broadcast, pass_credentials;
         uint64_t receive_buffer, send_buffer, pipe_size; /* bytes; 0: as the kernel has it */
         mode_t mode;           /* of what is in the file system; LISTEN_MODE_UMASK: as the umask has it */
         mode_t directory_mode; /* of directories that are missing; LISTEN_MODE_UMASK: none is made */
@@ -61,9 +61,9 @@ struct listen_options {
                                   .uid = (uid_t) -1,                                                        \
                                   .gid = (gid_t) -1 })
 
-/* Binds and listens; blocking, as programs of LISTEN_FDS expect (systemd's NonBlocking=no). What is in the
- * way is removed only if it is a socket and nobody listens there; a FIFO of ours that is there is used; else
- * -EADDRINUSE. With a mode, the umask of this process is another one for a moment. */
+/* Binds and listens. What is in the way is removed only if it is a socket and nobody listens there; a FIFO
+ * of ours that is there is used; else -EADDRINUSE. With a mode, the umask of this process is another one for
+ * a moment. */
 int listen_open(const struct listen_address *a, const struct listen_options *o, int *ret_fd);
 /* Those of the options that can be changed while it is open. */
 int listen_adjust(int fd, const struct listen_address *a, const struct listen_options *o);

@@ -92,6 +92,7 @@ static const char *sample(const char *key) {
                 { "BindIPv6Only", "both" },
                 { "BindToDevice", "lo" },
                 { "FreeBind", "yes" },
+                { "NonBlocking", "yes" },
                 { "KeepAlive", "yes" },
                 { "NoDelay", "yes" },
                 { "Broadcast", "yes" },

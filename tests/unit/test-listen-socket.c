@@ -221,11 +221,16 @@ static void test_unix(int type) {
         assert_int_equal(get_option(fd, SOL_SOCKET, SO_PASSCRED), 1);
         assert_int_equal(stat(deep, &st), 0);
         assert_int_equal(st.st_mode & 0777, 0666);
+        assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
         assert_ok(listen_address_parse(deep, type, &a));
         o.mode = 0600;
+        o.non_blocking = true;
         assert_ok(listen_adjust(fd, &a, &o));
         assert_int_equal(stat(deep, &st), 0);
         assert_int_equal(st.st_mode & 0777, 0600);
+        o.non_blocking = false; /* others may have set it, who have it open, too */
+        assert_ok(listen_adjust(fd, &a, &o));
+        assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
         listen_remove(&a);
         close_fd(fd);
         for (unsigned i = 0; i < 2; i++) {
