@@ -3,27 +3,22 @@
  * by scope.c. The connection is closed again: what becomes of the bus later does not matter to the actors.
  * Must never wait without a bound. */
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
 #include "arbiterd/daemon.h"
+#include "arbiterd/manager.h"
 #include "arbiterd/notify.h"
 #include "arbiterd/scope-request.h"
 #include "arbiterd/scope.h"
-#include "basic/fd.h"
 #include "shared/instance.h"
 #include "shared/log.h"
 
-#define SYSTEMD "org.freedesktop.systemd1"
-#define SYSTEMD_PATH "/org/freedesktop/systemd1"
-#define SYSTEMD_MANAGER SYSTEMD ".Manager"
 #define ANSWER_USEC (15 * USEC_PER_SEC) /* for one answer of the manager, and for one job */
 #define STOP_MIN_USEC (5 * USEC_PER_SEC)
 #define STOP_MAX_USEC (90 * USEC_PER_SEC)
-#define ATTRIBUTE_MAX 4096
 
 enum stage { STARTING, STOPPING, DONE };
 
@@ -316,39 +311,6 @@ static int on_ended(sd_event_source *s, void *userdata) {
 
 /* The connection. */
 
-/* Without a bus daemon, as systemctl does it. */
-static int open_private(const struct daemon *d, sd_bus **ret) {
-        const char *base = d->mode == DAEMON_SYSTEM ? "/run" : getenv("XDG_RUNTIME_DIR");
-        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
-        _cleanup_free_ char *address = NULL;
-        int r;
-
-        if (!base || asprintf(&address, "unix:path=%s/systemd/private", base) < 0) {
-                address = NULL;
-                return base ? -ENOMEM : -ENXIO;
-        }
-        r = sd_bus_new(&bus);
-        if (r >= 0)
-                r = sd_bus_set_address(bus, address);
-        if (r >= 0)
-                r = sd_bus_start(bus);
-        if (r < 0)
-                return r;
-        *ret = TAKE_PTR(bus);
-        return 0;
-}
-
-int scope_request_open(const struct daemon *d, sd_bus **ret) {
-        int r, q;
-
-        r = d->mode == DAEMON_SYSTEM ? sd_bus_open_system_with_description(ret, "scope")
-                                     : sd_bus_open_user_with_description(ret, "scope");
-        if (r >= 0)
-                return 0;
-        q = open_private(d, ret);
-        return q >= 0 ? 0 : r;
-}
-
 static int match(struct scope_request *q, const char *signal, sd_bus_message_handler_t handler) {
         const char *sender = sd_bus_is_bus_client(q->bus) > 0 ? SYSTEMD : NULL;
 
@@ -391,34 +353,13 @@ struct scope_request *scope_request_free(struct scope_request *q) {
         return NULL;
 }
 
-/* The service that we are, NULL if we are none. */
-static int own_service(char **ret) {
-        _cleanup_free_ char *text = NULL;
-        char *name, *end;
-        int r;
-
-        *ret = NULL;
-        r = read_file_full(AT_FDCWD, "/proc/self/cgroup", ATTRIBUTE_MAX, &text, NULL);
-        name = r < 0 ? NULL : strstr(text, "0::/");
-        end = name ? name + strcspn(name, "\n") : NULL;
-        if (!end)
-                return 0;
-        *end = 0;
-        name = strrchr(name, '/') + 1;
-        end = strrchr(name, '.');
-        if (!end || !streq(end, ".service"))
-                return 0;
-        *ret = strdup(name);
-        return *ret ? 0 : -ENOMEM;
-}
-
 static int name_units(struct scope_request *q) {
         int r;
 
         r = instance_unit_name(q->daemon->instance, "-actors.scope", &q->unit);
         if (r >= 0)
                 r = instance_unit_name(q->daemon->instance, ".slice", &q->slice);
-        return r < 0 ? r : own_service(&q->service);
+        return r < 0 ? r : manager_own_service(&q->service);
 }
 
 static int add_sources(struct scope_request *q) {
@@ -440,7 +381,7 @@ static int new_request(struct daemon *d, struct scope_request **ret) {
         q->daemon = d;
         r = name_units(q);
         if (r >= 0)
-                r = scope_request_open(d, &q->bus);
+                r = manager_open(d, &q->bus);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(q);

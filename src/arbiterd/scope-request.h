@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What arbiterd asks of the service manager for its scope. Only for scope.c; and unit-sweep.c, which
- * needs the same connection. */
+/* What arbiterd asks of the service manager for its scope. Only for scope.c. */
 
 #include <sys/types.h>
 
 #include "basic/macro.h"
 
 struct daemon;
-struct sd_bus;
 struct sd_event;
 struct scope_request;
 
@@ -28,8 +26,6 @@ int scope_request_make(struct daemon *d, struct sd_event *event, enum scope_requ
 struct scope_request *scope_request_free(struct scope_request *q);
 DEFINE_CLEANUP(struct scope_request *, scope_request_free)
 
-/* A connection to the manager whose service we are, or are to be. */
-int scope_request_open(const struct daemon *d, struct sd_bus **ret);
 /* Has the scope stopped; waits for no more than the manager's word. No scope: nothing to do. Negative:
  * told. */
 int scope_request_stop(struct daemon *d);

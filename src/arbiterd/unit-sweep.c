@@ -8,14 +8,11 @@
 #include <systemd/sd-bus.h>
 
 #include "arbiterd/daemon.h"
-#include "arbiterd/scope-request.h"
+#include "arbiterd/manager.h"
 #include "arbiterd/unit-sweep.h"
 #include "shared/instance.h"
 #include "shared/log.h"
 
-#define SYSTEMD "org.freedesktop.systemd1"
-#define SYSTEMD_PATH "/org/freedesktop/systemd1"
-#define SYSTEMD_MANAGER SYSTEMD ".Manager"
 #define ANSWER_USEC (15 * USEC_PER_SEC)
 #define GONE_USEC (90 * USEC_PER_SEC)
 
@@ -103,7 +100,7 @@ int unit_sweep(struct daemon *d) {
 
         r = instance_unit_name(d->instance, "-", &prefix);
         if (r >= 0)
-                r = scope_request_open(d, &bus);
+                r = manager_open(d, &bus);
         if (r >= 0)
                 r = sd_bus_set_method_call_timeout(bus, ANSWER_USEC);
         if (r >= 0)

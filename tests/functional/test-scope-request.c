@@ -9,12 +9,11 @@
 #include "bus-daemon.h"
 
 #include "arbiterd/daemon.h"
+#include "arbiterd/manager.h"
 #include "arbiterd/notify.h"
 #include "arbiterd/scope-request.h"
 #include "arbiterd/scope.h"
 
-#define SYSTEMD "org.freedesktop.systemd1"
-#define SYSTEMD_PATH "/org/freedesktop/systemd1"
 #define JOB SYSTEMD_PATH "/job/7"
 
 static struct systemd {

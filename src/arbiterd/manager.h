@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The manager whose service arbiterd is (systemd of the machine or of a user), as a peer on D-Bus. */
+
+#include "basic/macro.h"
+
+struct daemon;
+struct sd_bus;
+
+#define SYSTEMD "org.freedesktop.systemd1"
+#define SYSTEMD_PATH "/org/freedesktop/systemd1"
+#define SYSTEMD_MANAGER SYSTEMD ".Manager"
+
+/* A connection of its own, by the bus, or where there is none directly. */
+int manager_open(const struct daemon *d, struct sd_bus **ret);
+/* The other way round, for who asks only: what a bus daemon is at does not matter then. */
+int manager_open_direct(const struct daemon *d, struct sd_bus **ret);
+/* The service that this process is in; NULL: in none. To be freed. */
+int manager_own_service(char **ret);
