@@ -197,7 +197,7 @@ static void take_stream(struct logger *l, const char *data, size_t size, int fd)
         if (r == 0)
                 r = stream_new(l, &head, data, size, TAKE_FD(fd), &s);
         close_fd(fd);
-        if (r < 0)
+        if (r < 0 && r != -EEXIST) /* another arbiter does not know what the one before has told us */
                 log_error_errno(r, "Cannot take over a stream: %m");
 }
 

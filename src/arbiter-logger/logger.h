@@ -4,6 +4,7 @@
 /* The streams of workers, and the journal that their lines go to. */
 
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <systemd/sd-event.h>
 
 #include "arbiter-logger/line.h"
@@ -29,6 +30,7 @@ struct stream {
         struct list_node streams, ready;
         struct logger *logger;
         int fd;
+        ino_t inode; /* of the socket */
         sd_event_source *source;
         struct logger_stream_head head;
         struct journal_fields fields; /* of each line */
@@ -58,7 +60,7 @@ int logger_run(struct logger *l);
 int logger_send(struct logger *l, const struct iovec *iov, size_t n, const struct ucred *writer);
 void logger_make_ready(struct logger *l, struct stream *s);
 
-/* Takes over fd. fields: encoded. */
+/* Takes over fd. fields: encoded. -EEXIST: it is read already. */
 int stream_new(struct logger *l, const struct logger_stream_head *head, const char *fields, size_t size,
                 int fd, struct stream **ret);
 struct stream *stream_free(struct stream *s);

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <syslog.h>
 
 #include "arbiter-logger/logger.h"
@@ -22,6 +23,13 @@ static int on_readable(sd_event_source *source, int fd, uint32_t events, void *u
         return 0;
 }
 
+static bool is_known(const struct logger *l, ino_t inode) {
+        LIST_FOREACH(s, &l->streams, struct stream, streams)
+                if (s->inode == inode)
+                        return true;
+        return false;
+}
+
 int stream_new(
                 struct logger *l,
                 const struct logger_stream_head *head,
@@ -30,13 +38,20 @@ int stream_new(
                 int fd,
                 struct stream **ret) {
 
-        struct stream *s = calloc(1, sizeof(*s));
+        struct stream *s;
+        struct stat st;
         int r;
 
+        if (fstat(fd, &st) < 0)
+                r = negative_errno();
+        else
+                r = is_known(l, st.st_ino) ? -EEXIST : 0;
+        s = r < 0 ? NULL : calloc(1, sizeof(*s));
         if (!s) {
                 close_fd(fd);
-                return -ENOMEM;
+                return r < 0 ? r : -ENOMEM;
         }
+        s->inode = st.st_ino;
         list_init(&s->streams);
         list_init(&s->ready);
         s->logger = l;

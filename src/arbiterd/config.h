@@ -212,7 +212,8 @@ int config_diff(const struct config *old, const struct config *new, struct confi
 int config_adopt(struct config *new, struct config *old);
 
 /* All that matters of a definition as text, equal for equal definitions; workers = false leaves Workers=
- * out. */
+ * out. The next version of arbiterd compares its own with (a hash of) what this one had: of a key that is
+ * added nothing is put as long as it has its default, or an upgrade would replace all actors. */
 int monitor_config_serialize(const struct monitor_config *m, bool workers, char **ret);
 int actor_config_serialize(const struct actor_config *a, char **ret);
 /* The file that Module= means. */

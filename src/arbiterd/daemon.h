@@ -3,15 +3,25 @@
 
 /* What the files of arbiterd share. */
 
+#include <sys/resource.h>
+
 #include <arbiter/arbiter.h>
 
 #include "arbiterd/config.h"
 
+struct keeper;
+struct leave;
 struct listener;
 struct passed_socket;
 struct output;
 struct notify;
 struct scope;
+
+/* A descriptor with its FileDescriptorName=. */
+struct given_fd {
+        char *name;
+        int fd;
+};
 
 enum daemon_mode {
         DAEMON_STANDALONE, /* for whoever started it: no bus, no scope */
@@ -43,10 +53,17 @@ struct daemon {
         struct scope *scope;
         pid_t holder;      /* the process that keeps the scope */
         int holder_fd, metrics_fd;
-        int keeper_fd, state_fd; /* from the fd store, as an arbiter before us has left them */
+        struct given_fd *given;  /* what systemd has passed: the next program is to have it, too */
+        size_t n_given;
+        int keeper_fd, state_fd; /* from the fd store; later the former is the connection that there is */
+        struct keeper *keeper;   /* of what is to outlive us; NULL: standing alone */
+        bool takes_over;         /* there is something that an arbiter before us has left */
+        struct leave *leave;
+        char *program, **arguments; /* on disk, and as we were called */
+        struct rlimit nofile;       /* as it was for us, and is for actors and for the next program */
         struct notify *notify; /* NULL: nobody wants to know */
         int log_level;     /* of the command line; -1: not said */
-        bool check, stop_actors;
+        bool check, stop_actors, if_abandoned, check_state;
 };
 
 static inline usec_t daemon_timeout_stop(const struct daemon *d) {
@@ -55,6 +72,8 @@ static inline usec_t daemon_timeout_stop(const struct daemon *d) {
 
 /* definition.c: what one actor, or each worker of a pool, is started from. Errors have been told. */
 int definition_new(struct daemon *d, const struct actor_config *a, arbiter_spawn **ret);
+/* A life that an arbiter before us has started goes on, and so does what it writes. */
+int definition_take_over_output(struct daemon *d, const arbiter_life *life);
 
 /* reload.c: loads, and touches what has changed. The first time that is everything. */
 int daemon_load(struct daemon *d, struct config **ret);

@@ -10,6 +10,7 @@
 #include "arbiterd/listener.h"
 #include "arbiterd/output.h"
 #include "basic/parse.h"
+#include "basic/siphash.h"
 #include "shared/log.h"
 #include "shared/strv.h"
 
@@ -143,6 +144,21 @@ static int prepare(arbiter_spawn *s, const arbiter_life *life, char **ret_text, 
                 r = output_prepare(d, life, s, a, e.syslog_identifier);
         if (r >= 0)
                 r = listeners_prepare(d, a, slot, s, ret_text);
+        config_expanded_done(&e);
+        return r;
+}
+
+int definition_take_over_output(struct daemon *d, const arbiter_life *life) {
+        const struct monitor_config *m = config_find_monitor(d->config, life->definition);
+        const struct actor_config *a = m ? &m->actor : config_find_actor(d->config, life->definition);
+        struct config_expanded e = {};
+        int r;
+
+        /* Its configuration may have gone, or become bad: then it goes on under its name. */
+        if (a && config_expand(a, m ? number_of(life->name) : 0, d->home, d->runtime_directory,
+                                 d->environment, &e, NULL) < 0)
+                e = (struct config_expanded){};
+        r = output_take_over_stream(d, life, a, e.syslog_identifier);
         config_expanded_done(&e);
         return r;
 }
@@ -314,6 +330,16 @@ static int check_unit(struct daemon *d, const struct actor_config *a) {
         return r < 0 ? log_error_errno(r, "%s: %s", a->path, why ? why : "cannot be a unit") : 0;
 }
 
+/* For an arbiter after us: whether what runs is of the configuration that it finds. Not a secret. */
+static int set_fingerprint(const struct actor_config *a, arbiter_spawn *s) {
+        static const struct siphash_key key = { 0x61726269, 0x74657264 }; /* for ever */
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = actor_config_serialize(a, &text);
+        return r < 0 ? r : arbiter_spawn_set_fingerprint(s, siphash24(text, strlen(text), &key));
+}
+
 int definition_new(struct daemon *d, const struct actor_config *a, arbiter_spawn **ret) {
         _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
         int r;
@@ -332,6 +358,8 @@ int definition_new(struct daemon *d, const struct actor_config *a, arbiter_spawn
                 r = set_process(a, s);
         if (r >= 0)
                 r = set_command(d, a, s);
+        if (r >= 0)
+                r = set_fingerprint(a, s);
         if (r < 0)
                 return log_error_errno(r, "%s: cannot be set up: %m", a->path);
         r = listeners_add_to(d, a, s);

@@ -85,9 +85,13 @@ static void add_text(const arbiter_log_entry *e, struct fields *f) {
         add(f, "ARBITER_TEXT", e->text);
 }
 
+static void add_actors(const arbiter_log_entry *e, struct fields *f) {
+        add_number(f, "ARBITER_ACTORS", e->n);
+}
+
 static const struct event {
         const char *event;
-        bool named; /* of an actor; else of a monitor */
+        bool named; /* of an actor; else of a monitor, or of the arbiter */
         const char *message_id;
         void (*add)(const arbiter_log_entry *e, struct fields *f);
 } events[] = {
@@ -103,6 +107,7 @@ static const struct event {
         { "gave-up", true, MESSAGE_ACTOR_GAVE_UP, add_limit },
         { "gave-up", false, MESSAGE_MONITOR_GAVE_UP, add_limit },
         { "scaled", true, MESSAGE_MONITOR_SCALED, add_workers },
+        { "re-adopted", false, MESSAGE_TAKEN_OVER, add_actors },
 };
 
 static const struct event *find_event(const arbiter_log_entry *e) {
@@ -178,6 +183,46 @@ void journal_configuration(enum conf_level level, const char *file, unsigned lin
         if (asprintf(&message, "%s%s: %s", file, place, text) < 0)
                 message = NULL;
         log_entry((int) level, f.fields, f.n, message ? message : text);
+}
+
+void journal_left(size_t n, const char *why) {
+        struct fields f = {};
+        char text[256];
+
+        add(&f, "MESSAGE_ID", MESSAGE_LEFT);
+        add(&f, "ARBITER_EVENT", "left");
+        add_number(&f, "ARBITER_ACTORS", (int64_t) n);
+        add(&f, "ARBITER_TEXT", why);
+        (void) snprintf(text, sizeof(text), "Leaving %zu actor%s to the next arbiter: %s.", n,
+                        n == 1 ? "" : "s", why);
+        log_entry(LOG_NOTICE, f.fields, f.n, text);
+}
+
+void journal_reexecution_refused(const char *why) {
+        _cleanup_free_ char *text = NULL;
+        struct fields f = {};
+
+        add(&f, "MESSAGE_ID", MESSAGE_REEXECUTION_REFUSED);
+        add(&f, "ARBITER_EVENT", "reexecution-refused");
+        add(&f, "ARBITER_TEXT", why);
+        if (asprintf(&text, "The program on disk is not executed: %s", why) < 0)
+                text = NULL;
+        log_entry(LOG_ERR, f.fields, f.n, text ? text : why);
+}
+
+void journal_state_refused(int error) {
+        const char *why = error == -EPROTONOSUPPORT ? "a newer version has written it" : strerror(-error);
+        struct fields f = {};
+        char text[256];
+
+        add(&f, "MESSAGE_ID", MESSAGE_STATE_REFUSED);
+        add(&f, "ARBITER_EVENT", "state-refused");
+        add(&f, "ARBITER_TEXT", why);
+        (void) snprintf(text, sizeof(text),
+                        "What the arbiter before has left cannot be taken over (%s): its actors are "
+                        "stopped, and started anew.",
+                        why);
+        log_entry(LOG_ERR, f.fields, f.n, text);
 }
 
 void journal_reloaded(size_t n_failed) {

@@ -26,5 +26,11 @@ void journal_log_entry(const arbiter_log_entry *e);
 
 /* What a file of the configuration holds; an error refuses it. */
 void journal_configuration(enum conf_level level, const char *file, unsigned line, const char *text);
+/* The arbiter goes, and n actors go on; why. */
+void journal_left(size_t n, const char *why);
+/* The program on disk cannot take over; in words. */
+void journal_reexecution_refused(const char *text);
+/* What an arbiter before us has left cannot be read. */
+void journal_state_refused(int error);
 /* n_failed: files that could not be loaded. */
 void journal_reloaded(size_t n_failed);

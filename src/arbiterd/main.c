@@ -16,12 +16,14 @@
 
 #include "arbiterd/daemon.h"
 #include "arbiterd/journal.h"
+#include "arbiterd/leave.h"
 #include "arbiterd/listener.h"
 #include "arbiterd/notify.h"
 #include "arbiterd/output.h"
 #include "arbiterd/pid-file.h"
 #include "arbiterd/scope.h"
 #include "arbiterd/service.h"
+#include "arbiterd/takeover.h"
 #include "basic/fd.h"
 #include "shared/config-dirs.h"
 #include "shared/instance.h"
@@ -43,6 +45,8 @@ enum {
         OPTION_LOGGER_PROGRAM,
         OPTION_CHECK,
         OPTION_STOP_ACTORS,
+        OPTION_IF_ABANDONED,
+        OPTION_CHECK_STATE,
         OPTION_VERSION
 };
 
@@ -58,6 +62,8 @@ static const struct option long_options[] = {
         { "logger-program", required_argument, NULL, OPTION_LOGGER_PROGRAM },
         { "check", no_argument, NULL, OPTION_CHECK },
         { "stop-actors", no_argument, NULL, OPTION_STOP_ACTORS },
+        { "if-abandoned", no_argument, NULL, OPTION_IF_ABANDONED },
+        { "check-state", no_argument, NULL, OPTION_CHECK_STATE },
         { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, OPTION_VERSION },
         {},
@@ -83,6 +89,9 @@ static const char *const option_help[][2] = {
                                    "arbiter-logger as installed" },
         { "--check", "Check the configuration and exit" },
         { "--stop-actors", "Stop the actors that an arbiter which has died left in its scope, and exit" },
+        { "--if-abandoned", "With --stop-actors: only if the service was to stop, or nobody keeps them for "
+                            "another arbiter" },
+        { "--check-state", "Say whether the state of an arbiter, on stdin, can be taken over, and exit" },
         { "-h, --help", "Show this help" },
         { "--version", "Show the version" },
 };
@@ -167,6 +176,12 @@ static int take_option(struct daemon *d, int option) {
         case OPTION_STOP_ACTORS:
                 d->stop_actors = true;
                 break;
+        case OPTION_IF_ABANDONED:
+                d->if_abandoned = true;
+                break;
+        case OPTION_CHECK_STATE:
+                d->check_state = true;
+                break;
         case 'h':
                 return print_help();
         case OPTION_VERSION:
@@ -193,6 +208,23 @@ static int parse_options(struct daemon *d, int argc, char *argv[]) {
         }
         r = service_check_options(d);
         return r == 0 ? -EAGAIN : r;
+}
+
+/* As systemd has called it, for what it was then may be a link to another one now. */
+static int find_program(struct daemon *d) {
+        char path[PATH_MAX];
+        ssize_t n;
+
+        if (d->arguments[0][0] == '/') {
+                d->program = strdup(d->arguments[0]);
+                return d->program ? 0 : -ENOMEM;
+        }
+        n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+        if (n < 0)
+                return negative_errno();
+        path[n] = 0;
+        d->program = strdup(path);
+        return d->program ? 0 : -ENOMEM;
 }
 
 static int find_home(struct daemon *d) {
@@ -259,7 +291,7 @@ static int find_out(struct daemon *d) {
         d->options.check_programs = d->check;
         if (!d->directories_given && config_directories(is_system(d), instance, &d->directories) < 0)
                 return out_of_memory();
-        return find_home(d) < 0 || find_environment(d) < 0 ? out_of_memory() : 0;
+        return find_program(d) < 0 || find_home(d) < 0 || find_environment(d) < 0 ? out_of_memory() : 0;
 }
 
 /* Configuration, before anything is touched. */
@@ -387,6 +419,7 @@ static void set_process_name(const char *name, char *arguments, size_t room) {
 
 static void on_log(const arbiter_log_entry *e, void *userdata) {
         journal_log_entry(e);
+        takeover_log_entry(userdata, e);
         notify_log_entry(userdata, e);
         listeners_log_entry(userdata, e);
 }
@@ -411,10 +444,13 @@ static int block_signals(void) {
 
 /* Three descriptors an actor. Workers get the limit as it was: the arbiter keeps it in mind from
  * arbiter_new() on. */
-static void raise_nofile(void) {
+static void raise_nofile(struct daemon *d) {
         struct rlimit l;
 
-        if (getrlimit(RLIMIT_NOFILE, &l) >= 0 && l.rlim_cur < l.rlim_max) {
+        if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+                return;
+        d->nofile = l;
+        if (l.rlim_cur < l.rlim_max) {
                 l.rlim_cur = l.rlim_max;
                 (void)setrlimit(RLIMIT_NOFILE, &l);
         }
@@ -426,7 +462,7 @@ static int set_up(struct daemon *d) {
         r = arbiter_new(NULL, NULL, &d->arbiter);
         if (r < 0)
                 return r;
-        raise_nofile();
+        raise_nofile(d);
         r = journal_attach(d);
         if (r >= 0)
                 r = arbiter_set_log_handler(d->arbiter, on_log, d);
@@ -436,6 +472,8 @@ static int set_up(struct daemon *d) {
                 r = arbiter_set_instance(d->arbiter, d->instance);
         if (r >= 0)
                 r = service_use_systemd(d);
+        if (r >= 0)
+                r = takeover_begin(d);
         if (r >= 0)
                 r = service_make_scope(d);
         if (r >= 0 && d->cgroup)
@@ -454,6 +492,10 @@ static int set_up(struct daemon *d) {
                 r = arbiter_set_start_handler(d->arbiter, daemon_start_stopped, d);
         if (r >= 0)
                 r = sd_event_add_signal(arbiter_get_event(d->arbiter), NULL, SIGHUP, on_reload_signal, d);
+        if (r >= 0)
+                r = leave_attach(d);
+        if (r >= 0)
+                r = takeover_hand_over(d);
         return r >= 0 ? arbiter_start(d->arbiter) : r;
 }
 
@@ -493,6 +535,8 @@ static int open_up(struct daemon *d, struct config *c) {
         service_listen(d);
         notify_starting(d, "Starting the actors", 0);
         r = daemon_apply(d, c);
+        if (r >= 0)
+                r = takeover_finish(d);
         if (r < 0)
                 return fail(d, r, "Cannot apply the configuration: %m");
         listeners_complain(d);
@@ -513,7 +557,9 @@ static int run(struct daemon *d, struct config *c) {
                         plural(d->config->n_monitors), d->config->n_actors, plural(d->config->n_actors),
                         d->runtime_directory);
         notify_ready(d);
-        r = arbiter_run(d->arbiter, true);
+        r = arbiter_run(d->arbiter, false);
+        if (leave_is_due(d, r))
+                leave_now(d);
         notify_stopping(d);
         return r < 0 ? fail(d, r, "The event loop has failed: %m") : r;
 }
@@ -524,6 +570,8 @@ static int stop_actors(struct daemon *d) {
         struct pid_file lock = PID_FILE_INIT;
         int r;
 
+        if (d->if_abandoned && !leave_is_for_good(d))
+                return EXIT_SUCCESS;
         r = find_runtime_directory(d);
         if (r == 0 && access(d->runtime_directory, F_OK) == 0)
                 r = take_lock(d, &lock);
@@ -539,6 +587,8 @@ static int start(struct daemon *d, char *arguments, size_t room) {
         int r;
 
         journal_set_instance(d->instance);
+        if (d->check_state)
+                return reexecute_answer();
         if (d->stop_actors)
                 return stop_actors(d);
         if (service_take_fds(d) < 0)
@@ -561,13 +611,19 @@ static int start(struct daemon *d, char *arguments, size_t room) {
                 r = run(d, c);
         } else
                 config_free(c);
+        if (takeover_is_due(d)) {
+                journal_close();
+                _exit(r);
+        }
         notify_done(d);
+        leave_done(d);
         scope_done(d);
         d->arbiter = arbiter_unref(d->arbiter);
         output_done(d);
         journal_detach();
         service_done(d);
         listeners_done(d);
+        takeover_done(d);
         pid_file_done(&pid_file);
         pid_file_done(&lock);
         return r;
@@ -582,6 +638,8 @@ int main(int argc, char *argv[]) {
 
         log_open(PROGRAM);
         journal_open();
+        if (strv_copy(argv, &d.arguments) < 0)
+                return out_of_memory();
         r = parse_options(&d, argc, argv);
         if (r == -EAGAIN) {
                 r = block_signals();
@@ -590,6 +648,7 @@ int main(int argc, char *argv[]) {
         config_free(d.config);
         strv_free(d.directories);
         strv_free(d.environment);
+        strv_free(d.arguments);
         strv_free(d.leaving);
         strv_free(d.unstarted);
         strv_free(d.failed_files);
@@ -598,6 +657,7 @@ int main(int argc, char *argv[]) {
         free(d.complaints);
         free(d.runtime_directory);
         free(d.home);
+        free(d.program);
         free(d.cgroup);
         free(d.host_program);
         free(d.logger_program);

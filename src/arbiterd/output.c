@@ -5,8 +5,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <syslog.h>
@@ -15,18 +13,23 @@
 #include "arbiterd/daemon.h"
 #include "arbiterd/journal.h"
 #include "arbiterd/output.h"
+#include "arbiterd/program.h"
+#include "arbiterd/scope.h"
+#include "arbiterd/takeover.h"
 #include "basic/fd.h"
 #include "basic/list.h"
 #include "basic/pidfd.h"
 #include "shared/journal.h"
+#include "shared/keeper-link.h"
 #include "shared/log.h"
 #include "shared/logger-link.h"
 #include "shared/strv.h"
 
-/* Where scope.c has moved the first one. */
-#define LOGGER_LEAF "arbiter-logger/cgroup.procs"
 #define RETRY_USEC (USEC_PER_SEC)
 #define DONE_MSEC 2000
+/* What is kept while there is no arbiter. */
+#define KEPT_LINK "logger"
+#define KEPT_PIDFD "logger-pid"
 
 struct stream {
         struct list_node streams;
@@ -34,6 +37,7 @@ struct stream {
         int fd; /* the reading end, as the logger has it */
         sd_event_source *hangup;
         bool given, ended;
+        char kept[KEEPER_NAME_SIZE];
         size_t size;
         char data[]; /* the message that tells the logger of it */
 };
@@ -59,6 +63,7 @@ bool output_wants_journal(void) {
 static void free_stream(struct stream *s) {
         sd_event_source_disable_unref(s->hangup);
         list_remove(&s->streams);
+        takeover_keep(s->output->daemon, s->kept, -1);
         close_fd(s->fd);
         free(s);
 }
@@ -127,7 +132,10 @@ static int on_hangup(sd_event_source *source, int fd, uint32_t events, void *use
 
 /* The logger. */
 
+/* Everywhere: it ends with the last of them. */
 static void close_link(struct output *o) {
+        takeover_keep(o->daemon, KEPT_LINK, -1);
+        takeover_keep(o->daemon, KEPT_PIDFD, -1);
         o->room = sd_event_source_disable_unref(o->room);
         o->link = close_fd(o->link);
 }
@@ -167,7 +175,7 @@ static void enter_scope(struct output *o) {
 
         if (!o->daemon->cgroup)
                 return;
-        if (asprintf(&path, "%s/" LOGGER_LEAF, o->daemon->cgroup) < 0) {
+        if (asprintf(&path, "%s/" SCOPE_LEAF "/cgroup.procs", o->daemon->cgroup) < 0) {
                 path = NULL;
                 return;
         }
@@ -201,42 +209,35 @@ static int spawn_logger(const struct output *o, int link, pid_t *ret) {
         const char *program = o->daemon->logger_program;
         char *argv[] = { (char *) (program ? program : ARBITER_LOGGER_PATH), NULL };
         _cleanup_strv_free_ char **environment = NULL;
-        posix_spawn_file_actions_t actions;
-        posix_spawnattr_t attributes;
-        sigset_t none, all;
         int r;
 
         r = make_environment(o, &environment);
         if (r < 0)
                 return r;
-        sigemptyset(&none);
-        sigfillset(&all);
-        if (posix_spawn_file_actions_init(&actions) != 0)
-                return -ENOMEM;
-        if (posix_spawnattr_init(&attributes) != 0) {
-                (void) posix_spawn_file_actions_destroy(&actions);
-                return -ENOMEM;
-        }
-        r = posix_spawn_file_actions_adddup2(&actions, link, STDIN_FILENO);
-        if (r == 0)
-                r = posix_spawnattr_setsigmask(&attributes, &none);
-        if (r == 0)
-                r = posix_spawnattr_setsigdefault(&attributes, &all);
-        if (r == 0)
-                r = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-        if (r == 0)
-                r = posix_spawn(ret, argv[0], &actions, &attributes, argv,
-                                environment ? environment : argv + 1);
-        (void) posix_spawnattr_destroy(&attributes);
-        (void) posix_spawn_file_actions_destroy(&actions);
-        if (r != 0 && r != ENOMEM && !o->complained)
+        r = program_spawn(argv, environment ? environment : argv + 1, (const int[3]){ link, -1, -1 }, ret);
+        if (r < 0 && r != -ENOMEM && !o->complained)
                 log_error_errno(r, "Cannot start %s: %m. The output of workers goes where arbiterd's does.",
                                 argv[0]);
-        return -r;
+        return r;
+}
+
+/* There are link and pidfd. */
+static int watch_logger(struct output *o) {
+        sd_event *event = arbiter_get_event(o->daemon->arbiter);
+        int r;
+
+        r = sd_event_add_io(event, &o->death, o->pidfd, EPOLLIN, on_death, o);
+        if (r >= 0)
+                r = sd_event_add_io(event, &o->room, o->link, EPOLLOUT, on_room, o);
+        if (r < 0) {
+                o->death = sd_event_source_disable_unref(o->death);
+                o->pidfd = close_fd(o->pidfd);
+                close_link(o);
+        }
+        return r;
 }
 
 static int start_logger(struct output *o) {
-        sd_event *event = arbiter_get_event(o->daemon->arbiter);
         _cleanup_close_ int link = -EBADF, theirs = -EBADF;
         int fds[2], r;
 
@@ -266,15 +267,12 @@ static int start_logger(struct output *o) {
         o->pidfd = pidfd_open_pid(o->pid);
         if (o->pidfd < 0)
                 return o->pidfd; /* it ends with the link */
-        r = sd_event_add_io(event, &o->death, o->pidfd, EPOLLIN, on_death, o);
-        if (r >= 0)
-                r = sd_event_add_io(event, &o->room, link, EPOLLOUT, on_room, o);
-        if (r < 0) {
-                o->death = sd_event_source_disable_unref(o->death);
-                o->pidfd = close_fd(o->pidfd);
-                return r;
-        }
         o->link = TAKE_FD(link);
+        r = watch_logger(o);
+        if (r < 0)
+                return r;
+        takeover_keep(o->daemon, KEPT_LINK, o->link);
+        takeover_keep(o->daemon, KEPT_PIDFD, o->pidfd);
         give(o);
         return 0;
 }
@@ -316,10 +314,39 @@ int output_start(struct daemon *d, pid_t *ret_pid) {
         return 0;
 }
 
+/* That of the arbiter before us, which has gone on. */
+int output_take_over(struct daemon *d, pid_t *ret_pid) {
+        _cleanup_close_ int link = -EBADF, pidfd = -EBADF;
+        struct output *o;
+        pid_t pid;
+        int r;
+
+        link = takeover_get(d, KEPT_LINK);
+        pidfd = takeover_get(d, KEPT_PIDFD);
+        if (link < 0 || pidfd < 0)
+                return -ENOENT;
+        r = pidfd_get_pid(pidfd, &pid);
+        if (r >= 0 && poll(&(struct pollfd){ .fd = pidfd, .events = POLLIN }, 1, 0) != 0)
+                r = -ESRCH;
+        if (r >= 0)
+                r = make_output(d);
+        if (r < 0)
+                return r;
+        o = d->output;
+        o->link = TAKE_FD(link);
+        o->pidfd = TAKE_FD(pidfd);
+        o->pid = pid;
+        o->started_usec = now_usec();
+        r = watch_logger(o);
+        if (r >= 0)
+                *ret_pid = pid;
+        return r;
+}
+
 /* A life. */
 
-static int encode(const struct daemon *d, const arbiter_life *life, const struct actor_config *a,
-                const char *identifier, struct journal_fields *f) {
+static int encode(const struct daemon *d, const arbiter_life *life, const char *identifier,
+                struct journal_fields *f) {
         int r;
 
         r = journal_add_string(f, "SYSLOG_IDENTIFIER", identifier ? identifier : life->name);
@@ -340,11 +367,9 @@ static int encode(const struct daemon *d, const arbiter_life *life, const struct
 
 static int new_stream(struct daemon *d, const arbiter_life *life, const struct actor_config *a,
                 const char *identifier, struct stream **ret) {
-        const struct logger_stream_head head = {
+        struct logger_stream_head head = {
                 .version = LOGGER_LINK_VERSION,
-                .flags = a->syslog_level_prefix ? LOGGER_LEVEL_PREFIX : 0,
-                .rate_interval_usec = a->log_rate_burst > 0 ? a->log_rate_interval_usec : 0,
-                .rate_burst = a->log_rate_burst,
+                .flags = LOGGER_LEVEL_PREFIX,
                 .priority = LOG_INFO,
         };
         _cleanup_(freep) void *data = NULL;
@@ -352,7 +377,12 @@ static int new_stream(struct daemon *d, const arbiter_life *life, const struct a
         struct stream *s;
         int r;
 
-        r = encode(d, life, a, identifier, &f);
+        if (a) {
+                head.flags = a->syslog_level_prefix ? LOGGER_LEVEL_PREFIX : 0;
+                head.rate_interval_usec = a->log_rate_burst > 0 ? a->log_rate_interval_usec : 0;
+                head.rate_burst = a->log_rate_burst;
+        }
+        r = encode(d, life, identifier, &f);
         data = f.data;
         if (r < 0)
                 return r;
@@ -364,11 +394,18 @@ static int new_stream(struct daemon *d, const arbiter_life *life, const struct a
         list_init(&s->streams);
         s->output = d->output;
         s->fd = -EBADF;
+        (void) snprintf(s->kept, sizeof(s->kept), OUTPUT_KEPT_STREAM "%s", life->aid);
         s->size = sizeof(head) + f.size;
         memcpy(s->data, &head, sizeof(head));
         memcpy(s->data + sizeof(head), f.data, f.size);
         *ret = s;
         return 0;
+}
+
+/* No events asked for: a hangup is always told, and what is written does not wake us. */
+static int watch_stream(struct stream *s) {
+        return sd_event_add_io(
+                        arbiter_get_event(s->output->daemon->arbiter), &s->hangup, s->fd, 0, on_hangup, s);
 }
 
 /* The worker's end, to be closed; s has the other. */
@@ -388,11 +425,10 @@ static int open_stream(struct stream *s, int *ret) {
         r = fd_set_nonblock(s->fd, true); /* it is shared with the logger */
         if (r < 0)
                 return r;
-        /* no events asked for: a hangup is always told, and what is written does not wake us */
-        r = sd_event_add_io(
-                        arbiter_get_event(s->output->daemon->arbiter), &s->hangup, s->fd, 0, on_hangup, s);
+        r = watch_stream(s);
         if (r < 0)
                 return r;
+        takeover_keep(s->output->daemon, s->kept, s->fd);
         *ret = TAKE_FD(theirs);
         return 0;
 }
@@ -417,6 +453,42 @@ static int to_journal(struct daemon *d, const arbiter_life *life, const struct a
         list_append(&d->output->streams, &s->streams);
         give(d->output);
         return 0;
+}
+
+int output_take_over_stream(struct daemon *d, const arbiter_life *life, const struct actor_config *a,
+                const char *identifier) {
+        _cleanup_close_ int fd = -EBADF;
+        char name[KEEPER_NAME_SIZE];
+        struct stream *s;
+        int r;
+
+        (void) snprintf(name, sizeof(name), OUTPUT_KEPT_STREAM "%s", life->aid);
+        fd = takeover_get(d, name);
+        if (fd < 0)
+                return 0; /* it goes elsewhere */
+        r = output_start(d, NULL);
+        if (!d->output)
+                return r;
+        r = new_stream(d, life, a, identifier, &s);
+        if (r < 0)
+                return r;
+        s->fd = TAKE_FD(fd);
+        list_append(&d->output->streams, &s->streams);
+        r = watch_stream(s);
+        if (r < 0) {
+                free_stream(s);
+                return r;
+        }
+        give(d->output); /* the logger may not have heard of it */
+        return 0;
+}
+
+bool output_has_stream(const struct daemon *d, const char *kept) {
+        if (d->output)
+                LIST_FOREACH(s, &d->output->streams, struct stream, streams)
+                        if (streq(s->kept, kept))
+                                return true;
+        return false;
 }
 
 static int resolve(int output) {

@@ -15,6 +15,15 @@ struct daemon;
  * be moved to where it belongs before. After arbiter_new(). -ENOENT and the like: told; workers then
  * inherit. */
 int output_start(struct daemon *d, pid_t *ret_pid);
+/* The same with the one of the arbiter before us, if it still runs. -ENOENT, -ESRCH: it does not. */
+int output_take_over(struct daemon *d, pid_t *ret_pid);
+/* What a life that goes on writes, goes on to the journal; if that is where it went. a: what is known of its
+ * configuration, or NULL. */
+int output_take_over_stream(struct daemon *d, const arbiter_life *life, const struct actor_config *a,
+                const char *identifier);
+/* Is there a stream whose descriptor is kept under that name? */
+bool output_has_stream(const struct daemon *d, const char *kept);
+#define OUTPUT_KEPT_STREAM "o." /* and the aid: how they are called */
 /* Is the log of arbiterd itself the journal's? Then the workers' output goes there unless they say else. */
 bool output_wants_journal(void);
 /* From the prepare function of a life: sets its output. identifier: NULL for the actor's name. */

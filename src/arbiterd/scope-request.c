@@ -34,6 +34,7 @@ struct scope_request {
         enum scope_request_mode mode;
         bool anew;  /* the scope was made */
         bool plain; /* without what older versions of systemd do not know */
+        bool root;  /* the process joins its cgroup itself, and no leaf of it */
         bool swept; /* what was left of an earlier one has been asked to go */
         char *why;  /* it was not made */
         scope_request_done_t done;
@@ -148,19 +149,27 @@ static int start_again(struct scope_request *q) {
         return r < 0 ? finish_error(q, "Cannot ask systemd", r) : 0;
 }
 
+static int attach(struct scope_request *q);
+
 static int on_join_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         const sd_bus_error *e = sd_bus_message_get_error(m);
+        struct scope_request *q = userdata;
 
-        finish(userdata, e ? (e->message ?: e->name) : NULL);
+        if (e && !q->root) {
+                q->root = true;
+                return attach(q);
+        }
+        finish(q, e ? (e->message ?: e->name) : NULL);
         return 0;
 }
 
+/* Where controllers are enabled for the leaves nothing may be beside them; else the leaf may be missing. */
 static int attach(struct scope_request *q) {
         int r;
 
         r = sd_bus_call_method_async(q->bus, NULL, SYSTEMD, SYSTEMD_PATH, SYSTEMD_MANAGER,
-                        "AttachProcessesToUnit", on_join_answer, q, "ssau", q->unit, "", 1,
-                        (uint32_t) q->first);
+                        "AttachProcessesToUnit", on_join_answer, q, "ssau", q->unit,
+                        q->root ? "" : "/" SCOPE_LEAF, 1, (uint32_t) q->first);
         if (r >= 0)
                 r = rearm(q, ANSWER_USEC);
         return r < 0 ? finish_error(q, "Cannot ask systemd", r) : 0;

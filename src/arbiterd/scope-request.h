@@ -17,7 +17,8 @@ typedef void (*scope_request_done_t)(struct daemon *d, const char *why, bool ane
 
 enum scope_request_mode {
         SCOPE_REQUEST_FRESH, /* what is in a scope of that name is stopped before */
-        SCOPE_REQUEST_HOLD   /* it is ours: first joins what is in it, wherever its unit has gone */
+        SCOPE_REQUEST_HOLD   /* it is ours: first joins what is in it, wherever its unit has gone; it is made
+                              * if there is none */
 };
 
 /* A failure means that done is not called, as does freeing the request. */

@@ -23,7 +23,6 @@
 #include "basic/pidfd.h"
 #include "shared/log.h"
 
-#define FIRST_LEAF "arbiter-logger" /* no actor's leaf: those have an aid behind a dot */
 #define ATTRIBUTE_MAX 4096
 #define AGAIN_USEC (2 * USEC_PER_SEC) /* between two that go as soon as they come */
 
@@ -65,10 +64,10 @@ static int cgroup_directory(pid_t pid, char **ret) {
 static int move_first(int fd, pid_t first) {
         char pid[16];
 
-        if (mkdirat(fd, FIRST_LEAF, 0755) < 0 && errno != EEXIST)
+        if (mkdirat(fd, SCOPE_LEAF, 0755) < 0 && errno != EEXIST)
                 return negative_errno();
         (void) snprintf(pid, sizeof(pid), "%d", (int) first);
-        return write_file_string(fd, FIRST_LEAF "/cgroup.procs", pid);
+        return write_file_string(fd, SCOPE_LEAF "/cgroup.procs", pid);
 }
 
 /* For what the actors use, and whether one of them was killed for want of it. Where there is none:
@@ -80,15 +79,19 @@ static void enable_memory(int fd) {
                 log_debug_errno(r, "The memory controller cannot be had for the actors: %m");
 }
 
-/* Takes the cgroup that the process is in by now. */
+/* Takes the cgroup that the process is in by now, or in a leaf of. */
 static int take_cgroup(struct daemon *d, pid_t first) {
         _cleanup_free_ char *directory = NULL;
         _cleanup_close_ int fd = -EBADF, events = -EBADF;
+        char *leaf;
         int r;
 
         r = cgroup_directory(first, &directory);
         if (r < 0)
                 return r;
+        leaf = strrchr(directory, '/');
+        if (streq(leaf + 1, SCOPE_LEAF))
+                *leaf = 0;
         if (!strstr(directory, "-actors.scope")) /* moved on by somebody, or a hierarchy of version 1 */
                 return -EOPNOTSUPP;
         fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -113,6 +116,8 @@ void scope_abandon(struct daemon *d, bool kill) {
         _cleanup_close_ int fd = -EBADF, own_fd = -EBADF;
         char pid[16];
 
+        if (!d->cgroup) /* that of an arbiter before us */
+                return;
         fd = open(d->cgroup, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
                 return; /* it has gone */
@@ -171,8 +176,9 @@ static int wait_for_scope(struct daemon *d, pid_t first) {
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(signals); i++)
                 r = sd_event_add_signal(x->waiting, NULL, signals[i], on_signal, x);
         if (r >= 0)
-                r = scope_request_make(
-                                d, x->waiting, SCOPE_REQUEST_FRESH, first, on_made_at_start, &x->request);
+                r = scope_request_make(d, x->waiting,
+                                d->takes_over ? SCOPE_REQUEST_HOLD : SCOPE_REQUEST_FRESH, first,
+                                on_made_at_start, &x->request);
         if (r >= 0)
                 r = sd_event_loop(x->waiting);
         x->request = scope_request_free(x->request);
@@ -180,13 +186,28 @@ static int wait_for_scope(struct daemon *d, pid_t first) {
         return r;
 }
 
-int scope_make(struct daemon *d, pid_t first) {
-        int r;
-
+static int new_scope(struct daemon *d) {
+        if (d->scope)
+                return 0;
         d->scope = calloc(1, sizeof(*d->scope));
         if (!d->scope)
                 return -ENOMEM;
         d->scope->events_fd = -EBADF;
+        return 0;
+}
+
+int scope_take_over(struct daemon *d, pid_t first) {
+        int r = new_scope(d);
+
+        return r < 0 ? r : take_cgroup(d, first);
+}
+
+int scope_make(struct daemon *d, pid_t first) {
+        int r;
+
+        r = new_scope(d);
+        if (r < 0)
+                return r;
         if (d->mode == DAEMON_SYSTEM && sd_booted() <= 0)
                 return fall_back(d, "this system was not booted with systemd", 0);
         r = wait_for_scope(d, first);

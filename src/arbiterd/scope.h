@@ -10,12 +10,19 @@
 
 struct daemon;
 
+/* In it, for the process that holds it; no actor's leaf: those have an aid behind a dot. */
+#define SCOPE_LEAF "arbiter-logger"
+
 /* Asks the service manager for the scope, around the process first, which holds it while there are no
- * actors; what an arbiter that has died left in one of that name is stopped before. Then moves first into a
- * leaf of its own, so that controllers can be enabled for the others. Waits, with bounds, on a loop of its
- * own: only before the arbiter runs. 0: d->cgroup is its directory; 1: there is none, d->no_scope says why
- * (told, too), and process groups must do; -ECANCELED: a signal asked to stop meanwhile; -ENOMEM. */
+ * actors; what an arbiter that has died left in one of that name is stopped before, or, if we take over from
+ * it, goes on. Then moves first into a leaf of its own, so that controllers can be enabled for the others.
+ * Waits, with bounds, on a loop of its own: only before the arbiter runs. 0: d->cgroup is its directory; 1:
+ * there is none, d->no_scope says why (told, too), and process groups must do; -ECANCELED: a signal asked to
+ * stop meanwhile; -ENOMEM. */
 int scope_make(struct daemon *d, pid_t first);
+
+/* The same with the scope that an arbiter before us has made, in which first is: nobody need be asked. */
+int scope_take_over(struct daemon *d, pid_t first);
 
 /* For scope-request.c: no more actors are started in the cgroup of a scope whose unit has ended or is about
  * to, and the process that is to hold the next one leaves it. kill: it has ended; so does what is left. */

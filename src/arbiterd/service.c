@@ -16,13 +16,17 @@
 #include "arbiterd/output.h"
 #include "arbiterd/scope.h"
 #include "arbiterd/service.h"
+#include "arbiterd/takeover.h"
 #include "basic/fd.h"
+#include "basic/pidfd.h"
 #include "shared/instance.h"
 #include "shared/log.h"
 #include "shared/strv.h"
 #include "shared/verbs.h"
 
 #define FD_METRICS "metrics"
+#define KEPT_HOLDER "holder"
+#define KEPT_HOLDER_PIDFD "holder-pid"
 
 /* Options. */
 
@@ -45,6 +49,10 @@ int service_check_options(struct daemon *d) {
         }
         if (d->mode == DAEMON_STANDALONE && d->stop_actors) {
                 log_error("--stop-actors is for a service: add --system or --user.");
+                return EXIT_USAGE;
+        }
+        if (d->if_abandoned && !d->stop_actors) {
+                log_error("--if-abandoned goes with --stop-actors.");
                 return EXIT_USAGE;
         }
         if (d->mode != DAEMON_STANDALONE && !d->instance) {
@@ -75,6 +83,17 @@ static bool take_fd(struct daemon *d, const char *name, int fd) {
         return false;
 }
 
+/* What comes out of the fd store has successors of its own. */
+static void note_given(struct daemon *d, const char *name, int fd) {
+        struct given_fd g;
+
+        if (!d->given || streq(name, NOTIFY_STORE_KEEPER) || streq(name, NOTIFY_STORE_STATE))
+                return;
+        g = (struct given_fd){ .name = strdup(name), .fd = fd_duplicate(fd) };
+        if (g.name)
+                d->given[d->n_given++] = g;
+}
+
 int service_take_fds(struct daemon *d) {
         char **names = NULL;
         int n;
@@ -82,9 +101,11 @@ int service_take_fds(struct daemon *d) {
         n = sd_listen_fds_with_names(true, &names);
         if (n < 0)
                 return log_error_errno(n, "Cannot take the sockets that systemd passed: %m");
+        d->given = n > 0 ? calloc((size_t) n, sizeof(*d->given)) : NULL;
         for (int i = 0; i < n; i++) {
                 int fd = SD_LISTEN_FDS_START + i;
 
+                note_given(d, names[i], fd);
                 if (!take_fd(d, names[i], fd) && listeners_pass(d, names[i], fd) < 0)
                         close_fd(fd);
         }
@@ -193,11 +214,22 @@ static _noreturn_ void hold(int fd) {
 
 static void stop_holder(struct daemon *d, int options) {
         if (d->holder_fd >= 0) {
+                takeover_keep(d, KEPT_HOLDER, -1);
+                takeover_keep(d, KEPT_HOLDER_PIDFD, -1);
                 d->holder_fd = close_fd(d->holder_fd);
                 /* the arbiter may have reaped it: it is a subreaper */
                 (void) waitpid(d->holder, NULL, options);
         }
         d->holder = 0;
+}
+
+static void keep_holder(struct daemon *d) {
+        _cleanup_close_ int pidfd = pidfd_open_pid(d->holder); /* our child, and not reaped */
+
+        if (pidfd < 0)
+                return;
+        takeover_keep(d, KEPT_HOLDER, d->holder_fd);
+        takeover_keep(d, KEPT_HOLDER_PIDFD, pidfd);
 }
 
 int service_start_holder(struct daemon *d) {
@@ -221,13 +253,36 @@ int service_start_holder(struct daemon *d) {
         }
         d->holder_fd = fds[1];
         d->holder = pid;
+        keep_holder(d);
         return 0;
+}
+
+/* That of the arbiter before us. */
+static int take_over_holder(struct daemon *d) {
+        _cleanup_close_ int fd = -EBADF, pidfd = -EBADF;
+        int r;
+
+        r = output_take_over(d, &d->holder);
+        if (r >= 0)
+                return 0;
+        fd = takeover_get(d, KEPT_HOLDER);
+        pidfd = takeover_get(d, KEPT_HOLDER_PIDFD);
+        if (fd < 0 || pidfd < 0)
+                return -ENOENT;
+        r = pidfd_get_pid(pidfd, &d->holder);
+        if (r >= 0)
+                r = pidfd_signal(pidfd, 0);
+        if (r >= 0)
+                d->holder_fd = TAKE_FD(fd);
+        return r;
 }
 
 int service_make_scope(struct daemon *d) {
         int r;
 
         if (d->mode == DAEMON_STANDALONE || d->cgroup)
+                return 0;
+        if (d->takes_over && take_over_holder(d) >= 0 && scope_take_over(d, d->holder) >= 0)
                 return 0;
         r = service_start_holder(d);
         if (r < 0)
@@ -241,6 +296,12 @@ int service_make_scope(struct daemon *d) {
 void service_done(struct daemon *d) {
         stop_holder(d, 0);
         d->metrics_fd = close_fd(d->metrics_fd);
+        for (size_t i = 0; i < d->n_given; i++) {
+                close_fd(d->given[i].fd);
+                free(d->given[i].name);
+        }
+        free(d->given);
+        d->given = NULL;
         d->keeper_fd = close_fd(d->keeper_fd);
         d->state_fd = close_fd(d->state_fd);
 }

@@ -3,7 +3,8 @@
 
 /* What arbiterd tells arbiter-logger, over a SEQPACKET socket that is the logger's standard input: one
  * message a stream, this head and then the fields of each of its lines, encoded as in journal.h, with the
- * descriptor of the reading end (SCM_RIGHTS). Both are of one version of arbiter. */
+ * descriptor of the reading end (SCM_RIGHTS). A stream may be told of again. The logger outlives an arbiterd
+ * that is replaced by a newer one: what an older logger does not know must not matter. */
 
 #include <errno.h>
 #include <stdint.h>

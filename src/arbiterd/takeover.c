@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The start of an arbiter whose actors may be there already: see takeover.h; docs/SYSTEMD.md has the whole
+ * way. Called by main.c, and for what they keep by output.c and service.c. A state that cannot be read must
+ * not keep it from starting: then it starts from nothing, and what was left is stopped. */
+
+#include <stdio.h>
+#include <syslog.h>
+
+#include "arbiterd/daemon.h"
+#include "arbiterd/journal.h"
+#include "arbiterd/keeper.h"
+#include "arbiterd/notify.h"
+#include "arbiterd/output.h"
+#include "arbiterd/takeover.h"
+#include "basic/fd.h"
+#include "shared/instance.h"
+#include "shared/log.h"
+
+#define KEPT_STATE "state"
+
+/* TEMPORARY until adopt lands */
+#ifndef ARBITER_ADOPT_H
+#define ADOPTION false
+typedef struct arbiter_adoption { size_t size; } arbiter_adoption;
+static int arbiter_add_kept(arbiter *a, const char *name, int fd) { return -ENOENT; }
+static int arbiter_adopt_done(arbiter *a, arbiter_adoption *ret) { return 0; }
+#else
+#define ADOPTION true
+#endif
+/* TEMPORARY END */
+
+void takeover_keep(struct daemon *d, const char *name, int fd) {
+        int r;
+
+        if (!d->keeper)
+                return;
+        r = keeper_keep(NULL, name, fd, d->keeper);
+        if (r < 0)
+                log_warning_errno(r, "'%s' cannot be kept, and would be lost with this arbiter: %m", name);
+}
+
+int takeover_get(struct daemon *d, const char *name) {
+        return d->keeper ? keeper_get(d->keeper, name) : -ENOENT;
+}
+
+bool takeover_is_kept(const struct daemon *d) {
+        return d->keeper && keeper_is_settled(d->keeper) && arbiter_get_state_fd(d->arbiter) >= 0;
+}
+
+/* The fd store outlives a keeper that has died with the arbiter. */
+static int find_state(struct daemon *d) {
+        int fd = d->state_fd;
+
+        d->state_fd = -EBADF;
+        return fd >= 0 ? fd : takeover_get(d, KEPT_STATE);
+}
+
+static int use_state(struct daemon *d) {
+        _cleanup_close_ int fd = find_state(d);
+        int r = 0;
+
+        if (fd >= 0 && ADOPTION) {
+                r = arbiter_set_state(d->arbiter, fd);
+                if (r >= 0) {
+                        d->takes_over = r > 0;
+                        return 0;
+                }
+                journal_state_refused(r);
+        }
+        return arbiter_set_state(d->arbiter, -1);
+}
+
+/* It belongs to a state that is not known. Listening sockets belong to the configuration. */
+static void forget_all(struct daemon *d) {
+        void *position = NULL;
+        const char *name;
+
+        while ((name = keeper_next(d->keeper, &position)))
+                if (!startswith(name, "l."))
+                        takeover_keep(d, name, -1);
+}
+
+static void on_connected(int socket, void *userdata) {
+        struct daemon *d = userdata;
+
+        close_fd(d->keeper_fd);
+        d->keeper_fd = fd_duplicate(socket);
+        notify_store(NOTIFY_STORE_KEEPER, socket);
+}
+
+static void on_settled(void *userdata) {
+        struct daemon *d = userdata;
+
+        arbiter_kept(d->arbiter);
+}
+
+int takeover_begin(struct daemon *d) {
+        static const struct keeper_events events = { on_connected, on_settled };
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        if (d->mode == DAEMON_STANDALONE)
+                return 0;
+        r = instance_keeper_socket(d->instance, d->mode == DAEMON_SYSTEM, &path);
+        if (r >= 0)
+                r = keeper_new(path, TAKE_FD(d->keeper_fd), &d->keeper);
+        if (r >= 0)
+                r = use_state(d);
+        if (r < 0)
+                return r;
+        if (!d->takes_over)
+                forget_all(d);
+        else
+                notify_starting(d, "Taking over from the arbiter before", 0);
+        notify_store(NOTIFY_STORE_STATE, arbiter_get_state_fd(d->arbiter));
+        takeover_keep(d, KEPT_STATE, arbiter_get_state_fd(d->arbiter));
+        r = arbiter_set_keep_handler(d->arbiter, keeper_keep, d->keeper);
+        if (r >= 0)
+                r = keeper_attach(d->keeper, arbiter_get_event(d->arbiter), &events, d);
+        return r;
+}
+
+/* Whose it is, the owners know: what is none of the arbiter's stays where it is. */
+int takeover_hand_over(struct daemon *d) {
+        void *position = NULL;
+        const char *name;
+
+        if (!d->takes_over)
+                return 0;
+        while ((name = keeper_next(d->keeper, &position))) {
+                int fd = takeover_get(d, name), r;
+
+                if (fd < 0)
+                        return fd;
+                r = arbiter_add_kept(d->arbiter, name, fd);
+                if (r < 0)
+                        close_fd(fd);
+                if (r < 0 && r != -ENOENT)
+                        log_warning_errno(r, "The descriptor '%s', which was kept, is of no use: %m", name);
+        }
+        return 0;
+}
+
+void takeover_log_entry(struct daemon *d, const arbiter_log_entry *e) {
+        const arbiter_life life = {
+                .size = sizeof(life),
+                .definition = e->monitor ? e->monitor : e->name,
+                .name = e->name,
+                .aid = e->aid,
+                .monitor = e->monitor,
+                .generation = e->generation,
+        };
+        int r;
+
+        if (!d->takes_over || !e->event || !e->name || !e->aid || !streq(e->event, "adopted"))
+                return;
+        r = definition_take_over_output(d, &life);
+        if (r < 0)
+                log_warning_errno(r, "What %s writes is lost if arbiter-logger dies: %m", e->name);
+}
+
+/* Of those whom nobody has taken. */
+static void forget_rest(struct daemon *d) {
+        void *position = NULL;
+        const char *name;
+
+        while ((name = keeper_next(d->keeper, &position)))
+                if (startswith(name, OUTPUT_KEPT_STREAM) && !output_has_stream(d, name))
+                        takeover_keep(d, name, -1);
+}
+
+int takeover_finish(struct daemon *d) {
+        arbiter_adoption adoption = { .size = sizeof(adoption) };
+        int r;
+
+        r = arbiter_adopt_done(d->arbiter, &adoption);
+        if (r >= 0 && d->takes_over)
+                forget_rest(d);
+        return r;
+}
+
+bool takeover_is_due(const struct daemon *d) {
+        return d->keeper && (!d->arbiter || arbiter_actor_get_state(arbiter_get_actor(d->arbiter)) <
+                                                             ARBITER_STATE_CLOSED);
+}
+
+void takeover_done(struct daemon *d) {
+        void *position = NULL;
+        const char *name;
+
+        if (d->keeper) {
+                while ((name = keeper_next(d->keeper, &position)))
+                        takeover_keep(d, name, -1);
+                notify_store_remove(NOTIFY_STORE_STATE);
+        }
+        d->keeper = keeper_free(d->keeper);
+}
