@@ -91,8 +91,9 @@ int arbiter_spawn_set_unit_property(arbiter_spawn *s, const char *name, const ch
 /* Only looks. *ret_text (may be NULL), to be freed, is a sentence that says what is wrong. */
 int arbiter_check_unit_property(const char *name, const char *value, char **ret_text);
 /* Instead of a program or module: instances of a template unit that is there already,
- * "my-worker@.service". */
-int arbiter_spawn_set_unit_template(arbiter_spawn *s, const char *name);
+ * "my-worker@.service". MAILBOX: its program is linked with libarbiter, and comes to the arbiter by itself;
+ * else systemd says when an instance runs. */
+int arbiter_spawn_set_unit_template(arbiter_spawn *s, const char *name, arbiter_exec_type type);
 
 /* One life of an actor. definition: the name of the spawn that the prepare function was set on (an instance
  * has another one); name: the actor's ("web.3"); monitor: NULL for a lone one. concurrency: of threads that

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/syscall.h>
+#include <systemd/sd-daemon.h>
 
 #include "actor/call.h"
 #include "actor/peer.h"
@@ -243,6 +244,8 @@ static void now_running(arbiter_actor *a) {
                 peer_grant_control(a->control);
         actor_set_state(a, ARBITER_STATE_RUNNING);
         a->started_usec = now_usec();
+        if (a->token) /* a service that somebody else has written: of Type=notify, perhaps */
+                (void) sd_notify(false, "READY=1");
         on_notify_timer(a, &a->notify_timer);
 }
 

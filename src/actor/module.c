@@ -122,7 +122,7 @@ static int take_mailbox(void) {
         return fd > 0 ? (int) fd : r;
 }
 
-/* The well-known socket, for a process that somebody else started: arbiter_spawn_expect(). */
+/* The well-known socket, for a process that somebody else started. */
 static int connect_mailbox(const char *path) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         _cleanup_close_ int fd = -EBADF;
@@ -154,6 +154,39 @@ static int run_with_token(const arbiter_module *module, const char *path, const 
         return r;
 }
 
+/* Where the arbiter of the system, or of this user, has its socket. Only a service of systemd's looks there:
+ * who is started by hand is nobody's actor. */
+static int find_socket(char **ret) {
+        const char *runtime = secure_getenv("XDG_RUNTIME_DIR");
+        char *path;
+
+        if (!secure_getenv("INVOCATION_ID"))
+                return -ENOTCONN;
+        if (asprintf(&path, "%s/arbiter/mailbox", runtime && *runtime == '/' ? runtime : "/run") < 0)
+                return -ENOMEM;
+        *ret = path;
+        return 0;
+}
+
+/* An instance of a template (Unit=): which process it is, systemd has told the arbiter. */
+static int run_instance(const arbiter_module *module, const char *path) {
+        _cleanup_free_ char *found = NULL;
+        int fd, r;
+
+        if (!path) {
+                r = find_socket(&found);
+                if (r < 0)
+                        return r;
+        }
+        fd = connect_mailbox(path ? path : found);
+        if (fd == -ENOENT && !path)
+                return -ENOTCONN;
+        if (fd < 0)
+                return fd;
+        unsetenv("ARBITER_MAILBOX_SOCKET");
+        return actor_run_with(module, NULL, "", fd, ARBITER_CONCURRENCY_PROCESS, NULL, NULL, 0);
+}
+
 _public_ int arbiter_actor_main(const arbiter_module *module) {
         const char *names[64], *path = secure_getenv("ARBITER_MAILBOX_SOCKET"),
                                *token_file = secure_getenv("ARBITER_TOKEN_FILE");
@@ -167,6 +200,8 @@ _public_ int arbiter_actor_main(const arbiter_module *module) {
                 return r;
         if (!getenv("ARBITER_MAILBOX") && path && token_file)
                 return run_with_token(module, path, token_file);
+        if (!getenv("ARBITER_MAILBOX"))
+                return run_instance(module, path);
         fd = take_mailbox();
         if (fd < 0)
                 return fd;

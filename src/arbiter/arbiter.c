@@ -140,6 +140,7 @@ _public_ int arbiter_new(struct sd_event *event, const arbiter_module *module, a
                 return -ENOMEM;
         a->n_ref = 1;
         a->module = module;
+        a->old_identity = secure_getenv("ARBITER_OLD_IDENTITY");
         a->cgroup_root = a->hierarchy = CGROUP_ROOT_INIT;
         a->leaf_timer = ACTOR_TIMER_INIT(on_leaf_timer);
         a->accept_timer = ACTOR_TIMER_INIT(mailbox_socket_retry);

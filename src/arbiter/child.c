@@ -193,8 +193,8 @@ int child_new(arbiter *a, arbiter_spawn *spawn, const char *name, const aid *wan
         c->arbiter = a;
         c->spawn = arbiter_spawn_ref(spawn);
         c->concurrency = spawn ? spawn->concurrency : ARBITER_CONCURRENCY_INLINE;
-        c->plain = spawn &&
-                   ((spawn->exec && spawn->exec_type != ARBITER_EXEC_MAILBOX) || spawn->unit_template);
+        c->plain = spawn && (spawn->exec || spawn->unit_template) &&
+                   spawn->exec_type != ARBITER_EXEC_MAILBOX;
         c->process = PROCESS_INIT;
         c->leaf = CGROUP_LEAF_INIT;
         c->notify = NOTIFY_SOCKET_INIT;
@@ -398,7 +398,12 @@ void child_fail_start(struct child *c, arbiter_reason reason, const char *format
 static void on_start_timer(arbiter_actor *a, struct actor_timer *t) {
         struct child *c = CONTAINER_OF(t, struct child, start_timer);
 
-        if (c->state == ARBITER_STATE_STARTING)
+        if (c->state == ARBITER_STATE_STARTING && c->process.pid > 0 && unit_is_awaited(c))
+                child_fail_start(c, ARBITER_REASON_START_TIMEOUT,
+                                "%s runs, but has not come to the arbiter within its start timeout of %g s: "
+                                "does its program call arbiter_actor_main()? If not, remove Type=mailbox",
+                                c->unit_name, (double) c->spawn->start_usec / (double) USEC_PER_SEC);
+        else if (c->state == ARBITER_STATE_STARTING)
                 child_fail_start(c, ARBITER_REASON_START_TIMEOUT,
                                 "not running within its start timeout of %g s",
                                 (double)c->spawn->start_usec / (double)USEC_PER_SEC);

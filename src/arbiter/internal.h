@@ -6,7 +6,8 @@
  *   arbiter.c    life of the arbiter itself; the public functions
  *   child.c      one actor as the arbiter sees it: from start to death, and the escalation in between
  *   launch.c     how a child comes to run: process, thread, inline
- *   launch-unit.c  the same as a unit of systemd, and what systemd tells of it; unit-name.c names and ends
+ *   launch-unit.c  the same as a unit of systemd, and what systemd tells of it; unit-request.c what it is
+ *                asked for with, unit-name.c names and ends
  *   relink.c     a control link of ours for an actor that another arbiter had started
  *   host.c       threads that live together in one arbiter-host process
  *   log.c        what the program is told
@@ -473,6 +474,9 @@ int arbiter_keep(arbiter *a, const char *name, int fd);
 void child_keep_link(struct child *c);
 void relinks_on_timer(arbiter_actor *a, struct actor_timer *t);
 
+/* unit-request.c. mailbox: the other end of its control link, or -EBADF. */
+int unit_make_properties(struct child *c, int mailbox, arbiter_message **ret);
+
 /* launch-unit.c. Stopping is by the rules of the unit; killing is of all that is in it. */
 int launch_unit(struct child *c);
 /* A unit that an arbiter before this one has started, or meant to start: c has its name, what is known of
@@ -483,6 +487,13 @@ int unit_adopt(struct child *c);
 void unit_stop(struct child *c);
 int unit_signal(struct child *c, int signal);
 void unit_kill(struct child *c);
+/* It is, or is to be, a unit whose program comes to us by itself. */
+bool unit_is_awaited(const struct child *c);
+/* As names of units say it; the monitor is NULL for a lone actor. */
+const char *unit_monitor_of(const struct child *c);
+const char *unit_arbiter_of(const arbiter *a);
+/* Of which unit is that process? -ENXIO: none of systemd's. */
+int unit_of_process(arbiter *a, pid_t pid, char **ret);
 /* Its main process is no more; systemd will say what of it. */
 bool unit_is_dead(const struct child *c);
 void unit_forget(struct child *c);
@@ -492,6 +503,10 @@ int unit_check(arbiter *a, char **ret_text);
 
 /* mailbox-socket.c */
 int launch_expected(struct child *c);
+/* The program of an instance of a template will come. */
+int mailbox_socket_await_instance(struct child *c);
+/* systemd has said which process is the one: it may have come before that. */
+void mailbox_socket_main_process(struct child *c);
 void mailbox_socket_done(arbiter *a);
 void mailbox_socket_retry(arbiter_actor *a, struct actor_timer *t);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The well-known socket, RUNTIME_DIRECTORY/mailbox: how an actor that did not inherit its control link
- * comes to it. Whoever connects is a stranger with one message to say, hello with a one-time token, and
- * little time to say it; identity is what the kernel says of the connection. Exists only once a token has
- * been given out. Every user may connect, since the actor may be another's; whose actor nobody waits for is
- * turned away at once. */
+ * comes to it. Whoever connects is a stranger with one message to say, hello, and little time to say it;
+ * identity is what the kernel says of the connection. An actor that somebody else starts has a one-time
+ * token; an instance of a template has none: it is the main process of its unit, by the word of systemd.
+ * The socket exists only once somebody is expected. Every user may connect, since the actor may be
+ * another's; whose actor nobody waits for is turned away at once. */
 
 #include <poll.h>
 #include <stdio.h>
@@ -25,6 +26,8 @@ struct stranger {
         struct list_node strangers;
         arbiter *arbiter;
         struct link *link;
+        int fd;     /* until there is a link: it is not listened to yet */
+        char *unit; /* of an instance that is expected; NULL: of none */
         struct actor_timer timer;
         struct ucred credentials;
         struct process_identity identity; /* where the kernel gives no pidfd of the peer */
@@ -39,7 +42,9 @@ static void stranger_free(struct stranger *s) {
                 link_close(s->link);
                 link_unref(s->link);
         }
+        close_fd(s->fd);
         close_fd(s->pidfd);
+        free(s->unit);
         process_identity_done(&s->identity);
         free(s);
 }
@@ -105,10 +110,6 @@ static int adopt(struct stranger *s, struct child *c) {
                 refuse(s, "its token belongs to an actor of another user");
                 return -EACCES;
         }
-        if (!is_still_there(s)) {
-                refuse(s, "it is dead, and somebody else speaks for it");
-                return -ESRCH;
-        }
         c->process.pid = s->credentials.pid;
         c->process.pidfd = TAKE_FD(s->pidfd);
         c->process.own_group = false;
@@ -128,6 +129,34 @@ static int adopt(struct stranger *s, struct child *c) {
         return 0;
 }
 
+static struct child *find_instance(arbiter *a, const char *unit) {
+        LIST_FOREACH(c, &a->children, struct child, children)
+                if (unit_is_awaited(c) && streq(c->unit_name, unit))
+                        return c;
+        return NULL;
+}
+
+/* It is in the unit, so systemd has started it or an ancestor of it. Only one process of it is the actor:
+ * the one that systemd names, and whose end is the unit's. */
+static bool is_main_process(const struct stranger *s, const struct child *c) {
+        return c->process.pid == s->credentials.pid && !unit_is_dead(c);
+}
+
+static int adopt_instance(struct stranger *s, struct child *c) {
+        int r;
+
+        if (!is_main_process(s, c)) {
+                refuse(s, "it is not the main process of its unit");
+                return -EACCES;
+        }
+        r = child_attach_link(c, s->link);
+        if (r < 0)
+                return r;
+        child_keep_link(c);
+        s->link = link_unref(s->link); /* the peer's now */
+        return 0;
+}
+
 static int read_token(const struct envelope *e, const uint8_t *body, arbiter_message **ret_message,
                 const char **ret_token) {
         uint32_t version;
@@ -140,6 +169,26 @@ static int read_token(const struct envelope *e, const uint8_t *body, arbiter_mes
                 return r;
         r = arbiter_message_read(*ret_message, "us", &version, ret_token);
         return r > 0 ? 0 : -EBADMSG;
+}
+
+/* Whose is it? */
+static int settle(struct stranger *s, const char *token, struct child **ret) {
+        struct child *c;
+        int r;
+
+        c = *token ? find_expected(s->arbiter, token) : s->unit ? find_instance(s->arbiter, s->unit) : NULL;
+        if (!c) {
+                refuse(s, *token ? "its token is not known, or was used before" : "it has no token");
+                return -EACCES;
+        }
+        if (!is_still_there(s)) {
+                refuse(s, "it is dead, and somebody else speaks for it");
+                return -ESRCH;
+        }
+        r = *token ? adopt(s, c) : adopt_instance(s, c);
+        if (r >= 0)
+                *ret = c;
+        return r;
 }
 
 static int on_frame(struct link *l, const struct envelope *e, const uint8_t *body, const int *fds,
@@ -156,12 +205,7 @@ static int on_frame(struct link *l, const struct envelope *e, const uint8_t *bod
                 refuse(s, "it did not say hello");
                 return -EBADMSG;
         }
-        c = find_expected(s->arbiter, token);
-        if (!c) {
-                refuse(s, *token ? "its token is not known, or was used before" : "it has no token");
-                return -EACCES;
-        }
-        r = adopt(s, c);
+        r = settle(s, token, &c);
         if (r < 0)
                 return r;
         stranger_free(s);
@@ -203,11 +247,22 @@ static int identify(int fd, bool force_old, struct stranger *s) {
 
 /* The socket is open to every user, so that an actor of another user reaches it. Who is nobody's actor takes
  * no place among those who are waited for. */
-static bool is_awaited(const arbiter *a, const struct stranger *s) {
-        LIST_FOREACH(c, &a->children, struct child, children)
-                if (c->token && wanted_uid(c) == s->credentials.uid)
-                        return true;
-        return false;
+static bool is_awaited(arbiter *a, struct stranger *s) {
+        bool by_token = false, by_unit = false;
+        struct child *instance;
+
+        LIST_FOREACH(c, &a->children, struct child, children) {
+                by_token |= c->token && wanted_uid(c) == s->credentials.uid;
+                by_unit |= unit_is_awaited(c);
+        }
+        if (!by_unit || unit_of_process(a, s->credentials.pid, &s->unit) < 0)
+                return by_token;
+        instance = find_instance(a, s->unit);
+        if (instance && (instance->process.pid <= 0 || is_main_process(s, instance)))
+                return true;
+        free(s->unit);
+        s->unit = NULL;
+        return by_token;
 }
 
 /* Told at a limited rate: anybody can be refused as often as he likes. */
@@ -216,13 +271,33 @@ static int turn_away(struct stranger *s) {
 
         if (now >= s->arbiter->turned_away_usec + USEC_PER_SEC) {
                 s->arbiter->turned_away_usec = now;
-                refuse(s, "no actor of its user is expected");
+                refuse(s, "no actor that it could be is expected");
         }
         return -EACCES;
 }
 
+static int listen_to(struct stranger *s) {
+        arbiter *a = s->arbiter;
+        int r;
+
+        r = link_new(a->event, LINK_SEQPACKET, TAKE_FD(s->fd), NULL, 0, &stranger_events, s, &s->link);
+        return r < 0 ? r : actor_timer_set(a->actor, &s->timer, now_usec() + STRANGER_USEC);
+}
+
+/* Faster than systemd's word of it: it waits, as long as its start may take. */
+static int put_off(struct stranger *s, const struct child *c) {
+        return actor_timer_set(s->arbiter->actor, &s->timer, time_add(now_usec(), c->spawn->start_usec));
+}
+
+void mailbox_socket_main_process(struct child *c) {
+        LIST_FOREACH(s, &c->arbiter->strangers, struct stranger, strangers)
+                if (!s->link && streq_ptr(s->unit, c->unit_name) && listen_to(s) < 0)
+                        stranger_free(s);
+}
+
 static int stranger_new(arbiter *a, int fd) {
         struct stranger *s = calloc(1, sizeof(*s));
+        struct child *instance;
         int r;
 
         if (!s) {
@@ -230,6 +305,7 @@ static int stranger_new(arbiter *a, int fd) {
                 return -ENOMEM;
         }
         s->arbiter = a;
+        s->fd = fd;
         s->pidfd = -EBADF;
         s->timer = ACTOR_TIMER_INIT(on_timer);
         list_append(&a->strangers, &s->strangers);
@@ -237,12 +313,10 @@ static int stranger_new(arbiter *a, int fd) {
         r = identify(fd, a->old_identity, s);
         if (r >= 0 && !is_awaited(a, s))
                 r = turn_away(s);
-        if (r < 0)
-                close_fd(fd);
-        else
-                r = link_new(a->event, LINK_SEQPACKET, fd, NULL, 0, &stranger_events, s, &s->link);
-        if (r >= 0)
-                r = actor_timer_set(a->actor, &s->timer, now_usec() + STRANGER_USEC);
+        if (r >= 0) {
+                instance = s->unit ? find_instance(a, s->unit) : NULL;
+                r = instance && instance->process.pid <= 0 ? put_off(s, instance) : listen_to(s);
+        }
         if (r < 0)
                 stranger_free(s);
         return r;
@@ -325,6 +399,10 @@ static int token_new(char ret[static TOKEN_LENGTH + 1]) {
         for (size_t i = 0; i < sizeof(bytes); i++)
                 (void) snprintf(ret + 2 * i, 3, "%02x", bytes[i]);
         return 0;
+}
+
+int mailbox_socket_await_instance(struct child *c) {
+        return listen_mailbox(c->arbiter);
 }
 
 int launch_expected(struct child *c) {

@@ -448,10 +448,15 @@ _public_ int arbiter_check_unit_property(const char *name, const char *value, ch
         return r;
 }
 
-_public_ int arbiter_spawn_set_unit_template(arbiter_spawn *s, const char *name) {
-        if (!s || !name || !unit_template_is_valid(name))
+_public_ int arbiter_spawn_set_unit_template(arbiter_spawn *s, const char *name, arbiter_exec_type type) {
+        int r;
+
+        if (!s || !name || !unit_template_is_valid(name) || (unsigned) type > ARBITER_EXEC_EXEC)
                 return -EINVAL;
-        return replace_string(&s->unit_template, name);
+        r = replace_string(&s->unit_template, name);
+        if (r >= 0)
+                s->exec_type = type;
+        return r;
 }
 
 const char *spawn_program(const arbiter_spawn *s) {

@@ -80,6 +80,9 @@ struct unit_ops {
         int (*kill)(struct systemd_unit *u, int signal, bool all);
         /* Nobody wants to hear of it any more; it is stopped if it runs. */
         void (*forget)(struct systemd_unit *u);
+        /* Of which unit of this manager a process is, by its cgroup: only the manager puts it there.
+         * -ENXIO: of none. Without asking anybody. */
+        int (*unit_of)(void *systemd, pid_t pid, char **ret);
         /* None of its units is left. */
         void (*release_slice)(void *systemd, const char *slice);
         void (*free)(void *systemd);

@@ -101,6 +101,10 @@ static void warn_idle_keys(const struct actor_config *a, const struct load_conte
                 config_complain_at(l, CONF_WARNING, PLACE_TYPE, path,
                             "Type= is for Exec= and does nothing for a module, "
                             "which always reports when it is running.");
+        if (a->unit && l->places[PLACE_TYPE].file && a->type != CONFIG_TYPE_MAILBOX)
+                config_complain_at(l, CONF_WARNING, PLACE_TYPE, path,
+                            "Of Unit= the template's Type= says when an instance runs; here only "
+                            "Type=mailbox means something: that its program is linked with libarbiter.");
         if (a->module && l->places[PLACE_WATCHDOG].file)
                 config_complain_at(l, CONF_WARNING, PLACE_WATCHDOG, path,
                             "WatchdogSec= is for Exec= and does nothing for a "

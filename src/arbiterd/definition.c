@@ -46,12 +46,13 @@ static bool varies(const struct actor_config *a) {
                any_service_numbered(a) || (a->listen.reuse_port && a->n_sockets > 0);
 }
 
+static const arbiter_exec_type exec_types[] = {
+        [CONFIG_TYPE_EXEC] = ARBITER_EXEC_EXEC,
+        [CONFIG_TYPE_NOTIFY] = ARBITER_EXEC_NOTIFY,
+        [CONFIG_TYPE_MAILBOX] = ARBITER_EXEC_MAILBOX,
+};
+
 static int set_program(const struct actor_config *a, const struct config_expanded *e, arbiter_spawn *s) {
-        static const arbiter_exec_type types[] = {
-                [CONFIG_TYPE_EXEC] = ARBITER_EXEC_EXEC,
-                [CONFIG_TYPE_NOTIFY] = ARBITER_EXEC_NOTIFY,
-                [CONFIG_TYPE_MAILBOX] = ARBITER_EXEC_MAILBOX,
-        };
         size_t n = strv_length(e->argv);
         _cleanup_free_ const char **argv = calloc(n + 1, sizeof(*argv));
 
@@ -60,7 +61,7 @@ static int set_program(const struct actor_config *a, const struct config_expande
         argv[0] = e->program;
         for (size_t i = 1; i < n; i++)
                 argv[i] = e->argv[i];
-        return arbiter_spawn_set_exec(s, argv, types[a->type]);
+        return arbiter_spawn_set_exec(s, argv, exec_types[a->type]);
 }
 
 /* "KEY=VALUE" to a setter. */
@@ -217,7 +218,7 @@ static int set_module(const struct actor_config *a, arbiter_spawn *s) {
         int r;
 
         if (a->unit)
-                return arbiter_spawn_set_unit_template(s, a->unit);
+                return arbiter_spawn_set_unit_template(s, a->unit, exec_types[a->type]);
         if (!a->module)
                 return 0;
         r = config_module_path(a->module, &path);

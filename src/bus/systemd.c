@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <syslog.h>
+#include <systemd/sd-login.h>
 
 #include "arbiter/control.h"
 #include "bus/systemd.h"
@@ -504,6 +505,22 @@ static int adopt(void *userdata, const struct unit_adoption *q, const struct uni
         return 0;
 }
 
+/* Of a user's manager it must be that of this user: others have managers that make units, too. */
+static int unit_of(void *userdata, pid_t pid, char **ret) {
+        struct systemd *s = userdata;
+        uid_t uid;
+        int r;
+
+        if (s->kind == ARBITER_BUS_SYSTEM)
+                r = sd_pid_get_unit(pid, ret);
+        else {
+                r = sd_pid_get_owner_uid(pid, &uid);
+                if (r >= 0)
+                        r = uid == geteuid() ? sd_pid_get_user_unit(pid, ret) : -ENXIO;
+        }
+        return r == -ENODATA ? -ENXIO : r < 0 ? r : 0;
+}
+
 static void release_slice(void *userdata, const char *slice) {
         struct systemd *s = userdata;
 
@@ -522,6 +539,7 @@ const struct unit_ops systemd_ops = {
         .stop = systemd_unit_stop,
         .kill = systemd_unit_kill,
         .forget = systemd_unit_forget,
+        .unit_of = unit_of,
         .release_slice = release_slice,
         .free = free_systemd,
 };

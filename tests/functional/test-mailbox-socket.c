@@ -209,14 +209,14 @@ static void assert_refused(struct fixture *f, int fd) {
         close(fd);
 }
 
-static void test_another_user(void **state) {
-        struct fixture *f = *state;
+static void another_user(struct fixture *f, bool old_identity) {
         arbiter_future *future;
         struct stat st;
         pid_t pid;
 
         if (geteuid() != 0)
                 skip();
+        f->a->old_identity = old_identity;
         future = expect_user(f, "guest", 0, "nobody");
         assert_int_equal(stat(f->socket, &st), 0);
         assert_int_equal(st.st_mode & 0777, 0666);
@@ -228,15 +228,24 @@ static void test_another_user(void **state) {
         assert_int_equal(child_find(f->a, "guest")->process.pid, pid);
 }
 
-/* Who may have no actor here takes nobody's place, and learns nothing, even with a token that is good. */
-static void test_strangers_of_another_user(void **state) {
-        struct fixture *f = *state;
+static void test_another_user(void **state) {
+        another_user(*state, false);
+}
+
+static void test_another_user_old_kernel(void **state) {
+        another_user(*state, true);
+}
+
+/* Who may have no actor here takes nobody's place, and learns nothing, even with a token that is good: it
+ * was stolen. */
+static void strangers_of_another_user(struct fixture *f, bool old_identity) {
         arbiter_future *future;
         int status;
         pid_t pid;
 
         if (geteuid() != 0)
                 skip();
+        f->a->old_identity = old_identity;
         future = expect_named(f, "guest", 0);
         assert_int_equal(chmod(f->token_file, 0644), 0);
         for (unsigned i = 0; i < 3; i++) {
@@ -253,6 +262,14 @@ static void test_strangers_of_another_user(void **state) {
         assert_ok(arbiter_future_wait(future, 0));
         assert_int_equal(arbiter_future_get_outcome(future), ARBITER_OUTCOME_REPLY);
         arbiter_future_unref(future);
+}
+
+static void test_strangers_of_another_user(void **state) {
+        strangers_of_another_user(*state, false);
+}
+
+static void test_strangers_of_another_user_old_kernel(void **state) {
+        strangers_of_another_user(*state, true);
 }
 
 static void send_hello(int fd, const char *token) {
@@ -396,6 +413,8 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_speak_for_the_dead_old_kernel, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_another_user, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_strangers_of_another_user, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_another_user_old_kernel, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_strangers_of_another_user_old_kernel, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_refused_settings, setup, teardown),
         };
 

@@ -467,6 +467,10 @@ static void test_bad_addresses(void **state) {
 }
 
 static void test_warnings(void **state) {
+        expect("[Actor]\nConcurrency=unit\nUnit=x@.service\nType=mailbox\n", 0, "");
+        expect("[Actor]\nConcurrency=unit\nUnit=x@.service\nType=notify\n", 0,
+               "4 web.monitor:4 Of Unit= the template's Type= says when an instance runs; here only "
+               "Type=mailbox means something: that its program is linked with libarbiter.\n");
         expect("[Actor]\nModule=x.so\nType=notify\nWatchdogSec=1s\n", 0,
                "4 web.monitor:3 Type= is for Exec= and does nothing for a module, which always reports when "
                "it is "
