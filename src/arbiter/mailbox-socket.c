@@ -22,6 +22,8 @@
 #define SO_PEERPIDFD 77 /* Linux 6.5 */
 #endif
 
+#define KEPT_NAME "mailbox"
+
 struct stranger {
         struct list_node strangers;
         arbiter *arbiter;
@@ -347,18 +349,34 @@ static int on_accept(sd_event_source *source, int fd, uint32_t events, void *use
         return 0;
 }
 
+static int make_address(const arbiter *a, struct sockaddr_un *ret) {
+        if (!a->runtime_directory)
+                return -EOPNOTSUPP;
+        *ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+        if ((size_t)snprintf(ret->sun_path, sizeof(ret->sun_path), "%s/mailbox", a->runtime_directory) >=
+                        sizeof(ret->sun_path))
+                return -ENAMETOOLONG;
+        return 0;
+}
+
+/* Takes fd on success. */
+static int watch_socket(arbiter *a, int fd) {
+        int r;
+
+        r = sd_event_add_io(a->event, &a->mailbox_source, fd, EPOLLIN, on_accept, a);
+        return r < 0 ? r : sd_event_source_set_io_fd_own(a->mailbox_source, true);
+}
+
 static int listen_mailbox(arbiter *a) {
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
         _cleanup_close_ int fd = -EBADF;
+        struct sockaddr_un address;
         int r;
 
         if (a->mailbox_source)
                 return 0;
-        if (!a->runtime_directory)
-                return -EOPNOTSUPP;
-        if ((size_t)snprintf(address.sun_path, sizeof(address.sun_path), "%s/mailbox",
-                            a->runtime_directory) >= sizeof(address.sun_path))
-                return -ENAMETOOLONG;
+        r = make_address(a, &address);
+        if (r < 0)
+                return r;
         fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0)
                 return negative_errno();
@@ -366,14 +384,32 @@ static int listen_mailbox(arbiter *a) {
         if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
                         chmod(address.sun_path, 0666) < 0 || listen(fd, 64) < 0)
                 return negative_errno();
-        r = sd_event_add_io(a->event, &a->mailbox_source, fd, EPOLLIN, on_accept, a);
+        r = watch_socket(a, fd);
         if (r < 0)
                 return r;
-        r = sd_event_source_set_io_fd_own(a->mailbox_source, true);
-        if (r < 0)
-                return r;
-        TAKE_FD(fd);
+        /* Who comes while no arbiter is there waits until one is. */
+        (void) arbiter_keep(a, KEPT_NAME, TAKE_FD(fd)); /* the source's */
         return 0;
+}
+
+int mailbox_socket_adopt(arbiter *a, int fd) {
+        struct sockaddr_un address, bound;
+        socklen_t size = sizeof(bound);
+        struct stat st;
+        int r;
+
+        r = a->mailbox_source ? -EALREADY : make_address(a, &address);
+        if (r < 0)
+                return r;
+        if (getsockname(fd, (struct sockaddr *) &bound, &size) < 0)
+                return negative_errno();
+        if (size <= offsetof(struct sockaddr_un, sun_path) || bound.sun_family != AF_UNIX ||
+                        !memchr(bound.sun_path, 0, sizeof(bound.sun_path)) ||
+                        !streq(bound.sun_path, address.sun_path) || stat(address.sun_path, &st) < 0 ||
+                        !S_ISSOCK(st.st_mode))
+                return -EBADMSG; /* it does not lead here (any more) */
+        r = watch_socket(a, fd);
+        return r < 0 ? r : 0;
 }
 
 void mailbox_socket_done(arbiter *a) {
@@ -385,6 +421,7 @@ void mailbox_socket_done(arbiter *a) {
         if (a->mailbox_source) {
                 char path[sizeof(((struct sockaddr_un *) 0)->sun_path)];
 
+                (void) arbiter_keep(a, KEPT_NAME, -1);
                 (void) snprintf(path, sizeof(path), "%s/mailbox", a->runtime_directory);
                 (void) unlink(path);
         }

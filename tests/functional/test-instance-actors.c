@@ -47,6 +47,7 @@ struct fixture {
         } processes[IN_UNIT_MAX];
         unsigned n_processes;
         arbiter_future *future;
+        int kept; /* the socket, for the next arbiter */
 };
 
 /* systemd */
@@ -138,14 +139,18 @@ static void on_log(const arbiter_log_entry *e, void *userdata) {
         (void) snprintf(f->refused, sizeof(f->refused), "%s", e->text);
 }
 
-static int setup_as(void **state, bool old_identity) {
-        struct fixture *f = calloc(1, sizeof(*f));
-        arbiter_spawn *s = NULL;
+static int keep(arbiter *a, const char *name, int fd, void *userdata) {
+        struct fixture *f = userdata;
 
-        assert_non_null(f);
-        strcpy(f->directory, "/tmp/test-instance-XXXXXX");
-        assert_non_null(mkdtemp(f->directory));
-        (void) snprintf(f->socket, sizeof(f->socket), "%s/mailbox", f->directory);
+        if (strcmp(name, "mailbox") != 0)
+                return 0;
+        f->kept = close_fd(f->kept);
+        if (fd >= 0)
+                f->kept = fd_duplicate(fd);
+        return 0;
+}
+
+static void start_arbiter(struct fixture *f, bool old_identity) {
         assert_ok(arbiter_new(NULL, NULL, &f->a));
         assert_ok(arbiter_set_log_handler(f->a, on_log, f));
         assert_ok(arbiter_set_runtime_directory(f->a, f->directory));
@@ -153,15 +158,34 @@ static int setup_as(void **state, bool old_identity) {
         f->a->systemd = f;
         f->a->old_identity = old_identity;
         assert_ok(arbiter_start(f->a));
+        assert_ok(arbiter_set_keep_handler(f->a, keep, f));
+}
+
+static void start_worker(struct fixture *f) {
+        unsigned n = f->n_starts;
+        arbiter_spawn *s = NULL;
+
         assert_ok(arbiter_spawn_new(f->a, "worker", &s));
         assert_ok(arbiter_spawn_set_concurrency(s, ARBITER_CONCURRENCY_UNIT));
         assert_ok(arbiter_spawn_set_unit_template(s, "primes@.service", ARBITER_EXEC_MAILBOX));
         assert_ok(arbiter_spawn_set_restart(s, ARBITER_RESTART_TEMPORARY));
         assert_ok(arbiter_spawn_start(s, &f->future));
         arbiter_spawn_unref(s);
-        while (f->n_starts == 0)
+        while (f->n_starts == n)
                 assert_ok(sd_event_run(arbiter_get_event(f->a), UINT64_MAX));
         f->unit.events->begun(f->unit.userdata);
+}
+
+static int setup_as(void **state, bool old_identity) {
+        struct fixture *f = calloc(1, sizeof(*f));
+
+        assert_non_null(f);
+        f->kept = -EBADF;
+        strcpy(f->directory, "/tmp/test-instance-XXXXXX");
+        assert_non_null(mkdtemp(f->directory));
+        (void) snprintf(f->socket, sizeof(f->socket), "%s/mailbox", f->directory);
+        start_arbiter(f, old_identity);
+        start_worker(f);
         *state = f;
         return 0;
 }
@@ -186,6 +210,7 @@ static int teardown(void **state) {
         assert_ok(arbiter_stop(f->a, 0));
         assert_int_equal(arbiter_run(f->a, false), 0);
         arbiter_unref(f->a);
+        assert_int_equal(f->kept, -EBADF); /* nobody comes any more */
         while (waitpid(-1, NULL, 0) > 0)
                 ;
         assert_int_equal(access(f->socket, F_OK), -1);
@@ -263,6 +288,59 @@ static void test_comes_early(void **state) {
         tell_main(f, pid);
         assert_works(f, pid);
         assert_int_equal(f->n_refused, 0);
+}
+
+/* It comes while no arbiter is there, and waits for the next one. */
+static void test_comes_meanwhile(void **state) {
+        struct fixture *f = *state;
+        struct systemd_unit unit = f->unit;
+        arbiter_future *future = f->future;
+        arbiter *dead = f->a;
+        struct stat st;
+        pid_t pid;
+        int fd;
+
+        assert_true(f->kept >= 0);
+        fd = fd_duplicate(f->kept);
+        assert_ok(arbiter_set_keep_handler(dead, NULL, NULL));
+        pid = start_actor(f);
+        put_into(f, pid, UNIT);
+
+        start_arbiter(f, dead->old_identity);
+        assert_errno(mailbox_socket_adopt(f->a, STDIN_FILENO), ENOTSOCK);
+        assert_ok(mailbox_socket_adopt(f->a, fd));
+        assert_errno(mailbox_socket_adopt(f->a, fd), EALREADY);
+        start_worker(f);
+        tell_main(f, pid);
+        assert_works(f, pid);
+        assert_int_equal(stat(f->socket, &st), 0);
+
+        arbiter_future_unref(future);
+        unit.events->ended(&(struct unit_end){ .started = true, .result = "success" }, unit.userdata);
+        assert_ok(arbiter_stop(dead, 0)); /* as far as one that is dead can */
+        assert_int_equal(arbiter_run(dead, false), 0);
+        arbiter_unref(dead);
+}
+
+/* Another socket, or one that nobody finds any more. */
+static void test_not_the_socket(void **state) {
+        struct fixture *f = *state;
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        arbiter *a = NULL;
+        int fd;
+
+        assert_ok(arbiter_new(NULL, NULL, &a));
+        assert_ok(arbiter_set_runtime_directory(a, f->directory));
+        fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+        assert_errno(mailbox_socket_adopt(a, fd), EBADMSG);
+        (void) snprintf(address.sun_path, sizeof(address.sun_path), "%s/other", f->directory);
+        assert_int_equal(bind(fd, (struct sockaddr *) &address, sizeof(address)), 0);
+        assert_errno(mailbox_socket_adopt(a, fd), EBADMSG);
+        assert_int_equal(unlink(address.sun_path), 0);
+        close(fd);
+        assert_int_equal(unlink(f->socket), 0);
+        assert_errno(mailbox_socket_adopt(a, f->kept), EBADMSG);
+        arbiter_unref(a);
 }
 
 /* The others */
@@ -458,6 +536,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 both(test_comes),
                 both(test_comes_early),
+                both(test_comes_meanwhile),
+                both(test_not_the_socket),
                 both(test_strangers),
                 both(test_not_the_main_process),
                 both(test_speak_for_the_dead),
