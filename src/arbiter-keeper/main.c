@@ -13,6 +13,7 @@
 #include <arbiter/version.h>
 
 #include "arbiter-keeper/keeper.h"
+#include "arbiter-keeper/leave.h"
 #include "arbiter-keeper/service-watch.h"
 #include "shared/instance.h"
 #include "shared/log.h"
@@ -145,6 +146,18 @@ static int handle_signals(sd_event *event) {
         return r;
 }
 
+/* Beside the socket. */
+static void leave(const struct arguments *a, const struct keeper *k, const char *socket) {
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        r = instance_keeper_units(socket, &path);
+        if (r >= 0)
+                r = leave_units(&k->table, a->user, path);
+        if (r < 0)
+                log_warning_errno(r, "Cannot say which units are left: %m");
+}
+
 static int run(const struct arguments *a, const char *service, const char *path) {
         _cleanup_(service_watch_freep) struct service_watch *watch = NULL;
         _cleanup_(keeper_freep) struct keeper *k = NULL;
@@ -160,6 +173,8 @@ static int run(const struct arguments *a, const char *service, const char *path)
                 (void) sd_notify(false, "READY=1");
         if (r >= 0)
                 r = sd_event_loop(k->event);
+        if (r >= 0 && service)
+                leave(a, k, path);
         return r < 0 ? log_error_errno(r, "It has failed: %m") : r;
 }
 

@@ -2,19 +2,23 @@
 /* Stops the units of actors (Concurrency=unit) that an arbiter which has died left behind, and waits until
  * they are gone: its successor starts units of the same names. Called by scope.c for --stop-actors, in a
  * process of its own, so it may block; never without a bound. Instances of templates are not found by their
- * names, and are left. */
+ * names: they are stopped if the keeper has left word of them, as it does when the arbiter is not to come
+ * back. */
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <systemd/sd-bus.h>
 
 #include "arbiterd/daemon.h"
 #include "arbiterd/manager.h"
 #include "arbiterd/unit-sweep.h"
+#include "basic/fd.h"
 #include "shared/instance.h"
 #include "shared/log.h"
 
 #define ANSWER_USEC (15 * USEC_PER_SEC)
 #define GONE_USEC (90 * USEC_PER_SEC)
+#define LEFT_SIZE_MAX (4U * 1024 * 1024)
 
 static int stop_unit(sd_bus *bus, const char *name) {
         _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
@@ -93,6 +97,44 @@ static int wait_until_gone(sd_bus *bus, const char *prefix) {
         return r < 0 ? r : -ETIMEDOUT;
 }
 
+/* What an arbiter may have started of a template; never itself, its keeper, or a user's manager. */
+static bool is_instance(const char *unit, const char *own) {
+        size_t n = strlen(unit), suffix = strlen(".service");
+
+        return strchr(unit, '@') && n > suffix && streq(unit + n - suffix, ".service") &&
+                        !streq(unit, own) && !startswith(unit, "user@") &&
+                        !startswith(unit, "arbiter-keeper@");
+}
+
+static int read_left(const struct daemon *d, char **ret) {
+        _cleanup_free_ char *socket = NULL, *path = NULL;
+        int r;
+
+        r = instance_keeper_socket(d->instance, d->mode == DAEMON_SYSTEM, &socket);
+        if (r >= 0)
+                r = instance_keeper_units(socket, &path);
+        return r < 0 ? r : read_file_full(AT_FDCWD, path, LEFT_SIZE_MAX, ret, NULL);
+}
+
+static int stop_instances(const struct daemon *d, sd_bus *bus) {
+        _cleanup_free_ char *own = NULL, *text = NULL;
+        char *rest, *line;
+        int r;
+
+        r = read_left(d, &text);
+        if (r == -ENOENT)
+                return 0;
+        if (r >= 0)
+                r = instance_service_name(d->instance, &own);
+        rest = text;
+        while (r >= 0 && (line = strsep(&rest, "\n")))
+                if (is_instance(line, own)) {
+                        log_notice("The arbiter has died: %s is stopped.", line);
+                        r = stop_unit(bus, line);
+                }
+        return r;
+}
+
 int unit_sweep(struct daemon *d) {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         _cleanup_free_ char *prefix = NULL;
@@ -103,6 +145,8 @@ int unit_sweep(struct daemon *d) {
                 r = manager_open(d, &bus);
         if (r >= 0)
                 r = sd_bus_set_method_call_timeout(bus, ANSWER_USEC);
+        if (r >= 0)
+                r = stop_instances(d, bus);
         if (r >= 0)
                 r = look(bus, prefix, true);
         if (r > 0) {

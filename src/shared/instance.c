@@ -122,3 +122,13 @@ int instance_keeper_socket(const char *instance, bool system, char **ret) {
         *ret = path;
         return 0;
 }
+
+int instance_keeper_units(const char *socket, char **ret) {
+        const char *end = strrchr(socket, '/');
+        char *path;
+
+        if (asprintf(&path, "%.*sunits", end ? (int) (end + 1 - socket) : 0, socket) < 0)
+                return -ENOMEM;
+        *ret = path;
+        return 0;
+}

@@ -34,3 +34,5 @@ int instance_runtime_directory(const char *instance, bool system, char **ret);
  * the runtime directory: that goes when the arbiter's service stops, and the keeper's comes before it and
  * goes after it. -ENXIO as above. */
 int instance_keeper_socket(const char *instance, bool system, char **ret);
+/* And beside that, when it has ended: names of units that may be left, a line each. */
+int instance_keeper_units(const char *socket, char **ret);

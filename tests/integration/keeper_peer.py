@@ -3,6 +3,7 @@
 nothing else.
 
 keeper_peer.py SOCKET put NAME...    has a pipe kept under each name, says "kept", and "NAME closed" when nobody has one any more
+keeper_peer.py SOCKET pidfd NAME PID  has the pidfd of a process kept
 keeper_peer.py SOCKET list           says what there is
 keeper_peer.py SOCKET many N         has N descriptors kept, and gets them all again: says how long each took
 """
@@ -77,6 +78,8 @@ def main():
     keeper = Keeper(sys.argv[1])
     if sys.argv[2] == 'put':
         put(keeper, sys.argv[3:])
+    elif sys.argv[2] == 'pidfd':
+        keeper.say(PUT, [sys.argv[3]], [os.pidfd_open(int(sys.argv[4]))])
     elif sys.argv[2] == 'many':
         many(keeper, int(sys.argv[3]))
     else:

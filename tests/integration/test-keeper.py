@@ -207,6 +207,26 @@ class End(Keeper):
         self.gone()
         self.assertEqual(self.out('systemctl', 'list-units', '--no-legend', '--plain', 'arbiter-system-*.service'), '')
 
+    def test_instances_of_templates_too(self):
+        """They do not look like ours: only their processes tell. Those of others, and what has ended, are left alone."""
+        self.write('/run/systemd/system/mine@.service', '[Service]\nUser=nobody\nExecStart=/bin/sleep 1000\n')
+        self.write('/run/systemd/system/other@.service', '[Service]\nExecStart=/bin/sleep 1000\n')
+        self.units |= {'/run/systemd/system/mine@.service', '/run/systemd/system/other@.service'}
+        self.set_up_unit('Restart=no\n' + ALONE)
+        self.systemctl('start', 'mine@1', 'mine@2', 'mine@3', 'other@1')
+        self.addCleanup(self.systemctl, 'stop', 'mine@*', 'other@1')
+        self.start()
+        for i in '12':
+            pid = self.property('MainPID', 'mine@' + i)
+            self.run_in('/usr/bin/python3', PEER, self.SOCKET, 'pidfd', 'p.%s' % i, pid)
+        self.run_in('/usr/bin/python3', PEER, self.SOCKET, 'pidfd', 'x.1', self.property('MainPID', 'other@1'))
+        self.run_in('/usr/bin/python3', PEER, self.SOCKET, 'pidfd', 'p.me', str(self.pid()))
+        self.systemctl('restart', 'mine@2')
+        self.kill()
+        self.ends()
+        self.box.wait_for(lambda: self.property('ActiveState', 'mine@1') == 'inactive', 'the end of the instance')
+        self.assertEqual([self.property('ActiveState', u) for u in ('mine@2', 'mine@3', 'other@1')], ['active'] * 3)
+
     def test_both_are_killed(self):
         """The next arbiter begins anew, and there is nothing of the one before."""
         self.naps()
