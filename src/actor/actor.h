@@ -175,6 +175,11 @@ struct arbiter_actor {
         map *watches; /* u64 -> struct watch */
         uint64_t watch_counter;
         struct list_node unlinkings, pending_exits, deferred_downs; /* of watch.c */
+        struct known_exit {
+                aid target;
+                unsigned arbiters; /* so many have been replaced before it came */
+        } *known_exits; /* the last ones, a ring */
+        unsigned n_known_exits, n_arbiters;
         arbiter_exit_handler_t exit_handler;
         void *exit_userdata;
 

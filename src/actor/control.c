@@ -179,6 +179,7 @@ bool control_change_over(struct peer *p) {
                 p->link = link_unref(p->link);
                 return false;
         }
+        a->n_arbiters++;
         p->fresh = true;
         p->share_bytes = 0;
         forget_incoming(p);

@@ -9,6 +9,8 @@
 #include "actor/call.h"
 #include "actor/peer.h"
 
+enum { KNOWN_EXITS_MAX = 128 };
+
 struct watch {
         uint64_t id;
         aid target;
@@ -153,11 +155,47 @@ _public_ int arbiter_actor_unwatch(arbiter_actor *a, uint64_t watch) {
         return 0;
 }
 
+/* An arbiter that takes over says again what it cannot know that the one before it had said. Of a watch the
+ * second DOWN finds nobody; a link leaves no trace here but this. */
+
+static struct known_exit *find_known_exit(arbiter_actor *a, const aid *target) {
+        for (unsigned i = 0; i < MIN(a->n_known_exits, (unsigned)KNOWN_EXITS_MAX); i++)
+                if (aid_equal(&a->known_exits[i].target, target))
+                        return &a->known_exits[i];
+        return NULL;
+}
+
+static void remember_exit(arbiter_actor *a, const aid *target) {
+        struct known_exit *known = find_known_exit(a, target);
+
+        if (!a->known_exits)
+                a->known_exits = calloc(KNOWN_EXITS_MAX, sizeof(*a->known_exits));
+        if (!known && a->known_exits)
+                known = &a->known_exits[a->n_known_exits++ % KNOWN_EXITS_MAX];
+        if (known)
+                *known = (struct known_exit){ .target = *target, .arbiters = a->n_arbiters };
+}
+
+/* Who links to it again wants to hear it again. */
+static void forget_exit(arbiter_actor *a, const aid *target) {
+        struct known_exit *known = find_known_exit(a, target);
+
+        if (known)
+                *known = (struct known_exit){};
+}
+
+static bool is_said_again(arbiter_actor *a, const aid *target) {
+        const struct known_exit *known = find_known_exit(a, target);
+
+        return known && known->arbiters != a->n_arbiters;
+}
+
 _public_ int arbiter_actor_link(arbiter_actor *a, const arbiter_proxy *p) {
         aid id;
 
         if (!a || !p || aid_parse(arbiter_proxy_get_aid(p), &id) < 0)
                 return -EINVAL;
+        forget_exit(a, &id);
         return ask(a, "link", &id, arbiter_proxy_get_generation(p));
 }
 
@@ -327,6 +365,12 @@ static void handle(arbiter_actor *a, arbiter_message *m, bool exit) {
 
         if (!d)
                 return;
+        if (exit && is_said_again(a, &d->target)) {
+                free(d);
+                return;
+        }
+        if (exit)
+                remember_exit(a, &d->target);
         p = peer_find(a, &d->target);
         /* Not to EOF, which a descendant of the dead that holds the descriptor could delay for ever: to
          * EAGAIN. */
@@ -361,4 +405,7 @@ void watch_done(arbiter_actor *a) {
         }
         map_free(a->watches, free);
         a->watches = NULL;
+        free(a->known_exits);
+        a->known_exits = NULL;
+        a->n_known_exits = 0;
 }

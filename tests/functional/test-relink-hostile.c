@@ -16,6 +16,7 @@ enum { SILENCE_USEC = 300 * 1000 };
 struct victim {
         struct stage stage;
         struct child *child;
+        aid id;
         struct raw old, new;
         bool has_new;
 };
@@ -98,6 +99,7 @@ static void say_relinked(struct raw *r) {
 static void begin(struct victim *v, usec_t silence) {
         stage_begin_here(&v->stage);
         v->child = adopt_silent(&v->stage, "victim", silence);
+        v->id = v->child->aid;
         give_old_link(v->child, &v->old);
         v->has_new = false;
 }
@@ -116,12 +118,11 @@ static void end(struct victim *v) {
 }
 
 static void expect_death(struct victim *v, arbiter_reason reason) {
-        aid id = v->child->aid;
         arbiter_reason how;
         int status;
 
         UNTIL(&v->stage, !stage_child(&v->stage, "victim"));
-        how = child_how_ended(v->stage.arbiter, &id, &status);
+        how = child_how_ended(v->stage.arbiter, &v->id, &status);
         if (how != reason)
                 fail_msg("it has ended by %s", arbiter_reason_to_string(how));
         end(v);
@@ -287,6 +288,7 @@ static void test_not_a_socket(void **state) {
         v.has_new = false;
         v.old.fd = -EBADF;
         v.child = adopt_process(&v.stage, "victim");
+        v.id = v.child->aid;
         assert_ok(child_relink(v.child, 1, memfd_create("test", MFD_CLOEXEC)));
         assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
         assert_ok(child_relink(v.child, 2, fds[0]));

@@ -352,6 +352,37 @@ static void test_down_later(void **state) {
         stage_end_here(&s);
 }
 
+/* A notice that the dead arbiter may have sent or not is sent again. */
+static void link_and_die(struct stage *s) {
+        stage_spawn(s, "a");
+        stage_spawn(s, "b");
+        tell_of(s, "a", "Link", "b");
+        UNTIL(s, !list_is_empty(&stage_child(s, "b")->watches));
+        assert_int_equal(kill(stage_child(s, "b")->process.pid, SIGKILL), 0);
+        UNTIL(s, atomic_load(&board->exits.n) == 1);
+}
+
+static void test_exit_once(void **state) {
+        const char *b;
+        struct stage s;
+        struct child *a;
+
+        stage_begin(&s, link_and_die);
+        stage_kill(&s);
+        stage_begin_here(&s);
+        a = adopt_until_told(&s, "a");
+        b = board->actors[1].aid;
+        assert_ok(actor_signal_peer(a->peer, ENVELOPE_SYSTEM, "exit", "ssuui", b, "b", 1U,
+                        (uint32_t)ARBITER_REASON_SIGNAL, SIGKILL));
+        check_alive(&s, "a");
+        assert_int_equal(atomic_load(&board->exits.n), 1);
+        /* To a link that is made anew it is no old news. */
+        stage_tell(&s, "a", "Link", "ssu", b, "b", 1U);
+        UNTIL(&s, atomic_load(&board->exits.n) == 2);
+        assert_int_equal(board->exits.reason, ARBITER_REASON_NOPROC);
+        stage_end_here(&s);
+}
+
 /* A request to one that dies while there is no arbiter has the outcome that its page says. */
 static void wait_for_each_other(struct stage *s) {
         two_that_talk(s);
@@ -513,6 +544,7 @@ int main(void) {
                         cmocka_unit_test_setup(test_hello_anew, setup),
                         cmocka_unit_test_setup(test_down, setup),
                         cmocka_unit_test_setup(test_down_later, setup),
+                        cmocka_unit_test_setup(test_exit_once, setup),
                         cmocka_unit_test_setup(test_callee_dies, setup),
                         cmocka_unit_test_setup(test_last_words, setup),
                         cmocka_unit_test_setup(test_chain, setup),
