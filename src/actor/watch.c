@@ -49,6 +49,7 @@ bool watch_exists(arbiter_actor *a, const aid *target) {
 
 static int ask(arbiter_actor *a, const char *command, const aid *target, uint32_t generation) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        int r;
 
         if (a->arbiter_ops) {
                 if (streq(command, "watch"))
@@ -64,8 +65,9 @@ static int ask(arbiter_actor *a, const char *command, const aid *target, uint32_
         if (streq(command, "watch")) /* the map of watches says it again, if need be: watches_tell() */
                 return actor_cast_arbiter(a, command, "su", aid_to_string(target).s, generation);
         /* Nobody waits for the answer; without one it is sent again to the next arbiter. */
-        return actor_request_arbiter(
+        r = actor_request_arbiter(
                         a, &f, command, UINT64_MAX, "su", aid_to_string(target).s, generation);
+        return r >= 0 && !f->pending ? arbiter_outcome_to_errno(f->outcome) : r;
 }
 
 static void on_noproc(arbiter_actor *a, struct actor_timer *t);

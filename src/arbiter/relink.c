@@ -30,6 +30,8 @@ enum {
         OLD_ENDS_MAX = 8, /* so many arbiters in a row have died in the midst of it */
         OLD_FRAMES_MAX = 1024,
         RETRY_USEC = 20 * 1000,
+        /* for the keeper: an actor that has no arbiter is in greater danger than a link that is not kept */
+        KEEP_USEC = 3 * 1000 * 1000,
 };
 
 /* One on which the actor may listen. */
@@ -48,6 +50,7 @@ struct relink {
         size_t n_old;
         int theirs, page_fd;
         bool asked, kept; /* our end: to be kept; it is */
+        usec_t keep_until;
 };
 
 static void offer(struct relink *k);
@@ -271,6 +274,11 @@ void child_drain(struct child *c) {
 
 /* The offer. */
 
+static void come_again(arbiter *a, usec_t at) {
+        if (!heap_node_is_linked(&a->relink_timer.node) || a->relink_timer.node.key > at)
+                (void) actor_timer_set(a->actor, &a->relink_timer, at);
+}
+
 static int send_relink(struct relink *k, int fd) {
         _cleanup_(arbiter_message_unrefp) arbiter_message *m = NULL;
         struct child *c = k->child;
@@ -323,8 +331,8 @@ static void offer_through(struct relink *k, struct old_end *o) {
                 r = wait_until_writable(a, o);
         else if (r >= 0)
                 o->offered = true;
-        if (r == -ENOBUFS && !heap_node_is_linked(&a->relink_timer.node))
-                (void) actor_timer_set(a->actor, &a->relink_timer, now_usec() + RETRY_USEC);
+        if (r == -ENOBUFS)
+                come_again(a, now_usec() + RETRY_USEC);
         o->gone = r == -ECONNRESET;
 }
 
@@ -345,16 +353,28 @@ bool relink_waits(const struct child *c) {
         return c->relink && !c->relink->kept;
 }
 
-static void go_on(struct relink *k) {
+static void have_it_kept(struct relink *k) {
         struct child *c = k->child;
 
         if (!k->asked) {
                 k->asked = true;
+                k->keep_until = now_usec() + KEEP_USEC;
                 k->kept = keep_link(c, c->link_number, link_get_fd(c->peer->link)) <= 0;
         }
+        if (!k->kept && now_usec() >= k->keep_until) {
+                arbiter_log(c->arbiter, LOG_WARNING, c, "keep-failed",
+                                "nobody keeps the new control link of %s: it goes on without that", c->name);
+                k->kept = true;
+        }
+        if (!k->kept)
+                come_again(c->arbiter, k->keep_until);
+}
+
+static void go_on(struct relink *k) {
+        have_it_kept(k);
         if (!k->kept || k->theirs < 0)
                 return;
-        read_old(c);
+        read_old(k->child);
         offer(k);
 }
 
@@ -368,7 +388,7 @@ void relinks_on_timer(arbiter_actor *actor, struct actor_timer *t) {
 
 static void go_on_soon(arbiter *a) {
         if (!list_is_empty(&a->relinks))
-                (void)actor_timer_set(a->actor, &a->relink_timer, 0);
+                come_again(a, 0);
 }
 
 void relinks_hold(arbiter *a) {

@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "relink-fixture.h"
@@ -191,6 +192,41 @@ static void begun_and_not(struct stage *s) {
         UNTIL(s, atomic_load(&board->entered[6]) == 1);
         block(s, "a");
         stage_tell(s, "a", "Ask", "sstu", "arbiter", "Serve", (uint64_t)GUARD_USEC, 1U);
+}
+
+/* The dead arbiter was about to introduce two to each other, and came as far as one of them. */
+static void introduce_by_halves(struct stage *s) {
+        struct child *a, *b;
+        int fds[2], page;
+
+        stage_spawn(s, "a");
+        stage_spawn(s, "b");
+        a = stage_child(s, "a");
+        b = stage_child(s, "b");
+        block(s, "a");
+        stage_tell(s, "a", "Ask", "sstu", b->aid_string.s, "Echo", (uint64_t)GUARD_USEC, 0U);
+        stage_tell(s, "a", "Ask", "sstu", "b", "Echo", (uint64_t)GUARD_USEC, 1U);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+        assert_ok(link_page_create(&page));
+        assert_ok(actor_signal_peer(a->peer, ENVELOPE_SYSTEM, "peer", "ssutyyhh", b->aid_string.s, "b", 1U,
+                        (uint64_t)4711, (uint8_t)0, (uint8_t)0, fds[0], page));
+        UNTIL(s, link_get_buffered(a->peer->link) == 0);
+}
+
+static void test_half_a_link(void **state) {
+        struct stage s;
+
+        stage_begin(&s, introduce_by_halves);
+        stage_kill(&s);
+        open_gate(0);
+        wait_for(&board->asked, 2);
+        stage_begin_here(&s);
+        adopt_both(&s);
+        UNTIL(&s, atomic_load(&board->result[0].n) == 1 && atomic_load(&board->result[1].n) == 1);
+        assert_result(0, ARBITER_OUTCOME_REPLY, ARBITER_EXECUTED_YES);
+        assert_result(1, ARBITER_OUTCOME_REPLY, ARBITER_EXECUTED_YES);
+        assert_int_equal(map_size(s.arbiter->pairs), 1);
+        stage_end_here(&s);
 }
 
 /* What the dead had begun may have run; what it had not runs once. */
@@ -538,6 +574,7 @@ int main(void) {
                         cmocka_unit_test_setup(test_mail_flows, setup),
                         cmocka_unit_test_setup(test_requests_wait, setup),
                         cmocka_unit_test_setup(test_requests_at_the_change, setup),
+                        cmocka_unit_test_setup(test_half_a_link, setup),
                         cmocka_unit_test_setup(test_begun, setup),
                         cmocka_unit_test_setup(test_spawn_goes_on, setup),
                         cmocka_unit_test_setup(test_spawn_has_ended, setup),
