@@ -77,6 +77,8 @@ struct actor_arbiter_ops {
                         const char *const *parameters, arbiter_future **ret);
         int (*stop)(arbiter_actor *a, int exit_code);
         int (*info)(arbiter_actor *a, arbiter_message *m);
+        /* Before answers are given, and before what was sent leaves. */
+        void (*commit)(arbiter_actor *a);
         /* May this message of a peer be looked at? (Before the handshake only hello may.) */
         bool (*admits)(arbiter_actor *a, struct peer *p, const struct envelope *e);
         /* The control link of a peer was lost. */

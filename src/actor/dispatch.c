@@ -236,6 +236,8 @@ void actor_turn_end(arbiter_actor *a) {
                 return; /* of an outer one */
         actor_ref(a);
         a->batch_depth++;
+        if (a->arbiter_ops)
+                a->arbiter_ops->commit(a);
         futures_run_ready(a);
         a->batch_depth--;
         actor_flush(a);

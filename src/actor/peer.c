@@ -30,6 +30,8 @@ void peer_mark_dirty(struct peer *p) {
 void actor_flush(arbiter_actor *a) {
         struct peer *p;
 
+        if (a->arbiter_ops)
+                a->arbiter_ops->commit(a);
         if (_unlikely_(a->draining))
                 actor_drained(a);
         if (_unlikely_(a->n_links > a->links_max || a->n_unserved > 0))

@@ -56,6 +56,10 @@ static int own_stop(arbiter_actor *actor, int exit_code) {
         return arbiter_stop(arbiter_of(actor), exit_code);
 }
 
+static void own_commit(arbiter_actor *actor) {
+        state_commit(arbiter_of(actor));
+}
+
 static void own_dead_letter(arbiter_actor *actor) {
         status_changed(arbiter_of(actor), 0);
 }
@@ -71,6 +75,7 @@ static const struct actor_arbiter_ops ops = {
         .admits = handshake_admits,
         .peer_lost = handshake_peer_lost,
         .dead_letter = own_dead_letter,
+        .commit = own_commit,
         .commands = arbiter_commands,
 };
 
@@ -155,6 +160,7 @@ _public_ int arbiter_new(struct sd_event *event, const arbiter_module *module, a
         list_init(&a->observers);
         list_init(&a->strangers);
         list_init(&a->leaves);
+        state_init(a);
         if (getrlimit(RLIMIT_NOFILE, &nofile) >= 0)
                 a->soft_nofile = nofile.rlim_cur;
         r = event ? 0 : sd_event_new(&a->event);
@@ -224,6 +230,7 @@ static void free_definition(void *p) {
 static void free_monitors(arbiter *a) {
         LIST_FOREACH(m, &a->monitors, arbiter_monitor, monitors) {
                 list_remove(&m->monitors);
+                list_remove(&m->marked);
                 set_done(&m->set);
                 m->child = NULL;
                 m->arbiter = NULL;
@@ -483,6 +490,7 @@ _public_ int arbiter_start(arbiter *a) {
         if (r < 0)
                 return r;
         a->started = true;
+        state_mark_arbiter(a);
         status_changed(a, 0);
         return actor_start(a->actor);
 }
@@ -534,6 +542,7 @@ _public_ int arbiter_run(arbiter *a, bool handle_signals) {
 
 static void finish_stop(arbiter *a) {
         arbiter_log(a, LOG_INFO, NULL, "stopped", "Bye (exit code = %d)", a->exit_code);
+        state_end(a);
         actor_end(a->actor);
 }
 
@@ -569,6 +578,7 @@ _public_ int arbiter_stop(arbiter *a, int exit_code) {
         a->actor->exit_code = exit_code;
         arbiter_log(a, LOG_INFO, NULL, "stopping", "stopping");
         actor_set_state(a->actor, ARBITER_STATE_STOPPING);
+        state_mark_arbiter(a);
         status_changed(a, 0);
         if (a->module && a->module->stopping) {
                 actor_enter(a->actor, &previous);

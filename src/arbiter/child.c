@@ -32,101 +32,6 @@ bool child_is_mailbox(const struct child *c) {
         return !c->plain;
 }
 
-const struct dead_aid *child_find_dead(arbiter *a, const aid *id) {
-        for (uint32_t i = 0; i < a->n_dead_aids; i++)
-                if (aid_equal(&a->dead_aids[i].id, id))
-                        return &a->dead_aids[i];
-        return NULL;
-}
-
-bool child_aid_is_fresh(arbiter *a, const aid *id) {
-        return !child_find_dead(a, id) && !map_get(a->by_aid, id->c, AID_SIZE);
-}
-
-arbiter_reason child_how_ended(arbiter *a, const aid *id, int *ret_status) {
-        const struct dead_aid *dead = child_find_dead(a, id);
-
-        *ret_status = dead ? dead->status : 0;
-        return dead ? dead->reason : ARBITER_REASON_NOPROC;
-}
-
-static void bury_aid(const struct child *c, arbiter_reason reason, int status) {
-        struct dead_aid dead = { .id = c->aid, .spawner = c->spawner, .reason = reason, .status = status };
-        arbiter *a = c->arbiter;
-
-        if (a->n_dead_aids == a->dead_aids_allocated && a->dead_aids_allocated < DEAD_AIDS_MAX) {
-                uint32_t n = MAX(64U, a->dead_aids_allocated * 2);
-                struct dead_aid *p = reallocarray(a->dead_aids, n, sizeof(*p));
-
-                if (p) {
-                        a->dead_aids = p;
-                        a->dead_aids_allocated = n;
-                }
-        }
-        if (a->n_dead_aids < a->dead_aids_allocated) {
-                a->dead_aids[a->n_dead_aids++] = dead;
-                return;
-        }
-        if (a->n_dead_aids == 0)
-                return;
-        a->next_dead_aid %= a->n_dead_aids;
-        a->dead_aids[a->next_dead_aid++] = dead;
-}
-
-/* What is remembered of names without a life is bounded: all of it goes when there is too much. */
-static void forget_names(arbiter *a) {
-        void *position = NULL;
-        struct name_memory *n;
-
-        if (map_size(a->names) < NAMES_KEPT_MAX + 2 * map_size(a->by_name))
-                return;
-        while ((n = map_next(a->names, &position)))
-                if (!map_get_string(a->by_name, n->name)) {
-                        map_remove_string(a->names, n->name);
-                        free(n);
-                }
-}
-
-static int next_generation(struct child *c, const char *name) {
-        arbiter *a = c->arbiter;
-        struct name_memory *n = map_get_string(a->names, name);
-        int r;
-
-        if (!n) {
-                forget_names(a);
-                n = calloc(1, sizeof(*n));
-                if (!n)
-                        return -ENOMEM;
-                (void) snprintf(n->name, sizeof(n->name), "%s", name);
-                r = map_put_string(a->names, name, n);
-                if (r < 0) {
-                        free(n);
-                        return r;
-                }
-        }
-        c->generation = ++n->generation;
-        c->last_reason = n->reason;
-        c->last_status = n->status;
-        return 0;
-}
-
-static int choose_aid(arbiter *a, const aid *wanted, aid *ret) {
-        int r;
-
-        if (wanted && !aid_is_null(wanted)) {
-                if (!aid_is_valid(wanted) || aid_equal(wanted, &AID_ARBITER))
-                        return -EINVAL;
-                *ret = *wanted;
-                return map_get(a->by_aid, wanted->c, AID_SIZE) ? -EEXIST : 0;
-        }
-        do {
-                r = aid_random(ret);
-                if (r < 0)
-                        return r;
-        } while (map_get(a->by_aid, ret->c, AID_SIZE));
-        return 0;
-}
-
 static int register_child(struct child *c) {
         arbiter *a = c->arbiter;
         int r;
@@ -147,6 +52,7 @@ static int register_child(struct child *c) {
 static void unregister_child(struct child *c) {
         if (!c->registered)
                 return;
+        state_forget_child(c);
         c->registered = false;
         map_remove(c->arbiter->by_aid, c->aid.c, AID_SIZE);
         map_remove_string(c->arbiter->by_name, c->name);
@@ -155,6 +61,7 @@ static void unregister_child(struct child *c) {
 
 static void init_lists(struct child *c) {
         list_init(&c->children);
+        list_init(&c->marked);
         list_init(&c->stops);
         list_init(&c->parked);
         list_init(&c->watched_by);
@@ -205,13 +112,13 @@ int child_new(arbiter *a, arbiter_spawn *spawn, const char *name, const aid *wan
 
         r = reserve_timers(c);
         if (r >= 0)
-                r = choose_aid(a, wanted, &c->aid);
+                r = names_choose_aid(a, wanted, &c->aid);
         if (r >= 0) {
                 c->aid_string = aid_to_string(&c->aid);
                 r = register_child(c);
         }
         if (r >= 0)
-                r = next_generation(c, name);
+                r = names_next_generation(c);
         if (r < 0) {
                 child_free(c);
                 return r;
@@ -270,6 +177,7 @@ void child_set_state(struct child *c, arbiter_state state) {
                 return;
         c->state = state;
         c->waiting_usec = now_usec();
+        state_mark_child(c);
         control_actor_changed(c);
 }
 
@@ -311,7 +219,7 @@ static int prepare(struct child *c) {
                 return r;
         arbiter_spawn_unref(c->spawn);
         c->spawn = prepared;
-        return 0;
+        return state_use_spawn(c->arbiter, c->spawn, &c->state_spawn);
 }
 
 int child_start(struct child *c) {
@@ -319,6 +227,8 @@ int child_start(struct child *c) {
         int r;
 
         c->state = ARBITER_STATE_STARTING;
+        state_mark_child(c);
+        state_mark_arbiter(c->arbiter);
         control_actor_new(c);
         /* Before the launch: what runs must not be without a bound, nor be lost for want of one. */
         r = actor_timer_set(a, &c->start_timer, time_add(c->created_usec, c->spawn->start_usec));
@@ -359,6 +269,7 @@ void child_running(struct child *c) {
 
         if (c->state != ARBITER_STATE_STARTING)
                 return;
+        state_mark_child(c);
         actor_timer_clear(a, &c->start_timer);
         c->started_usec = c->last_heard_usec = now_usec();
         metrics_count_start(c);
@@ -453,11 +364,21 @@ static void set_reason(struct child *c, arbiter_reason reason) {
                 return;
         c->reason = reason;
         c->reason_set = true;
+        state_mark_child(c);
 }
 
 static void set_stage(struct child *c, enum child_stop_stage stage) {
         c->stop_stage = stage;
+        c->stage_done = false;
         c->waiting_usec = now_usec();
+        state_mark_child(c);
+}
+
+/* What it is for has been sent: whoever takes over need not do it again. */
+static void stage_done(struct child *c) {
+        c->stage_done = true;
+        state_mark_child(c);
+        state_commit(c->arbiter);
 }
 
 /* systemd escalates by itself, in the time that the unit has for it; of a template that is not ours to
@@ -475,14 +396,17 @@ static void signal_stage(struct child *c) {
         int signal = c->spawn->kill_signal;
 
         set_stage(c, CHILD_STOP_SIGNALED);
+        state_commit(c->arbiter);
         if (c->unit) {
                 signal_unit(c);
+                stage_done(c);
                 return;
         }
         (void) process_signal(&c->process, signal);
         if (signal != SIGTERM && signal != SIGABRT)
                 (void) process_signal(&c->process, SIGCONT);
         (void) actor_timer_set(a, &c->stop_timer, time_add(now_usec(), c->spawn->stop_usec));
+        stage_done(c);
 }
 
 /* What runs of it gets signals; a thread or an inline actor does not. */
@@ -506,12 +430,16 @@ void child_kill(struct child *c, arbiter_reason reason) {
         set_reason(c, reason);
         if (c->unit) {
                 set_stage(c, CHILD_STOP_KILLED);
+                state_commit(c->arbiter);
                 unit_kill(c);
+                stage_done(c);
                 return;
         }
         if (c->process.pid > 0) {
                 set_stage(c, CHILD_STOP_KILLED);
+                state_commit(c->arbiter);
                 (void) process_kill_all(&c->process);
+                stage_done(c);
                 return;
         }
         if (c->inline_actor) {
@@ -524,6 +452,7 @@ void child_kill(struct child *c, arbiter_reason reason) {
         }
         if (c->host) { /* a thread cannot be killed: its process is, and its siblings with it */
                 c->culprit = true;
+                state_mark_child(c);
                 child_escalate(c->host, reason);
                 return;
         }
@@ -561,6 +490,7 @@ void child_escalate(struct child *c, arbiter_reason reason) {
                         ask_to_stop(c) >= 0) {
                 /* No signal reaches a thread: it is asked, and may well hear it. */
                 c->stop_stage = CHILD_STOP_ASKED;
+                state_mark_child(c);
                 (void)actor_timer_set(c->arbiter->actor, &c->stop_timer,
                                 time_add(now_usec(), c->spawn->stop_usec));
         } else
@@ -572,6 +502,7 @@ static void on_stop_timer(arbiter_actor *a, struct actor_timer *t) {
 
         if (c->unit && c->stop_stage == CHILD_STOP_ASKED && unit_is_dead(c)) {
                 /* systemd has many to bury: it will say what it died of */
+                state_mark_child(c);
                 (void) actor_timer_set(a, t, now_usec() + USEC_PER_SEC);
                 return;
         }
@@ -584,6 +515,7 @@ static void on_stop_timer(arbiter_actor *a, struct actor_timer *t) {
         if (!c->reason_set || c->reason == ARBITER_REASON_SHUTDOWN) {
                 c->reason = ARBITER_REASON_STOP_TIMEOUT;
                 c->reason_set = true;
+                state_mark_child(c);
         }
         child_kill(c, ARBITER_REASON_STOP_TIMEOUT);
 }
@@ -619,6 +551,7 @@ static int bound_stop(struct child *c) {
                         (usec_t)STOPPING_HOOK_USEC);
 
         c->stop_stage = CHILD_STOP_ASKED;
+        state_mark_child(c);
         if (!has_process(c) && c->spawn)
                 bound = time_add(bound, c->spawn->stop_usec); /* there is no SIGTERM to follow */
         return actor_timer_set(
@@ -695,15 +628,6 @@ static void resolve_waiters(struct list_node *list) {
         }
 }
 
-static void remember_death(struct child *c, arbiter_reason reason, int status) {
-        struct name_memory *n = map_get_string(c->arbiter->names, c->name);
-
-        if (n) {
-                n->reason = reason;
-                n->status = status;
-        }
-}
-
 static void log_death(struct child *c, arbiter_reason reason, int status) {
         const char *word = arbiter_reason_to_string(reason);
         const arbiter_log_entry e = {
@@ -739,8 +663,7 @@ void child_end(struct child *c, arbiter_reason reason, int status) {
         log_death(c, reason, status);
 
         unregister_child(c); /* the name is free before anybody hears of it */
-        bury_aid(c, reason, status);
-        remember_death(c, reason, status);
+        names_bury(c, reason, status);
         control_record_death(c, reason, status);
         if (set && set->slots[c->slot].child == c)
                 set->slots[c->slot].child = NULL;

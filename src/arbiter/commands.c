@@ -60,6 +60,7 @@ static bool take_spawn_token(struct child *c) {
         if (c->spawn_tokens == 0)
                 return false;
         c->spawn_tokens--;
+        state_mark_child(c);
         return true;
 }
 

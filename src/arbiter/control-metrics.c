@@ -30,6 +30,7 @@ static void read_usage(struct child *c) {
                 return;
         if (u.cpu_usec != CGROUP_UNKNOWN) {
                 s->sums.cpu_usec += u.cpu_usec - MIN(u.cpu_usec, c->cpu_usec);
+                s->sums.live_cpu_usec += u.cpu_usec - MIN(u.cpu_usec, c->cpu_usec);
                 c->cpu_usec = MAX(u.cpu_usec, c->cpu_usec);
         }
         if (u.memory_current != CGROUP_UNKNOWN) {
@@ -52,6 +53,7 @@ static void refresh_usage(arbiter *a) {
 void metrics_count_start(struct child *c) {
         if (!c->set)
                 return;
+        state_mark_set(c->set);
         c->set->sums.starts++;
         c->set->sums.start_usec += c->started_usec - MIN(c->started_usec, c->created_usec);
 }
@@ -65,6 +67,7 @@ void metrics_count_death(struct child *c, arbiter_reason reason) {
         c->arbiter->counters.deaths_by[reason]++;
         if (!s)
                 return;
+        state_mark_set(s);
         if (c->set)
                 s->sums.deaths[reason]++;
         if (cgroup_leaf_exists(child_leaf(c)) && cgroup_leaf_read_cpu(child_leaf(c), &cpu) >= 0 &&
@@ -72,6 +75,7 @@ void metrics_count_death(struct child *c, arbiter_reason reason) {
                 s->sums.cpu_usec += cpu - c->cpu_usec;
         /* the monitor that it was counted in may be gone, and this another one of that name */
         s->sums.memory_bytes -= MIN(s->sums.memory_bytes, c->memory_bytes);
+        s->sums.live_cpu_usec -= MIN(s->sums.live_cpu_usec, c->cpu_usec);
         c->memory_bytes = 0;
 }
 

@@ -15,21 +15,24 @@ uint64_t control_now_realtime(void) {
 void control_record_death(struct child *c, arbiter_reason reason, int status) {
         const char *monitor = c->set && c->set->monitor ? c->set->monitor->name : "";
         usec_t now = now_usec();
+        struct death death;
 
         if (c->monitor_actor)
                 return;
+        death = (struct death){
+                .when_usec = control_now_realtime(),
+                .lifetime_usec = now - MIN(now, c->created_usec),
+                .aid = c->aid_string,
+                .generation = c->generation,
+                .pid = c->process.pid > 0 ? c->process.pid : c->last_pid,
+                .reason = reason,
+                .status = status,
+        };
         c->arbiter->counters.deaths++;
+        state_mark_arbiter(c->arbiter);
         metrics_count_death(c, reason);
-        (void) deaths_add(c->arbiter->deaths, c->name, monitor,
-                        &(struct death){
-                                        .when_usec = control_now_realtime(),
-                                        .lifetime_usec = now - MIN(now, c->created_usec),
-                                        .aid = c->aid_string,
-                                        .generation = c->generation,
-                                        .pid = c->process.pid > 0 ? c->process.pid : c->last_pid,
-                                        .reason = reason,
-                                        .status = status,
-                        });
+        if (deaths_add(c->arbiter->deaths, c->name, monitor, &death) >= 0)
+                state_put_death(c->arbiter, c->name, monitor, &death);
         if (!c->set) /* a host: its successor may well be called something else */
                 deaths_forget(c->arbiter->deaths, c->name);
 }

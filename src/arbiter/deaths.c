@@ -25,6 +25,9 @@ struct deaths {
         struct list_node all;  /* struct record, oldest first */
         struct record *oldest; /* of the recent ones, which are the end of the list */
         size_t n_recent, n_records, names_bytes;
+        uint64_t serial;
+        void (*forgotten)(uint64_t serial, void *userdata);
+        void *userdata;
 };
 
 int deaths_new(struct deaths **ret) {
@@ -95,6 +98,8 @@ static void drop_if_unwanted(struct deaths *d, struct record *r) {
 
         if (r->recent || list_is_linked(&r->of_name))
                 return;
+        if (d->forgotten)
+                d->forgotten(r->death.serial, d->userdata);
         list_remove(&r->all);
         d->n_records--;
         free(r);
@@ -130,6 +135,9 @@ int deaths_add(struct deaths *d, const char *name, const char *monitor, const st
         }
         record->name = n;
         record->death = *death;
+        if (death->serial == 0)
+                record->death.serial = d->serial + 1;
+        d->serial = record->death.serial;
         list_append(&d->all, &record->all);
         list_append(&n->last, &record->of_name);
         n->n_records++;
@@ -170,6 +178,27 @@ void deaths_forget_monitor(struct deaths *d, const char *monitor) {
         while ((n = map_next(d->names, &position)))
                 if (streq(n->monitor, monitor))
                         forget(d, n);
+}
+
+uint64_t deaths_serial(const struct deaths *d) {
+        return d->serial;
+}
+
+bool deaths_next(const struct deaths *d, void **position, struct death_record *ret) {
+        const struct list_node *i = *position ? ((struct list_node *) *position)->next : d->all.next;
+        const struct record *r = LIST_ENTRY(i, struct record, all);
+
+        if (i == &d->all)
+                return false;
+        *position = (void *) i;
+        *ret = (struct death_record){ r->name->name, r->name->monitor, &r->death };
+        return true;
+}
+
+void deaths_set_forgotten(struct deaths *d, void (*forgotten)(uint64_t serial, void *userdata),
+                void *userdata) {
+        d->forgotten = forgotten;
+        d->userdata = userdata;
 }
 
 static bool is_of(const struct record *r, const char *target) {

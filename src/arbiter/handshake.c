@@ -221,6 +221,7 @@ static int welcome(struct child *c, arbiter_message *m) {
                 return r;
         c->welcomed = true;
         c->waiting_usec = now_usec();
+        state_mark_child(c);
         if (link_get_kind(c->peer->link) == LINK_LOCAL) {
                 link_set_window(c->peer->link, CONTROL_WINDOW_MESSAGES, CONTROL_WINDOW_BYTES);
                 return 0;
@@ -269,6 +270,7 @@ static void tell_dead_letters(struct child *c, uint64_t count) {
                 return;
         status_count_dead_letters(c->arbiter, count - c->dead_letters);
         c->dead_letters = count;
+        state_mark_child(c);
         if (count > DEAD_LETTERS_LOGGED && now < time_add(c->dead_letters_usec, DEAD_LETTERS_USEC))
                 return;
         arbiter_log(c->arbiter, LOG_NOTICE, c, "dead-letters",
@@ -323,6 +325,7 @@ int handshake_mailbox(arbiter_actor *a, arbiter_message *m, void *userdata) {
                 return r;
         if (policy <= ARBITER_MAILBOX_BLOCK)
                 c->peer->policy = policy;
+        state_mark_child(c);
         return 0;
 }
 
@@ -348,6 +351,7 @@ int handshake_failed(arbiter_actor *a, arbiter_message *m, void *userdata) {
                 c->reason = ARBITER_REASON_HANDSHAKE;
                 c->reason_set = true;
         }
+        state_mark_child(c);
         return 0;
 }
 
@@ -363,6 +367,7 @@ int handshake_closed(arbiter_actor *a, arbiter_message *m, void *userdata) {
                 return r;
         c->closed = true;
         c->closed_code = code;
+        state_mark_child(c);
         return 0;
 }
 
@@ -379,6 +384,7 @@ int handshake_exiting(arbiter_actor *a, arbiter_message *m, void *userdata) {
         if (arbiter_reason_to_string(reason) && !c->reason_set) {
                 c->reason = reason;
                 c->reason_set = true;
+                state_mark_child(c);
         }
         return 0;
 }

@@ -47,8 +47,10 @@ static int make_host(struct child *thread, struct child **ret) {
                 child_free(host);
                 return r;
         }
-        if (m)
+        if (m) {
                 m->host = host;
+                state_mark_monitor(m);
+        }
         *ret = host;
         return 0;
 }
@@ -97,6 +99,7 @@ int launch_hosted_thread(struct child *c) {
                         return r;
         }
         c->host = host;
+        state_mark_child(c);
         list_append(&host->hosted, &c->hosted);
         r = launch_make_control(c, &c->host_fd);
         if (r < 0)
@@ -127,8 +130,10 @@ void host_gone(struct child *host, arbiter_reason reason, int status) {
         struct child *c;
 
         LIST_FOREACH(m, &a->monitors, arbiter_monitor, monitors)
-                if (m->host == host)
+                if (m->host == host) {
                         m->host = NULL;
+                        state_mark_monitor(m);
+                }
         while ((c = LIST_FIRST(&host->hosted, struct child, hosted))) {
                 arbiter_reason own = c->reason_set ? c->reason : reason;
                 struct set *set = c->set;

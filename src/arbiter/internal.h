@@ -5,6 +5,7 @@
  *
  *   arbiter.c    life of the arbiter itself; the public functions
  *   child.c      one actor as the arbiter sees it: from start to death, and the escalation in between
+ *   names.c      what outlives the lives of a name, and of an aid
  *   launch.c     how a child comes to run: process, thread, inline
  *   launch-unit.c  the same as a unit of systemd, and what systemd tells of it; unit-request.c what it is
  *                asked for with, unit-name.c names and ends
@@ -121,6 +122,7 @@ struct set {
         arbiter *arbiter;
         arbiter_monitor *monitor; /* NULL: root */
         supervise *supervise;
+        struct list_node marked; /* for the state */
         struct actor_timer timer;
         struct set_rest { /* actions that were put off, oldest first, and the turn in which they go on */
                 supervise_action *actions;
@@ -132,6 +134,7 @@ struct set {
                 struct child *child;
                 arbiter_future *future; /* of the start that is asked for */
                 aid wanted_aid, spawner;
+                struct state_use *state_spawn;
                 bool removed;
                 bool transient; /* made at run time: nothing of it is configured */
         } *slots; /* by number, [0] unused */
@@ -143,7 +146,8 @@ struct set {
         } counted;
         struct set_sums { /* over all lives, for the metrics */
                 uint64_t restarts, starts, deaths[ARBITER_REASON_UNKNOWN + 1];
-                usec_t start_usec, cpu_usec; /* the latter of the living as of the last look */
+                usec_t start_usec, cpu_usec; /* the latter of the living as of the last look, which is */
+                usec_t live_cpu_usec;
                 uint64_t memory_bytes;
                 bool has_memory;
         } sums;
@@ -168,6 +172,7 @@ struct notice {
         arbiter_reason reason;
         int status;
         bool exit; /* for a link, not for a watch */
+        uint64_t serial; /* in the state; 0: not there */
 };
 
 struct relation {
@@ -197,8 +202,10 @@ struct commands_table {
 
 struct child {
         struct list_node children; /* in start order */
+        struct list_node marked;   /* for the state */
         arbiter *arbiter;
         arbiter_spawn *spawn;
+        struct state_use *state_spawn;
         aid aid;
         aid_string aid_string;
         char name[QUALIFIED_NAME_SIZE];
@@ -244,12 +251,16 @@ struct child {
         usec_t waiting_usec; /* since when it waits for what it waits for now */
         struct actor_timer start_timer, silence_timer, stop_timer, end_timer;
         enum child_stop_stage stop_stage;
+        bool stage_done; /* what this stage is for was sent */
         bool reason_set, ending, link_lost;
         arbiter_reason reason; /* decided before the process tells */
         arbiter_reason last_reason; /* how the life before this one ended */
         int last_status;
         int closed_code;
         bool closed;
+        bool ended; /* it is dead, and this is how */
+        arbiter_reason end_reason;
+        int end_status;
         char *failure; /* why the start failed, in words */
 
         arbiter_future *future;   /* of the spawn */
@@ -259,6 +270,7 @@ struct child {
         struct list_node watched_by, watches; /* struct relation */
         size_t n_watches;
         uint32_t n_notices; /* that wait for it to be told */
+        uint32_t n_told;    /* that were sent, and may still be in its link's buffer */
         bool notices_blocked;
         struct list_node pairs_a, pairs_b;
         size_t n_pairs;
@@ -290,6 +302,8 @@ struct arbiter_monitor {
         struct set set;
         struct child *child; /* its own actor */
         struct child *host;  /* of its threads, or NULL */
+        struct list_node marked; /* for the state */
+        struct state_use *state_spawn;
         uint64_t revision;
         uint32_t workers, configured; /* wanted; what it was started with */
         bool started, stopping, failed, restarting;
@@ -309,6 +323,16 @@ struct deaths;
 struct state_keeping {
         struct state_journal *journal; /* NULL: nobody is to take over */
         struct state_arbiter *left;    /* what was found in it; NULL: it is new */
+        struct list_node children, sets, monitors; /* marked: to be written with the next commit */
+        struct list_node told;                     /* struct notice: sent, but perhaps not gone */
+        bool marked;  /* the arbiter itself */
+        bool touched; /* something is marked, or in the transaction */
+        bool open;    /* there is a transaction */
+        bool held;    /* nothing is committed: what was left has not been read yet, or this was the end */
+        bool broken, stale; /* all of it is to be written anew; it holds what nothing stands for */
+        usec_t rewrite_usec;
+        map *spawns, *rests; /* struct state_use, struct state_rest */
+        sd_event_source *source;
 };
 
 struct status_counters {
@@ -339,7 +363,7 @@ struct arbiter {
         map *names;       /* name -> struct name_memory */
         map *commands;    /* bytes of a hello's table -> struct commands_table */
         map *pairs;       /* both aids -> struct pair */
-        uint64_t link_counter, age_counter, leaf_counter, seed;
+        uint64_t link_counter, age_counter, leaf_counter, exit_counter, seed;
         struct set root;
         struct list_node leaves; /* struct dying_leaf: cgroups that are not empty yet */
         struct actor_timer leaf_timer;
@@ -438,18 +462,24 @@ void child_end(struct child *c, arbiter_reason reason, int status);
 void child_free(struct child *c);
 void child_heard(struct child *c);
 bool child_is_mailbox(const struct child *c);
-/* Nobody has it, nor has had it lately: who asks for an aid must not inherit another one's callers. */
-/* How that life ended, if it is remembered; else noproc. */
-arbiter_reason child_how_ended(arbiter *a, const aid *id, int *ret_status);
-bool child_aid_is_fresh(arbiter *a, const aid *id);
-/* One that has ended, if it is remembered. */
-const struct dead_aid *child_find_dead(arbiter *a, const aid *id);
 struct child *child_find(arbiter *a, const char *name_or_aid);
 void child_set_state(struct child *c, arbiter_state state);
 /* Somebody has asked systemd to end it: nothing of ours escalates that. */
 void child_left_to_systemd(struct child *c);
 /* Its cgroup, if it has one that can be read. */
 const struct cgroup_leaf *child_leaf(const struct child *c);
+
+/* names.c. Nobody has it, nor has had it lately: who asks for an aid must not inherit another one's
+ * callers. */
+bool child_aid_is_fresh(arbiter *a, const aid *id);
+/* How that life ended, if it is remembered; else noproc. */
+arbiter_reason child_how_ended(arbiter *a, const aid *id, int *ret_status);
+/* One that has ended, if it is remembered. */
+const struct dead_aid *child_find_dead(arbiter *a, const aid *id);
+int names_choose_aid(arbiter *a, const aid *wanted, aid *ret);
+int names_next_generation(struct child *c);
+/* It has ended: aid and name remember how. */
+void names_bury(struct child *c, arbiter_reason reason, int status);
 
 /* launch.c */
 int launch_process(struct child *c);
@@ -607,6 +637,9 @@ void relations_tell_down(struct child *to, struct notice *notice, const struct c
 void relations_retry(arbiter_actor *a, struct actor_timer *t);
 /* Nobody is left to be told. */
 void relations_forget_notices(struct child *to);
+/* What the arbiter before us had of links: ends that are gone are told, and so is what it had not told. */
+void relations_restore_link(arbiter *a, const struct state_link *s);
+void relations_restore_exit(arbiter *a, const struct state_exit *s);
 void relations_child_gone(struct child *c, arbiter_reason reason, int status);
 
 /* commands.c */
@@ -629,7 +662,47 @@ void status_forget_set(struct set *s);
 void status_count_dead_letters(arbiter *a, uint64_t n);
 
 /* state.c. All of it is for nothing, and costs nothing, without a journal. */
+void state_init(arbiter *a);
 void state_done(arbiter *a);
+/* It has changed, and is to be written as it is by the next commit. */
+void state_mark_arbiter(arbiter *a);
+void state_mark_child(struct child *c);
+void state_mark_set(struct set *s);
+void state_mark_monitor(arbiter_monitor *m);
+/* It is no more. */
+void state_forget_child(struct child *c);
+void state_forget_set(struct set *s);
+void state_forget_monitor(arbiter_monitor *m);
+/* All that has been marked and put since the last one becomes true at once: before each effect of a
+ * decision, and at the end of each turn before what was sent leaves. */
+void state_commit(arbiter *a);
+/* It has ended in order: nothing is left to take over. */
+void state_end(arbiter *a);
+/* Who takes over: from arbiter_set_state() on nothing is committed, so that what was left can be read in
+ * peace; once it has been taken up, what nobody has taken up is swept out, and it goes on. */
+void state_sweep(arbiter *a);
+void state_release(arbiter *a);
+
+/* state-fill.c: what is written as soon as it is there, with the next commit. */
+struct death;
+void state_put_name(arbiter *a, const struct name_memory *n);
+void state_forget_name(arbiter *a, const struct name_memory *n);
+void state_put_dead_aid(arbiter *a, uint32_t i);
+void state_put_death(arbiter *a, const char *name, const char *monitor, const struct death *death);
+void state_put_place(struct set *s, uint32_t slot);
+void state_forget_place(struct set *s, uint32_t slot);
+void state_put_link(const struct relation *r);
+void state_forget_link(const struct relation *r);
+void state_put_exit(struct notice *n);
+void state_forget_exit(const struct notice *n);
+/* It has been sent; true: it stays until it has left for sure. */
+bool state_exit_sent(struct notice *n);
+/* What is configured by this name is over, and not to be started by who takes over; or (on false) is not. */
+void state_mark_rest(arbiter *a, const char *name, bool monitor, bool on);
+/* *use: a description that it is started from, taken in place of the one that it had; as it was left by the
+ * arbiter before, by its key. */
+int state_use_spawn(arbiter *a, const arbiter_spawn *s, struct state_use **use);
+int state_use_left(arbiter *a, const struct state_key *key, struct state_use **use);
 
 /* control-metrics.c */
 void metrics_count_start(struct child *c);

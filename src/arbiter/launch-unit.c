@@ -50,6 +50,7 @@ static void on_begun(void *userdata) {
                 bound = time_add(bound, UNIT_GRACE_USEC);
         if (c->state == ARBITER_STATE_STARTING)
                 (void)actor_timer_set(c->arbiter->actor, &c->start_timer, time_add(now_usec(), bound));
+        state_mark_child(c);
 }
 
 /* For its figures; reading needs no delegation. */
@@ -94,6 +95,7 @@ static void on_main_process(pid_t pid, const char *invocation_id, void *userdata
         int pidfd;
 
         (void) snprintf(c->unit_invocation, sizeof(c->unit_invocation), "%s", invocation_id);
+        state_mark_child(c);
         if (c->process.pid == pid && cgroup_leaf_exists(&c->unit_leaf))
                 return;
         pidfd = pidfd_open_pid(pid);
@@ -129,6 +131,7 @@ static void on_status(const char *text, void *userdata) {
                 return;
         free(c->status);
         c->status = strdup(text);
+        state_mark_child(c);
         control_actor_changed(c);
 }
 
@@ -309,6 +312,8 @@ int launch_unit(struct child *c) {
                 return r;
         make_mark(c, mark);
         q = (struct unit_request){ .name = c->unit_name, .mark = mark, .properties = m };
+        state_mark_child(c);
+        state_commit(a);
         r = a->unit_ops->start(a->systemd, &q, &events, c, &c->unit);
         if (r < 0)
                 return r;

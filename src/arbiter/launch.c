@@ -65,6 +65,14 @@ static arbiter_reason reason_of(struct child *c, const struct process_exit *e) {
         return e->status == 0 ? ARBITER_REASON_NORMAL : ARBITER_REASON_EXIT_CODE;
 }
 
+static void decide_end(struct child *c, const struct process_exit *e) {
+        c->ended = true;
+        c->end_reason = reason_of(c, e);
+        c->end_status = e->status;
+        state_mark_child(c);
+        state_commit(c->arbiter);
+}
+
 static void drain_notify(struct child *c);
 
 static int on_death(sd_event_source *s, int fd, uint32_t events, void *userdata) {
@@ -86,8 +94,9 @@ static int on_death(sd_event_source *s, int fd, uint32_t events, void *userdata)
         drain_notify(c);
         c->death_source = sd_event_source_disable_unref(c->death_source);
         c->last_pid = c->process.pid;
+        decide_end(c, &e); /* nobody can ask for it again */
         (void) process_reap(&c->process, &e);
-        child_end(c, reason_of(c, &e), e.status);
+        child_end(c, c->end_reason, c->end_status);
         actor_leave(a->actor, previous);
         actor_turn_end(a->actor);
         actor_unref(a->actor);
@@ -102,6 +111,7 @@ void child_link_lost(struct child *c, int error) {
                 return;
         }
         c->link_lost = true;
+        state_mark_child(c);
         /* A reset is how a process ends that had mail from us unread: its status says more. */
         if (error < 0 && error != -ECONNRESET && error != -EPIPE) {
                 child_escalate(c, c->welcomed ? ARBITER_REASON_NO_CONNECTION : ARBITER_REASON_HANDSHAKE);
@@ -175,6 +185,8 @@ static void handle_notify(struct child *c, const struct notify_message *n) {
         arbiter_actor *a = c->arbiter->actor;
 
         child_heard(c);
+        if (n->flags & (NOTIFY_STATUS | NOTIFY_WATCHDOG_USEC | NOTIFY_EXTEND_TIMEOUT))
+                state_mark_child(c);
         if (n->flags & NOTIFY_STATUS) {
                 free(c->status);
                 c->status = strdup(n->status);
@@ -350,9 +362,11 @@ int launch_process(struct child *c) {
         }
         if (r < 0)
                 return r;
+        state_commit(c->arbiter);
         r = start_process(c, theirs);
         if (r < 0)
                 return r;
+        state_mark_child(c);
         if (c->spawn->prepared)
                 spawn_close_output(c->spawn); /* only its process holds them now, so that its end shows */
         r = child_watch_death(c);
@@ -450,6 +464,7 @@ static void on_inline_ended(arbiter_actor *a, void *userdata) {
                 return;
         }
         c->closed_code = a->exit_code;
+        state_mark_child(c);
         (void) actor_timer_set(c->arbiter->actor, &c->end_timer, 0);
 }
 

@@ -128,6 +128,7 @@ static int adopt(struct stranger *s, struct child *c) {
         child_keep_link(c);
         free(c->token);
         c->token = NULL;
+        state_mark_child(c);
         return 0;
 }
 
@@ -449,7 +450,10 @@ int launch_expected(struct child *c) {
         if (r < 0)
                 return r;
         c->token = strdup(c->spawn->token);
-        return c->token ? 0 : -ENOMEM;
+        if (!c->token)
+                return -ENOMEM;
+        state_commit(c->arbiter);
+        return 0;
 }
 
 _public_ int arbiter_spawn_expect(arbiter_spawn *s, char **ret_token, arbiter_future **ret) {

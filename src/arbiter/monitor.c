@@ -37,6 +37,8 @@ _public_ int arbiter_monitor_new(arbiter *a, const char *name, arbiter_spawn *wo
         m->revision = 1;
         m->set.timer = ACTOR_TIMER_INIT(NULL); /* it may be stopped without having been started */
         list_init(&m->monitors);
+        list_init(&m->marked);
+        list_init(&m->set.marked);
         list_init(&m->settled);
         m->name = strdup(name);
         if (!m->name)
@@ -224,6 +226,7 @@ static void monitor_gone(arbiter_monitor *m) {
         if (!a)
                 return;
         status_forget_set(&m->set);
+        state_forget_monitor(m);
         if (m->worker->concurrency == ARBITER_CONCURRENCY_UNIT && !m->worker->unit_template && m->started)
                 unit_release_slice(a, m->name);
         deaths_forget_monitor(a->deaths, m->name);
@@ -277,6 +280,7 @@ void monitor_acted(arbiter_monitor *m, const supervise_action *action) {
                 break;
         case SUPERVISE_ACTION_GAVE_UP:
                 m->failed = true;
+                state_mark_monitor(m);
                 tell_gave_up(m);
                 resolve_start(m);
                 break;
@@ -287,6 +291,8 @@ void monitor_acted(arbiter_monitor *m, const supervise_action *action) {
                         monitor_gone(m);
                 break;
         case SUPERVISE_ACTION_SPAWN:
+                if (m->failed)
+                        state_mark_monitor(m);
                 m->failed = false;
                 break;
         default:
@@ -302,6 +308,7 @@ static int start_actor(arbiter_monitor *m) {
                 return r;
         m->child->monitor_actor = m;
         m->child->state = ARBITER_STATE_STARTING;
+        state_mark_child(m->child);
         r = launch_inline(m->child, m->module ? m->module : &monitor_default_module, m);
         if (r < 0) {
                 child_free(m->child);
@@ -338,6 +345,8 @@ _public_ int arbiter_monitor_start(arbiter_monitor *m, unsigned workers, arbiter
                 (void)m->module->on_params(
                                 m->child->inline_actor, m->worker, m->child->inline_actor->userdata);
         m->started = true;
+        state_mark_monitor(m);
+        state_mark_set(&m->set);
         if (ret) {
                 m->start_future = TAKE_PTR(f);
                 *ret = arbiter_future_ref(m->start_future);
@@ -357,6 +366,7 @@ _public_ int arbiter_monitor_scale(arbiter_monitor *m, unsigned workers, arbiter
         r = wait_settled(m, ret ? &f : NULL);
         if (r < 0)
                 return r;
+        state_mark_monitor(m);
         r = set_handle(&m->set,
                         &(supervise_event){.type = SUPERVISE_SCALE, .n = workers, .by_operator = true});
         if (r < 0) {
@@ -372,6 +382,7 @@ _public_ int arbiter_monitor_scale(arbiter_monitor *m, unsigned workers, arbiter
                                         .n_before = m->workers },
                         "%s: %u -> %u workers", m->name, m->workers, workers);
         m->workers = workers;
+        state_mark_monitor(m);
         monitor_changed(m);
         if (ret)
                 *ret = TAKE_PTR(f);
@@ -400,6 +411,7 @@ _public_ int arbiter_monitor_restart(arbiter_monitor *m, arbiter_spawn *worker, 
                 m->worker = worker;
         }
         m->restarting = true; /* not settled in between */
+        state_mark_monitor(m);
         r = set_handle(&m->set,
                         &(supervise_event){.type = SUPERVISE_DEFINITION_CHANGED, .revision = ++m->revision});
         if (r >= 0 && !worker) /* a verb, which starts also what is held or given up */
@@ -420,6 +432,7 @@ int monitor_stop(arbiter_monitor *m) {
         if (m->stopping)
                 return 0;
         m->stopping = true;
+        state_mark_monitor(m);
         if (!m->started) {
                 monitor_gone(m);
                 return 0;

@@ -15,6 +15,7 @@ static struct relation *find(struct child *owner, struct child *target, bool lin
 }
 
 static void relation_free(struct relation *r) {
+        state_forget_link(r);
         free(r->notice);
         list_remove(&r->of_target);
         list_remove(&r->of_owner);
@@ -40,16 +41,20 @@ static bool is_worth_retrying(int r) {
 }
 
 static void notice_free(struct notice *n) {
-        if (list_is_linked(&n->notices)) {
-                list_remove(&n->notices);
-                n->to->n_notices--;
-        }
+        state_forget_exit(n);
         free(n);
+}
+
+/* In no list. An exit is nobody's to repeat: it is remembered until it has left. */
+static void notice_sent(struct notice *n, bool sent) {
+        if (!sent || !n->exit || !state_exit_sent(n))
+                notice_free(n);
 }
 
 /* Takes the notice. One that cannot be sent now waits, and with it those that follow to the same actor. */
 static void deliver(struct child *to, struct notice *n, bool exit, const arbiter_down *down) {
         arbiter *a = to->arbiter;
+        int r;
 
         n->to = to;
         (void) snprintf(n->aid.s, sizeof(n->aid.s), "%s", down->aid);
@@ -58,8 +63,10 @@ static void deliver(struct child *to, struct notice *n, bool exit, const arbiter
         n->reason = down->reason;
         n->status = down->status;
         n->exit = exit;
-        if (to->n_notices == 0 && !is_worth_retrying(send_notice(n))) {
-                notice_free(n);
+        state_put_exit(n);
+        r = to->n_notices == 0 ? send_notice(n) : -ENOBUFS;
+        if (!is_worth_retrying(r)) {
+                notice_sent(n, r >= 0);
                 return;
         }
         list_append(&a->notices, &n->notices);
@@ -73,19 +80,36 @@ void relations_retry(arbiter_actor *actor, struct actor_timer *t) {
 
         LIST_FOREACH(n, &a->notices, struct notice, notices)
                 n->to->notices_blocked = false;
-        LIST_FOREACH(n, &a->notices, struct notice, notices)
-                if (n->to->notices_blocked || is_worth_retrying(send_notice(n)))
+        LIST_FOREACH(n, &a->notices, struct notice, notices) {
+                int r = n->to->notices_blocked ? -ENOBUFS : send_notice(n);
+
+                if (is_worth_retrying(r)) {
                         n->to->notices_blocked = true; /* what follows must not overtake it */
-                else
-                        notice_free(n);
+                        continue;
+                }
+                list_remove(&n->notices);
+                n->to->n_notices--;
+                notice_sent(n, r >= 0);
+        }
         if (!list_is_empty(&a->notices))
                 (void) actor_timer_set(actor, t, now_usec() + NOTICE_RETRY_USEC);
 }
 
+static void forget_notices(struct list_node *list, struct child *to, uint32_t *n_left) {
+        LIST_FOREACH(n, list, struct notice, notices) {
+                if (*n_left == 0)
+                        return;
+                if (n->to != to)
+                        continue;
+                list_remove(&n->notices);
+                (*n_left)--;
+                notice_free(n);
+        }
+}
+
 void relations_forget_notices(struct child *to) {
-        LIST_FOREACH(n, &to->arbiter->notices, struct notice, notices)
-                if (to->n_notices > 0 && n->to == to)
-                        notice_free(n);
+        forget_notices(&to->arbiter->notices, to, &to->n_notices);
+        forget_notices(&to->arbiter->state.told, to, &to->n_told);
 }
 
 /* What no relation was made for. */
@@ -143,6 +167,7 @@ int relations_add(arbiter *a, struct child *owner, const aid *id, bool link) {
                 list_append(&owner->watches, &r->of_owner);
                 owner->n_watches++;
         }
+        state_put_link(r);
         if (!link || !owner)
                 return 0;
         q = relations_add(a, target, &owner->aid, true); /* both ways; the second time it is there */
@@ -214,6 +239,40 @@ void relations_child_gone(struct child *c, arbiter_reason reason, int status) {
                 else
                         tell(c->arbiter, owner, link, &down);
         }
+}
+
+void relations_restore_link(arbiter *a, const struct state_link *s) {
+        struct child *owner = map_get(a->by_aid, s->owner.c, AID_SIZE);
+        arbiter_reason reason;
+        int status;
+
+        if (!owner)
+                return;
+        if (map_get(a->by_aid, s->target.c, AID_SIZE)) {
+                (void) relations_add(a, owner, &s->target, true);
+                return;
+        }
+        reason = child_how_ended(a, &s->target, &status);
+        tell_ended(a, owner, true, aid_to_string(&s->target).s, 0, reason, status);
+}
+
+void relations_restore_exit(arbiter *a, const struct state_exit *s) {
+        struct child *to = map_get(a->by_aid, s->to.c, AID_SIZE);
+        aid_string id = aid_to_string(&s->id);
+        struct notice *n = to ? calloc(1, sizeof(*n)) : NULL;
+
+        if (!n)
+                return;
+        n->serial = s->serial;
+        deliver(to, n, true,
+                        &(arbiter_down){
+                                        .size = sizeof(arbiter_down),
+                                        .aid = id.s,
+                                        .name = s->name,
+                                        .generation = s->generation,
+                                        .reason = s->reason,
+                                        .status = s->status,
+                        });
 }
 
 static uid_t uid_of(const struct child *c) {

@@ -445,6 +445,7 @@ int relink_relinked(arbiter_actor *a, arbiter_message *m, void *userdata) {
         if (r < 0)
                 return r;
         c->welcomed = true;
+        state_mark_child(c);
         relations_forget_watches(c); /* it tells them anew */
         confirmed(c);
         return 0;

@@ -26,10 +26,13 @@ int set_init(struct set *s, arbiter *a, arbiter_monitor *m, const supervise_poli
                 .monitor = m,
                 .timer = ACTOR_TIMER_INIT(on_timer),
                 .rest.timer = ACTOR_TIMER_INIT(on_rest) };
+        list_init(&s->marked);
+        state_mark_arbiter(a);
         return supervise_new(policy, n, 1, ++a->seed, &s->supervise);
 }
 
 void set_done(struct set *s) {
+        list_remove(&s->marked);
         for (uint32_t i = 1; i < s->n_slots; i++) {
                 arbiter_spawn_unref(s->slots[i].spawn);
                 arbiter_future_unref(s->slots[i].future);
@@ -159,7 +162,10 @@ static void act_spawn(struct set *s, const supervise_action *action) {
         spawn = s->monitor ? s->monitor->worker : slot->spawn;
         (void) slot_name(s, action->slot, name);
         r = child_new(s->arbiter, spawn, name, &slot->wanted_aid, &c);
-        slot->wanted_aid = (aid){}; /* one life only */
+        if (!aid_is_null(&slot->wanted_aid)) {
+                slot->wanted_aid = (aid){}; /* one life only */
+                state_put_place(s, action->slot);
+        }
         if (r < 0) {
                 spawn_failed(s, action, NULL, r, name);
                 return;
@@ -225,6 +231,7 @@ static void forget_slot(struct set *s, uint32_t slot) {
                                                 .n = slot },
                                 "The place of %s is gone", name);
         }
+        state_forget_place(s, slot);
         s->slots[slot].spawn = arbiter_spawn_unref(s->slots[slot].spawn);
         set_slot_settle(s, slot, "it was removed before it was started");
         s->slots[slot] = (struct set_slot){};
@@ -361,6 +368,7 @@ static void carry_out(struct set *s, size_t max_late) {
         s->acting = true;
         if (s->monitor)
                 arbiter_monitor_ref(s->monitor);
+        state_commit(a); /* what is decided, before it is done */
         act_rest(s, max_late);
         if (s->rest.n > 0 && actor_timer_set(a->actor, &s->rest.timer, now_usec()) < 0)
                 act_rest(s, SIZE_MAX);
@@ -383,6 +391,7 @@ int set_handle(struct set *s, const supervise_event *e) {
         int r;
 
         r = decide(s, e);
+        state_mark_set(s);
         if (r >= 0 && (e->type == SUPERVISE_EXITED || e->type == SUPERVISE_START_FAILED))
                 tell_backoff(s, e->slot);
         if (s->acting)

@@ -690,6 +690,7 @@ int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, bool
                 .spawner = spawner ? *spawner : (aid){},
                 .transient = transient,
         };
+        state_put_place(root, (uint32_t) slot);
         (void) set_handle(root, &(supervise_event){ .type = SUPERVISE_TICK });
         if (ret)
                 *ret = TAKE_PTR(f);

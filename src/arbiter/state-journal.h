@@ -66,7 +66,7 @@ int state_journal_get(const struct state_journal *j, uint8_t kind, const void *k
 /* All of a kind (0: of any), in the order in which they were first put:
  *         void *position = NULL;
  *         while (state_journal_next(j, kind, &position, &entry)) ...
- * Nothing may be changed meanwhile. */
+ * Nothing may be put meanwhile; that what it shows is removed is all right. */
 bool state_journal_next(const struct state_journal *j, uint8_t kind, void **position,
                 struct state_entry *ret);
 

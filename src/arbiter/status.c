@@ -76,8 +76,10 @@ static void tell(arbiter *a) {
 static int on_status(sd_event_source *s, void *userdata) {
         arbiter *a = arbiter_ref(userdata);
 
-        if (a->started && a->counters.lives[ARBITER_STATE_STARTING] == 0)
+        if (a->started && !a->settled && a->counters.lives[ARBITER_STATE_STARTING] == 0) {
                 a->settled = true;
+                state_mark_arbiter(a);
+        }
         tell(a);
         arbiter_unref(a);
         return 0;
@@ -139,12 +141,16 @@ void status_count_start(struct child *c) {
         if (c->generation == 1 || c->monitor_actor)
                 return;
         c->arbiter->counters.restarts++;
-        if (c->set)
-                c->set->sums.restarts++;
+        state_mark_arbiter(c->arbiter);
+        if (!c->set)
+                return;
+        c->set->sums.restarts++;
+        state_mark_set(c->set);
 }
 
 void status_count_dead_letters(arbiter *a, uint64_t n) {
         a->counters.dead_letters += n;
+        state_mark_arbiter(a);
         status_changed(a, 0);
 }
 
