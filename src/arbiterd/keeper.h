@@ -8,7 +8,7 @@
  *         p.AID           its pidfd
  *         n.AID           NOTIFY_SOCKET of a program that knows nothing of arbiter
  *         o.AID           the reading end of what it writes
- *         l.NAME.INDEX    listening socket of a definition
+ *         l.HASH.SLOT     listening socket, by its address (and worker, with ReusePort=)
  *         logger          arbiterd's end of the link to arbiter-logger
  *         state           the journal of the arbiter's state
  *

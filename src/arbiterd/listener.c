@@ -3,12 +3,21 @@
  * that no connection is refused meanwhile. Called by definition.c, reload.c and service.c. Must not let two
  * definitions share an address unawares. */
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "arbiterd/daemon.h"
+#include "arbiterd/keeper.h"
 #include "arbiterd/listener.h"
+#include "arbiterd/takeover.h"
 #include "basic/fd.h"
+#include "basic/parse.h"
+#include "basic/siphash.h"
 #include "shared/log.h"
+
+#define KEPT_PREFIX "l."
+#define KEPT_PREFIX_SIZE 32
+#define KEPT_NAME_SIZE 64
 
 struct listener {
         char *text, *owner; /* the address as written; the name of the actor or monitor */
@@ -18,6 +27,8 @@ struct listener {
         char device[16]; /* IFNAMSIZ */
         unsigned slot;   /* of the worker that it is for; 0: of all, or of a lone actor */
         int fd;
+        bool taken;   /* over, from the arbiter before us */
+        bool renewed; /* what its workers have is another one */
 };
 
 struct passed_socket {
@@ -80,7 +91,42 @@ static struct listener *find(struct daemon *d, const struct actor_config *a, con
         return NULL;
 }
 
-static void close_listener(struct listener *l, bool remove) {
+/* What is kept for the next arbiter has a name that says what it is, whatever a definition is called, and
+ * wherever it stands in it: "l.HASH.SLOT". */
+
+static void kept_prefix(const struct listener *l, char ret[static KEPT_PREFIX_SIZE]) {
+        static const struct siphash_key key = { UINT64_C(0x617262697465722d), UINT64_C(0x6c697374656e6572) };
+        struct {
+                int type, ipv6;
+                bool reuse_port, free_bind;
+                char device[16];
+                unsigned char address[sizeof(l->address.u)];
+        } x;
+
+        memset(&x, 0, sizeof(x)); /* what is between them, too */
+        x.type = l->address.type;
+        if (listen_address_is_internet(&l->address)) {
+                x.ipv6 = l->ipv6;
+                x.reuse_port = l->reuse_port;
+                x.free_bind = l->free_bind;
+                memcpy(x.device, l->device, sizeof(x.device));
+        }
+        memcpy(x.address, &l->address.u, l->address.size);
+        (void) snprintf(ret, KEPT_PREFIX_SIZE, KEPT_PREFIX "%016" PRIx64 ".",
+                        siphash24(&x, sizeof(x), &key));
+}
+
+static void keep(struct daemon *d, const struct listener *l, int fd) {
+        char prefix[KEPT_PREFIX_SIZE], name[KEPT_NAME_SIZE];
+
+        kept_prefix(l, prefix);
+        (void) snprintf(name, sizeof(name), "%s%u", prefix, l->slot);
+        takeover_keep(d, name, fd);
+}
+
+static void close_listener(struct daemon *d, struct listener *l, bool remove) {
+        if (l->fd >= 0)
+                keep(d, l, -1);
         if (remove)
                 listen_remove(&l->address);
         close_fd(l->fd);
@@ -88,31 +134,94 @@ static void close_listener(struct listener *l, bool remove) {
         free(l->owner);
 }
 
-static int open_listener(struct daemon *d, const struct actor_config *a, const struct config_socket *s,
-                         unsigned slot, struct listener **ret) {
-        struct listener *bigger = reallocarray(d->listeners, d->n_listeners + 1, sizeof(*bigger)),
-                        l = { .address = s->address,
-                              .reuse_port = a->listen.reuse_port,
-                              .free_bind = a->listen.free_bind,
-                              .ipv6 = a->listen.ipv6,
-                              .slot = is_own(a, s) ? slot : 0,
-                              .fd = -EBADF };
-        int r;
+/* Takes l over, whatever comes of it. */
+static int append(struct daemon *d, struct listener *l, struct listener **ret) {
+        struct listener *bigger = reallocarray(d->listeners, d->n_listeners + 1, sizeof(*bigger));
 
-        if (!bigger)
+        if (!bigger || !l->text || !l->owner) {
+                close_listener(d, l, false);
                 return -ENOMEM;
-        d->listeners = bigger;
-        (void) snprintf(l.device, sizeof(l.device), "%s", a->listen.device ? a->listen.device : "");
-        l.text = strdup(s->text);
-        l.owner = strdup(a->name);
-        r = l.text && l.owner ? listen_open(&s->address, &a->listen, &l.fd) : -ENOMEM;
-        if (r < 0) {
-                close_listener(&l, false);
-                return r;
         }
-        bigger[d->n_listeners] = l;
+        d->listeners = bigger;
+        bigger[d->n_listeners] = *l;
         *ret = bigger + d->n_listeners++;
         return 0;
+}
+
+static struct listener describe(const struct actor_config *a, const struct config_socket *s, unsigned slot) {
+        struct listener l = {
+                .address = s->address,
+                .reuse_port = a->listen.reuse_port,
+                .free_bind = a->listen.free_bind,
+                .ipv6 = a->listen.ipv6,
+                .slot = slot,
+                .fd = -EBADF,
+                .text = strdup(s->text),
+                .owner = strdup(a->name),
+        };
+
+        (void) snprintf(l.device, sizeof(l.device), "%s", a->listen.device ? a->listen.device : "");
+        return l;
+}
+
+static int open_listener(struct daemon *d, const struct actor_config *a, const struct config_socket *s,
+                         unsigned slot, struct listener **ret) {
+        struct listener l = describe(a, s, is_own(a, s) ? slot : 0);
+        int r;
+
+        r = listen_open(&s->address, &a->listen, &l.fd);
+        if (r >= 0)
+                keep(d, &l, l.fd);
+        else {
+                close_listener(d, &l, false);
+                return r;
+        }
+        return append(d, &l, ret);
+}
+
+/* Of an arbiter before us. A path that leads elsewhere by now is bound anew. */
+static int take_over_kept(struct daemon *d, const struct actor_config *a, const struct config_socket *s,
+                          unsigned slot, const char *name) {
+        struct listener l = describe(a, s, slot), *taken;
+        int r;
+
+        l.taken = true;
+        l.fd = takeover_get(d, name);
+        r = l.fd < 0 ? l.fd : listen_verify(l.fd, &s->address, &a->listen);
+        if (r >= 0)
+                return append(d, &l, &taken);
+        log_warning("%s: what was listened to on %s %s; it is opened anew", a->path, s->text,
+                    r == -ESTALE ? "is not to be found there any more" : "has become something else");
+        l.fd = close_fd(l.fd);
+        l.renewed = true;
+        r = listen_open(&s->address, &a->listen, &l.fd);
+        if (r < 0) {
+                close_listener(d, &l, false);
+                return r;
+        }
+        keep(d, &l, l.fd);
+        return append(d, &l, &taken);
+}
+
+/* With ReusePort= those of all workers, whether they are to be started or go on. */
+static int take_kept(struct daemon *d, const struct actor_config *a, const struct config_socket *s) {
+        struct listener wanted = describe(a, s, 0);
+        char prefix[KEPT_PREFIX_SIZE];
+        void *position = NULL;
+        const char *name;
+        uint64_t slot;
+        int r = 0;
+
+        if (!d->keeper || d->listeners_settled)
+                return 0;
+        kept_prefix(&wanted, prefix);
+        close_listener(d, &wanted, false);
+        while (r >= 0 && (name = keeper_next(d->keeper, &position)))
+                if (startswith(name, prefix) &&
+                    parse_u64_range(name + strlen(prefix), 0, CONFIG_WORKERS_MAX, &slot) >= 0 &&
+                    !find(d, a, s, (unsigned) slot))
+                        r = take_over_kept(d, a, s, (unsigned) slot, name);
+        return r;
 }
 
 /* From one definition to another within one reload. */
@@ -140,9 +249,13 @@ static int take_over(struct daemon *d, struct listener *l, const struct actor_co
 /* Found or opened; told. */
 static int get(struct daemon *d, const struct actor_config *a, const struct config_socket *s, unsigned slot,
                struct listener **ret) {
-        struct listener *l = find(d, a, s, slot);
+        struct listener *l = NULL;
         int r;
 
+        r = take_kept(d, a, s);
+        if (r < 0)
+                return log_error_errno(r, "%s: cannot listen on %s: %m", a->path, s->text);
+        l = find(d, a, s, slot);
         r = l ? take_over(d, l, a) : open_listener(d, a, s, slot, &l);
         if (r == -EADDRINUSE && !l)
                 return log_error_errno(r, "%s: cannot listen on %s: %m. \"ss -lp\" shows who does", a->path,
@@ -241,7 +354,7 @@ void listeners_log_entry(struct daemon *d, const arbiter_log_entry *e) {
                 struct listener *l = d->listeners + i;
 
                 if (l->slot > 0 && l->slot == e->n && streq(l->owner, e->monitor))
-                        close_listener(l, false);
+                        close_listener(d, l, false);
                 else
                         d->listeners[n++] = *l;
         }
@@ -255,8 +368,88 @@ void listeners_sweep(struct daemon *d) {
                 if (is_wanted(d, d->listeners + i))
                         d->listeners[n++] = d->listeners[i];
                 else
-                        close_listener(d->listeners + i, true);
+                        close_listener(d, d->listeners + i, true);
         d->n_listeners = n;
+}
+
+static bool is_had(const struct daemon *d, const char *name) {
+        char prefix[KEPT_PREFIX_SIZE];
+        uint64_t slot;
+
+        for (size_t i = 0; i < d->n_listeners; i++) {
+                const struct listener *l = d->listeners + i;
+
+                kept_prefix(l, prefix);
+                if (startswith(name, prefix) && parse_u64(name + strlen(prefix), &slot) >= 0 &&
+                    slot == l->slot)
+                        return true;
+        }
+        return false;
+}
+
+/* What nobody has any more, with its path. */
+static void close_kept(struct daemon *d, const char *name) {
+        _cleanup_close_ int fd = takeover_get(d, name);
+        struct listen_address a;
+
+        if (fd >= 0 && listen_address_of(fd, &a) >= 0)
+                listen_remove(&a);
+        takeover_keep(d, name, -1);
+}
+
+/* Its workers go on serving what nobody finds any more: they are replaced, one after the other. */
+static void replace_workers(struct daemon *d, const char *owner) {
+        _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
+        const struct monitor_config *m = config_find_monitor(d->config, owner);
+        arbiter_monitor *monitor = arbiter_find_monitor(d->arbiter, owner);
+        int r;
+
+        if (!m || !monitor) {
+                log_warning("%s has its old socket until it is restarted", owner);
+                return;
+        }
+        r = definition_new(d, &m->actor, &s);
+        if (r >= 0)
+                r = arbiter_monitor_restart(monitor, s, NULL);
+        if (r < 0)
+                log_warning_errno(r, "%s has its old sockets until it is restarted: %m", owner);
+}
+
+static void complain(struct daemon *d) {
+        for (size_t i = 0; i < d->n_passed; i++)
+                if (!d->passed[i].wanted)
+                        log_warning("systemd has passed a socket with the name %s, which no actor has: who "
+                                    "connects to it waits until one is loaded that has Sockets=%s",
+                                    d->passed[i].name, d->passed[i].name);
+}
+
+void listeners_settle(struct daemon *d) {
+        void *position = NULL;
+        const char *name;
+        size_t n = 0;
+
+        complain(d);
+        d->listeners_settled = true;
+        if (!d->keeper)
+                return;
+        for (size_t i = 0; i < d->n_listeners; i++) {
+                struct listener *l = d->listeners + i;
+                arbiter_monitor *m = arbiter_find_monitor(d->arbiter, l->owner);
+
+                if (l->taken && l->slot > 0 && !(m && arbiter_monitor_has_worker(m, l->slot) > 0))
+                        close_listener(d, l, false);
+                else
+                        d->listeners[n++] = *l;
+        }
+        d->n_listeners = n;
+        while ((name = keeper_next(d->keeper, &position)))
+                if (startswith(name, KEPT_PREFIX) && !is_had(d, name))
+                        close_kept(d, name);
+        for (size_t i = 0; i < d->n_listeners; i++)
+                if (d->listeners[i].renewed) {
+                        d->listeners[i].renewed = false;
+                        replace_workers(d, d->listeners[i].owner);
+                }
 }
 
 int listeners_pass(struct daemon *d, const char *name, int fd) {
@@ -269,17 +462,9 @@ int listeners_pass(struct daemon *d, const char *name, int fd) {
         return bigger[d->n_passed].name ? (d->n_passed++, 0) : -ENOMEM;
 }
 
-void listeners_complain(struct daemon *d) {
-        for (size_t i = 0; i < d->n_passed; i++)
-                if (!d->passed[i].wanted)
-                        log_warning("systemd has passed a socket with the name %s, which no actor has: who "
-                                    "connects to it waits until one is loaded that has Sockets=%s",
-                                    d->passed[i].name, d->passed[i].name);
-}
-
 void listeners_done(struct daemon *d) {
         for (size_t i = 0; i < d->n_listeners; i++)
-                close_listener(d->listeners + i, true);
+                close_listener(d, d->listeners + i, true);
         for (size_t i = 0; i < d->n_passed; i++) {
                 close_fd(d->passed[i].fd);
                 free(d->passed[i].name);

@@ -22,11 +22,12 @@ int listeners_prepare(struct daemon *d, const struct actor_config *a, unsigned s
 void listeners_log_entry(struct daemon *d, const arbiter_log_entry *e);
 /* Would the sockets of both have to be bound otherwise? Then no worker of a may run when b is started. */
 bool listeners_rebind(const struct actor_config *a, const struct actor_config *b);
+/* When the first configuration has been applied: what the arbiter before us has left, or systemd has passed,
+ * and nobody has, is not kept any more, or told. */
+void listeners_settle(struct daemon *d);
 /* Closes what the configuration does not have any more. */
 void listeners_sweep(struct daemon *d);
 void listeners_done(struct daemon *d);
 
 /* What systemd has passed under this name (FileDescriptorName=): taken over. */
 int listeners_pass(struct daemon *d, const char *name, int fd);
-/* Says which of these nobody has. */
-void listeners_complain(struct daemon *d);

@@ -539,7 +539,7 @@ static int open_up(struct daemon *d, struct config *c) {
                 r = takeover_finish(d);
         if (r < 0)
                 return fail(d, r, "Cannot apply the configuration: %m");
-        listeners_complain(d);
+        listeners_settle(d);
         return 0;
 }
 

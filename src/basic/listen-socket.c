@@ -443,3 +443,42 @@ int listen_verify(int fd, const struct listen_address *a, const struct listen_op
                 return -EINVAL;
         return path ? verify_path(fd, path) : 0;
 }
+
+/* Where a FIFO was opened only the kernel remembers. */
+static int address_of_fifo(int fd, struct listen_address *ret) {
+        char self[48], path[sizeof(ret->u.un.sun_path)];
+        ssize_t n;
+
+        (void) snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+        n = readlink(self, path, sizeof(path) - 1);
+        if (n < 0)
+                return negative_errno();
+        path[n] = 0;
+        if (path[0] != '/' || !is_same_file(fd, path))
+                return -ENOENT;
+        return listen_address_parse(path, LISTEN_FIFO, ret);
+}
+
+int listen_address_of(int fd, struct listen_address *ret) {
+        struct listen_address a = { .size = sizeof(a.u) };
+        struct stat st;
+        const char *path;
+        int r;
+
+        if (fstat(fd, &st) < 0)
+                return negative_errno();
+        if (S_ISFIFO(st.st_mode))
+                return address_of_fifo(fd, ret);
+        r = get_flag(fd, SO_TYPE);
+        if (r < 0)
+                return r;
+        a.type = r;
+        if (getsockname(fd, &a.u.sa, &a.size) < 0)
+                return negative_errno();
+        path = listen_address_path(&a);
+        r = path ? verify_path(fd, path) : 0;
+        if (r < 0)
+                return r == -ESTALE ? -ENOENT : r;
+        *ret = a;
+        return 0;
+}

@@ -70,6 +70,9 @@ int listen_adjust(int fd, const struct listen_address *a, const struct listen_op
 /* Is this what listen_open() would have opened, and do others reach it there? -EINVAL: it is something else;
  * -ESTALE: it was, and its path is gone or somebody else's. */
 int listen_verify(int fd, const struct listen_address *a, const struct listen_options *o);
+/* Of one that is open: where it is to be found, if it still is there. -ENOENT: its path is somebody
+ * else's. */
+int listen_address_of(int fd, struct listen_address *ret);
 /* Removes its path, if it has one, and if that is still a socket or a FIFO. */
 void listen_remove(const struct listen_address *a);
 

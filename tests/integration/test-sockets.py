@@ -137,6 +137,77 @@ class Sockets(case.Service):
             self.assertLessEqual(set(self.answers(load)), {'hello from greeter.1', 'hello from greeter.2'})
             self.stop()
 
+    # The arbiter dies
+
+    def kill_arbiter(self):
+        """And waits for the next one."""
+        old = self.pid()
+        self.box.kill(old, 9)
+        self.box.wait_for(lambda: self.property('ActiveState') == 'active' and self.pid() not in (0, old), 'another arbiter')
+
+    def sockets(self, actors):
+        """What the workers have as their first socket."""
+        return {name: self.out('readlink', '/proc/%d/fd/3' % a['pid']).strip() for name, a in actors.items()}
+
+    def survived(self, settings):
+        self.serve(settings)
+        self.start()
+        before = self.wait_running(3)
+        sockets = self.sockets(before)
+        load = self.load()
+        for i in range(4):
+            if i == 2:
+                self.run_in('systemctl', 'restart', self.UNIT)
+            else:
+                self.kill_arbiter()
+            self.wait_running(3)
+        # The next arbiter has them, too: for the successors.
+        self.ctl('restart', 'serve')
+        after = self.wait_running(3)
+        self.assertFalse({a['pid'] for a in before.values()} & {a['pid'] for a in after.values()})
+        self.assertEqual(self.sockets(after), sockets)
+        self.kill_arbiter()
+        self.wait_running(3)
+        self.answers(load)
+        return sockets
+
+    def test_arbiter_dies_forked(self):
+        self.assertEqual(len(set(self.survived('ListenStream=127.0.0.1:%d\n' % self.PORT).values())), 1)
+
+    def test_arbiter_dies_one_each(self):
+        sockets = self.survived('ReusePort=yes\nListenStream=127.0.0.1:%d\n' % self.PORT)
+        self.assertEqual(len(set(sockets.values())), 3)
+        # With its place the socket goes, also that of an arbiter before; the others get all.
+        self.ctl('scale', 'serve', '1')
+        pid = self.wait_running(1).popitem()[1]['pid']
+        self.assertEqual({self.ask() for _ in range(10)}, {str(pid)})
+
+    def test_path_is_gone_while_the_arbiter_is(self):
+        self.serve('ListenStream=/run/serve/socket\n', 2)
+        self.start()
+        before = {a['pid'] for a in self.wait_running(2).values()}
+        self.run_in('rm', '/run/serve/socket')
+        cursor = self.box.cursor()
+        self.kill_arbiter()
+        self.entry('_SYSTEMD_UNIT=arbiter.service', cursor=cursor, predicate=lambda e: re.search(
+            r'what was listened to on /run/serve/socket is not to be found there any more; it is opened anew', e['MESSAGE']))
+        self.box.wait_for(lambda: not before & {a['pid'] for a in self.actors().values()}, 'workers that have the new one')
+        self.wait_running(2)
+        answer = self.out('python3', '-c', 'import socket\ns = socket.socket(socket.AF_UNIX)\ns.connect("/run/serve/socket")\n'
+                          'print(s.makefile().readline().strip())').strip()
+        self.assertIn(int(answer), {a['pid'] for a in self.actors().values()})
+
+    def test_definition_is_gone_while_the_arbiter_is(self):
+        self.monitor('serve', 'Exec=/bin/sleep 1000\nListenStream=/run/serve/socket\nListenFIFO=/run/serve/fifo\n'
+                     'ListenStream=127.0.0.1:%d\n' % self.PORT, 'Workers=2\n')
+        self.start()
+        self.wait_running(2)
+        self.run_in('rm', self.ETC + '/serve.monitor')
+        self.kill_arbiter()
+        self.box.wait_for(lambda: not self.workers(), 'the end of all workers')
+        self.assertEqual(self.out('ls', '/run/serve'), '')
+        self.assertEqual(self.out('ss', '-Hltn', 'sport = :%d' % self.PORT), '')
+
     def test_a_program_that_is_not_there(self):
         """Behind the one that takes the sockets, it is said as if systemd had executed it."""
         self.write('/usr/local/bin/nonesuch', '#!/nonexistent/interpreter\n', 0o755)

@@ -255,7 +255,7 @@ static void test_unix_packets(void **state) {
 
 static void test_fifo(void **state) {
         struct listen_options o = LISTEN_OPTIONS_INIT;
-        struct listen_address a;
+        struct listen_address a, b;
         struct stat st;
         char path[64], link[64], c = 0;
         int fd, again, writer;
@@ -289,11 +289,14 @@ static void test_fifo(void **state) {
 
         assert_ok(listen_address_parse(path, LISTEN_FIFO, &a));
         assert_ok(listen_verify(again, &a, &o));
+        assert_ok(listen_address_of(again, &b));
+        assert_string_equal(listen_address_path(&b), path);
         assert_int_equal(symlink(path, link), 0);
         assert_errno(open_it(link, LISTEN_FIFO, &o), EADDRINUSE);
         assert_int_equal(unlink(link), 0);
         listen_remove(&a);
         assert_errno(listen_verify(again, &a, &o), ESTALE);
+        assert_errno(listen_address_of(again, &b), ENOENT);
         assert_int_equal(stat(path, &st), -1);
         close_fd(again);
 }
@@ -344,6 +347,14 @@ static void test_verify(void **state) {
         for (unsigned i = 0; i < 5; i++)
                 for (unsigned k = 0; k < 5; k++)
                         assert_int_equal(listen_verify(fds[i], &a[k], &o), i == k ? 0 : -EINVAL);
+        for (unsigned i = 0; i < 5; i++) {
+                struct listen_address b;
+
+                assert_ok(listen_address_of(fds[i], &b));
+                assert_int_equal(b.type, a[i].type);
+                if (i > 0) /* the first is of any address, which may be that of IPv4 */
+                        assert_true(listen_address_equal(&a[i], &b));
+        }
         o.reuse_port = true; /* bound otherwise */
         assert_errno(listen_verify(fds[1], &a[1], &o), EINVAL);
         assert_ok(listen_verify(fds[3], &a[3], &o));
@@ -357,6 +368,7 @@ static void test_verify(void **state) {
 
         listen_remove(&a[3]);
         assert_errno(listen_verify(fds[3], &a[3], &o), ESTALE);
+        assert_errno(listen_address_of(fds[3], &a[0]), ENOENT);
         assert_ok(close(open(text[3], O_CREAT | O_WRONLY | O_CLOEXEC, 0600)));
         assert_errno(listen_verify(fds[3], &a[3], &o), ESTALE);
         assert_int_equal(unlink(text[3]), 0);
