@@ -6,6 +6,7 @@
 
 #include <arbiter/_common.h>
 #include <arbiter/actor.h>
+#include <arbiter/adopt.h>
 #include <arbiter/command.h>
 #include <arbiter/error.h>
 #include <arbiter/future.h>

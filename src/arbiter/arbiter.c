@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <syslog.h>
 
+#include "arbiter/adoption.h"
 #include "arbiter/deaths.h"
-#include "arbiter/internal.h"
 
 static arbiter *arbiter_of(arbiter_actor *a) {
         return a->arbiter;
@@ -247,6 +247,8 @@ _public_ arbiter *arbiter_unref(arbiter *a) {
         if (a->actor) {
                 mailbox_socket_done(a);
                 metrics_socket_done(a);
+                adopt_free(a->adoption);
+                adopt_free_kept(a);
                 kill_children(a);
                 free_monitors(a);
                 set_done(&a->root);
@@ -486,7 +488,9 @@ _public_ int arbiter_start(arbiter *a) {
         }
         a->started_usec = now_usec();
         a->started_realtime_usec = control_now_realtime();
-        r = set_handle(&a->root, &(supervise_event){ .type = SUPERVISE_START });
+        r = adopt_begin(a);
+        if (r == 0)
+                r = set_handle(&a->root, &(supervise_event){ .type = SUPERVISE_START });
         if (r < 0)
                 return r;
         a->started = true;

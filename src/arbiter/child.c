@@ -17,7 +17,6 @@ static void on_stop_timer(arbiter_actor *a, struct actor_timer *t);
 static void on_end_timer(arbiter_actor *a, struct actor_timer *t);
 static void forget_future(struct child *c, arbiter_reason reason, int status);
 static void fail_waiters(struct child *c);
-static int ask_to_stop(struct child *c);
 
 struct child *child_find(arbiter *a, const char *name_or_aid) {
         struct child *c = map_get_string(a->by_name, name_or_aid);
@@ -142,6 +141,10 @@ void child_free(struct child *c) {
         actor_timer_release(a, &c->end_timer);
         sd_event_source_disable_unref(c->death_source);
         sd_event_source_disable_unref(c->notify_source);
+        if (c->notify.fd >= 0)
+                launch_keep(c->arbiter, 'n', &c->aid, -EBADF);
+        if (c->process.pid > 0 || c->last_pid > 0)
+                launch_keep(c->arbiter, 'p', &c->aid, -EBADF);
         notify_socket_done(&c->notify);
         relink_forget(c);
         if (c->peer) {
@@ -487,7 +490,7 @@ void child_escalate(struct child *c, arbiter_reason reason) {
         if (has_process(c))
                 signal_stage(c);
         else if (!c->inline_actor && c->welcomed && c->stop_stage == CHILD_STOP_NONE &&
-                        ask_to_stop(c) >= 0) {
+                        child_ask_to_stop(c) >= 0) {
                 /* No signal reaches a thread: it is asked, and may well hear it. */
                 c->stop_stage = CHILD_STOP_ASKED;
                 state_mark_child(c);
@@ -520,7 +523,7 @@ static void on_stop_timer(arbiter_actor *a, struct actor_timer *t) {
         child_kill(c, ARBITER_REASON_STOP_TIMEOUT);
 }
 
-static int ask_to_stop(struct child *c) {
+int child_ask_to_stop(struct child *c) {
         _cleanup_(arbiter_message_unrefp) arbiter_message *m = NULL;
         struct envelope e = {.kind = ENVELOPE_CAST,
                         .flags = ENVELOPE_SYSTEM,
@@ -578,7 +581,7 @@ int child_stop(struct child *c, arbiter_future *waits) {
                 return 0;
         set_reason(c, ARBITER_REASON_SHUTDOWN);
         child_set_state(c, ARBITER_STATE_STOPPING);
-        if (c->plain || !c->welcomed || ask_to_stop(c) < 0) {
+        if (c->plain || !c->welcomed || child_ask_to_stop(c) < 0) {
                 if (has_process(c))
                         signal_stage(c);
                 else
@@ -696,7 +699,16 @@ void child_end(struct child *c, arbiter_reason reason, int status) {
 static void on_end_timer(arbiter_actor *a, struct actor_timer *t) {
         struct child *c = CONTAINER_OF(t, struct child, end_timer);
 
+        if (c->process.pidfd >= 0 && !c->unit) {
+                child_bury(c);
+                return;
+        }
         child_drain(c); /* why it ends */
+        if (cgroup_leaf_exists(&c->leaf) && cgroup_leaf_is_populated(&c->leaf) > 0) {
+                (void) cgroup_leaf_kill(&c->leaf); /* of a life that another arbiter has started */
+                (void) actor_timer_set(a, t, now_usec() + LEAF_RETRY_USEC);
+                return;
+        }
         if (c->has_thread) {
                 /* Its last word was before its last deed: what it still waits for must not hold us. */
                 if (pthread_tryjoin_np(c->thread, NULL) == EBUSY) {

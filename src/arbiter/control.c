@@ -237,8 +237,10 @@ int control_stop(arbiter *a, const char *target, arbiter_future **ret) {
         uint32_t slot;
         int r;
 
-        if (m)
+        if (m) {
+                state_mark_rest(a, m->name, true, true);
                 return arbiter_monitor_stop(m, ret);
+        }
         c = child_find(a, target);
         if (!c) {
                 r = control_find_slot(a, target, &s, &slot);

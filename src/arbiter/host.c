@@ -88,6 +88,16 @@ static int introduce(struct child *host, struct child *thread) {
         return future_then_now(f, on_answer, thread->arbiter);
 }
 
+int host_start_thread(struct child *c) {
+        int r;
+
+        r = launch_make_control(c, &c->host_fd);
+        if (r < 0)
+                return r;
+        child_keep_link(c);
+        return c->host->state == ARBITER_STATE_RUNNING ? introduce(c->host, c) : 0;
+}
+
 int launch_hosted_thread(struct child *c) {
         arbiter_monitor *m = c->set ? c->set->monitor : NULL;
         struct child *host = m ? m->host : NULL;
@@ -101,11 +111,7 @@ int launch_hosted_thread(struct child *c) {
         c->host = host;
         state_mark_child(c);
         list_append(&host->hosted, &c->hosted);
-        r = launch_make_control(c, &c->host_fd);
-        if (r < 0)
-                return r;
-        child_keep_link(c);
-        return host->state == ARBITER_STATE_RUNNING ? introduce(host, c) : 0;
+        return host_start_thread(c);
 }
 
 void host_running(struct child *host) {

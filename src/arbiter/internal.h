@@ -56,6 +56,7 @@ enum {
         CONTROL_WINDOW_MESSAGES = 1024,
         CONTROL_WINDOW_BYTES = 4 * FRAME_SIZE_MAX,
         LEAF_RETRY_USEC = 5 * 1000,
+        UNREAPED_USEC = 1000 * 1000, /* a parent that has not reaped by then never will */
         NOTICE_RETRY_USEC = 20 * 1000,
         /* between looks at a thread that has said goodbye */
         JOIN_MIN_USEC = 50, JOIN_MAX_USEC = 1000 * 1000,
@@ -398,6 +399,8 @@ struct arbiter {
         void (*face_free)(void *face);
 
         struct state_keeping state;
+        struct adoption *adoption; /* adopt.c: while there is something to take over */
+        map *kept;                 /* by aid -> struct kept */
         struct deaths *deaths;
         struct status_counters counters;
         arbiter_status told;   /* what handler and observers know */
@@ -454,6 +457,9 @@ void child_fail_start(struct child *c, arbiter_reason reason, const char *format
 int child_stop(struct child *c, arbiter_future *waits);
 /* It says that it stops: it has as long for it as if it had been asked to. */
 void child_stops_itself(struct child *c);
+int child_ask_to_stop(struct child *c);
+/* The stage that it is in was decided by an arbiter that may not have come to carry it out. */
+void child_stop_again(struct child *c);
 /* At once from SIGTERM on, with this reason. */
 void child_escalate(struct child *c, arbiter_reason reason);
 void child_kill(struct child *c, arbiter_reason reason);
@@ -492,11 +498,20 @@ void child_link_lost(struct child *c, int error);
 void leaves_retry(arbiter *a);
 void leaf_dispose(arbiter *a, struct cgroup_leaf *leaf);
 
+/* A descriptor of a life is to be kept for the next arbiter as "p.AID" (pidfd) or "n.AID" (NOTIFY_SOCKET);
+ * -EBADF: no longer. */
+void launch_keep(arbiter *a, char kind, const aid *id, int fd);
+
+/* Hears what comes on its NOTIFY_SOCKET. */
+int child_watch_notify(struct child *c);
+
 /* The arbiter's end becomes the child's control link; returns the other. */
 int launch_make_control(struct child *c, int *ret_fd);
 
 /* Notices its end: once it has a pidfd. */
 int child_watch_death(struct child *c);
+/* It is dead, and nobody will say how. */
+void child_bury(struct child *c);
 
 /* relink.c: more of it in relink.h. */
 int arbiter_keep(arbiter *a, const char *name, int fd);
@@ -540,11 +555,14 @@ int mailbox_socket_adopt(arbiter *a, int fd);
 int mailbox_socket_await_instance(struct child *c);
 /* systemd has said which process is the one: it may have come before that. */
 void mailbox_socket_main_process(struct child *c);
+int mailbox_socket_expect(struct child *c, const char *token);
 void mailbox_socket_done(arbiter *a);
 void mailbox_socket_retry(arbiter_actor *a, struct actor_timer *t);
 
 /* host.c */
 int launch_hosted_thread(struct child *c);
+/* In the host that it has. */
+int host_start_thread(struct child *c);
 /* It is running: the threads that wait for it can start. */
 void host_running(struct child *host);
 /* A thread has ended: the last one ends the host. */
@@ -562,6 +580,8 @@ int slot_name(const struct set *s, uint32_t slot, char ret[static QUALIFIED_NAME
 int set_reserve(struct set *s, uint32_t slot);
 /* Whoever waits for the next life in this slot waits in vain. */
 void set_slot_settle(struct set *s, uint32_t slot, const char *why);
+/* After a re-adoption: what its state implies is done. */
+void set_resume(struct set *s);
 
 /* monitor.c */
 void monitor_acted(arbiter_monitor *m, const supervise_action *action);

@@ -75,16 +75,10 @@ static void decide_end(struct child *c, const struct process_exit *e) {
 
 static void drain_notify(struct child *c);
 
-static int on_death(sd_event_source *s, int fd, uint32_t events, void *userdata) {
-        struct child *c = userdata;
+static void bury(struct child *c, struct process_exit *e) {
         arbiter *a = c->arbiter;
-        struct process_exit e = { .end = PROCESS_UNKNOWN };
         arbiter_actor *previous;
-        int r;
 
-        r = process_peek(&c->process, &e);
-        if (r == -EAGAIN)
-                return 0;
         actor_ref(a->actor);
         actor_enter(a->actor, &previous);
         /* What it left behind ends with it, first, so that nobody goes on talking; all that it said comes
@@ -94,13 +88,30 @@ static int on_death(sd_event_source *s, int fd, uint32_t events, void *userdata)
         drain_notify(c);
         c->death_source = sd_event_source_disable_unref(c->death_source);
         c->last_pid = c->process.pid;
-        decide_end(c, &e); /* nobody can ask for it again */
-        (void) process_reap(&c->process, &e);
+        decide_end(c, e); /* nobody can ask for it again */
+        if (process_reap(&c->process, e) < 0)
+                process_done(&c->process); /* somebody else's child, which nobody has reaped */
         child_end(c, c->end_reason, c->end_status);
         actor_leave(a->actor, previous);
         actor_turn_end(a->actor);
         actor_unref(a->actor);
+}
+
+static int on_death(sd_event_source *s, int fd, uint32_t events, void *userdata) {
+        struct child *c = userdata;
+        struct process_exit e = { .end = PROCESS_UNKNOWN };
+        int r;
+
+        r = process_peek(&c->process, &e);
+        if (r == -EBUSY) /* its parent is about to reap it, and then we are told how it ended */
+                return actor_timer_set(c->arbiter->actor, &c->end_timer, now_usec() + UNREAPED_USEC);
+        if (r != -EAGAIN)
+                bury(c, &e);
         return 0;
+}
+
+void child_bury(struct child *c) {
+        bury(c, &(struct process_exit){ .end = PROCESS_UNKNOWN });
 }
 
 void child_link_lost(struct child *c, int error) {
@@ -123,6 +134,17 @@ void child_link_lost(struct child *c, int error) {
                 c->waiting_usec = now_usec();
                 (void) actor_timer_set(a, &c->stop_timer, now_usec() + USEC_PER_SEC);
         }
+}
+
+void launch_keep(arbiter *a, char kind, const aid *id, int fd) {
+        char name[AID_SIZE + 3];
+        int r;
+
+        (void) snprintf(name, sizeof(name), "%c.%s", kind, aid_to_string(id).s);
+        r = arbiter_keep(a, name, fd);
+        if (r < 0)
+                arbiter_log(a, LOG_WARNING, map_get(a->by_aid, id->c, AID_SIZE), "keep-failed",
+                                "descriptor %s cannot be kept: %s", name, strerror(-r));
 }
 
 /* Leaves. */
@@ -247,6 +269,11 @@ static int open_notify(struct child *c) {
         r = notify_socket_open(NULL, NULL, uid, &c->notify);
         if (r < 0)
                 return r;
+        launch_keep(c->arbiter, 'n', &c->aid, c->notify.fd);
+        return child_watch_notify(c);
+}
+
+int child_watch_notify(struct child *c) {
         return sd_event_add_io(c->arbiter->event, &c->notify_source, c->notify.fd, EPOLLIN, on_notify, c);
 }
 
@@ -366,6 +393,7 @@ int launch_process(struct child *c) {
         r = start_process(c, theirs);
         if (r < 0)
                 return r;
+        launch_keep(c->arbiter, 'p', &c->aid, c->process.pidfd);
         state_mark_child(c);
         if (c->spawn->prepared)
                 spawn_close_output(c->spawn); /* only its process holds them now, so that its end shows */

@@ -443,17 +443,21 @@ int mailbox_socket_await_instance(struct child *c) {
         return listen_mailbox(c->arbiter);
 }
 
-int launch_expected(struct child *c) {
+int mailbox_socket_expect(struct child *c, const char *token) {
         int r;
 
         r = listen_mailbox(c->arbiter);
         if (r < 0)
                 return r;
-        c->token = strdup(c->spawn->token);
+        c->token = strdup(token);
         if (!c->token)
                 return -ENOMEM;
         state_commit(c->arbiter);
         return 0;
+}
+
+int launch_expected(struct child *c) {
+        return mailbox_socket_expect(c, c->spawn->token);
 }
 
 _public_ int arbiter_spawn_expect(arbiter_spawn *s, char **ret_token, arbiter_future **ret) {

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <syslog.h>
 
+#include "arbiter/adoption.h"
 #include "arbiter/deaths.h"
-#include "arbiter/internal.h"
 
 static supervise_policy default_policy(void) {
         return SUPERVISE_POLICY_DEFAULT;
@@ -300,10 +300,10 @@ void monitor_acted(arbiter_monitor *m, const supervise_action *action) {
         }
 }
 
-static int start_actor(arbiter_monitor *m) {
+static int start_actor(arbiter_monitor *m, const aid *wanted) {
         int r;
 
-        r = child_new(m->arbiter, NULL, m->name, NULL, &m->child);
+        r = child_new(m->arbiter, NULL, m->name, wanted, &m->child);
         if (r < 0)
                 return r;
         m->child->monitor_actor = m;
@@ -319,6 +319,8 @@ static int start_actor(arbiter_monitor *m) {
 
 _public_ int arbiter_monitor_start(arbiter_monitor *m, unsigned workers, arbiter_future **ret) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        aid actor = {};
+        bool adopted;
         int r;
 
         if (!m || workers > SUPERVISE_SLOTS_MAX)
@@ -334,9 +336,17 @@ _public_ int arbiter_monitor_start(arbiter_monitor *m, unsigned workers, arbiter
         if (r < 0)
                 return r;
         m->workers = m->configured = workers;
-        r = ret ? future_new(m->arbiter->actor, &f) : 0;
+        if (adopt_is_over(m->arbiter, m->name, true)) {
+                set_done(&m->set);
+                return -ECANCELED;
+        }
+        state_mark_rest(m->arbiter, m->name, true, false);
+        r = adopt_monitor(m, workers, &actor);
+        adopted = r > 0;
         if (r >= 0)
-                r = start_actor(m);
+                r = ret ? future_new(m->arbiter->actor, &f) : 0;
+        if (r >= 0)
+                r = start_actor(m, &actor);
         if (r < 0) { /* as if it had not been tried: it may be again */
                 set_done(&m->set);
                 return r;
@@ -351,6 +361,8 @@ _public_ int arbiter_monitor_start(arbiter_monitor *m, unsigned workers, arbiter
                 m->start_future = TAKE_PTR(f);
                 *ret = arbiter_future_ref(m->start_future);
         }
+        if (adopted)
+                return adopt_workers(m);
         control_monitor_new(m);
         return set_handle(&m->set, &(supervise_event){ .type = SUPERVISE_START });
 }

@@ -159,6 +159,8 @@ static void act_spawn(struct set *s, const supervise_action *action) {
                 return;
         }
         slot = &s->slots[action->slot];
+        if (slot->child && slot->child->set_generation == action->generation)
+                return; /* it lives, or is about to end: an arbiter before us has started it */
         spawn = s->monitor ? s->monitor->worker : slot->spawn;
         (void) slot_name(s, action->slot, name);
         r = child_new(s->arbiter, spawn, name, &slot->wanted_aid, &c);
@@ -231,10 +233,21 @@ static void forget_slot(struct set *s, uint32_t slot) {
                                                 .n = slot },
                                 "The place of %s is gone", name);
         }
+        if (s->slots[slot].spawn && !s->slots[slot].transient && !s->slots[slot].removed &&
+                        s->arbiter->actor->state < ARBITER_STATE_STOPPING)
+                state_mark_rest(s->arbiter, s->slots[slot].spawn->name, false, true);
         state_forget_place(s, slot);
         s->slots[slot].spawn = arbiter_spawn_unref(s->slots[slot].spawn);
         set_slot_settle(s, slot, "it was removed before it was started");
         s->slots[slot] = (struct set_slot){};
+}
+
+/* It was to go down with an arbiter that was told to stop; this one was told to run. */
+static bool revive(struct set *s) {
+        if (!TAKE_GENERIC(s->revive, bool, false) || s->arbiter->actor->state >= ARBITER_STATE_STOPPING ||
+                        (s->monitor && s->monitor->stopping))
+                return false;
+        return set_handle(s, &(supervise_event){ .type = SUPERVISE_START }) >= 0;
 }
 
 static void act(struct set *s, const supervise_action *action) {
@@ -260,6 +273,8 @@ static void act(struct set *s, const supervise_action *action) {
                 break;
         case SUPERVISE_ACTION_STOPPED:
                 settle_all(s);
+                if (revive(s))
+                        return;
                 break;
         default:
                 break;
@@ -385,6 +400,12 @@ static void carry_out(struct set *s, size_t max_late) {
 
 static void on_rest(arbiter_actor *a, struct actor_timer *t) {
         carry_out(CONTAINER_OF(t, struct set, rest.timer), SPAWNS_A_TURN);
+}
+
+void set_resume(struct set *s) {
+        supervise_resume(s->supervise);
+        if (!s->acting)
+                carry_out(s, 0);
 }
 
 int set_handle(struct set *s, const supervise_event *e) {

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
-#include "arbiter/internal.h"
+#include "arbiter/adoption.h"
 #include "basic/fd.h"
 #include "basic/listen-socket.h"
 
@@ -663,12 +663,18 @@ int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, bool
         if (child_find(a, s->name) || map_get_string(a->monitors_by_name, s->name) ||
                         streq(s->name, "arbiter") || streq(s->name, "monitor"))
                 return -EEXIST;
+        if (!transient && adopt_is_under_way(a)) {
+                r = adopt_is_over(a, s->name, false) ? -ECANCELED : adopt_lone(s, ret);
+                if (r != 0)
+                        return MIN(r, 0);
+        }
         for (uint32_t i = 1; i < root->n_slots; i++)
                 if (root->slots[i].spawn && streq(root->slots[i].spawn->name, s->name))
                         return -EEXIST; /* in backoff, or held: the name is taken all the same */
         r = future_new(a->actor, &f);
         if (r < 0)
                 return r;
+        state_mark_rest(a, s->name, false, false);
 
         /* Room first: the child is added, told what it is, and started in one go below. */
         supervise_get_info(root->supervise, &info);
@@ -718,6 +724,7 @@ _public_ int arbiter_remove_actor(arbiter *a, const char *name, arbiter_future *
         r = future_new(a->actor, &f);
         if (r < 0)
                 return r;
+        root->slots[slot].removed = true;
         if (root->slots[slot].child) {
                 /* first who waits; then the decision that it goes */
                 r = child_stop(root->slots[slot].child, f);
