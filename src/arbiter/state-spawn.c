@@ -329,6 +329,32 @@ struct wants {
         bool outputs[2], prepare;
 };
 
+/* Several may have one name: the n-th stays the n-th. */
+static int find_socket(const arbiter_spawn *base, const char *name, size_t n) {
+        for (size_t i = 0; base && i < base->n_listen_fds; i++)
+                if (streq(base->listen_names[i], name) && n-- == 0)
+                        return base->listen_fds[i];
+        return -EBADF;
+}
+
+static bool take_sockets(arbiter_spawn *s, const struct wants *w, const arbiter_spawn *base) {
+        bool whole = true;
+
+        for (char **name = w->listen_names; name && *name; name++) {
+                size_t n = 0;
+                int fd;
+
+                for (char **p = w->listen_names; p < name; p++)
+                        n += streq(*p, *name);
+                fd = find_socket(base, *name, n);
+                if (fd >= 0)
+                        whole = arbiter_spawn_add_listen_fd(s, fd, *name) >= 0 && whole;
+                else if (!w->prepare) /* else each life gets its own */
+                        whole = false;
+        }
+        return whole;
+}
+
 static bool take_from_base(arbiter_spawn *s, const struct state_spawn *head, const struct wants *w,
                 const arbiter_spawn *base) {
         bool whole = true;
@@ -349,16 +375,7 @@ static bool take_from_base(arbiter_spawn *s, const struct state_spawn *head, con
                         s->output[i] = fd_duplicate(base->output[i]);
                 else if (w->outputs[i] && !w->prepare) /* else each life has its own */
                         whole = false;
-        for (char **name = w->listen_names; name && *name; name++) {
-                size_t i = 0;
-
-                while (base && i < base->n_listen_fds && !streq(base->listen_names[i], *name))
-                        i++;
-                if (!base || i == base->n_listen_fds ||
-                                arbiter_spawn_add_listen_fd(s, base->listen_fds[i], *name) < 0)
-                        whole = false;
-        }
-        return whole;
+        return take_sockets(s, w, base) && whole;
 }
 
 static void free_texts(char **v) {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "arbiter/internal.h"
 #include "basic/fd.h"
@@ -244,6 +245,7 @@ static void make_spawn(arbiter *a, const char *name, arbiter_spawn **ret) {
         assert_ok(arbiter_spawn_set_mailbox(s, 10, 20000, ARBITER_MAILBOX_BLOCK));
         assert_ok(arbiter_spawn_set_allow(s, allow));
         assert_ok(arbiter_spawn_add_listen_fd(s, null, "http"));
+        assert_ok(arbiter_spawn_add_listen_fd(s, STDERR_FILENO, "http")); /* two of one name */
         assert_ok(arbiter_spawn_set_user(s, "4242"));
         assert_ok(arbiter_spawn_set_group(s, "4243"));
         assert_ok(arbiter_spawn_add_supplementary_group(s, "4244"));
@@ -284,7 +286,14 @@ static void test_spawn(void **state) {
         assert_true(state_spawn_same(base, s)); /* the name is none of it */
         assert_ptr_equal(again->module, &module);
         assert_ptr_equal(again->prepare, prepare);
-        assert_int_equal(again->n_listen_fds, 1);
+        assert_int_equal(again->n_listen_fds, 2);
+        for (unsigned i = 0; i < 2; i++) {
+                struct stat x, y;
+
+                assert_int_equal(fstat(again->listen_fds[i], &x), 0);
+                assert_int_equal(fstat(base->listen_fds[i], &y), 0);
+                assert_true(x.st_dev == y.st_dev && x.st_ino == y.st_ino);
+        }
         assert_true(again->output[0] >= 0 && again->output[1] == -2);
         assert_string_equal(again->name, "nine");
         assert_string_equal(again->definition, "squares");
