@@ -42,10 +42,13 @@ static void retry_later(struct service_watch *w, int error) {
 
 /* The question. */
 
-static int read_properties(sd_bus_message *m, bool *ret_down, bool *ret_job) {
-        bool known = false;
+struct unit_state {
+        bool known, down, job;
+};
+
+static int read_properties(sd_bus_message *m, struct unit_state *ret) {
         const char *name, *s;
-        uint32_t job = 0;
+        uint32_t job;
         int r;
 
         r = sd_bus_message_enter_container(m, 'a', "{sv}");
@@ -57,17 +60,19 @@ static int read_properties(sd_bus_message *m, bool *ret_down, bool *ret_job) {
                         r = sd_bus_message_read(m, "v", "s", &s);
                         if (r < 0)
                                 return r;
-                        *ret_down = streq(s, "inactive") || streq(s, "failed");
-                        known = true;
-                } else if (streq(name, "Job"))
+                        ret->known = true;
+                        ret->down = streq(s, "inactive") || streq(s, "failed");
+                } else if (streq(name, "Job")) {
                         r = sd_bus_message_read(m, "v", "(uo)", &job, NULL);
-                else
+                        if (r < 0)
+                                return r;
+                        ret->job = job != 0;
+                } else
                         r = sd_bus_message_skip(m, "v");
                 if (r >= 0)
                         r = sd_bus_message_exit_container(m);
         }
-        *ret_job = job != 0;
-        return r < 0 ? r : known ? 0 : -EBADMSG;
+        return r;
 }
 
 static void ask(struct service_watch *w);
@@ -75,11 +80,13 @@ static void ask(struct service_watch *w);
 static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         const sd_bus_error *e = sd_bus_message_get_error(m);
         struct service_watch *w = userdata;
-        bool down = false, job = false;
+        struct unit_state state = {};
         int r;
 
         w->question = sd_bus_slot_unref(w->question);
-        r = e ? -sd_bus_error_get_errno(e) : read_properties(m, &down, &job);
+        r = e ? -sd_bus_error_get_errno(e) : read_properties(m, &state);
+        if (r >= 0 && !state.known)
+                r = -EBADMSG;
         if (r < 0) {
                 retry_later(w, r);
                 return 0;
@@ -89,7 +96,7 @@ static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         w->complained = false;
         if (w->again)
                 ask(w);
-        else if (down && !job && !w->settled) {
+        else if (state.down && !state.job && !w->settled) {
                 w->settled = true;
                 w->done(w->userdata);
         }
@@ -108,7 +115,22 @@ static void ask(struct service_watch *w) {
                 retry_later(w, r);
 }
 
+/* It comes with each change of the status line of an arbiter that runs: only an end is looked into. */
 static int on_change(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
+        struct unit_state state = {};
+        const char *interface;
+        int r;
+
+        r = sd_bus_message_read_basic(m, 's', &interface);
+        if (r >= 0)
+                r = read_properties(m, &state);
+        if (r < 0 || !state.known || state.down)
+                ask(userdata);
+        return 0;
+}
+
+/* Done or begun: systemd may have another idea of the unit afterwards. */
+static int on_reloading(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         ask(userdata);
         return 0;
 }
@@ -168,23 +190,27 @@ static int open_bus(const struct service_watch *w, sd_bus **ret) {
         return q >= 0 ? 0 : r;
 }
 
-static int match(struct service_watch *w, const char *path, const char *interface, const char *member) {
-        const char *sender = sd_bus_is_bus_client(w->bus) > 0 ? SYSTEMD : NULL;
-
-        return sd_bus_match_signal_async(
-                        w->bus, NULL, sender, path, interface, member, on_change, NULL, w);
-}
-
 /* Signals are asked for before the state is: between the two nothing gets lost. */
 static int converse(struct service_watch *w) {
+        bool bus = sd_bus_is_bus_client(w->bus) > 0;
+        _cleanup_free_ char *change = NULL;
         int r;
 
+        r = asprintf(&change,
+                            "type='signal',%spath='%s',interface='" PROPERTIES "',"
+                            "member='PropertiesChanged',arg0='" SYSTEMD_UNIT "'",
+                            bus ? "sender='" SYSTEMD "'," : "", w->path);
+        if (r < 0) {
+                change = NULL;
+                return -ENOMEM;
+        }
         r = sd_bus_attach_event(w->bus, w->event, SD_EVENT_PRIORITY_NORMAL);
         if (r >= 0)
-                r = match(w, w->path, PROPERTIES, "PropertiesChanged");
+                r = sd_bus_add_match_async(w->bus, NULL, change, on_change, NULL, w);
         if (r >= 0)
-                r = match(w, SYSTEMD_PATH, SYSTEMD_MANAGER, "Reloading");
-        if (r >= 0 && sd_bus_is_bus_client(w->bus) > 0)
+                r = sd_bus_match_signal_async(w->bus, NULL, bus ? SYSTEMD : NULL, SYSTEMD_PATH,
+                                SYSTEMD_MANAGER, "Reloading", on_reloading, NULL, w);
+        if (r >= 0 && bus)
                 r = sd_bus_add_match_async(w->bus, NULL,
                                 "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',"
                                 "arg0='" SYSTEMD "'",

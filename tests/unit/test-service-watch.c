@@ -75,11 +75,14 @@ static void answered(struct fixture *f, unsigned n) {
                 ;
 }
 
-static void change(struct fixture *f, const char *state, bool job) {
+static void change(struct fixture *f, const char *state, bool job, bool is_end) {
+        unsigned n = f->manager.n_queries;
+
         f->manager.all_active_state = state;
         f->manager.all_has_job = job;
         fake_state(&f->manager, 0, state);
-        answered(f, f->manager.n_queries + 1);
+        answered(f, n + is_end);
+        assert_int_equal(f->manager.n_queries, n + is_end); /* systemd is not asked for nothing */
 }
 
 static void test_states(void **state) {
@@ -88,16 +91,16 @@ static void test_states(void **state) {
         appear(f);
         watch(f);
         answered(f, 1);
-        change(f, "deactivating", false);
-        change(f, "activating", false); /* auto-restart */
-        change(f, "activating", true);
-        change(f, "failed", true);
-        change(f, "inactive", true);
-        change(f, "active", false);
+        change(f, "deactivating", false, false);
+        change(f, "activating", false, false); /* auto-restart */
+        change(f, "activating", true, false);
+        change(f, "failed", true, true);
+        change(f, "inactive", true, true);
+        change(f, "active", false, false);
         assert_int_equal(f->n_settled, 0);
-        change(f, "failed", false);
+        change(f, "failed", false, true);
         assert_int_equal(f->n_settled, 1);
-        change(f, "inactive", false); /* said once */
+        change(f, "inactive", false, true); /* said once */
         assert_int_equal(f->n_settled, 1);
 }
 
