@@ -543,6 +543,8 @@ int unit_of_process(arbiter *a, pid_t pid, char **ret);
 bool unit_is_dead(const struct child *c);
 void unit_forget(struct child *c);
 void unit_release_slice(arbiter *a, const char *monitor);
+/* All that is known of units is known: what is left besides is stopped. */
+void units_sweep(arbiter *a);
 /* -EOPNOTSUPP: units cannot be had here, and why. */
 int unit_check(arbiter *a, char **ret_text);
 

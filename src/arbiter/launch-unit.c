@@ -89,8 +89,7 @@ static void keep_process(struct child *c) {
         (void) arbiter_keep(c->arbiter, name, c->process.pidfd);
 }
 
-static void on_main_process(pid_t pid, const char *invocation_id, void *userdata) {
-        struct child *c = userdata;
+static void take_main_process(struct child *c, pid_t pid, const char *invocation_id) {
         _cleanup_free_ char *unit = NULL;
         int pidfd;
 
@@ -113,6 +112,14 @@ static void on_main_process(pid_t pid, const char *invocation_id, void *userdata
                 remember_cgroup(c, pid);
         control_actor_changed(c);
         mailbox_socket_main_process(c);
+}
+
+static void on_main_process(pid_t pid, const char *invocation_id, void *userdata) {
+        struct child *c = userdata;
+        arbiter_actor *previous, *a = enter(c, &previous);
+
+        take_main_process(c, pid, invocation_id);
+        leave(a, previous);
 }
 
 static void on_started(void *userdata) {
@@ -391,6 +398,20 @@ void unit_release_slice(arbiter *a, const char *monitor) {
 
         if (a->unit_ops && unit_slice_of(unit_arbiter_of(a), monitor, slice) >= 0)
                 a->unit_ops->release_slice(a->systemd, slice);
+}
+
+void units_sweep(arbiter *a) {
+        char prefix[UNIT_NAME_SIZE], mark[sizeof("ARBITER_INSTANCE=") + NAME_MAX_LENGTH];
+        size_t n;
+
+        if (!a->unit_ops || unit_check(a, NULL) < 0 ||
+                        unit_slice_of(unit_arbiter_of(a), NULL, prefix) < 0)
+                return;
+        n = strlen(prefix) - strlen(".slice");
+        prefix[n] = '-';
+        prefix[n + 1] = 0;
+        (void) snprintf(mark, sizeof(mark), "ARBITER_INSTANCE=%s", unit_arbiter_of(a));
+        a->unit_ops->sweep(a->systemd, prefix, mark);
 }
 
 /* May units be had? */

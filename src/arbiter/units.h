@@ -83,6 +83,10 @@ struct unit_ops {
         /* Of which unit of this manager a process is, by its cgroup: only the manager puts it there.
          * -ENXIO: of none. Without asking anybody. */
         int (*unit_of)(void *systemd, pid_t pid, char **ret);
+        /* Stops transient units of this prefix that bear this mark (a field of LogExtraFields=), and are
+         * none of those that were started or adopted here: their arbiter is dead, and nothing is known of
+         * them. */
+        void (*sweep)(void *systemd, const char *prefix, const char *mark);
         /* None of its units is left. */
         void (*release_slice)(void *systemd, const char *slice);
         void (*free)(void *systemd);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Stops the units of actors (Concurrency=unit) that an arbiter which has died left behind, and waits until
- * they are gone: its successor starts units of the same names. Called by scope.c for --stop-actors, in a
+ * they are down: its successor starts units of the same names. Called by scope.c for --stop-actors, in a
  * process of its own, so it may block; never without a bound. Instances of templates are not found by their
  * names: they are stopped if the keeper has left word of them, as it does when the arbiter is not to come
  * back. */
@@ -15,6 +15,7 @@
 #include "basic/fd.h"
 #include "shared/instance.h"
 #include "shared/log.h"
+#include "shared/strv.h"
 
 #define ANSWER_USEC (15 * USEC_PER_SEC)
 #define GONE_USEC (90 * USEC_PER_SEC)
@@ -37,29 +38,60 @@ static void forget_unit(sd_bus *bus, const char *name) {
                         NULL, "s", name);
 }
 
-/* How many of them there are; stop: each is asked to go. */
-static int look(sd_bus *bus, const char *prefix, bool stop) {
+/* A name is anybody's to give: what an arbiter has made says so in LogExtraFields=. */
+static bool is_marked(sd_bus *bus, const char *path, const char *mark) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        const char *name, *state;
-        int r, n = 0;
+        const void *field;
+        size_t size;
+
+        if (sd_bus_get_property(bus, SYSTEMD, path, SYSTEMD ".Service", "LogExtraFields", NULL, &reply,
+                            "aay") < 0 ||
+                        sd_bus_message_enter_container(reply, 'a', "ay") < 0)
+                return false;
+        while (sd_bus_message_read_array(reply, 'y', &field, &size) > 0)
+                if (size == strlen(mark) && memcmp(field, mark, size) == 0)
+                        return true;
+        return false;
+}
+
+/* The transient units of this instance's actors. */
+static int find_transient(sd_bus *bus, const char *prefix, const char *mark, char ***names) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *name, *path;
+        int r;
 
         /* The prefix may have characters that mean something in a pattern. */
         r = sd_bus_call_method(bus, SYSTEMD, SYSTEMD_PATH, SYSTEMD_MANAGER, "ListUnitsByPatterns", NULL,
                         &reply, "asas", 0, 1, "arbiter-*.service");
         if (r >= 0)
                 r = sd_bus_message_enter_container(reply, 'a', "(ssssssouso)");
+        while (r >= 0 && (r = sd_bus_message_read(reply, "(ssssssouso)", &name, NULL, NULL, NULL, NULL,
+                                          NULL, &path, NULL, NULL, NULL)) > 0)
+                if (startswith(name, prefix) && is_marked(bus, path, mark))
+                        r = strv_add(names, name);
+        return r < 0 ? r : 0;
+}
+
+/* How many of them are not down yet. */
+static int count_up(sd_bus *bus, char *const *names) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        const char *name, *state;
+        int r, n = 0;
+
+        r = sd_bus_message_new_method_call(
+                        bus, &m, SYSTEMD, SYSTEMD_PATH, SYSTEMD_MANAGER, "ListUnitsByNames");
+        if (r >= 0)
+                r = sd_bus_message_append_strv(m, (char **) names);
+        if (r >= 0)
+                r = sd_bus_call(bus, m, 0, NULL, &reply);
+        if (r >= 0)
+                r = sd_bus_message_enter_container(reply, 'a', "(ssssssouso)");
         while (r >= 0 && (r = sd_bus_message_read(reply, "(ssssssouso)", &name, NULL, NULL, &state, NULL,
-                                          NULL, NULL, NULL, NULL, NULL)) > 0) {
-                if (!startswith(name, prefix))
-                        continue;
-                if (streq(state, "failed")) {
+                                          NULL, NULL, NULL, NULL, NULL)) > 0)
+                if (streq(state, "failed"))
                         forget_unit(bus, name);
-                        continue;
-                }
-                n++;
-                if (stop)
-                        r = stop_unit(bus, name);
-        }
+                else if (!streq(state, "inactive"))
+                        n++;
         return r < 0 ? r : n;
 }
 
@@ -70,14 +102,14 @@ static int on_changed(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         return 0;
 }
 
-static int wait_until_gone(sd_bus *bus, const char *prefix) {
+static int wait_until_down(sd_bus *bus, char *const *names) {
         usec_t until = now_usec() + GONE_USEC;
         bool changed = true;
         int r;
 
         r = sd_bus_match_signal(bus, NULL, NULL, SYSTEMD_PATH, SYSTEMD_MANAGER, "UnitRemoved", on_changed,
                         &changed);
-        if (r >= 0) /* one that would not stop stays, as failed */
+        if (r >= 0)
                 r = sd_bus_match_signal(bus, NULL, NULL, SYSTEMD_PATH, SYSTEMD_MANAGER, "JobRemoved",
                                 on_changed, &changed);
         if (r >= 0)
@@ -86,7 +118,7 @@ static int wait_until_gone(sd_bus *bus, const char *prefix) {
         while (r >= 0 && now_usec() < until) {
                 if (changed) {
                         changed = false;
-                        r = look(bus, prefix, false);
+                        r = count_up(bus, names);
                         if (r <= 0)
                                 return r;
                 }
@@ -116,7 +148,7 @@ static int read_left(const struct daemon *d, char **ret) {
         return r < 0 ? r : read_file_full(AT_FDCWD, path, LEFT_SIZE_MAX, ret, NULL);
 }
 
-static int stop_instances(const struct daemon *d, sd_bus *bus) {
+static int find_instances(const struct daemon *d, char ***names) {
         _cleanup_free_ char *own = NULL, *text = NULL;
         char *rest, *line;
         int r;
@@ -128,30 +160,44 @@ static int stop_instances(const struct daemon *d, sd_bus *bus) {
                 r = instance_service_name(d->instance, &own);
         rest = text;
         while (r >= 0 && (line = strsep(&rest, "\n")))
-                if (is_instance(line, own)) {
-                        log_notice("The arbiter has died: %s is stopped.", line);
-                        r = stop_unit(bus, line);
-                }
+                if (is_instance(line, own))
+                        r = strv_add(names, line);
         return r;
+}
+
+static int find_units(const struct daemon *d, sd_bus *bus, char ***ret) {
+        _cleanup_free_ char *prefix = NULL, *mark = NULL;
+        int r;
+
+        r = instance_unit_name(d->instance, "-", &prefix);
+        if (r >= 0 && asprintf(&mark, "ARBITER_INSTANCE=%s", d->instance) < 0) {
+                mark = NULL;
+                r = -ENOMEM;
+        }
+        if (r >= 0)
+                r = find_instances(d, ret);
+        return r < 0 ? r : find_transient(bus, prefix, mark, ret);
 }
 
 int unit_sweep(struct daemon *d) {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-        _cleanup_free_ char *prefix = NULL;
+        _cleanup_strv_free_ char **names = NULL;
         int r;
 
-        r = instance_unit_name(d->instance, "-", &prefix);
-        if (r >= 0)
-                r = manager_open(d, &bus);
+        r = manager_open(d, &bus);
         if (r >= 0)
                 r = sd_bus_set_method_call_timeout(bus, ANSWER_USEC);
         if (r >= 0)
-                r = stop_instances(d, bus);
-        if (r >= 0)
-                r = look(bus, prefix, true);
-        if (r > 0) {
-                log_notice("The arbiter has died: %d units of its actors are stopped.", r);
-                r = wait_until_gone(bus, prefix);
+                r = find_units(d, bus, &names);
+        if (r >= 0 && names) {
+                log_notice("The arbiter has died: %zu units of its actors are stopped.", strv_length(names));
+                STRV_FOREACH(i, names) {
+                        int q = stop_unit(bus, *i);
+
+                        r = r < 0 ? r : q;
+                }
+                if (r >= 0)
+                        r = wait_until_down(bus, names);
         }
         return r < 0 ? log_error_errno(r, "The units of actors cannot be stopped: %m") : 0;
 }

@@ -163,10 +163,12 @@ static int on_again(sd_event_source *source, void *userdata) {
         }
         if (s->ready && s->compare)
                 compare_all(s);
+        if (s->ready && s->sweep_mark)
+                systemd_sweep_begin(s);
         run_queue(s);
         tell_over(s);
         run_queue(s);
-        wanted = s->compare || !list_is_empty(&s->starts) || !list_is_empty(&s->stops);
+        wanted = s->compare || s->sweep_mark || !list_is_empty(&s->starts) || !list_is_empty(&s->stops);
         if (wanted && !s->bus && s->delay == 0) {
                 s->delay = 1; /* from here on the timer */
                 (void) connect_systemd(s);
@@ -540,6 +542,7 @@ const struct unit_ops systemd_ops = {
         .kill = systemd_unit_kill,
         .forget = systemd_unit_forget,
         .unit_of = unit_of,
+        .sweep = systemd_sweep,
         .release_slice = release_slice,
         .free = free_systemd,
 };
@@ -631,6 +634,8 @@ struct systemd *systemd_free(struct systemd *s) {
         map_free(s->by_name, NULL);
         map_free(s->by_path, NULL);
         free(s->address);
+        free(s->sweep_prefix);
+        free(s->sweep_mark);
         free(s->why_not);
         free(s->trouble);
         free(s);

@@ -2,8 +2,8 @@
 #pragma once
 
 /* What the files of the spawner of units share: systemd.c the connection and the queue, systemd-unit.c
- * one unit, systemd-settle.c one that was not seen for a while, systemd-properties.c what systemd says of
- * it, systemd-template.c the templates that users have. */
+ * one unit, systemd-settle.c one that was not seen for a while, systemd-sweep.c those that are nobody's,
+ * systemd-properties.c what systemd says of one, systemd-template.c the templates that users have. */
 
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
@@ -98,6 +98,7 @@ struct systemd {
         bool reloading; /* it forgets all that it knows, and reads it again: what it tells is not so */
         bool broken;
         bool compare; /* units were adopted: they are to be asked for */
+        char *sweep_prefix, *sweep_mark; /* asked for, and not begun yet */
         map *by_name, *by_path;
         struct list_node starts, stops, over;
         unsigned n_in_flight, n_units;
@@ -166,6 +167,10 @@ bool systemd_unit_is_known(const struct systemd_unit *u); /* to systemd, as far 
 void systemd_unit_query(struct systemd_unit *u);
 /* What a list of units says of it. Asks if that is not what we know. */
 void systemd_unit_compare(struct systemd_unit *u, const char *load_state, const char *active_state);
+
+/* systemd-sweep.c: what nobody knows any more is stopped, when systemd can be asked. */
+void systemd_sweep(void *systemd, const char *prefix, const char *mark);
+void systemd_sweep_begin(struct systemd *s);
 
 /* systemd-properties.c: an a{sv} at the cursor. mark: what LogExtraFields= of ours says. */
 int unit_facts_read(struct unit_facts *f, sd_bus_message *m, const char *mark);

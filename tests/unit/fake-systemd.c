@@ -12,6 +12,13 @@
 #include "bus/systemd.h"
 #include "fake-systemd.h"
 
+static char *path_of(struct fake_systemd *f, unsigned n) {
+        char *path;
+
+        assert_ok(sd_bus_path_encode(SYSTEMD_UNIT_PATH, f->started[n], &path));
+        return path;
+}
+
 static int reply_string(sd_bus_message *m, const char *s) {
         return sd_bus_reply_method_return(m, "v", "s", s);
 }
@@ -78,10 +85,31 @@ static int on_kill(struct fake_systemd *f, sd_bus_message *m) {
         return sd_bus_reply_method_return(m, NULL);
 }
 
+static void append_fields(struct fake_systemd *f, sd_bus_message *m) {
+        assert_ok(sd_bus_message_open_container(m, 'v', "aay"));
+        assert_ok(sd_bus_message_open_container(m, 'a', "ay"));
+        assert_ok(sd_bus_message_append_array(m, 'y', f->all_mark, strlen(f->all_mark)));
+        assert_ok(sd_bus_message_close_container(m));
+        assert_ok(sd_bus_message_close_container(m));
+}
+
+static int reply_fields(struct fake_systemd *f, sd_bus_message *m) {
+        sd_bus_message *reply = NULL;
+        int r;
+
+        assert_ok(sd_bus_message_new_method_return(m, &reply));
+        append_fields(f, reply);
+        r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r < 0 ? r : 1;
+}
+
 static int on_get(struct fake_systemd *f, sd_bus_message *m) {
         const char *interface, *name;
 
         assert_true(sd_bus_message_read(m, "ss", &interface, &name) > 0);
+        if (strcmp(name, "LogExtraFields") == 0)
+                return reply_fields(f, m);
         if (strcmp(name, "LoadState") == 0)
                 return reply_string(m, f->load_state);
         if (strcmp(name, "ActiveState") == 0)
@@ -138,12 +166,28 @@ static int on_get_all_service(struct fake_systemd *f, sd_bus_message *m) {
                         f->all_status));
         assert_ok(sd_bus_message_open_container(reply, 'e', "sv"));
         assert_ok(sd_bus_message_append(reply, "s", "LogExtraFields"));
-        assert_ok(sd_bus_message_open_container(reply, 'v', "aay"));
-        assert_ok(sd_bus_message_open_container(reply, 'a', "ay"));
-        assert_ok(sd_bus_message_append_array(reply, 'y', f->all_mark, strlen(f->all_mark)));
+        append_fields(f, reply);
         assert_ok(sd_bus_message_close_container(reply));
         assert_ok(sd_bus_message_close_container(reply));
-        assert_ok(sd_bus_message_close_container(reply));
+        r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r < 0 ? r : 1;
+}
+
+/* All that there is. */
+static int on_patterns(struct fake_systemd *f, sd_bus_message *m) {
+        sd_bus_message *reply = NULL;
+        int r;
+
+        assert_ok(sd_bus_message_new_method_return(m, &reply));
+        assert_ok(sd_bus_message_open_container(reply, 'a', "(ssssssouso)"));
+        for (unsigned i = 0; i < f->n_starts; i++) {
+                char *path = path_of(f, i);
+
+                assert_ok(sd_bus_message_append(reply, "(ssssssouso)", f->started[i], "", f->all_load_state,
+                                f->all_active_state, "", "", path, 0U, "", "/"));
+                free(path);
+        }
         assert_ok(sd_bus_message_close_container(reply));
         r = sd_bus_send(NULL, reply, NULL);
         sd_bus_message_unref(reply);
@@ -187,6 +231,8 @@ static int dispatch(struct fake_systemd *f, sd_bus_message *m, const char *membe
                 return strcmp(interface, SYSTEMD_UNIT) == 0 ? on_get_all_unit(f, m)
                                                             : on_get_all_service(f, m);
         }
+        if (strcmp(member, "ListUnitsByPatterns") == 0)
+                return on_patterns(f, m);
         if (strcmp(member, "ListUnitsByNames") == 0)
                 return on_list(f, m);
         if (strcmp(member, "LoadUnit") == 0)
@@ -266,13 +312,6 @@ void fake_systemd_hang_up(struct fake_systemd *f) {
 }
 
 /* What it tells. */
-
-static char *path_of(struct fake_systemd *f, unsigned n) {
-        char *path;
-
-        assert_ok(sd_bus_path_encode(SYSTEMD_UNIT_PATH, f->started[n], &path));
-        return path;
-}
 
 static sd_bus_message *new_change(struct fake_systemd *f, unsigned n, const char *interface) {
         char *path = path_of(f, n);

@@ -261,6 +261,29 @@ static void test_goes_down(void **state) {
         assert_int_equal(x->seen[0].end.wish, UNIT_WISH_STOP);
 }
 
+/* What nobody knows is stopped: if it is an arbiter's, and this one's. */
+static void test_sweep(void **state) {
+        struct fixture *x = *state;
+
+        x->manager.all_pid = 4711;
+        x->manager.all_life = 7;
+        x->manager.all_mark = "ARBITER_INSTANCE=system";
+        adopt(x, 0, true, 7, 0);
+        (void) fake_existing(&x->manager, "arbiter-system-web-1.service");
+        (void) fake_existing(&x->manager, "arbiter-system-web-2.service");
+        (void) fake_existing(&x->manager, "arbiter-other-web-1.service");
+        systemd_ops.sweep(x->systemd, "arbiter-system-", "ARBITER_INSTANCE=other");
+        assert_int_equal(x->manager.n_stops, 0); /* never from within the call */
+        settle(x);
+        assert_int_equal(x->manager.n_stops, 0);
+        systemd_ops.sweep(x->systemd, "arbiter-system-", "ARBITER_INSTANCE=system");
+        settle(x);
+        assert_int_equal(x->manager.n_stops, 2);
+        assert_string_equal(x->manager.stopped[0], "arbiter-system-web-1.service");
+        assert_string_equal(x->manager.stopped[1], "arbiter-system-web-2.service");
+        assert_int_equal(x->seen[0].n_ended, 0);
+}
+
 /* systemd is not there, or goes away before it has answered. */
 static void test_outage(void **state) {
         struct fixture *x = *state;
@@ -299,6 +322,7 @@ int main(void) {
                 test(test_template),
                 test(test_stop),
                 test(test_goes_down),
+                test(test_sweep),
                 test(test_outage),
         };
 

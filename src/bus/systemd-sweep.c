@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Transient units that an arbiter before this one has left, and of which its successor knows nothing: it had
+ * no state, or could not read it. Called by systemd.c. A unit counts as left only by its mark, which the
+ * arbiter has put there. Must never stop one by its name alone, nor one that is known. */
+
+#include <stdio.h>
+#include <syslog.h>
+
+#include "arbiter/control.h"
+#include "bus/systemd.h"
+
+struct left {
+        struct systemd *systemd;
+        char *name, *mark;
+};
+
+static void free_left(void *userdata) {
+        struct left *l = userdata;
+
+        free(l->name);
+        free(l->mark);
+        free(l);
+}
+
+static bool is_marked(sd_bus_message *m, const char *mark) {
+        const void *field;
+        size_t size;
+
+        if (sd_bus_message_enter_container(m, 'v', "aay") < 0 ||
+                        sd_bus_message_enter_container(m, 'a', "ay") < 0)
+                return false;
+        while (sd_bus_message_read_array(m, 'y', &field, &size) > 0)
+                if (size == strlen(mark) && memcmp(field, mark, size) == 0)
+                        return true;
+        return false;
+}
+
+static int on_fields(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
+        struct left *l = userdata;
+        struct systemd *s = l->systemd;
+
+        if (sd_bus_message_get_error(m) || map_get_string(s->by_name, l->name) || !is_marked(m, l->mark))
+                return 0;
+        control_log(s->arbiter, LOG_WARNING,
+                        "%s is an actor's of an arbiter that has died, and nothing is known of it: it is "
+                        "stopped",
+                        l->name);
+        systemd_tell(s, SYSTEMD_PATH, SYSTEMD_MANAGER, "StopUnit", "ss", l->name, "replace");
+        systemd_tell(s, SYSTEMD_PATH, SYSTEMD_MANAGER, "ResetFailedUnit", "s", l->name);
+        return 0;
+}
+
+static int ask(struct systemd *s, const char *name, const char *path, const char *mark) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        struct left *l = calloc(1, sizeof(*l));
+        sd_bus_slot *slot = NULL;
+        int r;
+
+        if (!l)
+                return -ENOMEM;
+        l->systemd = s;
+        l->name = strdup(name);
+        l->mark = strdup(mark);
+        r = l->name && l->mark ? systemd_new_call(s, path, "org.freedesktop.DBus.Properties", "Get", &m)
+                               : -ENOMEM;
+        if (r >= 0)
+                r = sd_bus_message_append(m, "ss", SYSTEMD_SERVICE, "LogExtraFields");
+        if (r >= 0)
+                r = systemd_call(s, m, &slot, on_fields, l);
+        if (r < 0) {
+                free_left(l);
+                return r;
+        }
+        (void) sd_bus_slot_set_destroy_callback(slot, free_left);
+        (void) sd_bus_slot_set_floating(slot, true);
+        sd_bus_slot_unref(slot);
+        return 0;
+}
+
+static int on_listed(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
+        const char *name, *path;
+        struct left *l = userdata;
+        struct systemd *s = l->systemd;
+
+        if (sd_bus_message_get_error(m)) { /* again, when it is back */
+                systemd_absent(s);
+                if (!s->sweep_mark)
+                        systemd_sweep(s, l->name, l->mark);
+                return 0;
+        }
+        if (sd_bus_message_enter_container(m, 'a', "(ssssssouso)") < 0)
+                return 0;
+        while (sd_bus_message_read(m, "(ssssssouso)", &name, NULL, NULL, NULL, NULL, NULL, &path, NULL, NULL,
+                               NULL) > 0)
+                if (startswith(name, l->name) && !map_get_string(s->by_name, name))
+                        (void) ask(s, name, path, l->mark);
+        return 0;
+}
+
+void systemd_sweep_begin(struct systemd *s) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        struct left *l = calloc(1, sizeof(*l));
+        sd_bus_slot *slot = NULL;
+        int r;
+
+        if (!l)
+                return;
+        l->systemd = s;
+        l->name = TAKE_PTR(s->sweep_prefix);
+        l->mark = TAKE_PTR(s->sweep_mark);
+        r = systemd_new_call(s, SYSTEMD_PATH, SYSTEMD_MANAGER, "ListUnitsByPatterns", &m);
+        /* The prefix may have characters that mean something in a pattern. */
+        if (r >= 0)
+                r = sd_bus_message_append(m, "asas", 0, 1, "arbiter-*.service");
+        if (r >= 0)
+                r = systemd_call(s, m, &slot, on_listed, l);
+        if (r < 0) {
+                free_left(l);
+                return;
+        }
+        (void) sd_bus_slot_set_destroy_callback(slot, free_left);
+        (void) sd_bus_slot_set_floating(slot, true);
+        sd_bus_slot_unref(slot);
+}
+
+void systemd_sweep(void *userdata, const char *prefix, const char *mark) {
+        struct systemd *s = userdata;
+
+        free(s->sweep_prefix);
+        free(s->sweep_mark);
+        s->sweep_prefix = strdup(prefix);
+        s->sweep_mark = s->sweep_prefix ? strdup(mark) : NULL;
+        systemd_again(s);
+}
