@@ -349,8 +349,11 @@ static int restore_life(struct adoption *x, struct orphan *o, arbiter_spawn *spa
                 return r;
         x->arbiter->age_counter--; /* it has its own */
         n = map_get_string(x->arbiter->names, s->name);
-        if (n)
-                n->generation = MAX(n->generation - 1, s->generation); /* child_new() has given one more */
+        if (n) { /* child_new() has given one more */
+                n->generation = MAX(n->generation - 1, s->generation);
+                state_put_name(x->arbiter, n);
+        }
+        c->adopted = true;
         c->generation = s->generation;
         c->age = s->age;
         c->slot = s->slot;
@@ -525,6 +528,8 @@ static void kill_raw(struct adoption *x, struct orphan *o) {
 }
 
 void adopt_discard(struct adoption *x, struct orphan *o) {
+        if (o->taken)
+                return;
         o->taken = true;
         if (o->s.role == STATE_ROLE_MONITOR)
                 return; /* it went with its arbiter */

@@ -78,6 +78,18 @@ static bool belongs(const struct set *s, const struct orphan *o) {
                                i.state == SUPERVISE_SLOT_STOPPING);
 }
 
+/* One life that cannot be taken over, whyever, must not keep the others from it: its place is empty then. */
+static int adopt_or_discard(struct adoption *x, struct orphan *o, arbiter_spawn *base, struct set *set) {
+        int r = adopt_child(x, o, base, set);
+
+        if (r >= 0 || r == -ENOMEM)
+                return r;
+        arbiter_log(x->arbiter, LOG_ERR, NULL, "adopted", "%s cannot be taken over: %s", o->s.name,
+                        strerror(-r));
+        adopt_discard(x, o);
+        return 0;
+}
+
 /* Monitors. */
 
 static void adopt_host(struct adoption *x, struct legacy *l, arbiter_monitor *m) {
@@ -109,6 +121,7 @@ int adopt_monitor(arbiter_monitor *m, unsigned workers, aid *ret_actor) {
 
         if (!l || l->taken)
                 return 0;
+        (void) adopt_is_over(m->arbiter, m->name, true); /* it may be on its way there */
         l->taken = true; /* or there is nothing to be had of it, and its lives are killed */
         r = restore_set(x, l, &m->set);
         if (r < 0) {
@@ -142,7 +155,7 @@ int adopt_workers(arbiter_monitor *m) {
         LIST_FOREACH(o, &l->orphans, struct orphan, orphans) {
                 if (o->s.role != STATE_ROLE_WORKER || !belongs(&m->set, o))
                         continue;
-                r = adopt_child(x, o, m->worker, &m->set);
+                r = adopt_or_discard(x, o, m->worker, &m->set);
                 if (r < 0)
                         return r;
         }
@@ -170,14 +183,6 @@ int adopt_root(struct adoption *x) {
         return 0;
 }
 
-static int find_life(struct adoption *x, uint32_t slot, struct orphan **ret) {
-        *ret = NULL;
-        LIST_FOREACH(o, &x->root.orphans, struct orphan, orphans)
-                if (o->s.role == STATE_ROLE_LONE && o->s.slot == slot && belongs(&x->arbiter->root, o))
-                        *ret = o;
-        return *ret ? 0 : -ENOENT;
-}
-
 static int take_vacancy(struct adoption *x, struct vacancy *v, arbiter_spawn *configured) {
         _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *spawn = NULL;
         struct set *root = &x->arbiter->root;
@@ -201,7 +206,8 @@ static int take_vacancy(struct adoption *x, struct vacancy *v, arbiter_spawn *co
         r = state_use_left(x->arbiter, &v->s.spawn, &k->state_spawn);
         if (r < 0)
                 return r;
-        return find_life(x, v->s.slot, &o) < 0 ? 0 : adopt_child(x, o, k->spawn, root);
+        o = map_get_u64(x->lone, v->s.slot);
+        return o && belongs(root, o) ? adopt_or_discard(x, o, k->spawn, root) : 0;
 }
 
 static int promise_life(struct child *c, arbiter_future *f) {

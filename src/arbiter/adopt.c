@@ -338,6 +338,8 @@ static int read_lives(struct adoption *x) {
                         free(o);
                         continue;
                 }
+                if (o->s.role == STATE_ROLE_LONE)
+                        (void) map_put_u64(x->lone, o->s.slot, o); /* the first; there is one of each */
                 l = find_legacy(x, o->s.monitor);
                 list_append(l ? &l->orphans : &x->root.orphans, &o->orphans);
         }
@@ -425,6 +427,7 @@ void adopt_free(struct adoption *x) {
         if (!x)
                 return;
         adopt_free_spawns(x);
+        map_free(x->lone, NULL);
         map_free(x->orphans, free);
         map_free(x->vacancies_by_name, free);
         map_free(x->rests, free);
@@ -451,6 +454,8 @@ static int new_adoption(arbiter *a, struct adoption **ret) {
         list_init(&x->vacancies);
         list_init(&x->spawns);
         r = map_new(&x->orphans);
+        if (r >= 0)
+                r = map_new(&x->lone);
         if (r >= 0)
                 r = map_new(&x->legacies_by_name);
         if (r >= 0)

@@ -56,7 +56,8 @@ struct rest {
 struct adoption {
         arbiter *arbiter;
         uint32_t version;
-        map *orphans;             /* by aid */
+        map *orphans; /* by aid */
+        map *lone;    /* those of the root set, by slot */
         struct list_node legacies;
         map *legacies_by_name;
         struct legacy root;

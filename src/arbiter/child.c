@@ -279,7 +279,8 @@ void child_running(struct child *c) {
         child_set_state(c, ARBITER_STATE_RUNNING);
         if (silence > 0 && c->concurrency != ARBITER_CONCURRENCY_INLINE)
                 (void) actor_timer_set(a, &c->silence_timer, c->last_heard_usec + silence);
-        log_running(c);
+        if (!c->monitor_actor || !c->adopted) /* to everybody else it is still the same */
+                log_running(c);
         broker_unpark(c, ARBITER_OUTCOME_REPLY);
         if (c->future) {
                 _cleanup_(arbiter_future_unrefp) arbiter_future *f = TAKE_PTR(c->future);

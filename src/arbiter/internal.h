@@ -223,6 +223,7 @@ struct child {
         arbiter_concurrency concurrency;
         arbiter_state state, counted_state; /* the latter in the arbiter's counters, if counted */
         bool plain, welcomed, registered, counted;
+        bool adopted; /* another arbiter has started it */
         bool links_due; /* an earlier arbiter has started it, and it has not told of its direct links yet */
         struct peer *peer;
         struct relink *relink; /* until it has changed over to the control link that we have given it */

@@ -307,6 +307,7 @@ static int start_actor(arbiter_monitor *m, const aid *wanted) {
         if (r < 0)
                 return r;
         m->child->monitor_actor = m;
+        m->child->adopted = wanted && !aid_is_null(wanted);
         m->child->state = ARBITER_STATE_STARTING;
         state_mark_child(m->child);
         r = launch_inline(m->child, m->module ? m->module : &monitor_default_module, m);
@@ -315,6 +316,14 @@ static int start_actor(arbiter_monitor *m, const aid *wanted) {
                 m->child = NULL;
         }
         return r;
+}
+
+/* Unless somebody has stopped it, and only the arbiter is new. */
+static int begin_anew(arbiter_monitor *m) {
+        if (adopt_is_over(m->arbiter, m->name, true))
+                return -ECANCELED;
+        state_mark_rest(m->arbiter, m->name, true, false);
+        return 0;
 }
 
 _public_ int arbiter_monitor_start(arbiter_monitor *m, unsigned workers, arbiter_future **ret) {
@@ -336,13 +345,10 @@ _public_ int arbiter_monitor_start(arbiter_monitor *m, unsigned workers, arbiter
         if (r < 0)
                 return r;
         m->workers = m->configured = workers;
-        if (adopt_is_over(m->arbiter, m->name, true)) {
-                set_done(&m->set);
-                return -ECANCELED;
-        }
-        state_mark_rest(m->arbiter, m->name, true, false);
         r = adopt_monitor(m, workers, &actor);
         adopted = r > 0;
+        if (r == 0)
+                r = begin_anew(m);
         if (r >= 0)
                 r = ret ? future_new(m->arbiter->actor, &f) : 0;
         if (r >= 0)

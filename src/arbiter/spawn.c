@@ -664,7 +664,9 @@ int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, bool
                         streq(s->name, "arbiter") || streq(s->name, "monitor"))
                 return -EEXIST;
         if (!transient && adopt_is_under_way(a)) {
-                r = adopt_is_over(a, s->name, false) ? -ECANCELED : adopt_lone(s, ret);
+                r = adopt_lone(s, ret);
+                if (r == 0 && adopt_is_over(a, s->name, false))
+                        r = -ECANCELED;
                 if (r != 0)
                         return MIN(r, 0);
         }

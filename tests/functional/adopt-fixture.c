@@ -407,6 +407,17 @@ void program_until_gone(struct program *p, const char *name) {
         program_until(p, is_gone, (void *) name);
 }
 
+static bool is_over(struct program *p, void *userdata) {
+        const struct row *life = userdata;
+        struct row now;
+
+        return !program_find(p, life->name, &now) || !streq(now.aid, life->aid);
+}
+
+void program_until_gone_or_new(struct program *p, const struct row *life) {
+        program_until(p, is_over, (void *) life);
+}
+
 /* Processes. */
 
 void kill_and_wait(int pid) {

@@ -92,6 +92,8 @@ void program_until_running(struct program *p, const char *name, struct row *ret)
 /* All of n lives in their states "running", nothing else about. */
 void program_until_settled(struct program *p, unsigned n);
 void program_until_gone(struct program *p, const char *name);
+/* Until this life is over. */
+void program_until_gone_or_new(struct program *p, const struct row *life);
 /* What the keeper has: so that something can be lost. */
 bool program_lose(struct program *p, const char *name);
 

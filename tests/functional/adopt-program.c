@@ -290,20 +290,26 @@ static arbiter_spawn *make_spawn(const char *name, const char *kind, char *optio
         arbiter_spawn *s;
         char self[256] = {}, *save = NULL;
         const char *argv[4];
-        bool mailbox = streq(kind, "mailbox") || streq(kind, "forked");
+        bool mailbox = streq(kind, "mailbox"), module = streq(kind, "forked") || streq(kind, "inline"),
+             thread = streq(kind, "thread");
 
         CHECK(readlink("/proc/self/exe", self, sizeof(self) - 1));
         CHECK(arbiter_spawn_new(the, name, &s));
         memcpy(argv, mailbox ? worker : plain, mailbox ? sizeof(worker) : sizeof(plain));
         argv[0] = self;
-        if (streq(kind, "forked"))
+        if (module)
                 CHECK(arbiter_spawn_set_module(s, &worker_module));
+        else if (thread)
+                CHECK(arbiter_spawn_set_module_file(s, getenv("ADOPT_MODULE")));
         else
                 CHECK(arbiter_spawn_set_exec(s, argv,
                                 mailbox                  ? ARBITER_EXEC_MAILBOX
                                 : streq(kind, "notify") ? ARBITER_EXEC_NOTIFY
                                                          : ARBITER_EXEC_EXEC));
-        if (!streq(kind, "forked"))
+        if (thread || streq(kind, "inline"))
+                CHECK(arbiter_spawn_set_concurrency(s,
+                                thread ? ARBITER_CONCURRENCY_THREAD : ARBITER_CONCURRENCY_INLINE));
+        if (!module)
                 CHECK(arbiter_spawn_set_environment(s, "ADOPT_SHARED", getenv("ADOPT_SHARED")));
         for (char *o = strtok_r(options, " ", &save); o; o = strtok_r(NULL, " ", &save))
                 set_option(s, o);
@@ -501,6 +507,8 @@ static _noreturn_ void run_arbiter(void) {
         CHECK(arbiter_set_log_handler(the, on_log, NULL));
         CHECK(arbiter_set_cgroup(the, getenv("ADOPT_CGROUP")));
         CHECK(arbiter_set_keep_handler(the, on_keep, NULL));
+        if (getenv("ADOPT_HOST"))
+                CHECK(arbiter_set_host_program(the, getenv("ADOPT_HOST")));
         while ((what = receive(text, sizeof(text), &fd)) != 'g')
                 if (what == 's') {
                         CHECK(r = arbiter_set_state(the, fd));

@@ -43,7 +43,8 @@ static void test_goes_on(void **state) {
         program_start(&program, &report);
         assert_int_equal(report.takeovers, 0);
         remember(&program, pool, ELEMENTSOF(pool), rows);
-        starts = atomic_load(&shared->starts);
+        while ((starts = atomic_load(&shared->starts)) < 1 + ELEMENTSOF(pool))
+                sched_yield(); /* a plain program runs as soon as it is executed, and counts itself later */
         for (unsigned i = 1; i <= 3; i++) {
                 program_kill(&program);
                 program_start(&program, &report);
@@ -57,6 +58,10 @@ static void test_goes_on(void **state) {
                 assert_ok(program_ask(&program, "ask web.2 Work 1"));
         }
         assert_int_equal(atomic_load(&shared->starts), starts + 3); /* the arbiters themselves */
+        kill_and_wait(rows[0].pid);
+        program_until_gone_or_new(&program, &rows[0]);
+        program_until_running(&program, rows[0].name, &rows[0]);
+        assert_int_equal(rows[0].generation, 2); /* none was lost on the way */
 }
 
 /* What it was told at run time outlasts it, too. */
@@ -250,7 +255,14 @@ static void test_stop_goes_on(void **state) {
         assert_ok(program_ask(&program, "begin-stop web"));
         program_kill(&program);
         program_start(&program, NULL);
+        assert_true(program_find(&program, "web.2", &row));
+        assert_string_equal(row.state, "stopping");
         program_until_gone(&program, "web.2");
+        program_kill(&program);
+        program_start(&program, NULL);
+        assert_int_equal(program_list(&program, &row), 0);
+        while (program_ask(&program, "monitor web") >= 0) /* it may have been about to go, too */
+                ;
 }
 
 /* An arbiter that was about to stop all, and is started again, runs what it is to run. */
@@ -315,7 +327,7 @@ static void test_starting(void **state) {
 
         program_init(&program,
                         "monitor web 1 mailbox\n"
-                        "actor slow mailbox restart=permanent never-starts=1\n");
+                        "actor slow mailbox restart=permanent never-starts=1 stop=100\n");
         program_start(&program, NULL);
         program_until_running(&program, "web.1", NULL);
         assert_true(program_find(&program, "slow", &row));
@@ -349,6 +361,70 @@ static void test_links(void **state) {
         assert_int_equal(atomic_load(&shared->exits_heard), 1);
 }
 
+/* Forks of the arbiter's own program: what they run is in no file. */
+static void test_forked(void **state) {
+        static const char *const names[] = { "fork.1", "fork.2" };
+        struct row rows[2];
+
+        program_init(&program, "monitor fork 2 forked\n");
+        program_start(&program, NULL);
+        remember(&program, names, 2, rows);
+        program_kill(&program);
+        program_start(&program, NULL);
+        assert_unchanged(&program, rows, 2);
+        kill_and_wait(rows[1].pid);
+        program_until_gone_or_new(&program, &rows[1]);
+        program_until_settled(&program, 2);
+}
+
+/* What was on the arbiter's loop has died with it, and is started again. */
+static void test_inline(void **state) {
+        arbiter_adoption report;
+        struct row row;
+
+        program_init(&program, "monitor in 2 inline\nmonitor web 1 mailbox\n");
+        program_start(&program, NULL);
+        program_until_settled(&program, 3);
+        program_kill(&program);
+        program_start(&program, &report);
+        assert_int_equal(report.actors, 3);
+        assert_int_equal(report.ended, 2);
+        program_until_settled(&program, 3);
+        assert_true(program_find(&program, "in.1", &row));
+        assert_int_equal(row.generation, 2);
+        assert_true(program_find(&program, "web.1", &row));
+        assert_int_equal(row.generation, 1);
+}
+
+/* In a process of arbiter-host: the host is taken over, and its threads with it. */
+static void test_threads(void **state) {
+        static const char *const names[] = { "pool.1", "pool.2", "pool.3", "pool-host" };
+        struct row rows[4], now;
+        arbiter_adoption report;
+
+        if (!getenv("ADOPT_HOST"))
+                skip();
+        program_init(&program, "monitor pool 3 thread\n");
+        program_start(&program, NULL);
+        remember(&program, names, 4, rows);
+        program_kill(&program);
+        program_start(&program, &report);
+        assert_int_equal(report.actors, 4);
+        assert_unchanged(&program, rows, 4);
+        assert_ok(program_ask(&program, "ask pool.2 square 3"));
+        assert_ok(program_ask(&program, "restart pool.2")); /* another thread of the same host */
+        program_until_running(&program, "pool.2", &now);
+        assert_int_equal(now.generation, 2);
+        assert_true(program_find(&program, "pool-host", &now));
+        assert_row_equal(&now, &rows[3]);
+        program_kill(&program);
+        kill_and_wait(rows[3].pid);
+        program_start(&program, &report);
+        program_until_settled(&program, 4);
+        assert_true(program_find(&program, "pool.1", &now));
+        assert_int_equal(now.generation, 2);
+}
+
 /* The end of all, by one who has started none of it. */
 static void test_stop_all(void **state) {
         program_init(&program, POOL);
@@ -371,6 +447,7 @@ int main(int argc, char *argv[]) {
                 TEST(test_gone),        TEST(test_changed),      TEST(test_instances),
                 TEST(test_stop_goes_on), TEST(test_killed_while_stopping), TEST(test_lost_link),
                 TEST(test_lost_pidfd),  TEST(test_starting),     TEST(test_links),
+                TEST(test_forked),      TEST(test_inline),       TEST(test_threads),
                 TEST(test_stop_all),
         };
 
