@@ -26,7 +26,7 @@ struct deaths {
         struct record *oldest; /* of the recent ones, which are the end of the list */
         size_t n_recent, n_records, names_bytes;
         uint64_t serial;
-        void (*forgotten)(uint64_t serial, void *userdata);
+        void (*old)(uint64_t serial, void *userdata);
         void *userdata;
 };
 
@@ -98,8 +98,6 @@ static void drop_if_unwanted(struct deaths *d, struct record *r) {
 
         if (r->recent || list_is_linked(&r->of_name))
                 return;
-        if (d->forgotten)
-                d->forgotten(r->death.serial, d->userdata);
         list_remove(&r->all);
         d->n_records--;
         free(r);
@@ -117,6 +115,8 @@ static void add_recent(struct deaths *d, struct record *r) {
                 return;
         d->n_recent--;
         first->recent = false;
+        if (d->old)
+                d->old(first->death.serial, d->userdata);
         d->oldest = LIST_ENTRY(first->all.next, struct record, all);
         drop_if_unwanted(d, first);
 }
@@ -185,19 +185,19 @@ uint64_t deaths_serial(const struct deaths *d) {
 }
 
 bool deaths_next(const struct deaths *d, void **position, struct death_record *ret) {
-        const struct list_node *i = *position ? ((struct list_node *) *position)->next : d->all.next;
-        const struct record *r = LIST_ENTRY(i, struct record, all);
+        struct record *last = *position;
+        struct list_node *i = last ? last->all.next : d->oldest ? &d->oldest->all : NULL;
+        struct record *r = LIST_ENTRY(i, struct record, all);
 
-        if (i == &d->all)
+        if (!i || i == &d->all)
                 return false;
-        *position = (void *) i;
+        *position = r;
         *ret = (struct death_record){ r->name->name, r->name->monitor, &r->death };
         return true;
 }
 
-void deaths_set_forgotten(struct deaths *d, void (*forgotten)(uint64_t serial, void *userdata),
-                void *userdata) {
-        d->forgotten = forgotten;
+void deaths_set_old(struct deaths *d, void (*old)(uint64_t serial, void *userdata), void *userdata) {
+        d->old = old;
         d->userdata = userdata;
 }
 

@@ -30,15 +30,14 @@ DEFINE_CLEANUP(struct deaths *, deaths_free);
 int deaths_add(struct deaths *d, const char *name, const char *monitor, const struct death *death);
 /* The serial of the newest; 0: there was none. */
 uint64_t deaths_serial(const struct deaths *d);
-/* Of whom is remembered what, oldest first; position NULL at first. Borrowed until the next change. */
+/* The last DEATHS_MAX, oldest first; position NULL at first. Borrowed until the next change. */
 struct death_record {
         const char *name, *monitor;
         const struct death *death;
 };
 bool deaths_next(const struct deaths *d, void **position, struct death_record *ret);
-/* Called with each that is not remembered any more. */
-void deaths_set_forgotten(struct deaths *d, void (*forgotten)(uint64_t serial, void *userdata),
-                void *userdata);
+/* Called with each that is not one of them any more. */
+void deaths_set_old(struct deaths *d, void (*old)(uint64_t serial, void *userdata), void *userdata);
 /* Nobody will be called this again: only the last of all are kept of it. */
 void deaths_forget(struct deaths *d, const char *name);
 /* The same for each worker of a monitor. */

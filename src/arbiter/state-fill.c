@@ -155,20 +155,26 @@ void state_forget_name(arbiter *a, const struct name_memory *n) {
         state_forget(a, STATE_NAME, n->name, strlen(n->name));
 }
 
-void state_put_dead_aid(arbiter *a, uint32_t i) {
+/* The arbiter knows more of them; their places are those of its own ring, in turns. */
+void state_fill_dead_aid(const arbiter *a, uint32_t i, struct state_record *ret) {
         const struct dead_aid *d = &a->dead_aids[i];
-        struct state_record record;
         struct state_dead_aid s = {
-                .index = i,
+                .index = i % STATE_DEAD_AIDS,
                 .id = d->id,
                 .spawner = d->spawner,
                 .reason = d->reason,
                 .status = d->status,
         };
 
+        state_encode_dead_aid(&s, ret);
+}
+
+void state_put_dead_aid(arbiter *a, uint32_t i) {
+        struct state_record record;
+
         if (!a->state.journal)
                 return;
-        state_encode_dead_aid(&s, &record);
+        state_fill_dead_aid(a, i, &record);
         state_put(a, &record);
 }
 
@@ -533,8 +539,8 @@ void state_mark_all(arbiter *a) {
         state_mark_arbiter(a);
         while ((n = map_next(a->names, &position)))
                 state_put_name(a, n);
-        for (uint32_t i = 0; i < a->n_dead_aids; i++)
-                state_put_dead_aid(a, i);
+        for (uint32_t i = MIN(a->n_dead_aids, (uint32_t) STATE_DEAD_AIDS); i > 0; i--)
+                state_put_dead_aid(a, (a->next_dead_aid + a->n_dead_aids - i) % a->n_dead_aids);
         for (position = NULL; deaths_next(a->deaths, &position, &death);)
                 put_death(a, &death);
         mark_set(&a->root);
@@ -626,7 +632,7 @@ static bool is_alive(arbiter *a, struct death_walk *deaths, const struct state_e
         case STATE_NAME:
                 return map_get_string(a->names, name);
         case STATE_DEAD_AID:
-                return number_of(e) < a->n_dead_aids;
+                return number_of(e) < MIN(a->n_dead_aids, (uint32_t) STATE_DEAD_AIDS);
         case STATE_DEATH:
                 return has_death(a, deaths, number_of(e));
         case STATE_SPAWN:

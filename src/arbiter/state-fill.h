@@ -21,6 +21,7 @@ void state_failed(arbiter *a, int error);
 /* The entry as it would be written now. Of what lives are started from the use counts. */
 void state_fill_arbiter(arbiter *a, struct state_record *ret);
 void state_fill_name(const struct name_memory *n, struct state_record *ret);
+void state_fill_dead_aid(const arbiter *a, uint32_t i, struct state_record *ret);
 void state_fill_child(const struct child *c, struct state_record *ret);
 void state_fill_monitor(const arbiter_monitor *m, struct state_record *ret);
 void state_fill_set(const struct set *s, struct state_record *ret);

@@ -52,8 +52,8 @@ struct entry {
         size_t offset;            /* of its record, as committed */
         size_t pending;           /* of its record in the transaction */
         bool removed;             /* in the transaction */
-        size_t key_size;
-        uint8_t key[1 + STATE_KEY_MAX]; /* the kind comes first */
+        uint8_t key_size;
+        uint8_t key[]; /* the kind comes first */
 };
 
 struct state_journal {
@@ -111,7 +111,7 @@ static void group_commit(const struct state_journal *j, struct group *g, uint64_
 
 /* Entries. */
 
-static void make_key(uint8_t ret[static 1 + STATE_KEY_MAX], uint8_t kind, const void *key, size_t key_size) {
+static void make_key(uint8_t *ret, uint8_t kind, const void *key, size_t key_size) {
         ret[0] = kind;
         if (key_size > 0)
                 memcpy(ret + 1, key, key_size);
@@ -129,13 +129,13 @@ static struct entry *find_entry(const struct state_journal *j, uint8_t kind, con
 
 static int add_entry(struct state_journal *j, uint8_t kind, const void *key, size_t key_size,
                 struct entry **ret) {
-        struct entry *e = calloc(1, sizeof(*e));
+        struct entry *e = calloc(1, sizeof(*e) + 1 + key_size);
         int r;
 
         if (!e)
                 return -ENOMEM;
         list_init(&e->changed);
-        e->key_size = key_size;
+        e->key_size = (uint8_t) key_size;
         make_key(e->key, kind, key, key_size);
         r = map_put(j->entries, e->key, 1 + key_size, e);
         if (r < 0) {

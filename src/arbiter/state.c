@@ -57,7 +57,7 @@ static int on_loose_end(sd_event_source *s, void *userdata) {
         return 0;
 }
 
-static void on_death_forgotten(uint64_t serial, void *userdata) {
+static void on_old_death(uint64_t serial, void *userdata) {
         state_forget_number(userdata, STATE_DEATH, serial, 8);
 }
 
@@ -76,7 +76,7 @@ static int init(arbiter *a) {
                 r = sd_event_source_set_enabled(k->source, SD_EVENT_OFF);
         if (r < 0)
                 return r;
-        deaths_set_forgotten(a->deaths, on_death_forgotten, a);
+        deaths_set_old(a->deaths, on_old_death, a);
         return 0;
 }
 

@@ -43,8 +43,8 @@
 enum state_kind {
         STATE_ARBITER = 1,  /* one: what there is only once */
         STATE_NAME = 2,     /* by name: what outlives the lives of a name */
-        STATE_DEAD_AID = 3, /* by its place in the ring: no aid twice, and how that life ended */
-        STATE_DEATH = 4,    /* by number: the record of deaths, for people */
+        STATE_DEAD_AID = 3, /* by its place in a ring: no aid twice, and how that life ended */
+        STATE_DEATH = 4,    /* by number: the last deaths of all, for people */
         STATE_SPAWN = 5,    /* by what it says: the description that lives are started from */
         STATE_CHILD = 6,    /* by aid: a life */
         STATE_MONITOR = 7,  /* by name */
@@ -67,6 +67,7 @@ enum {
         STATE_TOKEN_MAX = 65,
         STATE_INVOCATION_MAX = 33,
         STATE_SUPERVISE_MAX = 8192,
+        STATE_DEAD_AIDS = 1024, /* of the last that died */
 };
 
 /* An entry to be: what state_journal_put() takes. */

@@ -16,6 +16,7 @@
 #include "basic/utf8.h"
 #include "basic/words.h"
 #include "wire/message.h"
+#include "wire/signature.h"
 
 #define VALUE_MAX ((size_t) 64 * 1024)
 #define SHOWN_MAX 80 /* bytes of a value in a message */
@@ -528,7 +529,7 @@ int unit_properties_append(struct unit_properties *p, const char *name, const ch
         arbiter_message *value = NULL;
         int r;
 
-        if (strlen(signature) > UINT8_MAX || size > BODY_SIZE_MAX)
+        if (!signature_string_is_valid(signature) || !signature_is_single(signature) || size > BODY_SIZE_MAX)
                 return -EBADMSG;
         if (!aligned)
                 return -ENOMEM;

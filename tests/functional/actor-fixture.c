@@ -34,8 +34,7 @@ int fixture_setup(void **state) {
         x->root = arbiter_get_actor(x->arbiter);
         x->event = arbiter_get_event(x->arbiter);
         (void)arbiter_set_log_handler(x->arbiter, on_log, x);
-        if (arbiter_set_state(x->arbiter, -1) < 0)
-                return -1;
+        state_check_turns(x->arbiter);
         if (arbiter_start(x->arbiter) < 0)
                 return -1;
         *state = x;
@@ -46,7 +45,7 @@ int fixture_teardown(void **state) {
         struct fixture *x = *state;
         int r;
 
-        state_check_readable(x->arbiter);
+        state_check(x->arbiter);
         close(release_fd[1]); /* who still waits goes on */
         (void)arbiter_stop(x->arbiter, 0);
         r = arbiter_run(x->arbiter, false);
@@ -98,7 +97,6 @@ int fixture_run(const char *group, const struct fixture_test *tests, size_t n) {
 
 void fixture_wait(struct fixture *x, arbiter_future *f) {
         assert_ok(arbiter_future_wait(f, GUARD_USEC));
-        state_check_often(x->arbiter);
 }
 
 static int on_readable(sd_event_source *s, int fd, uint32_t events, void *userdata) {
@@ -119,7 +117,6 @@ static void turn(struct fixture *x, uint64_t end) {
         if (now >= end)
                 fail_msg("nothing has happened for %d s", GUARD_USEC / 1000000);
         assert_ok(sd_event_run(x->event, end - now));
-        state_check_often(x->arbiter);
 }
 
 void fixture_entered(struct fixture *x) {
@@ -156,8 +153,7 @@ void fixture_until(struct fixture *x, _Atomic uint64_t *counter, uint64_t value)
                                         (unsigned long long)value);
                 assert_ok(sd_event_add_io(x->event, &s, entered_fd[0], EPOLLIN, on_readable, &readable));
                 assert_ok(sd_event_run(x->event, 1000)); /* what counts elsewhere may have no event */
-                state_check_often(x->arbiter);
-                s = sd_event_source_disable_unref(s);
+                        s = sd_event_source_disable_unref(s);
                 (void)!read(entered_fd[0], c, sizeof(c));
         }
 }
@@ -178,7 +174,6 @@ void fixture_until_gone(struct fixture *x, arbiter_proxy *p) {
 void fixture_settle(struct fixture *x) {
         while (sd_event_run(x->event, 0) > 0)
                 ;
-        state_check_often(x->arbiter);
 }
 
 /* Spawning. */

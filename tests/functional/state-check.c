@@ -61,12 +61,8 @@ static void check_past(arbiter *a) {
                 state_fill_name(n, &record);
                 check(a, n->name);
         }
-        for (uint32_t i = 0; i < a->n_dead_aids; i++) {
-                const struct dead_aid *d = &a->dead_aids[i];
-
-                state_encode_dead_aid(
-                                &(struct state_dead_aid){ i, d->id, d->spawner, d->reason, d->status },
-                                &record);
+        for (uint32_t i = MIN(a->n_dead_aids, (uint32_t) STATE_DEAD_AIDS); i > 0; i--) {
+                state_fill_dead_aid(a, (a->next_dead_aid + a->n_dead_aids - i) % a->n_dead_aids, &record);
                 check(a, "a dead aid");
         }
         for (position = NULL; deaths_next(a->deaths, &position, &r);) {
@@ -102,6 +98,16 @@ static void check_spawns(arbiter *a) {
                 assert_ok(state_journal_get(a->state.journal, STATE_SPAWN, &u->key, sizeof(u->key), &e));
                 assert_ok(state_decode_spawn(a, &e, STATE_VERSION, NULL, &s));
                 arbiter_spawn_unref(s);
+        }
+}
+
+static void check_rests(arbiter *a) {
+        struct state_rest *s;
+        void *position = NULL;
+
+        while ((s = map_next(a->state.rests, &position))) {
+                state_encode_rest(s, &record);
+                check(a, s->name);
         }
 }
 
@@ -147,21 +153,8 @@ static void check_readable(arbiter *a) {
         (void) close(copy);
 }
 
-void state_check_often(arbiter *a) {
-        static unsigned n;
-
-        if (map_size(a->by_aid) <= 16 || n++ % 64 == 0)
-                state_check(a);
-}
-
-void state_check(arbiter *a) {
-        if (a->state.held)
-                return;
-        /* What was done outside of the loop is committed by its next turn, without anybody's help. */
-        for (unsigned i = 0; a->state.touched && i < 10; i++)
-                assert_ok(sd_event_run(a->event, 0));
-        assert_false(a->state.touched || a->state.open || a->state.broken);
-
+static void check_all(arbiter *a) {
+        assert_false(a->state.open || a->state.broken);
         n_expected = 0;
         state_fill_arbiter(a, &record);
         check(a, "the arbiter");
@@ -181,12 +174,41 @@ void state_check(arbiter *a) {
         check_lives(a);
         check_spawns(a);
         n_expected += count_exits(&a->notices) + count_exits(&a->state.told);
+        check_rests(a);
         state_sweep(a);
         assert_false(a->state.open); /* nothing stale */
 }
 
-void state_check_readable(arbiter *a) {
-        state_check(a);
-        if (!a->state.held)
-                check_readable(a);
+void state_check(arbiter *a) {
+        if (!a->state.journal || a->state.held)
+                return;
+        /* What was done outside of the loop is committed by its next turn, without anybody's help. */
+        for (unsigned i = 0; a->state.touched && i < 10; i++)
+                assert_ok(sd_event_run(a->event, 0));
+        assert_false(a->state.touched);
+        check_all(a);
+        check_readable(a);
+}
+
+/* The more there is, the rarer. */
+static int on_turn(sd_event_source *s, void *userdata) {
+        static size_t turns;
+        struct state_journal_usage u;
+        arbiter *a = userdata;
+
+        state_journal_get_usage(a->state.journal, &u);
+        if (a->state.touched || a->state.held || ++turns < u.entries / 32)
+                return 0;
+        turns = 0;
+        check_all(a);
+        return 0;
+}
+
+void state_check_turns(arbiter *a) {
+        sd_event_source *s;
+
+        assert_ok(arbiter_set_state(a, -1));
+        assert_ok(sd_event_add_post(a->event, &s, on_turn, a));
+        assert_ok(sd_event_source_set_floating(s, true));
+        sd_event_source_unref(s);
 }

@@ -2,12 +2,11 @@
 #pragma once
 
 /* Does the state journal of an arbiter say what the arbiter is like? Byte for byte, for everything that
- * it has, and nothing else. To be called between two turns of its loop. */
+ * it has, and nothing else. */
 
 #include <arbiter/arbiter.h>
 
+/* Gives an arbiter that is not started yet a state, and has it compared after the turns of its loop. */
+void state_check_turns(arbiter *a);
+/* Now, between two turns; and can another arbiter read the memory? */
 void state_check(arbiter *a);
-/* Not each time if it has many actors: for each turn of a loop. */
-void state_check_often(arbiter *a);
-/* And can another one read it? */
-void state_check_readable(arbiter *a);

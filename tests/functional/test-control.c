@@ -14,6 +14,7 @@
 
 #include "actor/actor.h"
 #include "arbiter/control.h"
+#include "state-check.h"
 #include "test-util.h"
 
 static arbiter *the;
@@ -35,6 +36,7 @@ static int set_up(void **state) {
         alarm(60); /* only a failing test takes that long */
         memset(&told, 0, sizeof(told));
         assert_ok(arbiter_new(NULL, NULL, &the));
+        state_check_turns(the);
         assert_ok(arbiter_set_status_handler(the, on_status, NULL));
         return 0;
 }

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "arbiter/internal.h"
+#include "state-check.h"
 #include "test-hostile-util.h"
 
 enum { NOBODY = 65534 };
@@ -146,6 +147,7 @@ static int set_up(void **state) {
         if (geteuid() != 0)
                 return 0;
         assert_ok(arbiter_new(NULL, NULL, &the));
+        state_check_turns(the);
         assert_ok(arbiter_start(the));
         start(new_spawn("evil", &worker, "nobody"));
         start(new_spawn("victim", &secret, "root"));

@@ -3,6 +3,7 @@
  * arbiter neither crashes nor keeps anything of it, and serves the others meanwhile. */
 
 #include "arbiter/control.h"
+#include "state-check.h"
 #include "test-hostile-util.h"
 
 /* The worker's side. */
@@ -358,6 +359,7 @@ static int set_up(void **state) {
 
         alarm(240);
         assert_ok(arbiter_new(NULL, NULL, &the));
+        state_check_turns(the);
         assert_ok(arbiter_start(the));
         start_good(the, "good", &good, ARBITER_CONCURRENCY_PROCESS);
         start_good(the, "thread", &good, ARBITER_CONCURRENCY_THREAD);

@@ -2,6 +2,7 @@
 /* One end of a link between two actors in hostile hands: it costs itself that link, and nobody else
  * anything. */
 
+#include "state-check.h"
 #include "test-hostile-util.h"
 
 /* The worker's side. */
@@ -334,6 +335,7 @@ static void attack(arbiter_concurrency concurrency, const char *mode, const char
 
         alarm(60);
         assert_ok(arbiter_new(NULL, NULL, &the));
+        state_check_turns(the);
         assert_ok(arbiter_start(the));
         start_good(the, "good", &good, concurrency);
         start_good(the, "other", &good, ARBITER_CONCURRENCY_PROCESS);

@@ -9,6 +9,7 @@
 #include <arbiter/arbiter.h>
 
 #include "basic/fd.h"
+#include "state-check.h"
 #include "test-util.h"
 
 #include <systemd/sd-event.h>
@@ -72,6 +73,7 @@ static int set_up(void **state) {
         alarm(100);
         the = (struct fixture){ .output = -EBADF };
         assert_ok(arbiter_new(NULL, NULL, &the.a));
+        state_check_turns(the.a);
         assert_ok(arbiter_set_log_handler(the.a, on_log, NULL));
         assert_ok(arbiter_start(the.a));
         return 0;

@@ -6,6 +6,7 @@
 #include <sys/un.h>
 
 #include "arbiter/internal.h"
+#include "state-check.h"
 #include "test-hostile-util.h"
 
 static int on_square(arbiter_actor *a, arbiter_message *m, void *userdata) {
@@ -44,6 +45,7 @@ static int setup(void **state) {
         (void) snprintf(f->socket, sizeof(f->socket), "%s/mailbox", f->directory);
         (void) snprintf(f->token_file, sizeof(f->token_file), "%s/token", f->directory);
         assert_ok(arbiter_new(NULL, NULL, &f->a));
+        state_check_turns(f->a);
         assert_ok(arbiter_set_log_handler(f->a, on_log, f));
         assert_ok(arbiter_set_runtime_directory(f->a, f->directory));
         assert_ok(arbiter_start(f->a));

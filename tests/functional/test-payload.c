@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "basic/siphash.h"
+#include "state-check.h"
 #include "test-hostile-util.h"
 
 static const char *const receivers[] = { "inline_receiver", "thread_receiver", "process_receiver" };
@@ -179,6 +180,7 @@ static void test_payload(void **state) {
         arbiter *a = NULL;
 
         assert_ok(arbiter_new(NULL, NULL, &a));
+        state_check_turns(a);
         assert_ok(arbiter_start(a));
         for (unsigned i = 0; i < ELEMENTSOF(kinds); i++) {
                 start(a, receivers[i], kinds[i]);

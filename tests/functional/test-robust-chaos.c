@@ -3,6 +3,7 @@
  * request has exactly one outcome, each watch one DOWN, no name is held twice, no process and no
  * descriptor is left. ARBITER_TEST_SEED replays a run. */
 
+#include "state-check.h"
 #include "test-hostile-util.h"
 
 enum { WORKERS = 6, IN_FLIGHT = 8 };
@@ -169,6 +170,7 @@ static void test_chaos(void **state) {
         print_message("ARBITER_TEST_SEED=%llu\n", (unsigned long long) seed);
         memset(deaths, 0, sizeof(deaths));
         assert_ok(arbiter_new(NULL, NULL, &a));
+        state_check_turns(a);
         assert_ok(arbiter_start(a));
         start_good(a, "inline", &square, ARBITER_CONCURRENCY_INLINE);
         fds = count_fds();

@@ -3,6 +3,7 @@
  * and it can be ended. */
 
 #include "arbiter/control.h"
+#include "state-check.h"
 #include "test-hostile-util.h"
 
 static const arbiter_module good = { ARBITER_MODULE_HEAD, .name = "good" };
@@ -14,6 +15,7 @@ static int set_up(void **state) {
         alarm(120);
         death = (struct death){};
         assert_ok(arbiter_new(NULL, NULL, &the));
+        state_check_turns(the);
         assert_ok(arbiter_start(the));
         start_good(the, "sibling", &good, ARBITER_CONCURRENCY_PROCESS);
         return 0;

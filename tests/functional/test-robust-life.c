@@ -7,6 +7,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "arbiter/control.h"
+#include "state-check.h"
 #include "test-hostile-util.h"
 
 enum { WORKERS_MANY = 1200 };
@@ -54,6 +55,7 @@ static int set_up(void **state) {
         };
         list_init(&view.observer.observers);
         assert_ok(arbiter_new(NULL, NULL, &the));
+        state_check_turns(the);
         assert_ok(arbiter_start(the));
         control_subscribe(the, &view.observer);
         return 0;

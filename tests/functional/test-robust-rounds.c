@@ -4,6 +4,7 @@
 
 #include <sys/resource.h>
 
+#include "state-check.h"
 #include "test-hostile-util.h"
 
 static int on_square(arbiter_actor *a, arbiter_message *m, void *userdata) {
@@ -46,6 +47,7 @@ static arbiter *the;
 static int set_up(void **state) {
         alarm(test_long() ? 1200 : 200);
         assert_ok(arbiter_new(NULL, NULL, &the));
+        state_check_turns(the);
         assert_ok(arbiter_start(the));
         start_good(the, "good", &good, ARBITER_CONCURRENCY_PROCESS);
         return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Who is silent, who is only slow to be heard, and who cannot be ended: with the reasons that are told. */
 
+#include "state-check.h"
 #include "test-hostile-util.h"
 
 static int on_block(arbiter_actor *a, arbiter_message *m, void *userdata) {
@@ -45,6 +46,7 @@ static int set_up(void **state) {
         death = (struct death){};
         n_stuck = 0;
         assert_ok(arbiter_new(NULL, NULL, &the));
+        state_check_turns(the);
         assert_ok(arbiter_set_log_handler(the, on_log, NULL));
         assert_ok(arbiter_start(the));
         return 0;

@@ -327,7 +327,7 @@ static void test_bit_flips(void **state) {
 }
 
 /* The writer's program: after step i "step" is i, and so is "other"; images are made on the way. */
-enum { STEPS = 24 };
+enum { STEPS = 14 };
 
 static void write_step(struct state_journal *j, unsigned i) {
         char value[1200];
