@@ -3,6 +3,7 @@
  * that no connection is refused meanwhile. Called by definition.c, reload.c and service.c. Must not let two
  * definitions share an address unawares. */
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -16,6 +17,7 @@
 #include "shared/log.h"
 
 #define KEPT_PREFIX "l."
+#define KEPT_NOTE_PREFIX "l.n."
 #define KEPT_PREFIX_SIZE 32
 #define KEPT_NAME_SIZE 64
 
@@ -34,7 +36,7 @@ struct listener {
 struct passed_socket {
         char *name;
         int fd;
-        bool wanted;
+        bool wanted, noted; /* noted: that it is in non-blocking mode */
 };
 
 /* Does each worker have its own? */
@@ -273,7 +275,9 @@ static int add_passed(struct daemon *d, const struct actor_config *a, const char
         for (size_t i = 0; r >= 0 && i < d->n_passed; i++)
                 if (streq(d->passed[i].name, name)) {
                         found = d->passed[i].wanted = true;
-                        r = s ? arbiter_spawn_add_listen_fd(s, d->passed[i].fd, name) : 0;
+                        r = a->listen.non_blocking ? fd_set_nonblock(d->passed[i].fd, true) : 0;
+                        if (r >= 0 && s)
+                                r = arbiter_spawn_add_listen_fd(s, d->passed[i].fd, name);
                 }
         if (found || r < 0)
                 return r;
@@ -345,9 +349,48 @@ bool listeners_rebind(const struct actor_config *a, const struct actor_config *b
                !streq(x->device ? x->device : "", y->device ? y->device : "");
 }
 
+/* systemd puts what it passes into blocking mode each time, although the workers of an arbiter before us
+ * have it open, too, and may have made it non-blocking: they would hang in accept(). So that is kept in
+ * mind, as a descriptor under a name that is a hash of the socket's. */
+
+static void note_name(const struct passed_socket *p, char ret[static KEPT_NAME_SIZE]) {
+        static const struct siphash_key key = { UINT64_C(0x617262697465722d), UINT64_C(0x6e6f6e626c6f636b) };
+
+        (void) snprintf(ret, KEPT_NAME_SIZE, KEPT_NOTE_PREFIX "%016" PRIx64,
+                        siphash24(p->name, strlen(p->name), &key));
+}
+
+void listeners_note(struct daemon *d) {
+        char name[KEPT_NAME_SIZE];
+
+        for (size_t i = 0; d->keeper && i < d->n_passed; i++) {
+                struct passed_socket *p = d->passed + i;
+                int flags = p->noted ? 0 : fcntl(p->fd, F_GETFL);
+
+                if (flags < 0 || !(flags & O_NONBLOCK))
+                        continue;
+                note_name(p, name);
+                takeover_keep(d, name, p->fd);
+                p->noted = true;
+        }
+}
+
+void listeners_recall(struct daemon *d) {
+        char name[KEPT_NAME_SIZE];
+
+        for (size_t i = 0; d->keeper && i < d->n_passed; i++) {
+                _cleanup_close_ int fd = -EBADF;
+
+                note_name(d->passed + i, name);
+                fd = takeover_get(d, name);
+                d->passed[i].noted = fd >= 0 && fd_set_nonblock(d->passed[i].fd, true) >= 0;
+        }
+}
+
 void listeners_log_entry(struct daemon *d, const arbiter_log_entry *e) {
         size_t n = 0;
 
+        listeners_note(d);
         if (!e->event || !streq(e->event, "removed") || !e->monitor)
                 return;
         for (size_t i = 0; i < d->n_listeners; i++) {
@@ -373,9 +416,14 @@ void listeners_sweep(struct daemon *d) {
 }
 
 static bool is_had(const struct daemon *d, const char *name) {
-        char prefix[KEPT_PREFIX_SIZE];
+        char prefix[KEPT_PREFIX_SIZE], note[KEPT_NAME_SIZE];
         uint64_t slot;
 
+        for (size_t i = 0; i < d->n_passed; i++) {
+                note_name(d->passed + i, note);
+                if (d->passed[i].noted && streq(name, note))
+                        return true;
+        }
         for (size_t i = 0; i < d->n_listeners; i++) {
                 const struct listener *l = d->listeners + i;
 
@@ -443,7 +491,9 @@ void listeners_settle(struct daemon *d) {
         }
         d->n_listeners = n;
         while ((name = keeper_next(d->keeper, &position)))
-                if (startswith(name, KEPT_PREFIX) && !is_had(d, name))
+                if (startswith(name, KEPT_NOTE_PREFIX) && !is_had(d, name))
+                        takeover_keep(d, name, -1);
+                else if (startswith(name, KEPT_PREFIX) && !is_had(d, name))
                         close_kept(d, name);
         for (size_t i = 0; i < d->n_listeners; i++)
                 if (d->listeners[i].renewed) {

@@ -31,3 +31,7 @@ void listeners_done(struct daemon *d);
 
 /* What systemd has passed under this name (FileDescriptorName=): taken over. */
 int listeners_pass(struct daemon *d, const char *name, int fd);
+/* For the next arbiter: in which mode the workers have these. */
+void listeners_note(struct daemon *d);
+/* As the one before us has left them: as soon as that is known. */
+void listeners_recall(struct daemon *d);

@@ -475,6 +475,8 @@ static int set_up(struct daemon *d) {
         if (r >= 0)
                 r = takeover_begin(d);
         if (r >= 0)
+                listeners_recall(d);
+        if (r >= 0)
                 r = service_make_scope(d);
         if (r >= 0 && d->cgroup)
                 r = arbiter_set_cgroup(d->arbiter, d->cgroup);
@@ -558,8 +560,10 @@ static int run(struct daemon *d, struct config *c) {
                         d->runtime_directory);
         notify_ready(d);
         r = arbiter_run(d->arbiter, false);
-        if (leave_is_due(d, r))
+        if (leave_is_due(d, r)) {
+                listeners_note(d);
                 leave_now(d);
+        }
         notify_stopping(d);
         return r < 0 ? fail(d, r, "The event loop has failed: %m") : r;
 }

@@ -43,7 +43,7 @@ while True:
     ready = select.select([wake, *sockets], [], [])[0]
     if ready == [wake]:
         break
-    for s in sockets:
+    for s in set(ready) & set(sockets):
         try:
             c, _ = s.accept()
         except BlockingIOError:
@@ -160,7 +160,7 @@ class Sockets(case.Service):
                 self.run_in('systemctl', 'restart', self.UNIT)
             else:
                 self.kill_arbiter()
-            self.wait_running(3)
+            self.assertEqual({n: a['pid'] for n, a in self.wait_running(3).items()}, {n: a['pid'] for n, a in before.items()})
         # The next arbiter has them, too: for the successors.
         self.ctl('restart', 'serve')
         after = self.wait_running(3)
@@ -173,6 +173,9 @@ class Sockets(case.Service):
 
     def test_arbiter_dies_forked(self):
         self.assertEqual(len(set(self.survived('ListenStream=127.0.0.1:%d\n' % self.PORT).values())), 1)
+
+    def test_arbiter_dies_units(self):
+        self.survived('Concurrency=unit\nListenStream=127.0.0.1:%d\n' % self.PORT)
 
     def test_arbiter_dies_one_each(self):
         sockets = self.survived('ReusePort=yes\nListenStream=127.0.0.1:%d\n' % self.PORT)
@@ -232,7 +235,7 @@ class Sockets(case.Service):
         """systemd opens them, starts the arbiter when somebody connects, and has them while it is restarted."""
         self.socket_unit('web', 'ListenStream=127.0.0.1:%d\n' % self.PORT)
         self.socket_unit('admin', 'ListenStream=/run/admin\nFileDescriptorName=named\n')
-        for concurrency in ('process',):
+        for concurrency in 'process', 'unit':
             self.serve('Concurrency=%s\nSockets=web.socket named\n' % concurrency, 2)
             cursor = self.box.cursor()
             self.assertEqual(self.property('ActiveState'), 'inactive')
@@ -247,6 +250,9 @@ class Sockets(case.Service):
             self.assertNotEqual(self.pid(), before)
             self.wait_running(2)
             self.assertGreater(len(self.answers(load)), 0)
+            # systemd has put it into blocking mode under those who work with it.
+            pid = self.actors()['serve.1']['pid']
+            self.assertTrue(int(re.search(r'flags:\s*(\d+)', self.out('cat', '/proc/%d/fdinfo/3' % pid)).group(1), 8) & 0o4000)
             self.run_in('systemctl', 'stop', 'web.socket', 'admin.socket', 'arbiter.service')
             self.run_in('systemctl', 'start', 'web.socket', 'admin.socket')
 
