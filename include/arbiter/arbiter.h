@@ -7,9 +7,12 @@
 #include <arbiter/_common.h>
 #include <arbiter/actor.h>
 #include <arbiter/adopt.h>
+#include <arbiter/breaker.h>
 #include <arbiter/command.h>
 #include <arbiter/error.h>
 #include <arbiter/future.h>
+#include <arbiter/group.h>
+#include <arbiter/lock.h>
 #include <arbiter/log.h>
 #include <arbiter/mailbox.h>
 #include <arbiter/message.h>

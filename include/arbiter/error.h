@@ -25,7 +25,9 @@ typedef enum arbiter_outcome {
         ARBITER_OUTCOME_CANCELLED = 11,
         ARBITER_OUTCOME_CALLEE_DIED = 12,   /* it had begun, and died before it answered */
         ARBITER_OUTCOME_NO_CONNECTION = 13, /* the link was lost, the callee may be alive */
-        ARBITER_OUTCOME_BROKEN_PROMISE = 14 /* it will not answer; it may have run in part */
+        ARBITER_OUTCOME_BROKEN_PROMISE = 14, /* it will not answer; it may have run in part */
+        /* not executed */
+        ARBITER_OUTCOME_BREAKER_OPEN = 15 /* a circuit breaker leaves the callee alone: breaker.h */
 } arbiter_outcome;
 
 typedef enum arbiter_executed {
@@ -42,7 +44,7 @@ arbiter_executed arbiter_outcome_executed(arbiter_outcome outcome);
 /* The negative errno by which the blocking calls report an outcome: NOPROC -ESRCH, OVERLOAD -ENOBUFS,
  * EXPIRED and TIMEOUT -ETIMEDOUT, RESTARTING -EAGAIN, DENIED -EACCES, UNKNOWN_COMMAND -ENOENT,
  * BAD_ARGUMENTS -EINVAL, DEADLOCK -EDEADLK, CANCELLED -ECANCELED, CALLEE_DIED -EOWNERDEAD, NO_CONNECTION
- * -ECONNRESET, BROKEN_PROMISE -EPIPE, APPLICATION_ERROR -EREMOTEIO. REPLY 0. */
+ * -ECONNRESET, BROKEN_PROMISE -EPIPE, BREAKER_OPEN -EHOSTDOWN, APPLICATION_ERROR -EREMOTEIO. REPLY 0. */
 int arbiter_outcome_to_errno(arbiter_outcome outcome);
 
 /* Why an actor ended (DESIGN.md 4.4; a superset of systemd's SERVICE_RESULT). Values are part of the wire

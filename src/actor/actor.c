@@ -9,6 +9,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "actor/call.h"
+#include "actor/group.h"
 #include "actor/peer.h"
 #include "basic/fd.h"
 
@@ -131,6 +132,7 @@ static void init_defaults(arbiter_actor *a, const struct actor_options *o) {
         list_init(&a->parameters);
         list_init(&a->extra);
         list_init(&a->unlinkings);
+        list_init(&a->locks);
         list_init(&a->pending_exits);
         list_init(&a->deferred_downs);
         list_init(&a->queue);
@@ -208,6 +210,8 @@ arbiter_actor *actor_unref(arbiter_actor *a) {
         calls_done(a);
         futures_done(a);
         watch_done(a);
+        groups_done(a);
+        locks_done(a);
         actor_timers_done(a);
         incoming_free_all(a);
         drop_gates(a);

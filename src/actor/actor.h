@@ -12,6 +12,7 @@
  *   standard.c   the commands that every actor answers; info.c what "info" says
  *   future.c     the one outcome
  *   watch.c      DOWN, links, exits
+ *   group.c      process groups; lock.c named locks; breaker.c circuit breakers
  *   timer.c      one sd-event timer for all deadlines
  *   thread-pool.c
  *
@@ -175,7 +176,7 @@ struct arbiter_actor {
 
         /* watches, links */
         map *watches; /* u64 -> struct watch */
-        uint64_t watch_counter;
+        uint64_t watch_counter; /* also of groups */
         struct list_node unlinkings, pending_exits, deferred_downs; /* of watch.c */
         struct known_exit {
                 aid target;
@@ -184,6 +185,11 @@ struct arbiter_actor {
         unsigned n_known_exits, n_arbiters;
         arbiter_exit_handler_t exit_handler;
         void *exit_userdata;
+
+        map *groups;            /* name -> struct group; NULL until there is one */
+        struct list_node locks; /* struct held_lock */
+        arbiter_lock_lost_handler_t lock_lost_handler;
+        void *lock_lost_userdata;
 
         arbiter_dead_letter_handler_t dead_letter_handler;
         void *dead_letter_userdata;

@@ -377,12 +377,15 @@ int actor_cast_arbiter(arbiter_actor *a, const char *command, const char *signat
         va_list ap;
         int r;
 
-        if (!a->control)
+        if (!a->control && !a->arbiter_ops)
                 return -ENOTCONN;
         va_start(ap, signature);
         r = build(&m, signature, ap);
         va_end(ap);
-        return r < 0 ? r : peer_send(a->control, &e, m, NULL, NULL);
+        if (r < 0)
+                return r;
+        return a->control ? peer_send(a->control, &e, m, NULL, NULL)
+                          : route_send(a, NULL, &AID_ARBITER, &e, m, NULL);
 }
 
 int actor_request_arbiter(arbiter_actor *a, arbiter_future **ret, const char *command, usec_t timeout,
@@ -391,7 +394,7 @@ int actor_request_arbiter(arbiter_actor *a, arbiter_future **ret, const char *co
         va_list ap;
         int r;
 
-        if (!a->control)
+        if (!a->control && !a->arbiter_ops)
                 return -ENOTCONN;
         va_start(ap, signature);
         r = build(&m, signature, ap);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "actor/call.h"
+#include "actor/group.h"
 #include "actor/peer.h"
 #include "basic/fd.h"
 
@@ -92,6 +93,10 @@ static int tell_who_we_are(arbiter_actor *a) {
                 r = actor_cast_arbiter(a, "exiting", "u", (uint32_t) a->exit_reason);
         if (r >= 0)
                 r = watches_tell(a);
+        if (r >= 0)
+                r = groups_tell(a);
+        if (r >= 0)
+                r = locks_tell(a);
         if (r >= 0 && a->state >= ARBITER_STATE_RUNNING)
                 r = actor_send_notify(a);
         return r;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "actor/call.h"
+#include "actor/group.h"
 #include "actor/peer.h"
 #include "basic/fd.h"
 
@@ -432,7 +433,7 @@ static int on_signal(arbiter_actor *a, struct peer *p, arbiter_message *m) {
                 peer_handle_fin_refused(p);
         else if (streq(s, "delegated"))
                 call_handle_delegated(a, p, m);
-        else if (p != a->control)
+        else if (p != a->control && !(p->self && a->arbiter_ops))
                 return -EBADMSG; /* the rest is the arbiter's to say */
         else if (streq(s, "peer"))
                 return peer_handle_peer(a, m) == -EBADMSG ? -EBADMSG : 0;
@@ -440,6 +441,12 @@ static int on_signal(arbiter_actor *a, struct peer *p, arbiter_message *m) {
                 watch_handle_down(a, m);
         else if (streq(s, "exit"))
                 watch_handle_exit(a, m);
+        else if (streq(s, "group"))
+                group_handle_change(a, m);
+        else if (streq(s, "group-stale"))
+                group_handle_stale(a, m);
+        else if (streq(s, "lock-ended"))
+                lock_handle_ended(a, m);
         return 0;
 }
 

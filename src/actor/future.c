@@ -339,6 +339,8 @@ _public_ int arbiter_future_get(arbiter_future *f, const char *signature, ...) {
 }
 
 _public_ int arbiter_future_get_proxy(arbiter_future *f, arbiter_proxy **ret) {
+        if (!ret)
+                return -EINVAL;
         if (f->pending)
                 return -EBUSY;
         if (f->outcome != ARBITER_OUTCOME_REPLY)

@@ -175,7 +175,7 @@ int route_send(arbiter_actor *a, const char *target, const aid *id, struct envel
 
         if (!id && a->last_route && streq(a->last_route->target, target))
                 return peer_send(a->last_route->peer, e, m, f, target);
-        if (id ? aid_equal(id, &a->aid) : streq(target, a->name))
+        if (id ? aid_equal(id, &a->aid) : streq(target, a->name) || streq(target, a->aid_string.s))
                 return send_self(a, e, m, f);
         if (!id && a->control && streq(target, "monitor"))
                 target = a->manager;

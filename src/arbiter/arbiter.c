@@ -87,7 +87,7 @@ static void on_leaf_timer(arbiter_actor *a, struct actor_timer *t) {
 
 static int init_maps(arbiter *a) {
         map **maps[] = { &a->by_aid, &a->by_name, &a->monitors_by_name, &a->definitions, &a->names,
-                         &a->commands, &a->pairs };
+                         &a->commands, &a->pairs, &a->groups, &a->locks };
         int r;
 
         for (size_t i = 0; i < ELEMENTSOF(maps); i++) {
@@ -154,7 +154,11 @@ _public_ int arbiter_new(struct sd_event *event, const arbiter_module *module, a
         a->relink_timer = ACTOR_TIMER_INIT(relinks_on_timer);
         list_init(&a->relinks);
         /* Those of an arbiter before us are in use still: ours are later than all of theirs. */
-        a->link_counter = now_usec();
+        a->link_counter = a->lock_counter = now_usec();
+        member_init(&a->own_member, a, NULL);
+        list_init(&a->parked);
+        a->parked_timer = ACTOR_TIMER_INIT(members_on_timer);
+        a->group_timer = ACTOR_TIMER_INIT(groups_retry);
         list_init(&a->children);
         list_init(&a->monitors);
         list_init(&a->observers);
@@ -172,6 +176,8 @@ _public_ int arbiter_new(struct sd_event *event, const arbiter_module *module, a
                 r = init_actor(a, module);
         if (r >= 0)
                 r = actor_timer_reserve(a->actor, &a->notice_timer);
+        if (r >= 0)
+                r = actor_timer_reserve(a->actor, &a->group_timer);
         if (r >= 0)
                 r = init_root(a);
         if (r >= 0)
@@ -257,6 +263,9 @@ _public_ arbiter *arbiter_unref(arbiter *a) {
                 actor_timer_clear(a->actor, &a->leaf_timer);
                 actor_timer_clear(a->actor, &a->relink_timer);
                 actor_timer_release(a->actor, &a->notice_timer);
+                members_done(a);
+                actor_timer_clear(a->actor, &a->parked_timer);
+                actor_timer_release(a->actor, &a->group_timer);
         }
         for (leaves_retry(a); !list_is_empty(&a->leaves); leaves_retry(a))
                 (void) poll(NULL, 0, 5); /* the kernel empties a killed cgroup in its own time */

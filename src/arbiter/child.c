@@ -96,6 +96,7 @@ int child_new(arbiter *a, arbiter_spawn *spawn, const char *name, const aid *wan
         if (!c)
                 return -ENOMEM;
         init_lists(c);
+        member_init(&c->member, a, c);
         c->arbiter = a;
         c->spawn = arbiter_spawn_ref(spawn);
         c->concurrency = spawn ? spawn->concurrency : ARBITER_CONCURRENCY_INLINE;
@@ -131,6 +132,7 @@ void child_free(struct child *c) {
         struct waiter *w;
 
         unregister_child(c);
+        member_gone(&c->member);
         commands_discharge(c);
         relations_forget_notices(c);
         if (c->counted)
@@ -681,6 +683,7 @@ void child_end(struct child *c, arbiter_reason reason, int status) {
                 p->userdata = NULL;
                 peer_died(p, reason, status);
         }
+        member_gone(&c->member);
         relations_child_gone(c, reason, status);
         forget_future(c, reason, status);
         resolve_waiters(&c->stops);

@@ -19,6 +19,7 @@
  *   handshake.c  hello, welcome, notify
  *   broker.c     links between actors: made once, then out of the way
  *   relations.c  watches and links: who is told of whose death
+ *   member.c     what actors have at the arbiter: groups.c, their process groups; locks.c, named locks
  *   commands.c   what actors may ask of the arbiter, and who may
  *   control.c    what faces may ask: views, verbs, observers; control-why.c what somebody waits for;
  *                control-report.c deaths, and the arbiter as a whole; control-metrics.c figures
@@ -35,6 +36,7 @@
 #include "arbiter/cgroup.h"
 #include "arbiter/control.h"
 #include "arbiter/exec-context.h"
+#include "arbiter/member.h"
 #include "arbiter/notify-socket.h"
 #include "arbiter/process.h"
 #include "arbiter/state.h"
@@ -216,6 +218,7 @@ struct child {
         uint32_t slot;
         uint64_t set_generation;
         arbiter_monitor *monitor_actor; /* it is the actor of this monitor */
+        struct member member;
         aid spawner;
         aid payer;           /* who is charged with this life, or null */
         uint32_t n_children; /* charged to it */
@@ -366,6 +369,13 @@ struct arbiter {
         map *commands;    /* bytes of a hello's table -> struct commands_table */
         map *pairs;       /* both aids -> struct pair */
         uint64_t link_counter, age_counter, leaf_counter, exit_counter, seed;
+        map *groups, *locks; /* by name */
+        /* it begins with the time: greater than what an arbiter before us has given */
+        uint64_t lock_counter;
+        struct member own_member;
+        struct list_node parked; /* requests that wait until all have told what they have: member.h */
+        unsigned n_untold;
+        struct actor_timer parked_timer, group_timer;
         struct set root;
         struct list_node leaves; /* struct dying_leaf: cgroups that are not empty yet */
         struct actor_timer leaf_timer;

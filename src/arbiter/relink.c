@@ -207,6 +207,8 @@ int child_relink(struct child *c, unsigned number, int old_fd) {
         make_room(k);
         k->old[k->n_old++] = (struct old_end){ .child = c, .fd = old_fd, .number = number };
         c->link_number = MAX(c->link_number, number + 1);
+        if (c->welcomed)
+                member_will_tell(&c->member);
         return 0;
 }
 

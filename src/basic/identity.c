@@ -97,3 +97,11 @@ bool unit_template_is_valid(const char *s) {
 
         return n > 0 && strlen(s) < UNIT_TEMPLATE_SIZE && streq(s + n, "@.service");
 }
+
+bool label_is_valid(const char *s) {
+        size_t n = 0;
+
+        while (n <= LABEL_MAX && s[n] >= '!' && s[n] <= '~')
+                n++;
+        return n > 0 && n <= LABEL_MAX && !s[n];
+}

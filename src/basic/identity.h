@@ -45,6 +45,10 @@ bool aid_is_valid(const aid *a);
 bool name_is_valid(const char *s);           /* "web", "my-pool": no dot of its own */
 bool qualified_name_is_valid(const char *s); /* also "web.3" */
 
+/* Of a group or a lock: 1 to LABEL_MAX printable characters of ASCII without blanks. */
+#define LABEL_MAX 255
+bool label_is_valid(const char *s);
+
 /* "my-worker@.service": short enough for an instance of any name. */
 #define UNIT_TEMPLATE_SIZE (256 - QUALIFIED_NAME_SIZE)
 bool unit_template_is_valid(const char *s);

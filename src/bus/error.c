@@ -89,6 +89,8 @@ static const char *const outcome_texts[] = {
                         "The connection to the actor was lost. Whether it was run is not known.",
         [ARBITER_OUTCOME_BROKEN_PROMISE] =
                         "The actor took the request and dropped it unanswered: a bug in it.",
+        [ARBITER_OUTCOME_BREAKER_OPEN] =
+                        "A circuit breaker leaves the actor alone after too many failures. Nothing was run.",
 };
 
 static bool error_name_is_valid(const char *s) {

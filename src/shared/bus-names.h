@@ -54,6 +54,7 @@
 #define BUS_ERROR_CALLEE_DIED BUS_ERROR_PREFIX "CalleeDied"
 #define BUS_ERROR_NO_CONNECTION BUS_ERROR_PREFIX "NoConnection"
 #define BUS_ERROR_BROKEN_PROMISE BUS_ERROR_PREFIX "BrokenPromise"
+#define BUS_ERROR_BREAKER_OPEN BUS_ERROR_PREFIX "BreakerOpen"
 /* ... and what only the operator's verbs can meet. */
 #define BUS_ERROR_NO_SUCH_DEFINITION BUS_ERROR_PREFIX "NoSuchDefinition"
 #define BUS_ERROR_NAME_TAKEN BUS_ERROR_PREFIX "NameTaken"

@@ -41,6 +41,8 @@ static const struct outcome_info {
                                 ARBITER_EXECUTED_MAYBE},
                 [ARBITER_OUTCOME_BROKEN_PROMISE] = {"broken-promise", ERROR_PREFIX "BrokenPromise", -EPIPE,
                                 ARBITER_EXECUTED_MAYBE},
+                [ARBITER_OUTCOME_BREAKER_OPEN] = {"breaker-open", ERROR_PREFIX "BreakerOpen", -EHOSTDOWN,
+                                ARBITER_EXECUTED_NO},
 };
 
 static const struct outcome_info *outcome_info(arbiter_outcome outcome) {

@@ -489,7 +489,40 @@ static int start(arbiter_actor *a, void *userdata) {
         return 0;
 }
 
+static void on_group_change(arbiter_actor *a, const arbiter_group_change *change, void *userdata) {
+        if (change->event != ARBITER_GROUP_SETTLED)
+                atomic_fetch_add(&board->changes, 1);
+}
+
+static int on_join(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        const char *group;
+        int r;
+
+        r = arbiter_message_read(m, "s", &group);
+        if (r >= 0)
+                r = arbiter_actor_watch_group(a, group, on_group_change, NULL, NULL);
+        return r < 0 ? r : arbiter_actor_join(a, group, NULL);
+}
+
+static void on_locked(arbiter_future *f, void *userdata) {
+        if (arbiter_future_get_outcome(f) == ARBITER_OUTCOME_REPLY)
+                atomic_fetch_add(&board->locked, 1);
+}
+
+static int on_lock(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        const char *name;
+        int r;
+
+        r = arbiter_message_read(m, "s", &name);
+        if (r >= 0)
+                r = arbiter_actor_lock(a, name, 0, UINT64_MAX, &f);
+        return r < 0 ? r : arbiter_future_then(f, on_locked, NULL);
+}
+
 static const arbiter_command commands[] = {
+                ARBITER_COMMAND("Join", "s", "group", "", "", on_join, 0),
+                ARBITER_COMMAND("Lock", "s", "name", "", "", on_lock, 0),
                 ARBITER_COMMAND("Ask", "sstu", "target command timeout result", "", "", on_ask, 0),
                 ARBITER_COMMAND("Spawn", "ssu", "definition name result", "", "", on_spawn, 0),
                 ARBITER_COMMAND("Watch", "ssuu", "aid name generation down", "", "", on_watch, 0),

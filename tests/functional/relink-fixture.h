@@ -31,7 +31,7 @@ struct board {
                 uint32_t reason;
                 int status;
         } down[GATES], exits;
-        _Atomic uint32_t received, order_errors, served, asked;
+        _Atomic uint32_t received, order_errors, served, asked, changes, locked;
         struct {
                 char name[64];
                 char aid[AID_SIZE + 1];
@@ -96,7 +96,8 @@ struct child *stage_child(struct stage *s, const char *name);
                 }                                                                                           \
         } while (0)
 
-/* The actors: commands Ask, Spawn, Watch, Link, Block, Quit, Exit, Sequence, Burst, Echo. */
+/* The actors: commands Join (and watch it), Lock, Ask, Spawn, Watch, Link, Block, Quit, Exit, Sequence,
+ * Burst, Echo. */
 extern const arbiter_module relink_module;
 /* The arbiter's own: Hold never answers. */
 extern const arbiter_module arbiter_module_of_test;

@@ -103,6 +103,11 @@ class Programs(Case):
             'solo: callee-died, executed: maybe', 'DOWN: solo: signal',
             'right: callee-died, executed: maybe', 'DOWN: right: signal', 'DOWN: left: signal']))
 
+    def test_groups(self):
+        lines = self.ok('groups').splitlines()
+        self.assertEqual(sorted(lines[:-4]), ['%s has forgotten' % name for name in ('blue', 'green', 'red')])
+        self.assertEqual(lines[-4:], ['reports: reply', 'printer: noproc', 'printer: noproc', 'printer: breaker-open'])
+
     def test_philosophers(self):
         for meals in '1', '40':
             lines = self.ok('philosophers', meals).splitlines()

@@ -71,7 +71,7 @@ static void adopt_both_and_talk(struct stage *s) {
 
 /* Four arbiters in a row. */
 static void test_generations(void **state) {
-        struct stage s;
+        struct stage s = {};
 
         stage_begin(&s, two_that_talk);
         for (unsigned i = 0; i < 2; i++) {
@@ -106,7 +106,7 @@ static void burst_behind_a_gate(struct stage *s) {
 
 /* What they send to each other while there is no arbiter arrives meanwhile. */
 static void test_mail_flows(void **state) {
-        struct stage s;
+        struct stage s = {};
 
         stage_begin(&s, burst_behind_a_gate);
         stage_kill(&s);
@@ -152,7 +152,7 @@ static void check_asked(struct stage *s) {
 
 /* Asked while there is no arbiter. */
 static void test_requests_wait(void **state) {
-        struct stage s;
+        struct stage s = {};
 
         stage_begin(&s, ask_behind_a_gate);
         stage_kill(&s);
@@ -170,7 +170,7 @@ static void test_requests_wait(void **state) {
 
 /* Asked when the next one has offered its link already. */
 static void test_requests_at_the_change(void **state) {
-        struct stage s;
+        struct stage s = {};
         struct child *a;
 
         stage_begin(&s, ask_behind_a_gate);
@@ -231,7 +231,7 @@ static void test_half_a_link(void **state) {
 
 /* What the dead had begun may have run; what it had not runs once. */
 static void test_begun(void **state) {
-        struct stage s;
+        struct stage s = {};
 
         stage_begin(&s, begun_and_not);
         stage_kill(&s);
@@ -265,7 +265,7 @@ static void start_slowly(struct stage *s) {
 }
 
 static void test_spawn_goes_on(void **state) {
-        struct stage s;
+        struct stage s = {};
 
         stage_begin(&s, start_slowly);
         stage_kill(&s);
@@ -285,7 +285,7 @@ static void test_spawn_goes_on(void **state) {
 /* ... also when it is over, one way or the other, before its spawner is there again. */
 static void test_spawn_has_ended(void **state) {
         struct child *c;
-        struct stage s;
+        struct stage s = {};
 
         stage_begin(&s, start_slowly);
         stage_kill(&s);
@@ -315,7 +315,7 @@ static void stop_when_it_says_hello(struct stage *s) {
 
 static void test_hello_anew(void **state) {
         struct child *c;
-        struct stage s;
+        struct stage s = {};
 
         stage_begin(&s, stop_when_it_says_hello);
         stage_kill(&s);
@@ -350,7 +350,7 @@ static void watch_each_other(struct stage *s) {
 
 /* One that dies with nobody there to see it. */
 static void test_down(void **state) {
-        struct stage s;
+        struct stage s = {};
 
         stage_begin(&s, watch_each_other);
         stage_kill(&s);
@@ -372,7 +372,7 @@ static void test_down(void **state) {
 /* One that dies when the next arbiter knows both, and has yet to be told of the watch. */
 static void test_down_later(void **state) {
         struct child *b;
-        struct stage s;
+        struct stage s = {};
 
         stage_begin(&s, watch_each_other);
         stage_kill(&s);
@@ -429,7 +429,7 @@ static void wait_for_each_other(struct stage *s) {
 }
 
 static void test_callee_dies(void **state) {
-        struct stage s;
+        struct stage s = {};
 
         stage_begin(&s, wait_for_each_other);
         stage_kill(&s);
@@ -451,7 +451,7 @@ static void exit_behind_a_gate(struct stage *s) {
 }
 
 static void test_last_words(void **state) {
-        struct stage s;
+        struct stage s = {};
         siginfo_t info;
         int status;
         aid id;
@@ -493,7 +493,7 @@ static void adopt_and_only_keep(struct stage *s) {
 /* in_between: the actor looks up when the second arbiter is dead and the third is not there yet. */
 static void run_chain(void (*second)(struct stage *s), unsigned n_kept_links, bool in_between) {
         struct child *c;
-        struct stage s;
+        struct stage s = {};
 
         memset(board, 0, sizeof(*board));
         stage_begin(&s, one_that_blocks);
@@ -529,7 +529,7 @@ static void just_one(struct stage *s) {
 
 static void test_slow_keeper(void **state) {
         struct child *c;
-        struct stage s;
+        struct stage s = {};
 
         stage_begin(&s, just_one);
         stage_kill(&s);
@@ -567,6 +567,57 @@ static void test_names(void **state) {
                 assert_errno(child_link_parse_name(bad[i], &parsed, &number), EINVAL);
 }
 
+/* Groups and locks are what actors say that they have: nobody is told who the members are, or given a lock,
+ * before all have said it. */
+
+static void join_and_lock(struct stage *s) {
+        stage_spawn(s, "a");
+        stage_spawn(s, "b");
+        stage_tell(s, "a", "Join", "s", "group");
+        UNTIL(s, atomic_load(&board->changes) == 1);
+        stage_tell(s, "b", "Join", "s", "group");
+        UNTIL(s, atomic_load(&board->changes) == 4);
+        stage_tell(s, "a", "Lock", "s", "lock");
+        UNTIL(s, atomic_load(&board->locked) == 1);
+        stage_tell(s, "b", "Lock", "s", "lock"); /* it waits, over the change */
+        (void) stage_ask(s, "b", "Links", 0);
+}
+
+static void test_groups_and_locks(void **state) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *members = NULL, *lock = NULL;
+        arbiter_message *m;
+        struct stage s = {};
+        unsigned n = 0;
+
+        stage_begin(&s, join_and_lock);
+        stage_kill(&s);
+        stage_begin_here(&s);
+        relinks_hold(s.arbiter);
+        (void) stage_adopt(&s, "a");
+        (void) stage_adopt(&s, "b");
+        assert_ok(arbiter_actor_get_members(s.root, "group", &members));
+        assert_ok(arbiter_actor_try_lock(s.root, "lock", 0, &lock));
+        stage_turn(&s, 0);
+        stage_turn(&s, 0);
+        assert_true(arbiter_future_is_pending(members));
+        assert_true(arbiter_future_is_pending(lock));
+        relinks_go(s.arbiter);
+        UNTIL(&s, !arbiter_future_is_pending(members) && !arbiter_future_is_pending(lock));
+        assert_ok(arbiter_future_get_reply(members, &m));
+        assert_ok(arbiter_message_enter_container(m, 'a', "(ssu)"));
+        while (arbiter_message_skip(m, "(ssu)") > 0)
+                n++;
+        assert_int_equal(n, 2);
+        assert_string_equal(arbiter_future_get_error_name(lock), "io.arbiter.Arbiter1.Error.Locked");
+        assert_non_null(strstr(arbiter_future_get_error_text(lock), "held by a"));
+        assert_int_equal(atomic_load(&board->changes), 4); /* nothing has changed */
+        assert_int_equal(atomic_load(&board->locked), 1);
+
+        assert_int_equal(kill(board->actors[0].pid, SIGKILL), 0);
+        UNTIL(&s, atomic_load(&board->changes) == 5 && atomic_load(&board->locked) == 2);
+        stage_end_here(&s);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup(test_names, setup),
@@ -586,6 +637,7 @@ int main(void) {
                         cmocka_unit_test_setup(test_last_words, setup),
                         cmocka_unit_test_setup(test_chain, setup),
                         cmocka_unit_test_setup(test_slow_keeper, setup),
+                        cmocka_unit_test_setup(test_groups_and_locks, setup),
         };
 
         return RELINK_RUN("relink", tests);

@@ -277,7 +277,7 @@ static void test_outcomes(void **state) {
         struct fixture *x = *state;
         struct call c = {};
 
-        for (arbiter_outcome o = ARBITER_OUTCOME_NOPROC; o <= ARBITER_OUTCOME_BROKEN_PROMISE; o++) {
+        for (arbiter_outcome o = ARBITER_OUTCOME_NOPROC; o <= ARBITER_OUTCOME_BREAKER_OPEN; o++) {
                 manager_call(x, &c, "Ping", "s", "web.1");
                 wait_request(x, &c);
                 fake_fail(x->arbiter, o, NULL, NULL);
