@@ -15,6 +15,7 @@
 #include "arbiter-keeper/keeper.h"
 #include "arbiter-keeper/leave.h"
 #include "arbiter-keeper/service-watch.h"
+#include "basic/time-util.h"
 #include "shared/instance.h"
 #include "shared/log.h"
 #include "shared/verbs.h"
@@ -22,6 +23,7 @@
 #define PROGRAM "arbiter-keeper"
 /* Descriptors for ourselves, and for a packet that there may be no room for. */
 #define FDS_OWN (2 * KEEPER_BATCH_MAX)
+#define BARRIER_USEC (5 * USEC_PER_SEC)
 
 enum { OPTION_SYSTEM = 0x100, OPTION_USER, OPTION_INSTANCE, OPTION_SOCKET, OPTION_VERSION };
 
@@ -119,12 +121,26 @@ static size_t raise_nofile(void) {
         return l.rlim_cur > 2 * FDS_OWN ? l.rlim_cur - FDS_OWN : FDS_OWN;
 }
 
+/* From what systemd has heard this on, a start of the arbiter waits until we have ended, and what is left is
+ * stopped. One that was asked for before does not. */
 static void on_settled(void *userdata) {
+        int r;
+
+        (void) sd_notify(false, "STOPPING=1");
+        r = sd_notify_barrier(false, BARRIER_USEC);
+        if (r < 0)
+                log_warning_errno(r, "systemd has not said that it has heard of our end: %m");
+}
+
+static void on_confirmed(bool still, void *userdata) {
         struct keeper *k = userdata;
 
-        log_info("%s has ended, and is not about to be started again: %zu descriptors are closed.",
-                        k->service, table_size(&k->table));
-        (void) sd_event_exit(k->event, 0);
+        if (still)
+                log_info("%s has ended, and is not about to be started again: %zu descriptors are closed.",
+                                k->service, table_size(&k->table));
+        else
+                log_info("%s is being started: its next keeper will be another one.", k->service);
+        (void) sd_event_exit(k->event, still ? 0 : KEEPER_EXIT_AGAIN);
 }
 
 static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
@@ -159,6 +175,7 @@ static void leave(const struct arguments *a, const struct keeper *k, const char 
 }
 
 static int run(const struct arguments *a, const char *service, const char *path) {
+        static const struct service_watch_events events = { on_settled, on_confirmed };
         _cleanup_(service_watch_freep) struct service_watch *watch = NULL;
         _cleanup_(keeper_freep) struct keeper *k = NULL;
         int r;
@@ -168,12 +185,12 @@ static int run(const struct arguments *a, const char *service, const char *path)
                 return log_error_errno(r, "Cannot listen on %s: %m", path);
         r = handle_signals(k->event);
         if (r >= 0 && service)
-                r = service_watch_new(k->event, service, a->user, on_settled, k, &watch);
+                r = service_watch_new(k->event, service, a->user, &events, k, &watch);
         if (r >= 0)
                 (void) sd_notify(false, "READY=1");
         if (r >= 0)
                 r = sd_event_loop(k->event);
-        if (r >= 0 && service)
+        if (r == 0 && service)
                 leave(a, k, path);
         return r < 0 ? log_error_errno(r, "It has failed: %m") : r;
 }
@@ -201,5 +218,5 @@ int main(int argc, char *argv[]) {
                 log_error_errno(r, "It cannot start: %m");
         if (r >= 0)
                 r = run(&a, service, a.socket ?: path);
-        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        return r < 0 ? EXIT_FAILURE : r;
 }

@@ -26,8 +26,8 @@ struct service_watch {
         char *service, *path;
         bool user;
         bool again; /* something has changed since it was put */
-        bool settled, complained;
-        service_settled_t done;
+        bool settled, confirmed, complained;
+        struct service_watch_events events;
         void *userdata;
 };
 
@@ -77,6 +77,17 @@ static int read_properties(sd_bus_message *m, struct unit_state *ret) {
 
 static void ask(struct service_watch *w);
 
+static void judge(struct service_watch *w, bool down) {
+        if (w->settled && !w->confirmed) {
+                w->confirmed = true;
+                w->events.confirmed(down, w->userdata);
+        } else if (down && !w->settled) {
+                w->settled = true;
+                w->events.settled(w->userdata);
+                ask(w);
+        }
+}
+
 static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         const sd_bus_error *e = sd_bus_message_get_error(m);
         struct service_watch *w = userdata;
@@ -96,10 +107,8 @@ static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         w->complained = false;
         if (w->again)
                 ask(w);
-        else if (state.down && !state.job && !w->settled) {
-                w->settled = true;
-                w->done(w->userdata);
-        }
+        else
+                judge(w, state.down && !state.job);
         return 0;
 }
 
@@ -236,8 +245,8 @@ static int on_retry(sd_event_source *s, uint64_t usec, void *userdata) {
         return 0;
 }
 
-int service_watch_new(sd_event *event, const char *service, bool user, service_settled_t settled,
-                void *userdata, struct service_watch **ret) {
+int service_watch_new(sd_event *event, const char *service, bool user,
+                const struct service_watch_events *events, void *userdata, struct service_watch **ret) {
         _cleanup_(service_watch_freep) struct service_watch *w = calloc(1, sizeof(*w));
         int r;
 
@@ -247,7 +256,7 @@ int service_watch_new(sd_event *event, const char *service, bool user, service_s
                 .event = sd_event_ref(event),
                 .service = strdup(service),
                 .user = user,
-                .done = settled,
+                .events = *events,
                 .userdata = userdata,
         };
         r = w->service ? sd_bus_path_encode(SYSTEMD_PATH "/unit", service, &w->path) : -ENOMEM;

@@ -219,7 +219,7 @@ int keeper_new(const char *path, int stored, struct keeper **ret) {
         r = stored >= 0 ? fd_set_nonblock(stored, true) : -ENOTCONN;
         if (r >= 0)
                 r = converse(k);
-        if (r < 0) {
+        if (r < 0 && r != -ETIMEDOUT) { /* else it is there, and hangs */
                 k->socket = close_fd(k->socket);
                 r = connect_path(path, &k->socket);
                 if (r >= 0)

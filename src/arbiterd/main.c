@@ -27,6 +27,7 @@
 #include "basic/fd.h"
 #include "shared/config-dirs.h"
 #include "shared/instance.h"
+#include "shared/keeper-link.h"
 #include "shared/log.h"
 #include "shared/strv.h"
 #include "shared/verbs.h"
@@ -571,9 +572,12 @@ static int run(struct daemon *d, struct config *c) {
 /* Of an arbiter that has died, not of one that runs. Where there is no runtime directory none does; and none
  * is left behind. */
 static int stop_actors(struct daemon *d) {
+        const char *status = getenv("SERVICE_RESULT") ? getenv("EXIT_STATUS") : NULL;
         struct pid_file lock = PID_FILE_INIT;
         int r;
 
+        if (status && streq(status, KEEPER_EXIT_AGAIN_STRING))
+                return EXIT_SUCCESS; /* the next arbiter is about to start, and finds what is left */
         if (d->if_abandoned && !leave_is_for_good(d))
                 return EXIT_SUCCESS;
         r = find_runtime_directory(d);

@@ -18,13 +18,24 @@ struct fixture {
         struct fake_systemd manager;
         struct service_watch *watch;
         char directory[40], link[64];
-        unsigned n_settled;
+        unsigned n_settled, n_confirmed;
+        bool still;
+        const char *then; /* the state of the service once it has settled; NULL: the same */
 };
 
 static void on_settled(void *userdata) {
         struct fixture *f = userdata;
 
         f->n_settled++;
+        if (f->then)
+                f->manager.all_active_state = f->then;
+}
+
+static void on_confirmed(bool still, void *userdata) {
+        struct fixture *f = userdata;
+
+        f->n_confirmed++;
+        f->still = still;
 }
 
 static int setup(void **state) {
@@ -60,7 +71,9 @@ static void appear(struct fixture *f) {
 }
 
 static void watch(struct fixture *f) {
-        assert_ok(service_watch_new(f->event, "arbiter.service", true, on_settled, f, &f->watch));
+        static const struct service_watch_events events = { on_settled, on_confirmed };
+
+        assert_ok(service_watch_new(f->event, "arbiter.service", true, &events, f, &f->watch));
 }
 
 static void run_until(struct fixture *f, const unsigned *n, unsigned at_least) {
@@ -98,10 +111,27 @@ static void test_states(void **state) {
         change(f, "inactive", true, true);
         change(f, "active", false, false);
         assert_int_equal(f->n_settled, 0);
-        change(f, "failed", false, true);
-        assert_int_equal(f->n_settled, 1);
+        f->manager.all_active_state = "failed";
+        f->manager.all_has_job = false;
+        fake_state(&f->manager, 0, "failed");
+        run_until(f, &f->n_confirmed, 1);
+        assert_true(f->still);
         change(f, "inactive", false, true); /* said once */
         assert_int_equal(f->n_settled, 1);
+        assert_int_equal(f->n_confirmed, 1);
+}
+
+/* A start was asked for when it was not yet known that nobody would be ready for it. */
+static void test_started_after_all(void **state) {
+        struct fixture *f = *state;
+
+        f->manager.all_active_state = "inactive";
+        f->then = "activating";
+        appear(f);
+        watch(f);
+        run_until(f, &f->n_confirmed, 1);
+        assert_int_equal(f->n_settled, 1);
+        assert_false(f->still);
 }
 
 static void test_at_the_start(void **state) {
@@ -158,6 +188,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
         const struct CMUnitTest tests[] = {
                 TEST(states),
+                TEST(started_after_all),
                 TEST(at_the_start),
                 TEST(old_news),
                 TEST(no_manager),
