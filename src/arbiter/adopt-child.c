@@ -362,7 +362,7 @@ static int restore_life(struct adoption *x, struct orphan *o, arbiter_spawn *spa
         c->concurrency = s->concurrency;
         c->state = s->state;
         c->plain = s->plain;
-        c->welcomed = s->welcomed;
+        c->welcomed = s->welcomed && !s->plain; /* its stand-in was the dead arbiter's */
         c->culprit = s->culprit;
         c->created_usec = s->created_usec;
         c->started_usec = s->started_usec;

@@ -113,6 +113,8 @@ _public_ int arbiter_add_kept(arbiter *a, const char *name, int fd) {
                 return -EINVAL;
         if (a->started)
                 return -EBUSY;
+        if (streq(name, MAILBOX_SOCKET_KEPT))
+                return mailbox_socket_adopt(a, fd);
         r = parse_name(name, &id, &number);
         if (r < 0 || (name[0] != 'c' && number > 1))
                 return -ENOENT;
@@ -670,6 +672,7 @@ static void finish(struct adoption *x, arbiter_adoption *ret) {
         forget_kept(a);
         go_on_stopping(a);
         adopt_resume(x);
+        units_sweep(a);
         relinks_go(a);
         tell(x);
         *ret = x->report;

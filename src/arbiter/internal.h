@@ -561,8 +561,9 @@ int unit_check(arbiter *a, char **ret_text);
 
 /* mailbox-socket.c */
 int launch_expected(struct child *c);
-/* The socket itself, kept by name "mailbox" from an arbiter before this one; taken on success. -EBADMSG:
+/* The socket itself, kept by this name from an arbiter before this one; taken on success. -EBADMSG:
  * it is not, or its path does not lead to it any more. */
+#define MAILBOX_SOCKET_KEPT "mailbox"
 int mailbox_socket_adopt(arbiter *a, int fd);
 /* The program of an instance of a template will come. */
 int mailbox_socket_await_instance(struct child *c);

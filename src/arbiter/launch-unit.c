@@ -81,14 +81,6 @@ static void remember_cgroup(struct child *c, pid_t pid) {
                 c->unit_leaf.root = h;
 }
 
-/* How it ended, if that is while no arbiter is there, the kernel tells by it. */
-static void keep_process(struct child *c) {
-        char name[16];
-
-        (void) snprintf(name, sizeof(name), "p.%s", c->aid_string.s);
-        (void) arbiter_keep(c->arbiter, name, c->process.pidfd);
-}
-
 static void take_main_process(struct child *c, pid_t pid, const char *invocation_id) {
         _cleanup_free_ char *unit = NULL;
         int pidfd;
@@ -107,7 +99,8 @@ static void take_main_process(struct child *c, pid_t pid, const char *invocation
         }
         process_done(&c->process);
         c->process = (struct process){ .pid = pid, .pidfd = pidfd, .foreign = true };
-        keep_process(c);
+        /* How it ended, if that is while no arbiter is there, the kernel tells by it. */
+        launch_keep(c->arbiter, 'p', &c->aid, pidfd);
         if (!cgroup_leaf_exists(&c->unit_leaf))
                 remember_cgroup(c, pid);
         control_actor_changed(c);

@@ -22,8 +22,6 @@
 #define SO_PEERPIDFD 77 /* Linux 6.5 */
 #endif
 
-#define KEPT_NAME "mailbox"
-
 struct stranger {
         struct list_node strangers;
         arbiter *arbiter;
@@ -389,7 +387,7 @@ static int listen_mailbox(arbiter *a) {
         if (r < 0)
                 return r;
         /* Who comes while no arbiter is there waits until one is. */
-        (void) arbiter_keep(a, KEPT_NAME, TAKE_FD(fd)); /* the source's */
+        (void) arbiter_keep(a, MAILBOX_SOCKET_KEPT, TAKE_FD(fd)); /* the source's */
         return 0;
 }
 
@@ -422,7 +420,7 @@ void mailbox_socket_done(arbiter *a) {
         if (a->mailbox_source) {
                 char path[sizeof(((struct sockaddr_un *) 0)->sun_path)];
 
-                (void) arbiter_keep(a, KEPT_NAME, -1);
+                (void) arbiter_keep(a, MAILBOX_SOCKET_KEPT, -1);
                 (void) snprintf(path, sizeof(path), "%s/mailbox", a->runtime_directory);
                 (void) unlink(path);
         }

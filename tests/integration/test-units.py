@@ -292,18 +292,6 @@ class Units(case.Case):
             self.assertEqual(after[n]['aid'], before[n]['aid'])
         self.assertEqual(len({a['pid'] for a in after.values()}), len(after))
 
-    def test_arbiter_killed(self):
-        """What it has left is ended, and its successor starts anew."""
-        self.monitor('web', 'Exec=/bin/sleep 1000\n', workers=5)
-        self.start()
-        before = self.wait_running(5)
-        cursor = self.box.cursor()
-        self.systemctl('kill', '-s', 'KILL', 'arbiter.service')
-        self.box.wait_for_entry(cursor, predicate=lambda e: 'web.5 is running' in str(e.get('MESSAGE')))
-        after = self.wait_running(5)
-        self.assertFalse({a['aid'] for a in before.values()} & {a['aid'] for a in after.values()})
-        self.assertEqual(len(self.units()), 5)
-
 
 class UserUnits(Units):
     """The arbiter of a user, unprivileged, with the user's own systemd."""
