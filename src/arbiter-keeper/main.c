@@ -24,6 +24,9 @@
 /* Descriptors for ourselves, and for a packet that there may be no room for. */
 #define FDS_OWN (2 * KEEPER_BATCH_MAX)
 #define BARRIER_USEC (5 * USEC_PER_SEC)
+/* There was to be nothing to do any more, and now an arbiter starts: systemd starts another keeper, and
+ * nothing is stopped. */
+#define EXIT_AGAIN 75
 
 enum { OPTION_SYSTEM = 0x100, OPTION_USER, OPTION_INSTANCE, OPTION_SOCKET, OPTION_VERSION };
 
@@ -140,7 +143,7 @@ static void on_confirmed(bool still, void *userdata) {
                                 k->service, table_size(&k->table));
         else
                 log_info("%s is being started: its next keeper will be another one.", k->service);
-        (void) sd_event_exit(k->event, still ? 0 : KEEPER_EXIT_AGAIN);
+        (void) sd_event_exit(k->event, still ? 0 : EXIT_AGAIN);
 }
 
 static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {

@@ -27,7 +27,6 @@
 #include "basic/fd.h"
 #include "shared/config-dirs.h"
 #include "shared/instance.h"
-#include "shared/keeper-link.h"
 #include "shared/log.h"
 #include "shared/strv.h"
 #include "shared/verbs.h"
@@ -370,7 +369,7 @@ static int take_lock(struct daemon *d, struct pid_file *lock) {
         }
         r = pid_file_take(path, lock, &pid);
         if (r == -EBUSY && d->stop_actors && getenv("SERVICE_RESULT")) {
-                log_info("The arbiter runs: its actors are left alone."); /* only its keeper has ended */
+                log_info("The arbiter runs: its actors are left alone."); /* only its keeper was stopped */
                 return EXIT_USAGE;
         }
         if (r == -EBUSY) {
@@ -572,12 +571,13 @@ static int run(struct daemon *d, struct config *c) {
 /* Of an arbiter that has died, not of one that runs. Where there is no runtime directory none does; and none
  * is left behind. */
 static int stop_actors(struct daemon *d) {
-        const char *status = getenv("SERVICE_RESULT") ? getenv("EXIT_STATUS") : NULL;
+        const char *result = getenv("SERVICE_RESULT");
         struct pid_file lock = PID_FILE_INIT;
         int r;
 
-        if (status && streq(status, KEEPER_EXIT_AGAIN_STRING))
-                return EXIT_SUCCESS; /* the next arbiter is about to start, and finds what is left */
+        /* ExecStopPost= of a keeper that has died: systemd starts it again, and that one looks anew. */
+        if (!d->if_abandoned && result && !streq(result, "success"))
+                return EXIT_SUCCESS;
         if (d->if_abandoned && !leave_is_for_good(d))
                 return EXIT_SUCCESS;
         r = find_runtime_directory(d);

@@ -16,11 +16,6 @@
 #define KEEPER_NAME_SIZE 64U /* with its NUL; what is behind that is NUL, too */
 #define KEEPER_BATCH_MAX 128U /* names in a packet; the kernel takes 253 descriptors */
 
-/* How the keeper ends when there was to be nothing to do any more, and then an arbiter is started: systemd
- * starts another keeper (Restart=on-failure), and ExecStopPost= has nothing to stop. */
-#define KEEPER_EXIT_AGAIN 75
-#define KEEPER_EXIT_AGAIN_STRING "75"
-
 enum keeper_op {
         /* Both ways: the first packet of a conversation. The connection may be older than the arbiter that
          * says it (it lay in the fd store): what comes before the answer with its cookie was for another. */
