@@ -444,6 +444,7 @@ int process_fork(
 
 int process_adopt(int pidfd, pid_t pid, bool own_group, const struct cgroup_leaf *leaf,
                 struct process *ret) {
+        siginfo_t info;
         pid_t now = 0;
         int r;
 
@@ -456,7 +457,8 @@ int process_adopt(int pidfd, pid_t pid, bool own_group, const struct cgroup_leaf
                 .pid = pid > 0 ? pid : now,
                 .pidfd = pidfd,
                 .own_group = own_group,
-                .foreign = true,
+                /* of a program that has executed another one in its place it still is */
+                .foreign = pidfd_wait(pidfd, WNOHANG | WNOWAIT, &info) == -ECHILD,
                 .leaf = cgroup_leaf_exists(leaf) ? leaf : NULL,
         };
         return 0;

@@ -492,6 +492,8 @@ void state_mark_rest(arbiter *a, const char *name, bool monitor, bool on) {
                 state_forget(a, STATE_REST, name, strlen(name));
                 return;
         }
+        if (!old && map_size(a->state.rests) >= NAMES_KEPT_MAX)
+                return; /* nobody configures so many: they have names of their own each time */
         s = old ? old : calloc(1, sizeof(*s));
         if (!s || (!old && map_put_string(a->state.rests, name, s) < 0)) {
                 free(s);

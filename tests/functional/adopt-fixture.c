@@ -262,11 +262,15 @@ void program_kill(struct program *p) {
 }
 
 void program_stop(struct program *p) {
+        if (program_ask(p, "check") < 0)
+                fail_msg("the state is not what the arbiter is like");
         (void) program_ask(p, "exit");
         await_end(p);
 }
 
 void program_done(struct program *p) {
+        if (!p->lines)
+                return; /* skipped */
         if (p->pid > 0)
                 program_stop(p);
         if (p->cgroup)
@@ -278,6 +282,7 @@ void program_done(struct program *p) {
         }
         close_fd(p->state_fd);
         free(p->lines);
+        p->lines = NULL;
         pthread_cond_destroy(&p->changed);
         pthread_mutex_destroy(&p->lock);
         remove_test_cgroup();

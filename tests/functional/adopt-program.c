@@ -16,6 +16,7 @@
 
 #include "adopt-fixture.h"
 #include "arbiter/control.h"
+#include "state-check.h"
 
 static int test_fd = -1;
 static arbiter *the;
@@ -423,6 +424,19 @@ static int ask(const char *target, const char *command, const char *argument) {
         return defer(r, &f);
 }
 
+/* What it has written is what it is. In a turn of its own: it has to have been written. */
+static int on_check(sd_event_source *s, void *userdata) {
+        state_check(the);
+        answer_end(0);
+        return 0;
+}
+
+static int check_state(void) {
+        int r = sd_event_add_defer(arbiter_get_event(the), NULL, on_check, NULL);
+
+        return r < 0 ? r : 1;
+}
+
 static int do_command(const char *command) {
         char word[16] = "", x[80] = "", y[80] = "", z[80] = "";
         uint32_t before;
@@ -453,6 +467,8 @@ static int do_command(const char *command) {
                 return control_spawn(the, x, y, NULL, NULL, &f);
         if (streq(word, "ask"))
                 return ask(x, y, z);
+        if (streq(word, "check"))
+                return check_state();
         if (streq(word, "exit"))
                 return arbiter_stop(the, 0);
         return -EINVAL;

@@ -240,12 +240,30 @@ static void test_dead_before(void **state) {
         end_family(&f);
 }
 
+/* The arbiter has executed another program, which takes over: its children are that one's. */
+static void test_own_child(void **state) {
+        struct process_exit e = {};
+        struct process p;
+        pid_t pid = fork();
+
+        if (pid == 0)
+                _exit(5);
+        assert_ok(process_adopt(pidfd_open_pid(pid), pid, true, NULL, &p));
+        assert_false(p.foreign);
+        await_death(&p);
+        assert_ok(process_reap(&p, &e));
+        assert_int_equal(e.end, PROCESS_EXITED);
+        assert_int_equal(e.status, 5);
+        assert_no_children();
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_exit),         cmocka_unit_test(test_signal),
                 cmocka_unit_test(test_reaping_is_told), cmocka_unit_test(test_kill),
                 cmocka_unit_test(test_kill_group),   cmocka_unit_test(test_end),
                 cmocka_unit_test(test_not_it),       cmocka_unit_test(test_dead_before),
+                cmocka_unit_test(test_own_child),
         };
 
         (void) signal(SIGPIPE, SIG_IGN);
