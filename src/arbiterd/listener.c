@@ -207,8 +207,8 @@ static int take_over_kept(struct daemon *d, const struct actor_config *a, const 
 
 /* With ReusePort= those of all workers, whether they are to be started or go on. */
 static int take_kept(struct daemon *d, const struct actor_config *a, const struct config_socket *s) {
-        struct listener wanted = describe(a, s, 0);
         char prefix[KEPT_PREFIX_SIZE];
+        struct listener wanted;
         void *position = NULL;
         const char *name;
         uint64_t slot;
@@ -216,6 +216,7 @@ static int take_kept(struct daemon *d, const struct actor_config *a, const struc
 
         if (!d->keeper || d->listeners_settled)
                 return 0;
+        wanted = describe(a, s, 0);
         kept_prefix(&wanted, prefix);
         close_listener(d, &wanted, false);
         while (r >= 0 && (name = keeper_next(d->keeper, &position)))

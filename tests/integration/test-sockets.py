@@ -63,8 +63,8 @@ class Sockets(case.Service):
         self.write('/usr/local/bin/load.py', LOAD, 0o755)
         self.box.copy(self.box.build + '/examples/greeter.so', '/usr/local/lib/greeter.so', 0o755)
 
-    def load(self):
-        p = self.box.popen(['python3', '/usr/local/bin/load.py', str(self.PORT)], stdin=-1)
+    def load(self, port=PORT):
+        p = self.box.popen(['python3', '/usr/local/bin/load.py', str(port)], stdin=-1)
         p.expect('begun')
         return p
 
@@ -184,6 +184,22 @@ class Sockets(case.Service):
         self.ctl('scale', 'serve', '1')
         pid = self.wait_running(1).popitem()[1]['pid']
         self.assertEqual({self.ask() for _ in range(10)}, {str(pid)})
+
+    def test_arbiter_is_executed_anew(self):
+        """Those of a socket unit stay where they are, too."""
+        self.socket_unit('web', 'ListenStream=127.0.0.1:%d\n' % self.PORT)
+        self.serve('Sockets=web.socket\nListenStream=127.0.0.1:%d\nReusePort=yes\n' % (self.PORT + 1))
+        self.start()
+        before = self.wait_running(3)
+        sockets = self.sockets(before)
+        loads = [self.load(port) for port in (self.PORT, self.PORT + 1)]
+        for _ in range(3):
+            self.ctl('daemon-reexec')
+            self.assertEqual({n: a['pid'] for n, a in self.wait_running(3).items()}, {n: a['pid'] for n, a in before.items()})
+        self.ctl('restart', 'serve')
+        self.assertEqual(self.sockets(self.wait_running(3)), sockets)
+        for load in loads:
+            self.answers(load)
 
     def test_path_is_gone_while_the_arbiter_is(self):
         self.serve('ListenStream=/run/serve/socket\n', 2)
