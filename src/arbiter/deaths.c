@@ -187,11 +187,11 @@ uint64_t deaths_serial(const struct deaths *d) {
 bool deaths_next(const struct deaths *d, void **position, struct death_record *ret) {
         struct record *last = *position;
         struct list_node *i = last ? last->all.next : d->oldest ? &d->oldest->all : NULL;
-        struct record *r = LIST_ENTRY(i, struct record, all);
+        struct record *r;
 
         if (!i || i == &d->all)
                 return false;
-        *position = r;
+        *position = r = LIST_ENTRY(i, struct record, all);
         *ret = (struct death_record){ r->name->name, r->name->monitor, &r->death };
         return true;
 }
