@@ -339,13 +339,18 @@ static int write_marked(arbiter *a) {
         return r;
 }
 
-/* After a failure, or when the journal holds what was not ours. */
+/* After a failure, or when the journal holds what was not ours. What is stale goes first: there may be no
+ * room for both. */
 static int rewrite(arbiter *a) {
         struct state_keeping *k = &a->state;
 
         k->broken = k->stale = false;
-        state_mark_all(a);
         state_sweep(a);
+        if (!k->broken && k->open)
+                state_journal_commit(k->journal);
+        k->open = false;
+        if (!k->broken)
+                state_mark_all(a);
         return k->broken ? -ENOSPC : 0;
 }
 
