@@ -395,8 +395,138 @@ static void test_set_state(void **state) {
         assert_errno(arbiter_set_state(a, -1), EBUSY);
 }
 
-int main(void) {
+/* Journals as versions of this program have written them: state-journal-N, of version N. */
+
+#define IMAGE_SIZE STATE_JOURNAL_SIZE_MIN
+
+static struct state_entry spawn_example(uint8_t **ret_data) {
+        _cleanup_(arbiter_unrefp) arbiter *a = NULL;
+        _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
+
+        assert_ok(arbiter_new(NULL, NULL, &a));
+        make_spawn(a, "squares", &s);
+        return spawn_entry(s, ret_data);
+}
+
+static int make_image(void) {
+        _cleanup_free_ uint8_t *data = NULL;
+        unsigned n = make_examples(examples);
+        struct state_entry e = spawn_example(&data);
+        struct state_journal *j;
+        int fd;
+
+        assert_ok(state_journal_new(IMAGE_SIZE, &j));
+        assert_ok(state_journal_begin(j));
+        for (unsigned i = 1; i < n; i++)
+                assert_ok(state_journal_put(j, examples[i].kind, examples[i].key, examples[i].key_size,
+                                examples[i].value, examples[i].value_size));
+        assert_ok(state_journal_put(j, e.kind, e.key, e.key_size, e.value, e.value_size));
+        state_journal_commit(j);
+        fd = fd_duplicate(state_journal_fd(j));
+        state_journal_free(j);
+        return fd;
+}
+
+static int load_image(const char *directory, uint32_t version) {
+        static uint8_t buffer[IMAGE_SIZE];
+        char path[1024];
+        int fd, copy;
+
+        (void) snprintf(path, sizeof(path), "%s/state-journal-%u", directory, version);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                fail_msg("%s: %s", path, strerror(errno));
+        assert_int_equal(read(fd, buffer, sizeof(buffer)), sizeof(buffer));
+        close_fd(fd);
+        copy = make_image(); /* for its seals */
+        assert_int_equal(pwrite(copy, buffer, sizeof(buffer), 0), sizeof(buffer));
+        return copy;
+}
+
+static void check_old_spawn(const struct state_entry *e, uint32_t version) {
+        _cleanup_(arbiter_unrefp) arbiter *a = NULL;
+        _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL, *now = NULL;
+
+        assert_ok(arbiter_new(NULL, NULL, &a));
+        make_spawn(a, "squares", &now);
+        assert_int_equal(state_decode_spawn(a, e, version, now, &s), 0);
+        assert_true(state_spawn_same(s, now)); /* whoever upgrades need not restart anything */
+}
+
+/* Each version that there was can be read; and the present one still writes what it wrote when it was
+ * made: a change of an encoding is a new version. */
+static void test_images(void **state) {
+        static struct state_record again;
+        unsigned n = make_examples(examples);
+
+        for (uint32_t version = 1; version <= STATE_VERSION; version++) {
+                int fd = load_image(STATE_IMAGE_DIR, version);
+                struct state_arbiter head;
+                struct state_journal *j;
+                void *position = NULL;
+                struct state_entry e;
+                unsigned i = 1;
+
+                assert_int_equal(state_journal_open(fd, &j), 0);
+                assert_ok(state_journal_get(j, STATE_ARBITER, "", 0, &e));
+                assert_ok(state_decode_arbiter(&e, &head));
+                assert_int_equal(head.version, version);
+                while (state_journal_next(j, 0, &position, &e)) {
+                        if (e.kind == STATE_SPAWN) {
+                                check_old_spawn(&e, version);
+                                continue;
+                        }
+                        assert_ok(state_entry_again(&e, version, &again));
+                        if (version < STATE_VERSION)
+                                continue;
+                        assert_int_equal(e.value_size, examples[i].value_size);
+                        assert_memory_equal(e.value, examples[i].value, e.value_size);
+                        i++;
+                }
+                assert_true(version < STATE_VERSION || i == n);
+                state_journal_free(j);
+                close_fd(fd);
+        }
+}
+
+/* For a new version: state-journal-N, and the first inputs of the fuzzer. */
+
+static void write_file(const char *directory, const char *name, const void *data, size_t size) {
+        char path[1024];
+        FILE *f;
+
+        (void) snprintf(path, sizeof(path), "%s/%s", directory, name);
+        f = fopen(path, "we");
+        if (!f || fwrite(data, size, 1, f) != 1 || fclose(f) != 0)
+                abort();
+}
+
+static void write_examples(const char *directory) {
+        _cleanup_free_ uint8_t *data = NULL;
+        static uint8_t buffer[IMAGE_SIZE];
+        unsigned n = make_examples(examples);
+        int fd = make_image();
+        char name[64];
+
+        assert_int_equal(pread(fd, buffer, sizeof(buffer), 0), sizeof(buffer));
+        (void) snprintf(name, sizeof(name), "state-journal-%u", STATE_VERSION);
+        write_file(directory, name, buffer, sizeof(buffer));
+        for (unsigned i = 0; i <= n; i++) {
+                struct state_entry e = i < n ? entry_of(&examples[i]) : spawn_example(&data);
+
+                buffer[0] = e.kind;
+                buffer[1] = (uint8_t) e.key_size;
+                memcpy(buffer + 2, e.key, e.key_size);
+                memcpy(buffer + 2 + e.key_size, e.value, e.value_size);
+                (void) snprintf(name, sizeof(name), "kind-%u-%u", e.kind, i);
+                write_file(directory, name, buffer, 2 + e.key_size + e.value_size);
+        }
+}
+
+/* "write" and a directory: see above. */
+int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_images),
                 cmocka_unit_test(test_there_and_back),
                 cmocka_unit_test(test_child),
                 cmocka_unit_test(test_cut_and_flipped),
@@ -409,5 +539,9 @@ int main(void) {
                 cmocka_unit_test(test_set_state),
         };
 
+        if (argc == 3 && streq(argv[1], "write")) {
+                write_examples(argv[2]);
+                return 0;
+        }
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
