@@ -15,6 +15,7 @@
 #include "relink-fixture.h"
 
 struct board *board;
+const char *host_program, *module_file;
 struct kept kept[KEPT];
 unsigned n_kept;
 
@@ -122,6 +123,8 @@ static void begin(struct stage *s) {
         s->root = arbiter_get_actor(s->arbiter);
         assert_ok(arbiter_set_log_handler(s->arbiter, on_log, s));
         assert_ok(arbiter_set_keep_handler(s->arbiter, on_keep, s));
+        if (host_program)
+                assert_ok(arbiter_set_host_program(s->arbiter, host_program));
         assert_ok(arbiter_start(s->arbiter));
 }
 
@@ -201,16 +204,32 @@ arbiter_spawn *stage_describe(struct stage *s, const char *name) {
         return spawn;
 }
 
-void stage_spawn(struct stage *s, const char *name) {
-        arbiter_spawn *spawn = stage_describe(s, name);
+arbiter_spawn *stage_describe_file(struct stage *s, const char *name, arbiter_concurrency c) {
+        arbiter_spawn *spawn;
+
+        assert_ok(arbiter_spawn_new(s->arbiter, name, &spawn));
+        assert_ok(arbiter_spawn_set_module_file(spawn, module_file));
+        assert_ok(arbiter_spawn_set_concurrency(spawn, c));
+        if (geteuid() == 0)
+                assert_ok(arbiter_spawn_set_user(spawn, "root"));
+        return spawn;
+}
+
+/* Takes the spawn. */
+void stage_start(struct stage *s, arbiter_spawn *spawn) {
         arbiter_future *f;
 
         assert_ok(arbiter_spawn_start(spawn, &f));
-        arbiter_spawn_unref(spawn);
         UNTIL(s, !arbiter_future_is_pending(f));
-        assert_ok(arbiter_future_get(f, ""));
+        if (arbiter_future_get(f, "") < 0)
+                fail_msg("spawn: %s", arbiter_future_get_error_text(f));
         arbiter_future_unref(f);
-        stage_note(s, name);
+        stage_note(s, spawn->name);
+        arbiter_spawn_unref(spawn);
+}
+
+void stage_spawn(struct stage *s, const char *name) {
+        stage_start(s, stage_describe(s, name));
 }
 
 void stage_note(struct stage *s, const char *name) {
@@ -233,8 +252,8 @@ static void relink_all(struct child *c) {
                         assert_ok(child_relink(c, number, fd_duplicate(kept[i].fd)));
 }
 
-static struct child *adopt(struct stage *s, const char *name) {
-        arbiter_spawn *spawn = stage_describe(s, name);
+/* Takes the spawn. */
+static struct child *adopt_name(struct stage *s, arbiter_spawn *spawn, const char *name) {
         aid id = aid_of(name);
         struct child *c;
 
@@ -245,6 +264,12 @@ static struct child *adopt(struct stage *s, const char *name) {
                         c->generation = board->actors[i].generation;
                         c->process.pid = board->actors[i].pid;
                 }
+        return c;
+}
+
+static struct child *adopt(struct stage *s, arbiter_spawn *spawn, const char *name) {
+        struct child *c = adopt_name(s, spawn, name);
+
         /* The test is its subreaper, so it is a child of whoever runs in the test. */
         c->process.pidfd = (int)syscall(SYS_pidfd_open, c->process.pid, 0);
         assert_true(c->process.pidfd >= 0);
@@ -253,9 +278,7 @@ static struct child *adopt(struct stage *s, const char *name) {
         return c;
 }
 
-struct child *stage_adopt(struct stage *s, const char *name) {
-        struct child *c = adopt(s, name);
-
+static struct child *adopt_running(struct child *c) {
         c->welcomed = true;
         c->started_usec = now_usec();
         child_set_state(c, ARBITER_STATE_RUNNING);
@@ -263,8 +286,27 @@ struct child *stage_adopt(struct stage *s, const char *name) {
         return c;
 }
 
+struct child *stage_adopt(struct stage *s, const char *name) {
+        return adopt_running(adopt(s, stage_describe(s, name), name));
+}
+
+struct child *stage_adopt_host(struct stage *s, const char *name) {
+        struct child *c = adopt(s, stage_describe_file(s, name, ARBITER_CONCURRENCY_PROCESS), name);
+
+        c->is_host = true;
+        return adopt_running(c);
+}
+
+struct child *stage_adopt_thread(struct stage *s, const char *name, struct child *host) {
+        struct child *c = adopt_name(s, stage_describe_file(s, name, ARBITER_CONCURRENCY_THREAD), name);
+
+        c->host = host;
+        list_append(&host->hosted, &c->hosted);
+        return adopt_running(c);
+}
+
 struct child *stage_adopt_starting(struct stage *s, const char *name, const char *spawner, bool welcomed) {
-        struct child *c = adopt(s, name);
+        struct child *c = adopt(s, stage_describe(s, name), name);
 
         c->welcomed = welcomed;
         if (spawner)

@@ -41,6 +41,7 @@ struct board {
         uint32_t n_actors;
 };
 extern struct board *board;
+extern const char *host_program, *module_file; /* set by a test that has them */
 
 /* The keeper. */
 struct kept {
@@ -75,9 +76,15 @@ void stage_end_here(struct stage *s);
 /* In an arbiter's own process. */
 arbiter_spawn *stage_describe(struct stage *s, const char *name);
 void stage_spawn(struct stage *s, const char *name);
+/* The same for one of this module file, alone in a process by arbiter-host, or a thread of such a process. */
+arbiter_spawn *stage_describe_file(struct stage *s, const char *name, arbiter_concurrency c);
+void stage_start(struct stage *s, arbiter_spawn *spawn);
 /* Has the next arbiter know it; stage_spawn() does. */
 void stage_note(struct stage *s, const char *name);
 struct child *stage_adopt(struct stage *s, const char *name);
+/* A thread of a host that is adopted already. */
+struct child *stage_adopt_host(struct stage *s, const char *name);
+struct child *stage_adopt_thread(struct stage *s, const char *name, struct child *host);
 /* One that has not come to run yet. */
 struct child *stage_adopt_starting(struct stage *s, const char *name, const char *spawner, bool welcomed);
 void stage_tell(struct stage *s, const char *name, const char *command, const char *signature, ...);

@@ -443,6 +443,33 @@ static void test_callee_dies(void **state) {
         stage_end_here(&s);
 }
 
+/* Threads that live together in arbiter-host have a link each, and so has their process. */
+static void start_thread(struct stage *s) {
+        stage_start(s, stage_describe_file(s, "thread", ARBITER_CONCURRENCY_THREAD));
+        stage_note(s, "thread-host");
+}
+
+static void test_hosted_thread(void **state) {
+        struct child *host, *thread;
+        struct stage s;
+
+        if (!host_program)
+                skip();
+        stage_begin(&s, start_thread);
+        stage_kill(&s);
+        stage_begin_here(&s);
+        host = stage_adopt_host(&s, "thread-host");
+        thread = stage_adopt_thread(&s, "thread", host);
+        UNTIL(&s, !host->relink && !thread->relink);
+        assert_int_equal(stage_ask(&s, "thread", "square", 12), 144);
+        assert_int_equal(count_kept_links("thread"), 1);
+        assert_int_equal(count_kept_links("thread-host"), 1);
+        /* When its last thread ends, the host does. */
+        assert_ok(child_stop(thread, NULL));
+        UNTIL(&s, !stage_child(&s, "thread") && !stage_child(&s, "thread-host"));
+        stage_end_here(&s);
+}
+
 /* Its last words were to the dead. */
 static void exit_behind_a_gate(struct stage *s) {
         stage_spawn(s, "a");
@@ -618,7 +645,7 @@ static void test_groups_and_locks(void **state) {
         stage_end_here(&s);
 }
 
-int main(void) {
+int main(int argc, char *argv[]) {
         static const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup(test_names, setup),
                         cmocka_unit_test_setup(test_generations, setup),
@@ -634,11 +661,16 @@ int main(void) {
                         cmocka_unit_test_setup(test_down_later, setup),
                         cmocka_unit_test_setup(test_exit_once, setup),
                         cmocka_unit_test_setup(test_callee_dies, setup),
+                        cmocka_unit_test_setup(test_hosted_thread, setup),
                         cmocka_unit_test_setup(test_last_words, setup),
                         cmocka_unit_test_setup(test_chain, setup),
                         cmocka_unit_test_setup(test_slow_keeper, setup),
                         cmocka_unit_test_setup(test_groups_and_locks, setup),
         };
 
+        if (argc > 2) {
+                host_program = argv[1];
+                module_file = argv[2];
+        }
         return RELINK_RUN("relink", tests);
 }
