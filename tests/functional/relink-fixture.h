@@ -76,7 +76,7 @@ void stage_end_here(struct stage *s);
 /* In an arbiter's own process. */
 arbiter_spawn *stage_describe(struct stage *s, const char *name);
 void stage_spawn(struct stage *s, const char *name);
-/* The same for one of this module file, alone in a process by arbiter-host, or a thread of such a process. */
+/* The same for one of the module file: alone in a process by arbiter-host, or a thread of such a one. */
 arbiter_spawn *stage_describe_file(struct stage *s, const char *name, arbiter_concurrency c);
 void stage_start(struct stage *s, arbiter_spawn *spawn);
 /* Has the next arbiter know it; stage_spawn() does. */

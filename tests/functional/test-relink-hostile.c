@@ -5,6 +5,7 @@
 
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "relink-fixture.h"
@@ -26,7 +27,7 @@ static pid_t live_on(void) {
 
         assert_true(pid >= 0);
         if (pid == 0) {
-                (void)signal(SIGTERM, SIG_DFL);
+                (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
                 for (;;)
                         pause();
         }
