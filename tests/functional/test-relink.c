@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -669,8 +670,8 @@ int main(int argc, char *argv[]) {
         };
 
         if (argc > 2) {
-                host_program = argv[1];
-                module_file = argv[2];
+                host_program = realpath(argv[1], NULL);
+                module_file = realpath(argv[2], NULL);
         }
         return RELINK_RUN("relink", tests);
 }
