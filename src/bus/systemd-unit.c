@@ -326,6 +326,12 @@ static void on_refused(struct systemd_unit *u, const sd_bus_error *e) {
                                 "there is a unit %s already, which is not this actor's: \"systemctl status "
                                 "%s\" shows it, and it has to go first",
                                 u->name, u->name);
+        else if (sd_bus_error_has_names(e, SD_BUS_ERROR_PROPERTY_READ_ONLY, SD_BUS_ERROR_UNKNOWN_PROPERTY))
+                systemd_unit_fail(u,
+                                "systemd does not start %s: %s. This is systemd %s: a setting that is newer "
+                                "has to be left out of section [Service]",
+                                u->name, e->message ?: e->name,
+                                u->systemd->version ?: "of an unknown version");
         else
                 systemd_unit_fail(u, "systemd does not start %s: %s", u->name, e->message ?: e->name);
 }

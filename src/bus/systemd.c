@@ -302,6 +302,28 @@ static int on_reloading(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         return 0;
 }
 
+static int on_version(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
+        struct systemd *s = userdata;
+        const char *version;
+
+        if (sd_bus_message_get_error(m) || sd_bus_message_read(m, "v", "s", &version) < 0)
+                return 0;
+        free(s->version);
+        s->version = strdup(version);
+        return 0;
+}
+
+static void ask_version(struct systemd *s) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = systemd_new_call(s, SYSTEMD_PATH, "org.freedesktop.DBus.Properties", "Get", &m);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "ss", SYSTEMD_MANAGER, "Version");
+        if (r >= 0)
+                (void) systemd_call(s, m, NULL, on_version, s);
+}
+
 static int on_subscribed(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         const sd_bus_error *e = sd_bus_message_get_error(m);
         struct systemd *s = userdata;
@@ -319,6 +341,7 @@ static int on_subscribed(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
                 control_log(s->arbiter, LOG_NOTICE, "the connection to systemd is back");
         free(s->trouble);
         s->trouble = NULL;
+        ask_version(s);
         compare_all(s);
         systemd_again(s);
         return 0;
@@ -634,6 +657,7 @@ struct systemd *systemd_free(struct systemd *s) {
         map_free(s->by_name, NULL);
         map_free(s->by_path, NULL);
         free(s->address);
+        free(s->version);
         free(s->sweep_prefix);
         free(s->sweep_mark);
         free(s->why_not);

@@ -92,6 +92,7 @@ struct systemd {
         char *address; /* NULL: as the environment says */
         char *why_not; /* units cannot be had */
         char *trouble; /* why there is no connection, as told last */
+        char *version; /* of systemd, for people; NULL: not known yet */
         sd_bus *bus;
         bool direct; /* without a bus daemon: no names, and nothing to be held by one */
         bool ready;  /* it answers, and tells us what happens */

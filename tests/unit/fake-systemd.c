@@ -108,6 +108,8 @@ static int on_get(struct fake_systemd *f, sd_bus_message *m) {
         const char *interface, *name;
 
         assert_true(sd_bus_message_read(m, "ss", &interface, &name) > 0);
+        if (strcmp(name, "Version") == 0)
+                return reply_string(m, "249.11");
         if (strcmp(name, "LogExtraFields") == 0)
                 return reply_fields(f, m);
         if (strcmp(name, "LoadState") == 0)

@@ -138,6 +138,7 @@ static void test_refused(void **state) {
         start(x, 1);
         settle(x);
         assert_non_null(strstr(x->seen[1].text, "systemd does not start arbiter-system-web-1.service"));
+        assert_non_null(strstr(x->seen[1].text, "This is systemd 249.11: a setting that is newer"));
         x->manager.error = SYSTEMD ".UnitExists";
         x->manager.n_errors = 1;
         start(x, 2);
