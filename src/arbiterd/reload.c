@@ -80,6 +80,8 @@ static int start_monitor(struct daemon *d, const struct monitor_config *m, arbit
                 r = arbiter_monitor_start(monitor, m->workers, ret);
         if (r < 0) {
                 (void)arbiter_monitor_stop(monitor, NULL);
+                if (r == -ECANCELED) /* an operator had stopped it, and an arbiter before us knew */
+                        return 0;
                 return log_error_errno(r, "%s: cannot be started: %m", m->path);
         }
         return 0;
@@ -97,6 +99,8 @@ static int start_actor(struct daemon *d, const struct actor_config *a, arbiter_f
         r = arbiter_add_definition(d->arbiter, s);
         if (r >= 0)
                 r = arbiter_spawn_start(s, ret);
+        if (r == -ECANCELED) /* stopped, or done with, when an arbiter before us was there */
+                return 0;
         if (r < 0)
                 return log_error_errno(r, "%s: %s", a->path,
                                 r == -EEXIST ? "the name is taken by an actor that runs" : strerror(-r));
