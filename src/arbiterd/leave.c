@@ -65,7 +65,7 @@ static int begin(struct daemon *d, enum manner manner) {
         int r;
 
         r = sd_event_add_time_relative(
-                        arbiter_get_event(d->arbiter), &l->turn, CLOCK_MONOTONIC, 0, 0, on_turn, d);
+                        arbiter_get_event(d->arbiter), &l->turn, CLOCK_MONOTONIC, 0, 1, on_turn, d);
         if (r < 0)
                 return r;
         l->manner = manner;

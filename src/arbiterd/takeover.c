@@ -48,26 +48,25 @@ bool takeover_is_kept(const struct daemon *d) {
 }
 
 /* The fd store outlives a keeper that has died with the arbiter. */
-static int find_state(struct daemon *d) {
-        int fd = d->state_fd;
-
-        d->state_fd = -EBADF;
-        return fd >= 0 ? fd : takeover_get(d, KEPT_STATE);
-}
-
 static int use_state(struct daemon *d) {
-        _cleanup_close_ int fd = find_state(d);
+        bool stored = d->state_fd >= 0;
+        _cleanup_close_ int fd = stored ? TAKE_FD(d->state_fd) : takeover_get(d, KEPT_STATE);
         int r = 0;
 
         if (fd >= 0 && ADOPTION) {
                 r = arbiter_set_state(d->arbiter, fd);
                 if (r >= 0) {
                         d->takes_over = r > 0;
+                        if (!stored)
+                                notify_store(NOTIFY_STORE_STATE, fd);
                         return 0;
                 }
                 journal_state_refused(r);
         }
-        return arbiter_set_state(d->arbiter, -1);
+        r = arbiter_set_state(d->arbiter, -1);
+        if (r >= 0)
+                notify_store(NOTIFY_STORE_STATE, arbiter_get_state_fd(d->arbiter));
+        return r;
 }
 
 /* It belongs to a state that is not known. Listening sockets belong to the configuration. */
@@ -112,7 +111,6 @@ int takeover_begin(struct daemon *d) {
                 forget_all(d);
         else
                 notify_starting(d, "Taking over from the arbiter before", 0);
-        notify_store(NOTIFY_STORE_STATE, arbiter_get_state_fd(d->arbiter));
         takeover_keep(d, KEPT_STATE, arbiter_get_state_fd(d->arbiter));
         r = arbiter_set_keep_handler(d->arbiter, keeper_keep, d->keeper);
         if (r >= 0)
