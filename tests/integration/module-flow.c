@@ -67,8 +67,8 @@ static int start(arbiter_actor *a, void *userdata) {
         x->target = arbiter_actor_get_parameter(a, "target");
         if (!x->target)
                 return 0;
-        r = sd_event_add_time_relative(arbiter_actor_get_event(a), &x->timer, CLOCK_MONOTONIC, PERIOD_USEC, 1,
-                        on_tick, x);
+        r = sd_event_add_time_relative(arbiter_actor_get_event(a), &x->timer, CLOCK_MONOTONIC,
+                        PERIOD_USEC, 1, on_tick, x);
         return r < 0 ? r : sd_event_source_set_enabled(x->timer, SD_EVENT_ON);
 }
 
@@ -105,8 +105,8 @@ static int stop_sending(arbiter_actor *a, arbiter_message *m, void *userdata) {
 static int report(arbiter_actor *a, arbiter_message *m, void *userdata) {
         const struct flow *x = userdata;
 
-        return arbiter_message_reply(m, "tttttts", x->sent, x->got, x->gaps, x->asked, x->answered, x->failed,
-                        arbiter_outcome_to_string(x->outcome));
+        return arbiter_message_reply(m, "tttttts", x->sent, x->got, x->gaps, x->asked, x->answered,
+                        x->failed, arbiter_outcome_to_string(x->outcome));
 }
 
 static void leave(arbiter_actor *a, void *userdata) {
@@ -121,7 +121,8 @@ static const arbiter_command commands[] = {
         ARBITER_COMMAND("note", "t", "n", "", "", note, 0),
         ARBITER_COMMAND("echo", "t", "n", "t", "n", echo, 0),
         ARBITER_COMMAND("stop_sending", "", "", "", "", stop_sending, 0),
-        ARBITER_COMMAND("report", "", "", "tttttts", "sent got gaps asked answered failed outcome", report, 0),
+        ARBITER_COMMAND("report", "", "", "tttttts", "sent got gaps asked answered failed outcome", report,
+                        0),
         ARBITER_COMMANDS_END,
 };
 
