@@ -41,6 +41,10 @@ typedef struct arbiter_adoption {
  * NULL) has its size set by the caller. To be called in any case: 0 also where there was nothing to take
  * over. */
 int arbiter_adopt_done(arbiter *a, arbiter_adoption *ret);
+/* After some turns of the loop: 1 once all actors that go on have been heard from, so that what they are
+ * asked from outside is as before; 0 until then. One that does not answer is a matter of its timeout: do not
+ * wait for it for long. */
+int arbiter_adopt_is_settled(arbiter *a);
 
 ARBITER_END_DECLARATIONS
 

@@ -409,6 +409,10 @@ void relinks_kept(arbiter *a) {
         go_on_soon(a);
 }
 
+_public_ int arbiter_adopt_is_settled(arbiter *a) {
+        return !a || list_is_empty(&a->relinks);
+}
+
 /* The answer. */
 
 bool relink_admits(const struct child *c, const struct envelope *e) {

@@ -131,7 +131,6 @@ static int on_sigint(sd_event_source *s, const struct signalfd_siginfo *si, void
 static void on_checked(struct daemon *d, int error, const char *text) {
         struct leave *l = d->leave;
 
-        l->check = reexecute_check_free(l->check);
         if (error >= 0 && (is_stopping(d) || l->manner != STAY)) {
                 error = -ESHUTDOWN;
                 text = "The arbiter is about to end.";
@@ -147,6 +146,7 @@ static void on_checked(struct daemon *d, int error, const char *text) {
                 journal_left(status.actors, "the program on disk is executed");
         }
         (void) arbiter_reexecute_done(d->arbiter, error, text);
+        l->check = reexecute_check_free(l->check); /* whose text it may be */
 }
 
 static int on_reexecute(arbiter *a, void *userdata) {

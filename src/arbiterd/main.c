@@ -520,6 +520,15 @@ static int fail(struct daemon *d, int error, const char *format, ...) {
         return EXIT_FAILURE;
 }
 
+static int listen_all(struct daemon *d) {
+        int r = arbiter_listen_private(d->arbiter, NULL);
+
+        if (r < 0)
+                return fail(d, r, "Cannot listen on %s/private: %m", d->runtime_directory);
+        service_listen(d);
+        return 0;
+}
+
 /* Takes c over. */
 static int open_up(struct daemon *d, struct config *c) {
         int r;
@@ -529,12 +538,11 @@ static int open_up(struct daemon *d, struct config *c) {
                 config_free(c);
                 return r == -ECANCELED ? r : fail(d, r, "Cannot start: %m");
         }
-        r = arbiter_listen_private(d->arbiter, NULL);
-        if (r < 0) {
+        r = d->takes_over ? 0 : listen_all(d);
+        if (r != 0) {
                 config_free(c);
-                return fail(d, r, "Cannot listen on %s/private: %m", d->runtime_directory);
+                return r;
         }
-        service_listen(d);
         notify_starting(d, "Starting the actors", 0);
         r = daemon_apply(d, c);
         if (r >= 0)
@@ -542,7 +550,10 @@ static int open_up(struct daemon *d, struct config *c) {
         if (r < 0)
                 return fail(d, r, "Cannot apply the configuration: %m");
         listeners_settle(d);
-        return 0;
+        r = takeover_settle(d);
+        if (r < 0)
+                return fail(d, r, "The event loop has failed: %m");
+        return d->takes_over ? listen_all(d) : 0;
 }
 
 static int run(struct daemon *d, struct config *c) {

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <syslog.h>
+#include <systemd/sd-event.h>
 
 #include "arbiterd/daemon.h"
 #include "arbiterd/journal.h"
@@ -13,21 +14,12 @@
 #include "arbiterd/output.h"
 #include "arbiterd/takeover.h"
 #include "basic/fd.h"
+#include "basic/time-util.h"
 #include "shared/instance.h"
 #include "shared/log.h"
 
 #define KEPT_STATE "state"
-
-/* TEMPORARY until adopt lands */
-#ifndef ARBITER_ADOPT_H
-#define ADOPTION false
-typedef struct arbiter_adoption { size_t size; } arbiter_adoption;
-static int arbiter_add_kept(arbiter *a, const char *name, int fd) { return -ENOENT; }
-static int arbiter_adopt_done(arbiter *a, arbiter_adoption *ret) { return 0; }
-#else
-#define ADOPTION true
-#endif
-/* TEMPORARY END */
+#define SETTLE_USEC (500 * USEC_PER_MSEC)
 
 void takeover_keep(struct daemon *d, const char *name, int fd) {
         int r;
@@ -53,7 +45,7 @@ static int use_state(struct daemon *d) {
         _cleanup_close_ int fd = stored ? TAKE_FD(d->state_fd) : takeover_get(d, KEPT_STATE);
         int r = 0;
 
-        if (fd >= 0 && ADOPTION) {
+        if (fd >= 0) {
                 r = arbiter_set_state(d->arbiter, fd);
                 if (r >= 0) {
                         d->takes_over = r > 0;
@@ -175,6 +167,20 @@ int takeover_finish(struct daemon *d) {
         if (r >= 0 && d->takes_over)
                 forget_rest(d);
         return r;
+}
+
+int takeover_settle(struct daemon *d) {
+        usec_t until = now_usec() + SETTLE_USEC;
+        int r = 0;
+
+        while (r >= 0 && d->takes_over && arbiter_adopt_is_settled(d->arbiter) == 0) {
+                usec_t now = now_usec();
+
+                if (now >= until)
+                        break; /* somebody sleeps */
+                r = sd_event_run(arbiter_get_event(d->arbiter), until - now);
+        }
+        return r == -ESTALE ? 0 : MIN(r, 0); /* arbiter_run() says so, too */
 }
 
 bool takeover_is_due(const struct daemon *d) {
