@@ -5,6 +5,8 @@
  * next one is there some milliseconds later. Called by leave.c. */
 
 #include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -76,37 +78,41 @@ struct reexecute_check {
         char text[1024]; /* what it says */
         size_t size;
         int error;
+        char *why;
         reexecute_checked_t done;
 };
 
 static int on_ended(sd_event_source *s, void *userdata) {
         struct reexecute_check *c = userdata;
 
-        c->done(c->daemon, c->error, c->error < 0 ? c->text : NULL);
+        c->done(c->daemon, c->error, c->why);
         return 0;
 }
 
-static void finish(struct reexecute_check *c, int error, const char *text) {
+_printf_(3, 4) static void finish(struct reexecute_check *c, int error, const char *format, ...) {
+        va_list ap;
+
         c->error = error;
-        if (text)
-                (void) snprintf(c->text, sizeof(c->text), "%s", text);
+        va_start(ap, format);
+        if (error < 0 && vasprintf(&c->why, format, ap) < 0)
+                c->why = NULL;
+        va_end(ap);
         (void) sd_event_source_set_enabled(c->output, SD_EVENT_OFF);
         (void) sd_event_source_set_enabled(c->timer, SD_EVENT_OFF);
         (void) sd_event_source_set_enabled(c->ended, SD_EVENT_ONESHOT);
 }
 
 static void judge(struct reexecute_check *c) {
-        char *said = c->text + strspn(c->text, "\n"), text[sizeof(c->text) + 256];
+        char *said = c->text + strspn(c->text, "\n");
+        size_t n = strcspn(said, "\n");
 
-        said[strcspn(said, "\n")] = 0;
-        if (startswith(said, YES)) {
-                finish(c, 0, NULL);
-                return;
-        }
-        (void) snprintf(text, sizeof(text), "%s cannot take over: %s%s Nothing was done.",
-                        c->daemon->program, *said ? said : "it says nothing",
-                        *said && said[strlen(said) - 1] == '.' ? "" : ".");
-        finish(c, -EPROTONOSUPPORT, text);
+        said[n] = 0;
+        if (startswith(said, YES))
+                finish(c, 0, " ");
+        else
+                finish(c, -EPROTONOSUPPORT, "%s cannot take over: %s%s Nothing was done.",
+                                c->daemon->program, n > 0 ? said : "it says nothing",
+                                n > 0 && said[n - 1] == '.' ? "" : ".");
 }
 
 static int on_output(sd_event_source *s, int fd, uint32_t events, void *userdata) {
@@ -128,11 +134,9 @@ static int on_output(sd_event_source *s, int fd, uint32_t events, void *userdata
 
 static int on_too_long(sd_event_source *s, uint64_t usec, void *userdata) {
         struct reexecute_check *c = userdata;
-        char text[512];
 
-        (void) snprintf(text, sizeof(text), "%s does not say whether it can take over. Nothing was done.",
+        finish(c, -ETIMEDOUT, "%s does not say whether it can take over. Nothing was done.",
                         c->daemon->program);
-        finish(c, -ETIMEDOUT, text);
         return 0;
 }
 
@@ -149,6 +153,7 @@ struct reexecute_check *reexecute_check_free(struct reexecute_check *c) {
         sd_event_source_disable_unref(c->output);
         sd_event_source_disable_unref(c->timer);
         sd_event_source_disable_unref(c->ended);
+        free(c->why);
         free(c);
         return NULL;
 }

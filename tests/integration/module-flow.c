@@ -35,7 +35,7 @@ static int ask(struct flow *x) {
         arbiter_future *f = NULL;
         int r;
 
-        r = arbiter_call_async(x->actor, &f, x->target, "echo", 30 * 1000 * 1000, "t", x->asked);
+        r = arbiter_call_async(x->actor, &f, x->target, "repeat", 30 * 1000 * 1000, "t", x->asked);
         if (r >= 0)
                 r = arbiter_future_then(f, on_answer, x);
         (void) arbiter_future_unref(f);
@@ -85,7 +85,7 @@ static int note(arbiter_actor *a, arbiter_message *m, void *userdata) {
         return 0;
 }
 
-static int echo(arbiter_actor *a, arbiter_message *m, void *userdata) {
+static int repeat(arbiter_actor *a, arbiter_message *m, void *userdata) {
         uint64_t n;
         int r;
 
@@ -119,7 +119,7 @@ static void leave(arbiter_actor *a, void *userdata) {
 
 static const arbiter_command commands[] = {
         ARBITER_COMMAND("note", "t", "n", "", "", note, 0),
-        ARBITER_COMMAND("echo", "t", "n", "t", "n", echo, 0),
+        ARBITER_COMMAND("repeat", "t", "n", "t", "n", repeat, 0),
         ARBITER_COMMAND("stop_sending", "", "", "", "", stop_sending, 0),
         ARBITER_COMMAND("report", "", "", "tttttts", "sent got gaps asked answered failed outcome", report,
                         0),
