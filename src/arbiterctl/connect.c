@@ -214,6 +214,11 @@ static int complain_directory(const char *dir, int r) {
                                 "No arbiter runs in %s (it has left its socket behind). Start one "
                                 "with 'arbiterd --runtime-dir=%s'.",
                                 dir, dir);
+        case ECONNRESET:
+        case EPIPE:
+        case ENOTCONN:
+                return complain(EXIT_NOT_RUNNING,
+                                "The arbiter in %s ends, or is replaced, just now. Try again.", dir);
         case EACCES:
         case EPERM:
                 return complain(EXIT_FAILURE,
