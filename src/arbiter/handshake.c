@@ -16,7 +16,7 @@ bool handshake_admits(arbiter_actor *a, struct peer *p, const struct envelope *e
 
         if (!c)
                 return aid_equal(&p->aid, &a->aid); /* the arbiter's own loop to itself */
-        if (!c->plain && !c->relink) /* what its stand-in says is no sign of its own life */
+        if (!c->plain) /* what its stand-in says is no sign of its own life */
                 child_heard(c);
         /* What actors ask of the arbiter is small, and is read at once: it must not take long. */
         if ((e->kind == ENVELOPE_REQUEST || e->kind == ENVELOPE_CAST) && (e->flags & ENVELOPE_SYSTEM) &&

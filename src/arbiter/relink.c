@@ -425,7 +425,6 @@ bool relink_admits(const struct child *c, const struct envelope *e) {
 static void confirmed(struct child *c) {
         read_old(c);
         relink_free(c->relink);
-        child_heard(c);
         arbiter_log(c->arbiter, LOG_DEBUG, c, "relinked", "%s has the new control link", c->name);
 }
 
