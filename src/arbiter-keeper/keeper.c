@@ -16,6 +16,7 @@
 #define PACKETS_PER_TURN 64
 #define PACKETS_BEFORE_LIST 10000 /* more than a socket holds, unless somebody goes on and on */
 #define STATUS_USEC USEC_PER_SEC
+#define GATHER_USEC (50 * USEC_PER_MSEC) /* of several changes at once the last is told */
 #define RETRY_USEC (100 * USEC_PER_MSEC)
 
 struct connection {
@@ -36,6 +37,7 @@ static int on_status(sd_event_source *s, uint64_t usec, void *userdata) {
         struct keeper *k = userdata;
         size_t n = table_size(&k->table);
 
+        k->told_usec = now_usec();
         (void) sd_notifyf(false, "STATUS=Keeps %zu descriptor%s%s%s", n, n == 1 ? "" : "s",
                         k->service ? " of " : "", k->service ?: "");
         return 0;
@@ -47,7 +49,8 @@ static void changed(struct keeper *k) {
         (void) sd_event_source_get_enabled(k->status_source, &enabled);
         if (enabled != SD_EVENT_OFF)
                 return;
-        (void) sd_event_source_set_time_relative(k->status_source, STATUS_USEC);
+        (void) sd_event_source_set_time(k->status_source,
+                        MAX(now_usec() + GATHER_USEC, time_add(k->told_usec, STATUS_USEC)));
         (void) sd_event_source_set_enabled(k->status_source, SD_EVENT_ONESHOT);
 }
 
@@ -372,7 +375,9 @@ int keeper_new(const char *path, const char *service, size_t max, struct keeper 
                 r = listen_at(k, path);
         if (r >= 0)
                 r = sd_event_add_time_relative(
-                                k->event, &k->status_source, CLOCK_MONOTONIC, 0, 0, on_status, k);
+                                k->event, &k->status_source, CLOCK_MONOTONIC, 0, 1, on_status, k);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(k->status_source, SD_EVENT_OFF);
         if (r >= 0)
                 r = sd_event_add_time_relative(
                                 k->event, &k->retry_source, CLOCK_MONOTONIC, 0, 0, on_retry, k);

@@ -6,6 +6,7 @@
 #include <systemd/sd-event.h>
 
 #include "arbiter-keeper/table.h"
+#include "basic/time-util.h"
 
 #define KEEPER_CONNECTIONS_MAX 16U
 
@@ -19,7 +20,8 @@ struct keeper {
         unsigned n_connections;
         uint64_t n_owners;     /* connections are told apart by their number */
         const char *service;   /* whose descriptors they are; for the status */
-        bool complained; /* that there is no room: once until there is */
+        usec_t told_usec; /* the status */
+        bool complained;  /* that there is no room: once until there is */
         bool hearing;    /* what was said before a list */
 };
 

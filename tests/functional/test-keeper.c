@@ -220,6 +220,7 @@ static void test_next_arbiter(void **state) {
         assert_int_equal(count(k), 1);
         keeper_free(k);
         close(reading);
+        await_notify(f, "STATUS=Keeps 1 descriptor");
 }
 
 /* What nobody wants any more is closed, by the client as by the keeper. */
