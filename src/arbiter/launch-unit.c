@@ -203,6 +203,7 @@ static arbiter_reason reason_of(struct child *c, const struct unit_end *e, int *
 static void drop_control(struct child *c) {
         struct peer *p = TAKE_PTR(c->peer);
 
+        relink_forget(c);
         c->welcomed = c->link_lost = false;
         if (!p)
                 return;
