@@ -66,7 +66,7 @@ enum {
         STATE_UNIT_MAX = 256,
         STATE_TOKEN_MAX = 65,
         STATE_INVOCATION_MAX = 33,
-        STATE_SUPERVISE_MAX = 8192,
+        STATE_SUPERVISE_MAX = 8448,
         STATE_DEAD_AIDS = 1024, /* of the last that died */
 };
 

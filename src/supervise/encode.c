@@ -7,11 +7,11 @@
 
 #include "supervise/state.h"
 
-/* 2: order, groups, significance, verdicts. 1 is read. */
-#define ENCODING_VERSION 2U
+/* 2: order, groups, significance, verdicts. 3: rolls, recycling, autoscale, breaker. All are read. */
+#define ENCODING_VERSION 3U
 #define ORDER_MAX (UINT64_MAX / 2)
-#define HEAD_SIZE 122U
-#define SLOT_SIZE 91U
+#define HEAD_SIZE 270U
+#define SLOT_SIZE 93U
 
 static_assert(SUPERVISE_ENCODED_MAX >= HEAD_SIZE + 8 * (SUPERVISE_INTENSITY_MAX + 1), "the largest head");
 static_assert(SUPERVISE_ENCODED_MAX >= SLOT_SIZE + 8 * (SUPERVISE_INTENSITY_MAX + 1), "the largest slot");
@@ -38,6 +38,24 @@ static void put_policy(struct writer *w, const supervise_policy *p) {
         put(w, p->backoff_stable, 8);
         put(w, p->ordered, 1);
         put(w, p->auto_shutdown, 1);
+        put(w, p->max_surge, 4);
+        put(w, p->max_unavailable, 4);
+        put(w, p->readiness, 1);
+        put(w, p->drain, 8);
+        put(w, p->runtime_max, 8);
+        put(w, p->requests_max, 8);
+        put(w, p->memory_max, 8);
+        put(w, p->recycle_spread, 4);
+        put(w, p->workers_min, 4);
+        put(w, p->workers_max, 4);
+        put(w, p->scale_up, 4);
+        put(w, p->scale_down, 4);
+        put(w, p->scale_up_after, 8);
+        put(w, p->scale_down_after, 8);
+        put(w, p->breaker_failures, 4);
+        put(w, p->breaker_period, 8);
+        put(w, p->breaker_min, 8);
+        put(w, p->breaker_max, 8);
 }
 
 static void put_times(struct writer *w, const nsec_t *row, uint32_t n) {
@@ -67,6 +85,15 @@ int supervise_encode_head(const supervise *s, uint8_t *buffer, size_t size) {
         put(&w, s->starting, 1);
         put(&w, s->slot_max, 4);
         put(&w, supervise_n_slots(s), 4);
+        put(&w, s->n_target, 4);
+        put(&w, s->roll, 1);
+        put(&w, s->revision_from, 8);
+        put(&w, s->revision_next, 8);
+        put(&w, s->has_next, 1);
+        put(&w, s->breaker, 1);
+        put(&w, s->breaker_probe, 4);
+        put(&w, s->breaker_until, 8);
+        put(&w, s->breaker_delay, 8);
         put(&w, s->n_failures, 4);
         put_times(&w, s->failures, s->n_failures);
         assert((size_t) (w.p - buffer) == needed);
@@ -104,6 +131,8 @@ int supervise_encode_slot(const supervise *s, uint32_t number, uint8_t *buffer, 
         put(&w, slot->significant, 1);
         put(&w, slot->shutdown, 8);
         put(&w, slot->order, 8);
+        put(&w, slot->ready, 1);
+        put(&w, slot->recycle, 1);
         put(&w, slot->n_failures, 2);
         put_times(&w, slot_row(s, number), slot->n_failures);
         assert((size_t) (w.p - buffer) == needed);
@@ -150,6 +179,27 @@ static bool get_bool(struct reader *r) {
         return get_below(r, 1, 2) == 1;
 }
 
+static void get_pool_policy(struct reader *r, supervise_policy *p) {
+        p->max_surge = (uint32_t) get(r, 4);
+        p->max_unavailable = (uint32_t) get(r, 4);
+        p->readiness = get_bool(r);
+        p->drain = get(r, 8);
+        p->runtime_max = get(r, 8);
+        p->requests_max = get(r, 8);
+        p->memory_max = get(r, 8);
+        p->recycle_spread = (uint32_t) get(r, 4);
+        p->workers_min = (uint32_t) get(r, 4);
+        p->workers_max = (uint32_t) get(r, 4);
+        p->scale_up = (uint32_t) get(r, 4);
+        p->scale_down = (uint32_t) get(r, 4);
+        p->scale_up_after = get(r, 8);
+        p->scale_down_after = get(r, 8);
+        p->breaker_failures = (uint32_t) get(r, 4);
+        p->breaker_period = get(r, 8);
+        p->breaker_min = get(r, 8);
+        p->breaker_max = get(r, 8);
+}
+
 static void get_policy(struct reader *r, supervise_policy *p) {
         p->strategy = get_below(r, 1, _SUPERVISE_STRATEGY_MAX);
         p->restart = get_below(r, 1, SUPERVISE_TEMPORARY + 1);
@@ -165,6 +215,9 @@ static void get_policy(struct reader *r, supervise_policy *p) {
                 p->ordered = get_bool(r);
                 p->auto_shutdown = get_below(r, 1, SUPERVISE_AUTO_SHUTDOWN_ALL + 1);
         }
+        p->max_unavailable = 1;
+        if (r->version >= 3)
+                get_pool_policy(r, p);
 }
 
 /* Rising, and none later than the clock. */
@@ -202,12 +255,38 @@ static void get_slot(struct reader *r, const supervise *s, uint32_t number, stru
                 slot->shutdown = get(r, 8);
                 slot->order = get(r, 8);
         }
+        if (r->version >= 3) {
+                slot->ready = get_bool(r);
+                slot->recycle = get_bool(r);
+        }
         slot->n_failures = get_below(r, 2, s->row_size + 1);
 }
 
 static bool slot_may_be_first(const supervise *s, const struct slot *slot) {
         return s->starting && (slot->state == SUPERVISE_SLOT_STARTING ||
                                (s->policy.ordered && slot_will_start(slot)));
+}
+
+/* Draining, recycling: workers only. Readiness and recycling: only of those that run. */
+static bool slot_until_is_valid(const supervise *s, const struct slot *slot) {
+        bool pool = s->policy.strategy == SUPERVISE_POOL, limited = slot->until != NSEC_INFINITY;
+
+        if (slot->recycle && slot->state != SUPERVISE_SLOT_RUNNING)
+                return false;
+        if (slot->ready && slot->state != SUPERVISE_SLOT_RUNNING && slot->state != SUPERVISE_SLOT_DRAINING)
+                return false;
+        if (slot->recycle && (!pool || limited))
+                return false;
+        switch (slot->state) {
+        case SUPERVISE_SLOT_RUNNING:
+                return pool || !limited;
+        case SUPERVISE_SLOT_DRAINING:
+                return pool && limited;
+        case SUPERVISE_SLOT_BACKOFF:
+                return limited;
+        default:
+                return !limited;
+        }
 }
 
 static bool slot_is_valid(const supervise *s, const struct slot *slot) {
@@ -221,7 +300,7 @@ static bool slot_is_valid(const supervise *s, const struct slot *slot) {
                 return false;
         if (state_is_alive(slot->state) && slot->lives == 0)
                 return false;
-        if ((slot->state == SUPERVISE_SLOT_BACKOFF) != (slot->until != NSEC_INFINITY))
+        if (!slot_until_is_valid(s, slot))
                 return false;
         if (slot->first && !slot_may_be_first(s, slot))
                 return false;
@@ -230,8 +309,11 @@ static bool slot_is_valid(const supervise *s, const struct slot *slot) {
         if (slot->significant && (slot->restart == SUPERVISE_PERMANENT ||
                                   s->policy.strategy == SUPERVISE_POOL))
                 return false;
-        if (slot->state == SUPERVISE_SLOT_WAITING && !(up && s->policy.ordered))
+        if (slot->state == SUPERVISE_SLOT_WAITING &&
+            !(up && (s->policy.ordered || s->policy.strategy == SUPERVISE_POOL)))
                 return false;
+        if (slot->state == SUPERVISE_SLOT_DRAINING)
+                return up && (slot->then == THEN_RESTART || slot->then == THEN_REMOVE);
         if (slot->then == THEN_WAIT && !strategy_is_group(s))
                 return false;
         if (slot->state == SUPERVISE_SLOT_STOPPING)
@@ -253,9 +335,32 @@ static bool slot_is_valid(const supervise *s, const struct slot *slot) {
         }
 }
 
+static bool pool_is_valid(const supervise *s) {
+        bool up = s->phase == SUPERVISE_PHASE_UP, open = s->breaker == SUPERVISE_BREAKER_OPEN;
+
+        /* Never further from its size than a roll takes it. */
+        if (up && (pool_present(s) > s->n_target + SUPERVISE_SURGE_MAX ||
+                   s->n_target > pool_present(s) + SUPERVISE_SURGE_MAX))
+                return false;
+        if ((roll_is_active(s) && !up) || (s->has_next && !roll_is_active(s)))
+                return false;
+        if (open != (s->breaker_until != NSEC_INFINITY) || s->breaker_probe > s->slot_max)
+                return false;
+        if (s->breaker_probe > 0 && s->breaker != SUPERVISE_BREAKER_HALF_OPEN)
+                return false;
+        if (s->breaker_delay > s->policy.breaker_max)
+                return false;
+        return s->breaker == SUPERVISE_BREAKER_CLOSED ||
+               (up && s->policy.breaker_failures > 0 && s->breaker_delay >= s->policy.breaker_min);
+}
+
 static bool roll_is_valid(const supervise *s) {
         const struct slot *slot;
 
+        if (s->policy.strategy == SUPERVISE_POOL)
+                return !s->outdated && s->rolling <= s->slot_max && pool_is_valid(s);
+        if (s->roll != SUPERVISE_ROLL_NONE || s->breaker != SUPERVISE_BREAKER_CLOSED)
+                return false;
         if (s->rolling == 0)
                 return !s->outdated;
         if (!s->outdated || s->phase != SUPERVISE_PHASE_UP || s->rolling > s->slot_max)
@@ -341,6 +446,36 @@ static void get_verdict(struct reader *r, supervise *s) {
         s->group = get(r, 8);
 }
 
+static void get_pool(struct reader *r, supervise *s) {
+        s->breaker_until = NSEC_INFINITY;
+        if (r->version < 3)
+                return;
+        s->n_target = get_below(r, 4, SUPERVISE_SLOTS_MAX + 1);
+        s->roll = get_below(r, 1, _SUPERVISE_ROLL_MAX);
+        s->revision_from = get(r, 8);
+        s->revision_next = get(r, 8);
+        s->has_next = get_bool(r);
+        s->breaker = get_below(r, 1, _SUPERVISE_BREAKER_MAX);
+        s->breaker_probe = get_below(r, 4, SUPERVISE_SLOTS_MAX + 1);
+        s->breaker_until = get(r, 8);
+        s->breaker_delay = get(r, 8);
+}
+
+/* A pool of versions 1 and 2 knew its size by its slots, and a roll by a flag. */
+static void upgrade_pool(supervise *s) {
+        if (s->policy.strategy != SUPERVISE_POOL || s->head_version >= 3)
+                return;
+        s->n_target = pool_present(s);
+        if (!s->outdated)
+                return;
+        s->outdated = false;
+        s->roll = SUPERVISE_ROLL_GOING;
+        s->revision_from = s->revision;
+        for (uint32_t i = 1; i <= s->slot_max; i++)
+                if (state_is_alive(slot_at(s, i)->state) && slot_at(s, i)->revision != s->revision)
+                        s->revision_from = slot_at(s, i)->revision;
+}
+
 int supervise_decode_begin(const uint8_t *data, size_t size, supervise **ret) {
         struct reader reader = { .p = data, .left = size };
         _cleanup_(supervise_freep) supervise *s = NULL;
@@ -369,11 +504,15 @@ int supervise_decode_begin(const uint8_t *data, size_t size, supervise **ret) {
         s->starting = get_bool(&reader);
         s->expected_slot_max = get_below(&reader, 4, SUPERVISE_SLOTS_MAX + 1);
         s->expected_slots = get_below(&reader, 4, s->expected_slot_max + 1);
+        get_pool(&reader, s);
         n_failures = get_below(&reader, 4, s->row_size + 1);
         get_times(&reader, s, s->failures, n_failures);
-        if (reader.bad || reader.left > 0 || (n_failures > 0 && policy.strategy == SUPERVISE_POOL))
+        if (reader.bad || reader.left > 0)
+                return -EBADMSG;
+        if (n_failures > 0 && policy.strategy == SUPERVISE_POOL && policy.breaker_failures == 0)
                 return -EBADMSG;
         s->n_failures = n_failures;
+        s->head_version = reader.version;
         *ret = TAKE_PTR(s);
         return 0;
 }
@@ -407,6 +546,11 @@ int supervise_decode_finish(supervise *s) {
         supervise_derive(s);
         if (s->slot_max != s->expected_slot_max || supervise_n_slots(s) != s->expected_slots)
                 return -EBADMSG;
-        return order_is_valid(s) && verdict_is_valid(s) && roll_is_valid(s) && set_is_valid(s) ? 0 :
-                        -EBADMSG;
+        upgrade_pool(s);
+        if (!order_is_valid(s) || !verdict_is_valid(s) || !roll_is_valid(s) || !set_is_valid(s))
+                return -EBADMSG;
+        supervise_derive(s);
+        return s->policy.strategy == SUPERVISE_POOL ? supervise_reserve(s, pool_slots_needed(s,
+                        s->n_target)) :
+                                                      0;
 }

@@ -35,9 +35,22 @@ static void go_on_rolling(supervise *s) {
         s->outdated = false;
 }
 
+static void pool_go_on(supervise *s) {
+        breaker_go_on(s);
+        load_go_on(s);
+        if (roll_is_active(s) || s->n_recycle > 0 || s->rolling > 0 || pool_present(s) != s->n_target)
+                roll_go_on(s);
+        for (uint32_t i = 1; i <= s->slot_max && s->n[SUPERVISE_SLOT_WAITING] > 0; i++)
+                if (slot_at(s, i)->state == SUPERVISE_SLOT_WAITING)
+                        life_begin(s, i);
+}
+
 static void settle(supervise *s) {
         if (s->phase == SUPERVISE_PHASE_UP) {
-                order_go_on(s);
+                if (s->policy.strategy == SUPERVISE_POOL)
+                        pool_go_on(s);
+                else
+                        order_go_on(s);
                 if (s->outdated && !supervise_is_lost(s))
                         go_on_rolling(s);
                 if (s->starting && s->n_first == 0) {
@@ -76,6 +89,7 @@ static int on_start(supervise *s, const supervise_event *e) {
 
         s->life = e->generation;
         s->phase = SUPERVISE_PHASE_UP;
+        breaker_close(s);
         if (afresh) {
                 s->n_failures = 0;
                 s->starting = true;
@@ -109,8 +123,59 @@ static int on_started(supervise *s, const supervise_event *e) {
         if (!slot)
                 return -ESTALE;
         if (slot->state == SUPERVISE_SLOT_STARTING)
-                slot_set_state(s, e->slot, SUPERVISE_SLOT_RUNNING, NSEC_INFINITY);
+                slot_set_state(s, e->slot, SUPERVISE_SLOT_RUNNING, recycle_time(s, slot));
         slot_had_outcome(s, e->slot);
+        breaker_count_ready(s, e->slot);
+        return 0;
+}
+
+static int on_ready(supervise *s, const supervise_event *e) {
+        struct slot *slot = find_life(s, e);
+
+        if (!slot || (slot->state != SUPERVISE_SLOT_RUNNING && slot->state != SUPERVISE_SLOT_DRAINING))
+                return -ESTALE;
+        slot_mark(s, e->slot);
+        slot->ready = e->ok;
+        breaker_count_ready(s, e->slot);
+        return 0;
+}
+
+static int on_unhealthy(supervise *s, const supervise_event *e) {
+        struct slot *slot = find_life(s, e);
+
+        if (!slot || state_is_ending(slot->state))
+                return -ESTALE;
+        limit_note_stable(s, slot);
+        life_stop(s, e->slot, THEN_FAIL);
+        return 0;
+}
+
+static int on_recycle(supervise *s, const supervise_event *e) {
+        struct slot *slot = find_life(s, e);
+
+        if (s->policy.strategy != SUPERVISE_POOL)
+                return -EOPNOTSUPP;
+        if (!slot || slot->state != SUPERVISE_SLOT_RUNNING)
+                return -ESTALE;
+        slot_recycle(s, e->slot);
+        return 0;
+}
+
+static int on_load(supervise *s, const supervise_event *e) {
+        struct slot *slot;
+
+        if (s->policy.strategy != SUPERVISE_POOL)
+                return -EOPNOTSUPP;
+        if (e->slot == 0) {
+                load_set(s, e->n);
+                return 0;
+        }
+        slot = find_life(s, e);
+        if (!slot)
+                return -ESTALE;
+        slot->busy = e->n > 0;
+        if (slot->state == SUPERVISE_SLOT_DRAINING && !slot->busy)
+                life_stop(s, e->slot, slot->then);
         return 0;
 }
 
@@ -121,7 +186,7 @@ static int on_ignored(supervise *s, const supervise_event *e) {
         if (!slot)
                 return -ESTALE;
         slot_had_outcome(s, e->slot);
-        if (slot->state == SUPERVISE_SLOT_STOPPING)
+        if (state_is_ending(slot->state))
                 life_ended(s, e->slot, true);
         else
                 slot_rest(s, e->slot, SUPERVISE_SLOT_IDLE);
@@ -199,6 +264,7 @@ static int on_restart_child(supervise *s, const supervise_event *e) {
                 return -ENOENT;
 
         set_revive(s);
+        breaker_close(s);
         slot_forgive(s, e->slot);
         if (state_is_alive(slot->state))
                 life_stop(s, e->slot, THEN_RESTART);
@@ -250,6 +316,8 @@ static int on_definition_changed(supervise *s, const supervise_event *e) {
                 return 0;
         }
 
+        if (s->policy.strategy == SUPERVISE_POOL)
+                return roll_define(s, e->revision);
         s->revision = e->revision;
         for (uint32_t i = 1; i <= s->slot_max; i++)
                 if (slot_find(s, i))
@@ -257,14 +325,30 @@ static int on_definition_changed(supervise *s, const supervise_event *e) {
         return 0;
 }
 
+/* What time ends: a backoff, the patience with a worker that drains, the days of one that has run long
+ * enough. */
+static void slot_is_due(supervise *s, uint32_t number) {
+        struct slot *slot = slot_at(s, number);
+
+        if (slot->state == SUPERVISE_SLOT_DRAINING)
+                life_stop(s, number, slot->then);
+        else if (slot->state == SUPERVISE_SLOT_RUNNING)
+                slot_recycle(s, number);
+        else if (strategy_is_group(s))
+                slot_set_state(s, number, SUPERVISE_SLOT_WAITING, NSEC_INFINITY);
+        else
+                life_begin(s, number);
+}
+
 static int on_tick(supervise *s, const supervise_event *e) {
         s->armed = NSEC_INFINITY; /* it has come, so it must be armed again */
         while (s->n_heap > 0 && slot_at(s, s->heap[0])->until <= s->clock)
-                if (strategy_is_group(s))
-                        slot_set_state(s, s->heap[0], SUPERVISE_SLOT_WAITING, NSEC_INFINITY);
-                else
-                        life_begin(s, s->heap[0]);
+                slot_is_due(s, s->heap[0]);
         return 0;
+}
+
+static int on_roll_abort(supervise *s, const supervise_event *e) {
+        return roll_abort(s);
 }
 
 static int (*const handlers[_SUPERVISE_EVENT_MAX])(supervise *s, const supervise_event *e) = {
@@ -281,6 +365,11 @@ static int (*const handlers[_SUPERVISE_EVENT_MAX])(supervise *s, const supervise
         [SUPERVISE_STOP_CHILD] = on_stop_child,
         [SUPERVISE_DEFINITION_CHANGED] = on_definition_changed,
         [SUPERVISE_TICK] = on_tick,
+        [SUPERVISE_READY] = on_ready,
+        [SUPERVISE_UNHEALTHY] = on_unhealthy,
+        [SUPERVISE_RECYCLE] = on_recycle,
+        [SUPERVISE_LOAD] = on_load,
+        [SUPERVISE_ROLL_ABORT] = on_roll_abort,
 };
 
 int supervise_handle(supervise *s, const supervise_event *e, nsec_t now) {
@@ -299,16 +388,25 @@ int supervise_handle(supervise *s, const supervise_event *e, nsec_t now) {
                 return r;
         }
         settle(s);
-        s->head_dirty = true;
+        if (e->type == SUPERVISE_LOAD && !supervise_is_dirty(s))
+                s->clock = before; /* often, and nothing to write down */
+        else
+                s->head_dirty = true;
         return r;
 }
 
 void supervise_resume(supervise *s) {
+        bool drains = s->policy.strategy == SUPERVISE_POOL && s->policy.drain > 0;
+
         for (uint32_t i = 1; i <= s->slot_max; i++)
                 if (slot_at(s, i)->state == SUPERVISE_SLOT_STARTING)
                         action_push(s, SUPERVISE_ACTION_SPAWN, i);
                 else if (slot_at(s, i)->state == SUPERVISE_SLOT_STOPPING)
                         action_push(s, SUPERVISE_ACTION_STOP, i);
+                else if (slot_at(s, i)->state == SUPERVISE_SLOT_DRAINING)
+                        action_push(s, SUPERVISE_ACTION_DRAIN, i);
+                else if (slot_at(s, i)->state == SUPERVISE_SLOT_RUNNING && drains)
+                        action_push(s, SUPERVISE_ACTION_SERVE, i);
         s->armed = NSEC_INFINITY; /* the timer of the one before us */
         if (s->phase == SUPERVISE_PHASE_UP && !s->starting)
                 action_push(s, SUPERVISE_ACTION_STARTED_ALL, 0);
@@ -325,10 +423,11 @@ int supervise_new(const supervise_policy *policy, uint32_t n, uint64_t revision,
                 return -EINVAL;
         if (n > 0 && policy->strategy != SUPERVISE_POOL)
                 return -EINVAL;
-        r = supervise_allocate(policy, n, &s);
+        r = supervise_allocate(policy, n + policy->max_surge, &s);
         if (r < 0)
                 return r;
 
+        s->n_target = n;
         s->revision = revision;
         s->random = seed;
         s->verdict = SUPERVISE_ACTION_STOPPED;

@@ -9,6 +9,13 @@
 void life_begin(supervise *s, uint32_t number) {
         struct slot *slot = slot_at(s, number);
 
+        if (s->policy.strategy == SUPERVISE_POOL &&
+            (!roll_may_begin(s, slot) || !breaker_lets_begin(s, number))) {
+                if (slot->state != SUPERVISE_SLOT_WAITING)
+                        slot_set_state(s, number, SUPERVISE_SLOT_WAITING, NSEC_INFINITY);
+                return;
+        }
+        slot->busy = false;
         slot->generation = ++s->generation;
         slot->revision = slot->revision_wanted;
         s->n_restarts += slot->lives++ > 0;
@@ -59,6 +66,7 @@ static void restart(supervise *s, uint32_t number) {
         bool had_started = slot_at(s, number)->state == SUPERVISE_SLOT_RUNNING;
         nsec_t delay;
 
+        breaker_count_failure(s, number);
         if (limit_judge(s, number, &delay)) {
                 park(s, number);
                 return;
@@ -126,6 +134,12 @@ static void ended_as_told(supervise *s, uint32_t number) {
         case THEN_WAIT:
                 slot_rest(s, number, up ? SUPERVISE_SLOT_WAITING : SUPERVISE_SLOT_IDLE);
                 break;
+        case THEN_FAIL:
+                if (up)
+                        ended_by_itself(s, number, false);
+                else
+                        slot_rest(s, number, SUPERVISE_SLOT_IDLE);
+                break;
         case THEN_HOLD:
                 slot_rest(s, number,
                           s->phase == SUPERVISE_PHASE_STOPPING ? SUPERVISE_SLOT_IDLE : SUPERVISE_SLOT_HELD);
@@ -136,7 +150,7 @@ static void ended_as_told(supervise *s, uint32_t number) {
 }
 
 void life_ended(supervise *s, uint32_t number, bool normal) {
-        if (slot_at(s, number)->state == SUPERVISE_SLOT_STOPPING)
+        if (state_is_ending(slot_at(s, number)->state))
                 ended_as_told(s, number);
         else if (s->phase == SUPERVISE_PHASE_UP)
                 ended_by_itself(s, number, normal);

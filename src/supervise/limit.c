@@ -11,9 +11,8 @@ static bool limit_is_rate(const supervise_policy *p) {
                p->backoff_max >= p->period;
 }
 
-/* Forgets what has left the window and adds `now`; when full, the oldest goes: it cannot change the
- * verdict. */
-static void window_add(nsec_t *row, uint32_t row_size, uint32_t *n, nsec_t period, nsec_t now) {
+/* When full, the oldest goes: it cannot change the verdict. */
+void window_add(nsec_t *row, uint32_t row_size, uint32_t *n, nsec_t period, nsec_t now) {
         uint32_t old = 0;
 
         while (old < *n && time_add(row[old], period) < now)
@@ -26,13 +25,14 @@ static void window_add(nsec_t *row, uint32_t row_size, uint32_t *n, nsec_t perio
         row[(*n)++] = now;
 }
 
-/* splitmix64 (Steele, Lea, Flood 2014): one word of state, any seed is good. */
-static uint64_t next_random(supervise *s) {
-        uint64_t z = s->random += UINT64_C(0x9e3779b97f4a7c15);
-
+uint64_t scatter(uint64_t z) {
         z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
         z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
         return z ^ (z >> 31);
+}
+
+static uint64_t next_random(supervise *s) {
+        return scatter(s->random += UINT64_C(0x9e3779b97f4a7c15));
 }
 
 static nsec_t add_jitter(supervise *s, nsec_t delay) {
@@ -49,6 +49,17 @@ static nsec_t exponential(const supervise_policy *p, uint32_t exponent) {
         return MIN(delay, p->backoff_max);
 }
 
+void limit_note_stable(supervise *s, struct slot *slot) {
+        nsec_t windows;
+
+        if (s->policy.backoff_max == 0 || slot->state != SUPERVISE_SLOT_RUNNING ||
+            s->clock - slot->since < s->policy.backoff_stable)
+                return;
+        windows = (s->clock - slot->since) / MAX(s->policy.backoff_stable, 1U);
+        slot->exponent = windows < 32 ? slot->exponent >> windows : 0;
+        slot->credit = true;
+}
+
 /* The plain backoff; advances it. The exponent stops where the delay does, so that halving it is felt. */
 static nsec_t backoff_next(supervise *s, struct slot *slot) {
         const supervise_policy *p = &s->policy;
@@ -57,12 +68,7 @@ static nsec_t backoff_next(supervise *s, struct slot *slot) {
         if (p->backoff_max == 0)
                 return 0;
 
-        if (slot->state == SUPERVISE_SLOT_RUNNING && s->clock - slot->since >= p->backoff_stable) {
-                nsec_t windows = (s->clock - slot->since) / MAX(p->backoff_stable, 1U);
-
-                slot->exponent = windows < 32 ? slot->exponent >> windows : 0;
-                slot->credit = true;
-        }
+        limit_note_stable(s, slot);
         if (slot->credit) {
                 slot->credit = false;
                 return 0;

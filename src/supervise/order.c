@@ -12,7 +12,11 @@ void set_go_down(supervise *s, supervise_phase phase, supervise_action_type verd
         s->verdict = verdict;
         s->culprit = culprit;
         s->rolling = 0;
-        s->outdated = s->starting = false;
+        s->outdated = s->starting = s->has_next = false;
+        s->roll = roll_is_active(s) ? SUPERVISE_ROLL_NONE : s->roll;
+        s->breaker = SUPERVISE_BREAKER_CLOSED;
+        s->breaker_until = NSEC_INFINITY;
+        s->breaker_probe = 0;
         s->group = 0;
         s->stop_cursor = s->last;
         s->n_first = 0;
@@ -27,9 +31,9 @@ void set_go_down(supervise *s, supervise_phase phase, supervise_action_type verd
                     (phase == SUPERVISE_PHASE_STOPPING &&
                      (slot->state == SUPERVISE_SLOT_FAILED || slot->state == SUPERVISE_SLOT_HELD)))
                         slot_set_state(s, i, SUPERVISE_SLOT_IDLE, NSEC_INFINITY);
-                else if (s->policy.strategy == SUPERVISE_POOL &&
-                         (slot->state == SUPERVISE_SLOT_STARTING || slot->state == SUPERVISE_SLOT_RUNNING))
-                        life_stop(s, i, THEN_END);
+                else if (s->policy.strategy == SUPERVISE_POOL && state_is_alive(slot->state) &&
+                         slot->state != SUPERVISE_SLOT_STOPPING)
+                        life_stop(s, i, slot_is_leaving(slot) ? THEN_REMOVE : THEN_END);
         }
 }
 
@@ -56,6 +60,9 @@ void set_go_on_stopping(supervise *s) {
         if (supervise_n_alive(s) > 0)
                 return;
         s->phase = s->phase == SUPERVISE_PHASE_STOPPING ? SUPERVISE_PHASE_DOWN : SUPERVISE_PHASE_FAILED;
+        if (s->policy.strategy == SUPERVISE_POOL &&
+                        supervise_n_slots(s) > s->n_target) /* a roll's surplus */
+                pool_shrink(s, supervise_n_slots(s) - s->n_target);
         action_push(s, s->verdict, s->culprit);
 }
 
@@ -92,7 +99,7 @@ static bool blocks(const supervise *s, const struct slot *slot) {
         return strategy_is_group(s) &&
                (slot->state == SUPERVISE_SLOT_BACKOFF ||
                 (slot->state == SUPERVISE_SLOT_STOPPING &&
-                 (slot->then == THEN_RESTART || slot->then == THEN_WAIT)));
+                 (slot->then == THEN_RESTART || slot->then == THEN_WAIT || slot->then == THEN_FAIL)));
 }
 
 void order_go_on(supervise *s) {

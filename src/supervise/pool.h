@@ -42,6 +42,32 @@
  *   restarted, all others are stopped in reverse, SHUTDOWN, and the set is DOWN. An operator's verb, or a
  *   stop as a bystander, is no such end.
  *
+ * Pools. A worker *serves* when it is RUNNING and, with `readiness`, READY has said so last. LOAD says who
+ * is busy.
+ * - Scaling down takes those who do not live, then those who stop anyway, then the idle, the oldest first;
+ *   a busy one never while an idle one lives. With `drain` a busy one is told to take no new work (DRAIN),
+ *   and STOP follows when it is idle or its time is up; scaling up again lets it SERVE on.
+ * - A roll (DEFINITION_CHANGED for the set) replaces all workers. Never fewer than N - max_unavailable serve
+ *   because of it, and never more than N + max_surge exist. With max_surge, replacements are new slots, and
+ *   an old worker leaves when enough others serve; without, it is started again in its own slot. A worker
+ *   of the new definition that fails halts the roll (ROLL_HALTED, its slot): nobody else is taken down,
+ *   the failed one is tried by its backoff, and if it serves at last the roll goes on. ROLL_ABORT turns
+ *   back, as does DEFINITION_CHANGED to the definition before. ROLL_DONE or ROLL_ABORTED ends it; info.roll
+ *   keeps the verdict. At most two generations live: a third definition replaces the second at once if
+ *   none of its workers serve, else it waits until the roll is done, or, if it is halted, turned back.
+ * - Recycling (runtime_max; RECYCLE when a worker has reached requests_max or memory_max as spread for it
+ *   in its slot_info) replaces workers by their like: one at a time, by the rules of a roll, and not
+ *   during one.
+ * - Autoscale: LOAD of the pool above scale_up percent of its workers for scale_up_after makes it as
+ *   large as puts the load between the two limits, at most workers_max; below scale_down for
+ *   scale_down_after takes one away, unless that would be too few, or a roll is going on. Each change of
+ *   size begins anew.
+ * - The breaker opens when breaker_failures of all workers lie within breaker_period: nobody is started,
+ *   those who should be are WAITING. After breaker_min one is tried; serves it, the breaker closes; fails
+ *   it, the breaker is open for twice as long, at most breaker_max. START, RESTART_CHILD, a SCALE by an
+ *   operator, and another definition close it.
+ * - UNHEALTHY, of a child as well, stops a life, and its end counts as a failure.
+ *
  * Trees. A set may be a child of a set. The parent's SPAWN is the child's START with that generation (a
  * second START of the same generation does nothing), the parent's STOP its STOP; what the child says of
  * itself becomes an event of the parent by supervise_to_parent(). So its giving up climbs as one EXITED
@@ -67,15 +93,18 @@
  *
  * supervise_resume() pushes what the state implies, carried out before or not: SPAWN for each slot that
  * is STARTING and STOP for each that is STOPPING, with the generation that they had; ARM; and the last
- * word on the set: STARTED_ALL (UP, all first starts had their outcome), STOPPED (DOWN), GAVE_UP or
- * ESCALATE (FAILED). So for each SPAWN: if that generation runs or is being started, do nothing; if it is
- * known to have ended, report that; if it never was, start it. A STOP of a life that is being stopped is
- * nothing. Slots that are RUNNING are believed to run; who has died meanwhile is reported by EXITED as
- * ever, after supervise_resume(). PARKED and REMOVED are told once and not again. */
+ * word on the set: STARTED_ALL (UP, all first starts had their outcome), STOPPED or SHUTDOWN (DOWN),
+ * GAVE_UP, ESCALATE or START_FAILED (FAILED). So for each SPAWN: if that generation runs or is being
+ * started, do nothing; if it is known to have ended, report that; if it never was, start it. A STOP of a
+ * life that is being stopped is nothing; of a life that never was, its end is to be reported. Slots that
+ * are RUNNING are believed to run; who has died meanwhile is reported by EXITED as ever, after
+ * supervise_resume(). Of a pool that drains, DRAIN or SERVE comes for each worker; LOAD is not kept and
+ * is to be reported again. All other actions are told once and not again. */
 
 #include "basic/time-util.h"
 
 #define SUPERVISE_SLOTS_MAX 65536U
+#define SUPERVISE_SURGE_MAX 1024U /* of max_surge, and of max_unavailable beside it */
 #define SUPERVISE_INTENSITY_MAX 1000U
 #define SUPERVISE_INTENSITY_INFINITY UINT32_MAX
 
@@ -114,6 +143,19 @@ typedef struct supervise_policy {
         uint32_t backoff_factor;
         uint32_t backoff_jitter;         /* percent added at most, <= 100 */
         nsec_t backoff_stable;           /* a life this long after STARTED: restart at once, k halved */
+
+        /* Pools, see the head of this file. */
+        uint32_t max_surge, max_unavailable; /* of a roll; not both 0 */
+        bool readiness;                      /* STARTED is not enough to serve: READY says so */
+        nsec_t drain;                        /* how long a busy worker may go on; 0: STOP at once */
+        nsec_t runtime_max;                  /* recycling, each 0 for never; the last two are for the */
+        uint64_t requests_max, memory_max;   /* caller to watch, by supervise_get_slot() */
+        uint32_t recycle_spread;             /* percent that a limit may be smaller, <= 100 */
+        uint32_t workers_min, workers_max;   /* autoscale; workers_max 0: off */
+        uint32_t scale_up, scale_down;       /* load in percent of the workers: above, below */
+        nsec_t scale_up_after, scale_down_after;
+        uint32_t breaker_failures;           /* 0: no breaker */
+        nsec_t breaker_period, breaker_min, breaker_max;
 } supervise_policy;
 
 /* DESIGN.md 4.5; the factor is Akka's and systemd's usual doubling. */
@@ -128,6 +170,7 @@ typedef struct supervise_policy {
                 .backoff_factor = 2,                                                                        \
                 .backoff_jitter = 20,                                                                       \
                 .backoff_stable = 10 * NSEC_PER_SEC,                                                        \
+                .max_unavailable = 1,                                                                       \
         })
 
 typedef enum supervise_event_type {
@@ -146,6 +189,12 @@ typedef enum supervise_event_type {
         SUPERVISE_DEFINITION_CHANGED, /* slot and what the child is now; slot 0: revision,
                         of the whole set */
         SUPERVISE_TICK,               /* the armed time has come; harmless at any other time */
+        SUPERVISE_READY,              /* slot, generation, ok: a readiness probe has changed its mind */
+        SUPERVISE_UNHEALTHY,          /* slot, generation: it is stopped, and its end is a failure */
+        SUPERVISE_RECYCLE,            /* slot, generation: it has reached a limit; pool only */
+        SUPERVISE_LOAD,               /* slot, generation, n: it has n requests (0: idle); slot 0: the pool
+                                       * has work for n hundredths of a worker. Often, and not written */
+        SUPERVISE_ROLL_ABORT,         /* back to the definition before; pool only. -ENOENT: no roll */
         _SUPERVISE_EVENT_MAX,
 } supervise_event_type;
 
@@ -156,6 +205,7 @@ typedef struct supervise_event {
         int32_t reason, status; /* kept for the record, not understood */
         bool normal;            /* the reason is one of normal, shutdown, exit code 0 */
         bool by_operator;       /* SCALE: a verb, which passes over the backoff and clears `failed` */
+        bool ok;
         uint32_t n;
         /* What a child is. */
         supervise_restart restart;
@@ -181,6 +231,16 @@ typedef enum supervise_action_type {
         SUPERVISE_ACTION_SHUTDOWN,    /* auto_shutdown; all are stopped */
         SUPERVISE_ACTION_STOPPED,     /* STOP is done */
         SUPERVISE_ACTION_ARM,         /* when: the one timer of the set; NSEC_INFINITY disarms it */
+        SUPERVISE_ACTION_DRAIN,       /* slot,
+                        generation: no new work; LOAD 0 when it has done what it has */
+        SUPERVISE_ACTION_SERVE,       /* slot, generation: the one that drained may have work again */
+        SUPERVISE_ACTION_ROLL_HALTED, /* slot: it does not start by the new definition; the old ones serve */
+        SUPERVISE_ACTION_ROLL_DONE,   /* all workers are of the new definition, and ready */
+        SUPERVISE_ACTION_ROLL_ABORTED, /* all are of the old one again, and ready */
+        SUPERVISE_ACTION_SCALED,      /* by load; info.n_wanted */
+        SUPERVISE_ACTION_BREAKER_OPEN,   /* nobody is started until info.breaker_until */
+        SUPERVISE_ACTION_BREAKER_CLOSED,
+        _SUPERVISE_ACTION_MAX,
 } supervise_action_type;
 
 typedef struct supervise_action {
@@ -199,6 +259,23 @@ typedef enum supervise_phase {
         _SUPERVISE_PHASE_MAX,
 } supervise_phase;
 
+typedef enum supervise_roll {
+        SUPERVISE_ROLL_NONE,
+        SUPERVISE_ROLL_GOING,
+        SUPERVISE_ROLL_HALTED, /* a worker of the new definition fails; goes on by itself if it recovers */
+        SUPERVISE_ROLL_TURNING_BACK,
+        SUPERVISE_ROLL_DONE, /* the last one's verdict, these two */
+        SUPERVISE_ROLL_ABORTED,
+        _SUPERVISE_ROLL_MAX,
+} supervise_roll;
+
+typedef enum supervise_breaker {
+        SUPERVISE_BREAKER_CLOSED,
+        SUPERVISE_BREAKER_OPEN,
+        SUPERVISE_BREAKER_HALF_OPEN,
+        _SUPERVISE_BREAKER_MAX,
+} supervise_breaker;
+
 typedef enum supervise_slot_state {
         SUPERVISE_SLOT_UNUSED,
         SUPERVISE_SLOT_IDLE, /* not started yet, or ended and not to be restarted by its type */
@@ -208,7 +285,8 @@ typedef enum supervise_slot_state {
         SUPERVISE_SLOT_STOPPING,
         SUPERVISE_SLOT_FAILED,
         SUPERVISE_SLOT_HELD,
-        SUPERVISE_SLOT_WAITING, /* ordered: until its turn to start comes */
+        SUPERVISE_SLOT_WAITING, /* until its turn to start comes: ordered; breaker; a third generation */
+        SUPERVISE_SLOT_DRAINING, /* STOP follows when it is idle, or at `until` */
         _SUPERVISE_SLOT_STATE_MAX,
 } supervise_slot_state;
 
@@ -218,14 +296,16 @@ typedef struct supervise_slot_info {
         uint64_t generation, revision, revision_wanted; /* of the last life; of the next */
         uint64_t restarts;                              /* lives after the first */
         nsec_t since;                                   /* of the state */
-        nsec_t until;                                   /* BACKOFF: when; else NSEC_INFINITY */
+        nsec_t until; /* the end of BACKOFF or DRAINING, of RUNNING by runtime_max; or NSEC_INFINITY */
         bool ended;                                     /* a life has ended: reason, status, ended_at hold */
         int32_t reason, status;
         nsec_t ended_at;
         uint32_t n_failures; /* remembered times, see supervise_failures() */
         bool significant;
         nsec_t shutdown;
-        bool leaving;        /* STOPPING for good: surplus, or removed */
+        bool leaving;        /* STOPPING or DRAINING for good: surplus, or removed */
+        bool ready, busy;
+        uint64_t requests_max, memory_max; /* of this life, spread; 0: none */
 } supervise_slot_info;
 
 typedef struct supervise_info {
@@ -233,10 +313,14 @@ typedef struct supervise_info {
         uint32_t n_wanted;                      /* pool: N. one-for-one: children that are not leaving */
         uint32_t n[_SUPERVISE_SLOT_STATE_MAX];  /* slots by state */
         uint32_t slot_max;                      /* the greatest number in use, for iteration */
-        uint32_t rolling;                       /* the slot that DEFINITION_CHANGED is replacing now, or 0 */
+        uint32_t rolling;                       /* a slot that is being replaced now, or 0 */
         uint64_t restarts;                      /* of all its slots */
         bool outdated;                          /* a replacement is under way, or halted by a failing slot */
         uint64_t revision;
+        supervise_roll roll;                    /* pool; progress: count slots by their revision */
+        uint64_t revision_from;                 /* of a roll: the other one */
+        supervise_breaker breaker;
+        nsec_t breaker_until;
         uint32_t culprit;                       /* of ESCALATE, START_FAILED */
         uint64_t life;                          /* the generation of the last START */
         nsec_t due;                             /* what the timer must be armed to */
@@ -278,7 +362,7 @@ bool supervise_to_parent(const supervise_action *action, uint32_t slot, supervis
 /* Keeping it: see the head of this file. next_dirty: what has changed since it was last asked, each once:
  * 0 for the head, else a slot. mark_all: everything is to be written again (the journal is new, or the
  * last commit failed). */
-#define SUPERVISE_ENCODED_MAX 8192U
+#define SUPERVISE_ENCODED_MAX 8448U
 bool supervise_is_dirty(const supervise *s);
 bool supervise_next_dirty(supervise *s, uint32_t *ret_slot);
 void supervise_mark_all(supervise *s);

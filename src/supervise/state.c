@@ -11,6 +11,23 @@
 /* 73 years: a restart that is put off is never put off to the end of time, jitter and clock included. */
 #define BACKOFF_LONGEST ((nsec_t) INT64_MAX / 4)
 
+static bool pool_policy_is_valid(const supervise_policy *p) {
+        if (p->max_surge > SUPERVISE_SURGE_MAX ||
+            p->max_unavailable > (p->max_surge > 0 ? SUPERVISE_SURGE_MAX : SUPERVISE_SLOTS_MAX))
+                return false;
+        if (p->max_surge == 0 && p->max_unavailable == 0)
+                return false;
+        if (p->drain > BACKOFF_LONGEST || p->runtime_max > BACKOFF_LONGEST || p->recycle_spread > 100)
+                return false;
+        if (p->workers_max > 0 && (p->workers_min == 0 || p->workers_min > p->workers_max ||
+                                   p->workers_max > SUPERVISE_SLOTS_MAX || p->scale_down >= p->scale_up))
+                return false;
+        if (p->breaker_failures == 0)
+                return true;
+        return p->breaker_failures <= SUPERVISE_INTENSITY_MAX && p->breaker_period > 0 &&
+               p->breaker_min > 0 && p->breaker_min <= p->breaker_max && p->breaker_max <= BACKOFF_LONGEST;
+}
+
 bool policy_is_valid(const supervise_policy *p) {
         if ((unsigned) p->strategy >= _SUPERVISE_STRATEGY_MAX)
                 return false;
@@ -28,18 +45,22 @@ bool policy_is_valid(const supervise_policy *p) {
                 return false;
         if (p->backoff_max > BACKOFF_LONGEST)
                 return false;
+        if (p->strategy == SUPERVISE_POOL && !pool_policy_is_valid(p))
+                return false;
         return p->backoff_factor >= 1 && p->backoff_jitter <= 100;
 }
 
 static uint32_t row_size_of(const supervise_policy *p) {
-        return p->intensity == SUPERVISE_INTENSITY_INFINITY ? ROW_SIZE_INFINITY : p->intensity + 1;
+        uint32_t n = p->intensity == SUPERVISE_INTENSITY_INFINITY ? ROW_SIZE_INFINITY : p->intensity + 1;
+
+        return p->strategy == SUPERVISE_POOL ? MAX(n, p->breaker_failures) : n;
 }
 
-/* Points the arrays of s into a new block; the old one stays the caller's. An event queues at most two
+/* Points the arrays of s into a new block; the old one stays the caller's. An event queues at most three
  * actions a slot and a few for the set, so a queue of twice that always has room for one event after
  * another has been half pulled. */
 static int block_new(supervise *s, uint32_t n, uint32_t row_size) {
-        uint64_t slots = (uint64_t) n * sizeof(struct slot), ring_size = (uint64_t) n * 4 + 16,
+        uint64_t slots = (uint64_t) n * sizeof(struct slot), ring_size = (uint64_t) n * 6 + 32,
                  ring = ring_size * sizeof(supervise_action),
                  failures = ((uint64_t) n + 1) * row_size * sizeof(nsec_t),
                  words = (uint64_t) n * 3 * sizeof(uint32_t);
@@ -76,6 +97,7 @@ int supervise_allocate(const supervise_policy *policy, uint32_t n, supervise **r
         if (!s)
                 return -ENOMEM;
         s->policy = *policy;
+        s->breaker_until = NSEC_INFINITY;
         r = block_new(s, MAX(n, BLOCK_SLOTS_MIN), row_size_of(policy));
         if (r < 0)
                 return r;
@@ -168,7 +190,9 @@ static void heap_drop(supervise *s, uint32_t number) {
 }
 
 static nsec_t supervise_due(const supervise *s) {
-        return s->n_heap > 0 ? slot_at(s, s->heap[0])->until : NSEC_INFINITY;
+        nsec_t due = s->n_heap > 0 ? slot_at(s, s->heap[0])->until : NSEC_INFINITY;
+
+        return s->policy.strategy == SUPERVISE_POOL ? MIN(due, MIN(s->breaker_until, load_due(s))) : due;
 }
 
 /* The list by order. before: 0 is the end; who comes later moves up by one. */
@@ -226,7 +250,9 @@ static void list_derive(supervise *s) {
 
 void supervise_derive(supervise *s) {
         memset(s->n, 0, sizeof(s->n));
-        s->n_leaving = s->n_first = s->n_heap = s->slot_max = 0;
+        s->n_leaving = s->n_first = s->n_heap = s->slot_max = s->n_recycle = 0;
+        s->hot_since = s->cold_since = NSEC_INFINITY;
+        s->mixed = false;
         s->n_restarts = 0;
         for (uint32_t i = 1; i <= s->n_allocated; i++) {
                 const struct slot *slot = slot_at(s, i);
@@ -234,13 +260,16 @@ void supervise_derive(supervise *s) {
                 s->n[slot->state]++;
                 s->n_leaving += slot_is_leaving(slot);
                 s->n_first += slot->first;
+                s->n_recycle += slot->recycle;
+                s->mixed = s->mixed || (state_is_alive(slot->state) && slot->revision != s->revision);
                 if (slot->state != SUPERVISE_SLOT_UNUSED) {
                         s->slot_max = i;
                         s->n_restarts += slot_restarts(slot);
                 }
-                if (slot->state == SUPERVISE_SLOT_BACKOFF)
+                if (slot->until != NSEC_INFINITY)
                         heap_add(s, i);
         }
+        s->mixed = s->mixed || roll_is_active(s);
         list_derive(s);
         s->free_hint = 1;
         s->stop_cursor = s->last;
@@ -303,19 +332,24 @@ void slot_set_state(supervise *s, uint32_t number, supervise_slot_state state, n
 
         if (slot->heap_index != HEAP_NONE)
                 heap_drop(s, number);
-        if (state != SUPERVISE_SLOT_STOPPING)
+        if (!state_is_ending(state))
                 slot_set_then(s, number, THEN_END);
         if (state != SUPERVISE_SLOT_STARTING && state != SUPERVISE_SLOT_WAITING &&
             !(state == SUPERVISE_SLOT_STOPPING && s->policy.ordered))
                 slot_had_outcome(s, number);
 
+        if (state != SUPERVISE_SLOT_RUNNING) {
+                s->n_recycle -= slot->recycle;
+                slot->recycle = false;
+        }
+        slot->ready = slot->ready && (state == SUPERVISE_SLOT_RUNNING || state == SUPERVISE_SLOT_DRAINING);
         slot_mark(s, number);
         s->n[slot->state]--;
         s->n[state]++;
         slot->state = state;
         slot->since = s->clock;
-        slot->until = state == SUPERVISE_SLOT_BACKOFF ? until : NSEC_INFINITY;
-        if (state == SUPERVISE_SLOT_BACKOFF)
+        slot->until = until;
+        if (until != NSEC_INFINITY)
                 heap_add(s, number);
         if (state != SUPERVISE_SLOT_UNUSED)
                 return;
@@ -336,6 +370,19 @@ void slot_set_then(supervise *s, uint32_t number, enum slot_then then) {
         s->n_leaving -= slot_is_leaving(slot);
         slot->then = then;
         s->n_leaving += slot_is_leaving(slot);
+}
+
+void slot_recycle(supervise *s, uint32_t number) {
+        struct slot *slot = slot_at(s, number);
+
+        if (slot->recycle)
+                return;
+        if (slot->heap_index != HEAP_NONE)
+                heap_drop(s, number);
+        slot->until = NSEC_INFINITY;
+        slot->recycle = true;
+        s->n_recycle++;
+        slot_mark(s, number);
 }
 
 void slot_mark(supervise *s, uint32_t number) {
@@ -380,7 +427,7 @@ void slot_forgive(supervise *s, uint32_t number) {
 }
 
 bool action_has_room(const supervise *s) {
-        return s->ring_size - s->ring_used >= (size_t) s->n_allocated * 2 + 8;
+        return s->ring_size - s->ring_used >= (size_t) s->n_allocated * 3 + 16;
 }
 
 static bool action_is_of_set(supervise_action_type type) {
@@ -423,12 +470,21 @@ int supervise_set_policy(supervise *s, const supervise_policy *policy) {
 
         if (!policy_is_valid(policy) || policy->strategy != s->policy.strategy)
                 return -EINVAL;
+        if (policy->strategy == SUPERVISE_POOL) {
+                r = supervise_reserve(s, supervise_n_slots(s) + policy->max_surge);
+                if (r < 0)
+                        return r;
+        }
         if (row_size_of(policy) != s->row_size) {
                 r = supervise_move(s, s->n_allocated, row_size_of(policy));
                 if (r < 0)
                         return r;
         }
         s->policy = *policy;
+        if (policy->breaker_failures == 0) {
+                breaker_close(s);
+                s->n_failures = policy->strategy == SUPERVISE_POOL ? 0 : s->n_failures;
+        }
         if (policy->strategy == SUPERVISE_POOL)
                 for (uint32_t i = 1; i <= s->slot_max; i++)
                         slot_at(s, i)->restart = policy->restart;
@@ -443,11 +499,16 @@ const supervise_policy *supervise_get_policy(const supervise *s) {
 void supervise_get_info(const supervise *s, supervise_info *ret) {
         *ret = (supervise_info){
                 .phase = s->phase,
-                .n_wanted = supervise_n_slots(s) - s->n_leaving,
+                .n_wanted = s->policy.strategy == SUPERVISE_POOL ? s->n_target :
+                                                                   supervise_n_slots(s) - s->n_leaving,
                 .slot_max = s->slot_max,
                 .rolling = s->rolling,
                 .restarts = s->n_restarts,
-                .outdated = s->outdated,
+                .outdated = s->outdated || roll_is_active(s),
+                .roll = s->roll,
+                .revision_from = s->revision_from,
+                .breaker = s->breaker,
+                .breaker_until = s->breaker_until,
                 .revision = s->revision,
                 .culprit = s->culprit,
                 .life = s->life,
@@ -480,7 +541,10 @@ int supervise_get_slot(const supervise *s, uint32_t number, supervise_slot_info 
                 .significant = slot->significant,
                 .shutdown = slot->shutdown,
                 .leaving = slot_is_leaving(slot),
+                .ready = slot_is_ready(s, slot),
+                .busy = slot->busy,
         };
+        recycle_limits(s, slot, ret);
         return 0;
 }
 

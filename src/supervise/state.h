@@ -9,13 +9,14 @@
 #define SLOT_EXPONENT_MAX 63U
 #define HEAP_NONE UINT32_MAX
 
-/* What becomes of a slot in STOPPING. */
+/* What becomes of a slot in STOPPING or DRAINING. */
 enum slot_then {
         THEN_END, /* the set stops */
         THEN_RESTART,
         THEN_REMOVE,
         THEN_HOLD,
         THEN_WAIT, /* a bystander, stopped by the strategy: starts again in its turn */
+        THEN_FAIL, /* it was unhealthy: its end is a failure */
         _THEN_MAX,
 };
 
@@ -26,6 +27,9 @@ struct slot {
         bool first;      /* the start that STARTED_ALL waits for */
         bool credit;     /* one restart at once is still free */
         bool significant;
+        bool ready;      /* RUNNING or DRAINING: its readiness probe is good */
+        bool recycle;    /* RUNNING, and is to be replaced by its like */
+        bool busy;       /* not written: reported again after a crash */
         bool ended;      /* reason, status, ended_at hold */
         uint32_t exponent; /* k */
         uint32_t n_failures;
@@ -49,7 +53,18 @@ struct supervise {
         nsec_t clock; /* the latest `now` */
         uint32_t rolling;
         bool outdated, starting; /* starting: STARTED_ALL is owed */
-        uint32_t n_failures;     /* of the set's own window, row 0 */
+        uint32_t n_failures;     /* of the set's own window or the breaker's, row 0 */
+
+        /* pools */
+        uint32_t n_target; /* N */
+        supervise_roll roll;
+        uint64_t revision_from, revision_next; /* where turning back leads to; what is rolled out next */
+        bool has_next;
+        supervise_breaker breaker;
+        uint32_t breaker_probe; /* HALF_OPEN: the slot that is tried, or 0 */
+        nsec_t breaker_until, breaker_delay;
+        uint64_t load; /* and since when it asks for another size; not written, it is reported again */
+        nsec_t hot_since, cold_since;
 
         /* One block of memory: slots[n_allocated], (n_allocated + 1) rows of failure times, heap,
          * scratch, dirty, ring. */
@@ -65,10 +80,13 @@ struct supervise {
         uint32_t n[_SUPERVISE_SLOT_STATE_MAX];
         uint32_t n_leaving, n_first, n_heap, n_dirty, slot_max, free_hint, stop_cursor;
         uint32_t first, last; /* of the list by order */
+        uint32_t n_recycle;
+        bool mixed; /* more than one revision may be alive */
         bool head_dirty;
         uint64_t n_restarts;
         nsec_t armed;
-        uint32_t expected_slot_max, expected_slots; /* while decoding: what the head has announced */
+        uint32_t expected_slot_max, expected_slots,
+                        head_version; /* while decoding: what the head has announced */
 };
 
 /* state.c */
@@ -87,10 +105,14 @@ static inline nsec_t *slot_row(const supervise *s, uint32_t number) {
 }
 static inline bool state_is_alive(supervise_slot_state state) {
         return state == SUPERVISE_SLOT_STARTING || state == SUPERVISE_SLOT_RUNNING ||
-               state == SUPERVISE_SLOT_STOPPING;
+               state == SUPERVISE_SLOT_STOPPING || state == SUPERVISE_SLOT_DRAINING;
+}
+/* On its way down, and `then` says what comes after. */
+static inline bool state_is_ending(supervise_slot_state state) {
+        return state == SUPERVISE_SLOT_STOPPING || state == SUPERVISE_SLOT_DRAINING;
 }
 static inline bool slot_is_leaving(const struct slot *slot) {
-        return slot->state == SUPERVISE_SLOT_STOPPING && slot->then == THEN_REMOVE;
+        return state_is_ending(slot->state) && slot->then == THEN_REMOVE;
 }
 static inline uint64_t slot_restarts(const struct slot *slot) {
         return slot->lives > 0 ? slot->lives - 1 : 0;
@@ -98,8 +120,13 @@ static inline uint64_t slot_restarts(const struct slot *slot) {
 static inline uint32_t supervise_n_slots(const supervise *s) {
         return s->n_allocated - s->n[SUPERVISE_SLOT_UNUSED];
 }
+/* Slots that are not on their way out. */
+static inline uint32_t pool_present(const supervise *s) {
+        return supervise_n_slots(s) - s->n_leaving;
+}
 static inline uint32_t supervise_n_alive(const supervise *s) {
-        return s->n[SUPERVISE_SLOT_STARTING] + s->n[SUPERVISE_SLOT_RUNNING] + s->n[SUPERVISE_SLOT_STOPPING];
+        return s->n[SUPERVISE_SLOT_STARTING] + s->n[SUPERVISE_SLOT_RUNNING] +
+               s->n[SUPERVISE_SLOT_STOPPING] + s->n[SUPERVISE_SLOT_DRAINING];
 }
 
 static inline bool strategy_is_group(const supervise *s) {
@@ -111,8 +138,7 @@ static inline bool is_going_down(const supervise *s) {
 /* On its way to its next life, and nobody has to ask for it. */
 static inline bool slot_will_start(const struct slot *slot) {
         return slot->state == SUPERVISE_SLOT_WAITING ||
-               (slot->state == SUPERVISE_SLOT_STOPPING &&
-                (slot->then == THEN_RESTART || slot->then == THEN_WAIT));
+               (state_is_ending(slot->state) && (slot->then == THEN_RESTART || slot->then == THEN_WAIT));
 }
 /* A temporary child is forgotten when it ends (actors.md 3.2); a pool's slot stays a worker's place. */
 static inline bool slot_is_forgotten_at_end(const supervise *s, const struct slot *slot) {
@@ -123,7 +149,7 @@ struct slot *slot_find(const supervise *s, uint32_t number);
 
 /* before: whom it precedes in order, or 0. */
 uint32_t slot_take(supervise *s, uint32_t before, supervise_restart restart, uint64_t revision);
-/* until: for BACKOFF; else ignored. */
+/* until: when time ends the state: BACKOFF, DRAINING; RUNNING: when it is to be recycled. */
 void slot_set_state(supervise *s, uint32_t number, supervise_slot_state state, nsec_t until);
 void slot_set_then(supervise *s, uint32_t number, enum slot_then then);
 /* Of its first start, if that was still owed. */
@@ -131,6 +157,8 @@ void slot_had_outcome(supervise *s, uint32_t number);
 void slot_forgive(supervise *s, uint32_t number);
 /* A set that has failed is up again. */
 void set_revive(supervise *s);
+/* It is to be replaced by its like. */
+void slot_recycle(supervise *s, uint32_t number);
 /* Of each slot whose encoded fields change. The head is written with every event. */
 void slot_mark(supervise *s, uint32_t number);
 
@@ -138,6 +166,7 @@ void action_push(supervise *s, supervise_action_type type, uint32_t number);
 bool action_has_room(const supervise *s);
 
 /* life.c */
+/* Or WAITING, where the pool's breaker or a third generation forbids it. */
 void life_begin(supervise *s, uint32_t number);
 /* Begins it, or in an ordered set when its turn comes. */
 void life_enqueue(supervise *s, uint32_t number);
@@ -157,7 +186,39 @@ void order_go_on(supervise *s);
 /* scale.c */
 int pool_scale(supervise *s, const supervise_event *e);
 void pool_grow(supervise *s, uint32_t missing);
+void pool_shrink(supervise *s, uint32_t surplus);
+/* A worker leaves: drained first if it is busy and the policy says so. */
+void pool_retire(supervise *s, uint32_t number, enum slot_then then);
+bool pool_leaves_before(const supervise *s, uint32_t a, uint32_t b);
+uint32_t pool_slots_needed(const supervise *s, uint32_t n);
+/* Autoscale. */
+void load_set(supervise *s, uint64_t load);
+void load_go_on(supervise *s);
+nsec_t load_due(const supervise *s);
+
+/* roll.c */
+bool roll_is_active(const supervise *s);
+int roll_define(supervise *s, uint64_t revision);
+int roll_abort(supervise *s);
+void roll_go_on(supervise *s);
+bool roll_may_begin(supervise *s, const struct slot *slot);
+bool slot_is_ready(const supervise *s, const struct slot *slot);
+nsec_t recycle_time(const supervise *s, const struct slot *slot);
+void recycle_limits(const supervise *s, const struct slot *slot, supervise_slot_info *ret);
+
+/* breaker.c */
+void breaker_close(supervise *s);
+void breaker_count_failure(supervise *s, uint32_t number);
+void breaker_count_ready(supervise *s, uint32_t number);
+bool breaker_lets_begin(supervise *s, uint32_t number);
+void breaker_go_on(supervise *s);
 
 /* limit.c */
 /* Counts a failure at s->clock. True: over the limit, park. Else the delay until the next start. */
 bool limit_judge(supervise *s, uint32_t number, nsec_t *ret_delay);
+/* A life comes to an end: if it was stable, its slot has earned something. */
+void limit_note_stable(supervise *s, struct slot *slot);
+/* Forgets what has left the window, and adds `now`. */
+void window_add(nsec_t *row, uint32_t row_size, uint32_t *n, nsec_t period, nsec_t now);
+/* splitmix64 (Steele, Lea, Flood 2014): any input is good. */
+uint64_t scatter(uint64_t z);

@@ -374,6 +374,8 @@ static void operate(struct world *w) {
         }
         case 9:
         case 10:
+                if (w->oracle.policy.strategy == SUPERVISE_POOL)
+                        return; /* rolls are simulate-pool's */
                 feed(w, (supervise_event){ .type = SUPERVISE_DEFINITION_CHANGED,
                                            .slot = one_in(w->sim, 2) ? 0 : slot,
                                            .restart = below(w->sim, 3),

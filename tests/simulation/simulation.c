@@ -106,13 +106,15 @@ _noreturn_ void violated(struct simulation *sim, const char *what, unsigned slot
 static const char *const event_names[] = {
         "START", "STOP", "STARTED", "START_FAILED", "IGNORED", "EXITED", "SCALE", "ADD_CHILD",
         "REMOVE_CHILD", "RESTART_CHILD", "STOP_CHILD", "DEFINITION_CHANGED", "TICK",
+        "READY", "UNHEALTHY", "RECYCLE", "LOAD", "ROLL_ABORT",
 };
 static const char *const action_names[] = {
         "SPAWN", "STOP", "PARKED", "REMOVED", "STARTED_ALL", "GAVE_UP", "ESCALATE", "START_FAILED",
-        "SHUTDOWN", "STOPPED", "ARM",
+        "SHUTDOWN", "STOPPED", "ARM", "DRAIN", "SERVE", "ROLL_HALTED", "ROLL_DONE", "ROLL_ABORTED", "SCALED",
+        "BREAKER_OPEN", "BREAKER_CLOSED",
 };
 static_assert(ELEMENTSOF(event_names) == _SUPERVISE_EVENT_MAX, "a name for each event");
-static_assert(ELEMENTSOF(action_names) == SUPERVISE_ACTION_ARM + 1, "a name for each action");
+static_assert(ELEMENTSOF(action_names) == _SUPERVISE_ACTION_MAX, "a name for each action");
 
 void trace_event(const struct simulation *sim, unsigned set, const supervise_event *e, nsec_t now, int r) {
         if (sim->trace)

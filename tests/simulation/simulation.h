@@ -59,7 +59,7 @@ void trace_action(const struct simulation *sim, unsigned set, const supervise_ac
 #define IMAGE_SLOTS 20U
 struct image {
         size_t sizes[IMAGE_SLOTS + 1]; /* [0] is the head */
-        uint8_t data[IMAGE_SLOTS + 1][320];
+        uint8_t data[IMAGE_SLOTS + 1][512];
 };
 void image_commit(struct simulation *sim, struct image *image, supervise *s);
 /* Whoever changes a slot marks it: the image is the whole set. */

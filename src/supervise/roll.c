@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Workers of a pool replaced one after the other: all of them by a new definition (a roll), or one by its
+ * like (recycling). Called by handle.c after each event, as long as there is anything to replace. With
+ * max_surge, replacements are new slots, and an old one leaves when enough others are ready; without, a
+ * worker is started again in its own slot, at most max_unavailable at a time. */
+
+#include "supervise/state.h"
+
+/* A pool as a roll sees it. */
+struct view {
+        uint32_t present; /* slots that are not leaving */
+        uint32_t ready;   /* serve now */
+        uint32_t old;     /* live, and are to be replaced */
+        uint32_t coming;  /* do not serve yet, or not any more: starting, in backoff, failed, restarted */
+        uint32_t resting; /* by themselves or by an operator: nobody expects them to serve */
+        uint32_t first_coming, failing, candidate;
+};
+
+bool roll_is_active(const supervise *s) {
+        return s->roll == SUPERVISE_ROLL_GOING || s->roll == SUPERVISE_ROLL_HALTED ||
+               s->roll == SUPERVISE_ROLL_TURNING_BACK;
+}
+
+bool slot_is_ready(const supervise *s, const struct slot *slot) {
+        return slot->state == SUPERVISE_SLOT_RUNNING && (slot->ready || !s->policy.readiness);
+}
+
+/* The life is not what is wanted. Recycled is one at a time, and never during a roll. */
+static bool is_old(const supervise *s, uint32_t number, uint32_t recycled) {
+        const struct slot *slot = slot_at(s, number);
+
+        if (slot->state != SUPERVISE_SLOT_STARTING && slot->state != SUPERVISE_SLOT_RUNNING)
+                return false;
+        return slot->revision != slot->revision_wanted || number == recycled;
+}
+
+static bool is_resting(const struct slot *slot) {
+        return slot->state == SUPERVISE_SLOT_HELD || slot->state == SUPERVISE_SLOT_IDLE ||
+               (slot->state == SUPERVISE_SLOT_STOPPING && slot->then == THEN_HOLD);
+}
+
+/* Who does not serve costs nothing. */
+static bool goes_before(const supervise *s, uint32_t a, uint32_t b) {
+        bool x = slot_is_ready(s, slot_at(s, a)), y = slot_is_ready(s, slot_at(s, b));
+
+        return x != y ? y : pool_leaves_before(s, a, b);
+}
+
+static void look_at(const supervise *s, uint32_t number, uint32_t recycled, struct view *v) {
+        const struct slot *slot = slot_at(s, number);
+
+        v->present++;
+        v->ready += slot_is_ready(s, slot);
+        if (is_resting(slot))
+                v->resting++;
+        else if (is_old(s, number, recycled)) {
+                v->old++;
+                if (v->candidate == 0 || goes_before(s, number, v->candidate))
+                        v->candidate = number;
+        } else if (!slot_is_ready(s, slot)) {
+                if (v->coming++ == 0)
+                        v->first_coming = number;
+                if ((slot->state == SUPERVISE_SLOT_BACKOFF || slot->state == SUPERVISE_SLOT_FAILED) &&
+                    slot->revision == s->revision)
+                        v->failing = number;
+        }
+}
+
+static struct view look(const supervise *s, uint32_t recycled) {
+        struct view v = {};
+
+        for (uint32_t i = 1; i <= s->slot_max; i++)
+                if (slot_find(s, i))
+                        look_at(s, i, recycled, &v);
+        return v;
+}
+
+/* Whom recycling comes to next: nobody while somebody is being replaced. */
+static uint32_t next_recycled(const supervise *s) {
+        for (uint32_t i = 1; i <= s->slot_max && s->n_recycle > 0; i++)
+                if (slot_at(s, i)->recycle && slot_at(s, i)->state == SUPERVISE_SLOT_RUNNING)
+                        return i;
+        return 0;
+}
+
+/* Never more than N + max_surge, those that leave included. */
+static uint32_t room(const supervise *s) {
+        uint32_t limit = MIN(s->n_target + s->policy.max_surge, SUPERVISE_SLOTS_MAX);
+
+        return limit - MIN(limit, supervise_n_slots(s));
+}
+
+/* One step; false if the roll has to wait. */
+static bool replace_one(supervise *s, const struct view *v, bool recycling) {
+        const supervise_policy *p = &s->policy;
+        uint32_t floor = s->n_target - MIN(s->n_target, v->resting + p->max_unavailable);
+        bool spared = !slot_is_ready(s, slot_at(s, v->candidate)) || v->ready > floor;
+
+        if (p->max_surge == 0) {
+                if (!spared || v->coming >= (recycling ? 1 : p->max_unavailable))
+                        return false;
+                pool_retire(s, v->candidate, THEN_RESTART);
+                return true;
+        }
+        if (spared && v->present + p->max_unavailable > s->n_target &&
+            (!recycling || (v->coming == 0 && v->present >= s->n_target))) {
+                pool_retire(s, v->candidate, THEN_REMOVE);
+                return true;
+        }
+        if (v->present >= s->n_target + MIN(v->old, p->max_surge) ||
+            room(s) == 0 || (recycling && v->coming > 0))
+                return false;
+        life_begin(s, slot_take(s, 0, p->restart, s->revision));
+        return true;
+}
+
+static void set_roll(supervise *s, supervise_roll roll, supervise_action_type told, uint32_t number) {
+        if (s->roll == roll)
+                return;
+        s->roll = roll;
+        s->head_dirty = true;
+        if (told != SUPERVISE_ACTION_ARM)
+                action_push(s, told, number);
+}
+
+/* All slots want this definition. What waits or failed under another serves nobody, and tries it at
+ * once. */
+static void retarget(supervise *s, uint64_t revision) {
+        s->revision = revision;
+        breaker_close(s);
+        for (uint32_t i = 1; i <= s->slot_max; i++) {
+                struct slot *slot = slot_find(s, i);
+
+                if (!slot || slot->revision_wanted == revision)
+                        continue;
+                slot_mark(s, i);
+                slot->revision_wanted = revision;
+                if (s->phase == SUPERVISE_PHASE_UP &&
+                    (slot->state == SUPERVISE_SLOT_BACKOFF || slot->state == SUPERVISE_SLOT_FAILED)) {
+                        slot_forgive(s, i);
+                        life_begin(s, i);
+                }
+        }
+}
+
+static bool turn_back(supervise *s) {
+        uint64_t aborted = s->revision;
+
+        if (s->roll != SUPERVISE_ROLL_GOING && s->roll != SUPERVISE_ROLL_HALTED)
+                return false;
+        set_roll(s, SUPERVISE_ROLL_TURNING_BACK, SUPERVISE_ACTION_ARM, 0);
+        retarget(s, s->revision_from);
+        s->revision_from = aborted;
+        return true;
+}
+
+/* Whether any life of the definition that is being rolled out serves. */
+static bool target_serves(const supervise *s) {
+        for (uint32_t i = 1; i <= s->slot_max; i++)
+                if (slot_find(s, i) && slot_at(s, i)->revision == s->revision && slot_is_ready(s,
+                                slot_at(s, i)))
+                        return true;
+        return false;
+}
+
+/* Nobody of the definition under way serves yet: they make room for the next one at once. */
+static void stop_target(supervise *s) {
+        for (uint32_t i = 1; i <= s->slot_max; i++) {
+                struct slot *slot = slot_find(s, i);
+
+                if (slot && slot->revision == s->revision &&
+                    (slot->state == SUPERVISE_SLOT_STARTING || slot->state == SUPERVISE_SLOT_RUNNING))
+                        pool_retire(s, i, THEN_RESTART);
+        }
+}
+
+/* A third generation does not come before one of the two that serve has gone: the one under way is
+ * finished first, or turned back if it is halted. */
+static void start_roll(supervise *s, uint64_t revision) {
+        if (!roll_is_active(s))
+                s->revision_from = s->revision;
+        else if (s->roll == SUPERVISE_ROLL_TURNING_BACK || target_serves(s)) {
+                s->revision_next = revision;
+                s->has_next = true;
+                if (s->roll == SUPERVISE_ROLL_HALTED)
+                        (void) turn_back(s);
+                return;
+        } else
+                stop_target(s);
+        s->has_next = false;
+        s->mixed = true;
+        s->roll = SUPERVISE_ROLL_GOING;
+        s->head_dirty = true;
+        retarget(s, revision);
+}
+
+int roll_abort(supervise *s) {
+        if (s->policy.strategy != SUPERVISE_POOL)
+                return -EOPNOTSUPP;
+        if (!roll_is_active(s))
+                return -ENOENT;
+        s->has_next = false;
+        (void) turn_back(s);
+        return 0;
+}
+
+int roll_define(supervise *s, uint64_t revision) {
+        int r;
+
+        r = supervise_reserve(s, pool_slots_needed(s, s->n_target));
+        if (r < 0)
+                return r;
+        if (s->phase != SUPERVISE_PHASE_UP)
+                retarget(s, revision);
+        else if (revision == s->revision)
+                s->has_next = false;
+        else if (roll_is_active(s) && revision == s->revision_from && s->roll != SUPERVISE_ROLL_TURNING_BACK)
+                return roll_abort(s);
+        else
+                start_roll(s, revision);
+        return 0;
+}
+
+static void finish_roll(supervise *s) {
+        if (s->roll == SUPERVISE_ROLL_TURNING_BACK)
+                set_roll(s, SUPERVISE_ROLL_ABORTED, SUPERVISE_ACTION_ROLL_ABORTED, 0);
+        else
+                set_roll(s, SUPERVISE_ROLL_DONE, SUPERVISE_ACTION_ROLL_DONE, 0);
+        if (s->has_next)
+                start_roll(s, s->revision_next);
+}
+
+/* One too many, since a worker that was to be replaced has gone by itself. */
+static void trim(supervise *s) {
+        uint32_t best = 0;
+
+        for (uint32_t i = 1; i <= s->slot_max; i++)
+                if (slot_find(s, i) && !is_resting(slot_at(s, i)) && (best == 0 || goes_before(s, i, best)))
+                        best = i;
+        if (best > 0)
+                pool_retire(s, best, THEN_REMOVE);
+        else
+                pool_shrink(s, 1);
+}
+
+void roll_go_on(supervise *s) {
+        struct view v;
+
+        for (;;) {
+                bool active = roll_is_active(s);
+                uint32_t recycled = active ? 0 : next_recycled(s);
+
+                v = look(s, recycled);
+                s->rolling = active || recycled > 0 || s->rolling > 0 ? v.first_coming : 0;
+                if (s->roll == SUPERVISE_ROLL_GOING && v.failing > 0) {
+                        set_roll(s, SUPERVISE_ROLL_HALTED, SUPERVISE_ACTION_ROLL_HALTED, v.failing);
+                        if (s->has_next && turn_back(s))
+                                continue;
+                } else if (s->roll == SUPERVISE_ROLL_HALTED && v.coming == 0)
+                        set_roll(s, SUPERVISE_ROLL_GOING, SUPERVISE_ACTION_ARM, 0);
+                if (v.candidate > 0 && s->roll != SUPERVISE_ROLL_HALTED) {
+                        if (!replace_one(s, &v, !active))
+                                return;
+                        continue;
+                }
+                if (v.old > 0)
+                        return; /* halted */
+                if (v.present < s->n_target) {
+                        if (room(s) == 0)
+                                return;
+                        pool_grow(s, MIN(s->n_target - v.present, room(s)));
+                        s->rolling = s->slot_max; /* found anew by the next look */
+                        continue;
+                }
+                if (v.present > s->n_target) {
+                        trim(s);
+                        continue;
+                }
+                if (!active || v.coming > 0)
+                        return;
+                finish_roll(s);
+        }
+}
+
+/* At most two generations live: a third one waits for the end of the others. */
+bool roll_may_begin(supervise *s, const struct slot *begun) {
+        uint64_t other = begun->revision_wanted;
+        bool mixed = false;
+
+        if (!s->mixed)
+                return true;
+        for (uint32_t i = 1; i <= s->slot_max; i++) {
+                const struct slot *slot = slot_at(s, i);
+
+                if (slot == begun || !state_is_alive(slot->state) ||
+                                slot->revision == begun->revision_wanted)
+                        continue;
+                if (mixed && slot->revision != other)
+                        return false;
+                other = slot->revision;
+                mixed = true;
+        }
+        s->mixed = mixed || roll_is_active(s);
+        return true;
+}
+
+/* Recycling. Limits are spread by the generation, so that workers that were started together do not leave
+ * together, and nothing has to be remembered. */
+static uint64_t spread(const supervise *s, uint64_t limit, uint64_t generation) {
+        uint64_t percent = s->policy.recycle_spread,
+                 most = limit / 100 * percent + limit % 100 * percent / 100;
+
+        return limit == 0 ? 0 : limit - (most > 0 ? scatter(generation) % (most + 1) : 0);
+}
+
+nsec_t recycle_time(const supervise *s, const struct slot *slot) {
+        nsec_t runtime = spread(s, s->policy.runtime_max, slot->generation);
+
+        return runtime > 0 ? time_add(s->clock, runtime) : NSEC_INFINITY;
+}
+
+void recycle_limits(const supervise *s, const struct slot *slot, supervise_slot_info *ret) {
+        ret->requests_max = spread(s, s->policy.requests_max, slot->generation);
+        ret->memory_max = spread(s, s->policy.memory_max, ~slot->generation);
+}
