@@ -69,6 +69,8 @@ int keeper_receive(int socket, struct keeper_packet *p, int *ret_fds, size_t *re
 
         memset(&p->head, 0, sizeof(p->head));
         n = recvmsg(socket, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        if (n < 0 && errno == ECONNRESET) /* died with something unread: what it had said comes next */
+                n = recvmsg(socket, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (n < 0)
                 return errno == EINTR ? -EAGAIN : errno == ECONNRESET ? 0 : negative_errno();
         n_fds = take_fds(&m, fds);

@@ -71,8 +71,8 @@ void program_init(struct program *p, const char *config);
 void program_start(struct program *p, arbiter_adoption *ret);
 void program_spawn(struct program *p);
 void program_greet(struct program *p, arbiter_adoption *ret);
-/* While it is traced: gives it all it needs, and lets it run so far. */
-void program_greet_traced(struct program *p, unsigned n, void (*run)(struct program *p, unsigned n));
+/* While it is traced: all it needs, and so many questions, so that it always has something to do. */
+void program_greet_traced(struct program *p, unsigned n_lists);
 /* SIGKILL; nothing of it is left when it returns, but for what is kept. */
 void program_kill(struct program *p);
 /* It is asked to stop all, and ends; all is gone by then. */

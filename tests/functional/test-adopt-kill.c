@@ -9,7 +9,7 @@
 
 #include "adopt-fixture.h"
 
-enum { WORKERS = 3, STOPS_MAX = 420, LISTS = 60, STEP = 13 };
+enum { WORKERS = 3, STOPS_MAX = 420, TAKEOVER_STOPS_MAX = 1500, LISTS = 60, STEP = 13 };
 
 static struct program program;
 
@@ -266,11 +266,12 @@ static void test_takeover(void **state) {
         begin();
         for (unsigned i = 0; i < WORKERS; i++)
                 program_until_running(&program, names[i], &rows[i]);
-        EACH_STOP (n) {
+        for (unsigned n = first(); n <= TAKEOVER_STOPS_MAX; n += is_long() ? 5 : 4 * STEP) {
                 program_kill(&program);
                 program_spawn(&program);
                 trace(&program);
-                program_greet_traced(&program, n, run_traced);
+                program_greet_traced(&program, 4 * LISTS);
+                run_traced(&program, n);
                 program_kill(&program);
                 program_start(&program, NULL);
                 program_until_settled(&program, WORKERS);

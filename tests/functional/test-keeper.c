@@ -246,6 +246,29 @@ static void test_forget(void **state) {
         close(second);
 }
 
+/* What an end had sent before it died is there, though something for it lies unread: that is what the kernel
+ * tells first. */
+static void test_last_words(void **state) {
+        struct keeper_packet hello = { .head = { .op = KEEPER_HELLO, .n = KEEPER_VERSION } },
+                             put = { .head = { .op = KEEPER_PUT, .n = 1 }, .names = { "c.abcdefgh" } }, p;
+        int ends[2], fds[KEEPER_BATCH_MAX], reading, writing = make_pipe(&reading);
+        size_t n = 0;
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+        assert_ok(keeper_send(ends[0], &hello, NULL));
+        assert_ok(keeper_send(ends[1], &put, &writing));
+        close_fd(ends[1]);
+        close_fd(writing);
+        assert_int_equal(keeper_receive(ends[0], &p, fds, &n), 1);
+        assert_int_equal(p.head.op, KEEPER_PUT);
+        assert_int_equal(n, 1);
+        close_fd(fds[0]);
+        await_end(reading);
+        assert_int_equal(keeper_receive(ends[0], &p, fds, &n), 0);
+        close_fd(ends[0]);
+        close_fd(reading);
+}
+
 static void test_bad_names(void **state) {
         struct fixture *f = *state;
         char name[KEEPER_NAME_SIZE + 1];
@@ -616,6 +639,7 @@ int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
                 TEST(next_arbiter),
                 TEST(forget),
+                cmocka_unit_test(test_last_words),
                 TEST(bad_names),
                 TEST(many),
                 TEST(keeper_dies),
