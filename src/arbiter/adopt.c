@@ -625,7 +625,8 @@ static void tell(struct adoption *x) {
                 (void) snprintf(killed, sizeof(killed), "; %u could not be reached", k->killed);
         arbiter_log_facts(x->arbiter, NULL,
                         &(arbiter_log_entry){ .level = LOG_NOTICE, .event = "re-adopted", .n = k->actors },
-                        "re-adopted %u actors in %u monitors%s%s", k->actors, k->monitors, ended, killed);
+                        "re-adopted %u actor%s in %u monitor%s%s%s", k->actors, k->actors == 1 ? "" : "s",
+                        k->monitors, k->monitors == 1 ? "" : "s", ended, killed);
 }
 
 /* A step of a stop was decided, and perhaps not carried out: it is, again. */

@@ -551,6 +551,8 @@ static int open_up(struct daemon *d, struct config *c) {
                 return fail(d, r, "Cannot apply the configuration: %m");
         listeners_settle(d);
         r = takeover_settle(d);
+        if (leave_is_due(d, r))
+                leave_now(d);
         if (r < 0)
                 return fail(d, r, "The event loop has failed: %m");
         return d->takes_over ? listen_all(d) : 0;

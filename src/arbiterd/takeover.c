@@ -180,7 +180,7 @@ int takeover_settle(struct daemon *d) {
                         break; /* somebody sleeps */
                 r = sd_event_run(arbiter_get_event(d->arbiter), until - now);
         }
-        return r == -ESTALE ? 0 : MIN(r, 0); /* arbiter_run() says so, too */
+        return MIN(r, 0);
 }
 
 bool takeover_is_due(const struct daemon *d) {

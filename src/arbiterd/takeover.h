@@ -18,7 +18,8 @@ int takeover_hand_over(struct daemon *d);
 void takeover_log_entry(struct daemon *d, const arbiter_log_entry *e);
 /* When the configuration has been applied: the rest is ended. */
 int takeover_finish(struct daemon *d);
-/* Then, before anybody can ask: runs the loop until all who go on have been heard from, or for a moment. */
+/* Then, before anybody can ask: runs the loop until all who go on have been heard from, or for a moment.
+ * -ESTALE: it has ended, as of arbiter_run(). */
 int takeover_settle(struct daemon *d);
 /* We end, and not in order: what there is, is the next one's, and nothing may be closed or forgotten. */
 bool takeover_is_due(const struct daemon *d);
