@@ -117,12 +117,30 @@ void systemd_unit_compare(struct systemd_unit *u, const char *load_state, const 
         systemd_unit_query(u);
 }
 
+void systemd_unit_stop_asking(struct systemd_unit *u) {
+        list_remove(&u->to_ask);
+        u->queries[0] = sd_bus_slot_unref(u->queries[0]);
+        u->queries[1] = sd_bus_slot_unref(u->queries[1]);
+        if (!u->asked)
+                return;
+        u->asked = false;
+        u->systemd->n_asked--;
+        systemd_again(u->systemd);
+}
+
+/* systemd has no such object. Anything else says nothing about the unit. */
+static bool is_unknown(const sd_bus_error *e) {
+        return sd_bus_error_has_names(e, SYSTEMD ".NoSuchUnit", SD_BUS_ERROR_UNKNOWN_OBJECT,
+                        SD_BUS_ERROR_UNKNOWN_INTERFACE, SD_BUS_ERROR_UNKNOWN_METHOD);
+}
+
 static int on_queried(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         const sd_bus_error *e = sd_bus_message_get_error(m);
         struct systemd_unit *u = userdata;
         bool last = --u->n_queries == 0;
 
-        if (e && (systemd_is_unanswered(e) || systemd_is_absent(e))) {
+        if (e && !is_unknown(e)) {
+                systemd_unit_stop_asking(u);
                 systemd_absent(u->systemd);
                 return 0;
         }
@@ -132,23 +150,29 @@ static int on_queried(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
                 (void) unit_facts_read(&u->facts, m, u->mark);
         if (!last)
                 return 0;
-        u->queries[0] = sd_bus_slot_unref(u->queries[0]);
-        u->queries[1] = sd_bus_slot_unref(u->queries[1]);
+        systemd_unit_stop_asking(u);
         settle(u);
         return 0;
 }
 
 void systemd_unit_query(struct systemd_unit *u) {
+        systemd_unit_stop_asking(u);
+        list_append(&u->systemd->to_ask, &u->to_ask);
+        systemd_again(u->systemd);
+}
+
+void systemd_unit_ask(struct systemd_unit *u) {
         static const char *const interfaces[] = { SYSTEMD_SERVICE, SYSTEMD_UNIT };
         struct systemd *s = u->systemd;
         int r = 0;
 
         u->facts.not_found = false;
         u->n_queries = 0;
-        for (size_t i = 0; i < ELEMENTSOF(interfaces); i++) {
+        u->asked = true;
+        s->n_asked++;
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(interfaces); i++) {
                 _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 
-                u->queries[i] = sd_bus_slot_unref(u->queries[i]);
                 r = systemd_new_call(s, u->path, "org.freedesktop.DBus.Properties", "GetAll", &m);
                 if (r >= 0)
                         r = sd_bus_message_append(m, "s", interfaces[i]);
@@ -157,6 +181,8 @@ void systemd_unit_query(struct systemd_unit *u) {
                 if (r >= 0)
                         u->n_queries++;
         }
-        if (r < 0)
+        if (r < 0) {
+                systemd_unit_stop_asking(u);
                 systemd_absent(s);
+        }
 }

@@ -11,15 +11,25 @@
 
 struct left {
         struct systemd *systemd;
-        char *name, *mark;
+        char *name, *prefix, *mark;
 };
 
 static void free_left(void *userdata) {
         struct left *l = userdata;
 
         free(l->name);
+        free(l->prefix);
         free(l->mark);
         free(l);
+}
+
+/* Again, when it is back, or has less to do. */
+static void put_off(struct left *l) {
+        struct systemd *s = l->systemd;
+
+        systemd_absent(s);
+        if (!s->sweep_mark)
+                systemd_sweep(s, l->prefix, l->mark);
 }
 
 static bool is_marked(sd_bus_message *m, const char *mark) {
@@ -39,6 +49,11 @@ static int on_fields(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         struct left *l = userdata;
         struct systemd *s = l->systemd;
 
+        if (sd_bus_error_has_names(sd_bus_message_get_error(m), SD_BUS_ERROR_LIMITS_EXCEEDED,
+                            SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_TIMEOUT)) {
+                put_off(l);
+                return 0;
+        }
         if (sd_bus_message_get_error(m) || map_get_string(s->by_name, l->name) || !is_marked(m, l->mark))
                 return 0;
         control_log(s->arbiter, LOG_WARNING,
@@ -50,8 +65,9 @@ static int on_fields(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         return 0;
 }
 
-static int ask(struct systemd *s, const char *name, const char *path, const char *mark) {
+static int ask(const struct left *all, const char *name, const char *path) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        struct systemd *s = all->systemd;
         struct left *l = calloc(1, sizeof(*l));
         sd_bus_slot *slot = NULL;
         int r;
@@ -60,9 +76,11 @@ static int ask(struct systemd *s, const char *name, const char *path, const char
                 return -ENOMEM;
         l->systemd = s;
         l->name = strdup(name);
-        l->mark = strdup(mark);
-        r = l->name && l->mark ? systemd_new_call(s, path, "org.freedesktop.DBus.Properties", "Get", &m)
-                               : -ENOMEM;
+        l->prefix = strdup(all->prefix);
+        l->mark = strdup(all->mark);
+        r = l->name && l->prefix && l->mark ? 0 : -ENOMEM;
+        if (r >= 0)
+                r = systemd_new_call(s, path, "org.freedesktop.DBus.Properties", "Get", &m);
         if (r >= 0)
                 r = sd_bus_message_append(m, "ss", SYSTEMD_SERVICE, "LogExtraFields");
         if (r >= 0)
@@ -82,18 +100,16 @@ static int on_listed(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         struct left *l = userdata;
         struct systemd *s = l->systemd;
 
-        if (sd_bus_message_get_error(m)) { /* again, when it is back */
-                systemd_absent(s);
-                if (!s->sweep_mark)
-                        systemd_sweep(s, l->name, l->mark);
+        if (sd_bus_message_get_error(m)) {
+                put_off(l);
                 return 0;
         }
         if (sd_bus_message_enter_container(m, 'a', "(ssssssouso)") < 0)
                 return 0;
         while (sd_bus_message_read(m, "(ssssssouso)", &name, NULL, NULL, NULL, NULL, NULL, &path, NULL, NULL,
                                NULL) > 0)
-                if (startswith(name, l->name) && !map_get_string(s->by_name, name))
-                        (void) ask(s, name, path, l->mark);
+                if (startswith(name, l->prefix) && !map_get_string(s->by_name, name))
+                        (void) ask(l, name, path);
         return 0;
 }
 
@@ -106,7 +122,7 @@ void systemd_sweep_begin(struct systemd *s) {
         if (!l)
                 return;
         l->systemd = s;
-        l->name = TAKE_PTR(s->sweep_prefix);
+        l->prefix = TAKE_PTR(s->sweep_prefix);
         l->mark = TAKE_PTR(s->sweep_mark);
         r = systemd_new_call(s, SYSTEMD_PATH, SYSTEMD_MANAGER, "ListUnitsByPatterns", &m);
         /* The prefix may have characters that mean something in a pattern. */

@@ -35,6 +35,7 @@ static int new_unit(struct systemd *s, const char *name, const char *mark, const
         if (!u)
                 return -ENOMEM;
         list_init(&u->queue);
+        list_init(&u->to_ask);
         u->systemd = s;
         s->n_units++;
         u->events = events;
@@ -107,8 +108,7 @@ struct systemd_unit *systemd_unit_free(struct systemd_unit *u) {
                 map_remove_string(s->by_path, u->path);
         sd_bus_slot_unref(u->call);
         sd_bus_slot_unref(u->stop_call);
-        sd_bus_slot_unref(u->queries[0]);
-        sd_bus_slot_unref(u->queries[1]);
+        systemd_unit_stop_asking(u);
         arbiter_message_unref(u->properties);
         s->n_units--;
         free(u->name);
@@ -131,8 +131,7 @@ void systemd_unit_set_over(struct systemd_unit *u) {
         leave_flight(u);
         u->call = sd_bus_slot_unref(u->call);
         u->stop_call = sd_bus_slot_unref(u->stop_call);
-        u->queries[0] = sd_bus_slot_unref(u->queries[0]);
-        u->queries[1] = sd_bus_slot_unref(u->queries[1]);
+        systemd_unit_stop_asking(u);
         u->end.result = u->result;
         u->end.text = u->text;
         list_remove(&u->queue);

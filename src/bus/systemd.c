@@ -107,6 +107,7 @@ static void each_unit(struct systemd *s, void (*f)(struct systemd_unit *u)) {
 
 static void let_go(struct systemd_unit *u) {
         u->held = false; /* that went with the connection */
+        systemd_unit_stop_asking(u);
 }
 
 static void disconnect(struct systemd *s) {
@@ -151,6 +152,16 @@ static void run_queue(struct systemd *s) {
         }
 }
 
+static void run_questions(struct systemd *s) {
+        struct systemd_unit *u;
+
+        while (s->ready && s->n_asked < UNITS_ASKED_MAX &&
+                        (u = LIST_FIRST(&s->to_ask, struct systemd_unit, to_ask))) {
+                list_remove(&u->to_ask);
+                systemd_unit_ask(u);
+        }
+}
+
 static int on_again(sd_event_source *source, void *userdata) {
         struct systemd *s = userdata;
         arbiter *a = arbiter_ref(s->arbiter);
@@ -165,6 +176,7 @@ static int on_again(sd_event_source *source, void *userdata) {
                 compare_all(s);
         if (s->ready && s->sweep_mark)
                 systemd_sweep_begin(s);
+        run_questions(s);
         run_queue(s);
         tell_over(s);
         run_queue(s);
@@ -621,6 +633,7 @@ int systemd_new(arbiter *a, sd_event *event, arbiter_bus kind, const char *addre
         list_init(&s->starts);
         list_init(&s->stops);
         list_init(&s->over);
+        list_init(&s->to_ask);
         s->arbiter = a;
         s->event = sd_event_ref(event);
         s->kind = kind;

@@ -25,6 +25,9 @@ enum {
          * them at a time do not make it faster (200 to 285 units a second), and others want to be heard,
          * too. */
         UNITS_IN_FLIGHT_MAX = 8,
+        /* Units that are asked for at a time: a bus allows a connection so many calls without an answer
+         * (dbus-daemon, of the system: 128), and each takes two. */
+        UNITS_ASKED_MAX = 32,
         UNIT_CALL_USEC = 90 * 1000 * 1000,
         SYSTEMD_RETRY_MIN_USEC = 100 * 1000,
         SYSTEMD_RETRY_MAX_USEC = 5 * 1000 * 1000,
@@ -60,6 +63,7 @@ struct systemd;
 
 struct systemd_unit {
         struct list_node queue; /* of those that wait for their turn, or those that are over */
+        struct list_node to_ask; /* of those that are to be asked for */
         struct systemd *systemd;
         char *name, *path, *mark;
         bool transient;              /* else an instance of a template */
@@ -68,6 +72,7 @@ struct systemd_unit {
         void *userdata;
         enum unit_state state;
         bool in_flight;   /* counted among those that PID 1 has to do with */
+        bool asked;       /* counted among those that are asked for */
         bool held;        /* systemd keeps it for us, as long as this connection lasts */
         bool cleared;     /* what was left of another one of its name has been let go of */
         bool stop_wanted; /* by us */
@@ -101,8 +106,8 @@ struct systemd {
         bool compare; /* units were adopted: they are to be asked for */
         char *sweep_prefix, *sweep_mark; /* asked for, and not begun yet */
         map *by_name, *by_path;
-        struct list_node starts, stops, over;
-        unsigned n_in_flight, n_units;
+        struct list_node starts, stops, over, to_ask;
+        unsigned n_in_flight, n_asked, n_units;
         usec_t delay;
         sd_event_source *again, *retry;
 };
@@ -166,6 +171,8 @@ void systemd_unit_begin(struct systemd_unit *u);
 /* systemd-settle.c: after an outage, what has become of it? */
 bool systemd_unit_is_known(const struct systemd_unit *u); /* to systemd, as far as we know */
 void systemd_unit_query(struct systemd_unit *u);
+void systemd_unit_ask(struct systemd_unit *u); /* its turn has come */
+void systemd_unit_stop_asking(struct systemd_unit *u);
 /* What a list of units says of it. Asks if that is not what we know. */
 void systemd_unit_compare(struct systemd_unit *u, const char *load_state, const char *active_state);
 

@@ -229,6 +229,10 @@ static int dispatch(struct fake_systemd *f, sd_bus_message *m, const char *membe
                 return on_get(f, m);
         if (strcmp(member, "GetAll") == 0) {
                 f->n_queries++;
+                if (f->query_mute)
+                        return 1;
+                if (f->query_error)
+                        return sd_bus_reply_method_errorf(m, TAKE_PTR(f->query_error), "no");
                 assert_true(sd_bus_message_read(m, "s", &interface) > 0);
                 return strcmp(interface, SYSTEMD_UNIT) == 0 ? on_get_all_unit(f, m)
                                                             : on_get_all_service(f, m);

@@ -20,6 +20,8 @@ struct fake_systemd {
         bool mute;             /* calls are taken, and not answered */
         const char *error;     /* what StartTransientUnit and StartUnit answer; NULL: a job */
         unsigned n_errors;     /* only so many times; 0: always */
+        const char *query_error; /* what GetAll answers, once */
+        bool query_mute;         /* it does not */
         const char *load_state, *active_state, *restart; /* of a template's instance */
         unsigned n_connections, n_starts, n_instances, n_stops, n_kills, n_resets, n_lists, n_queries;
         char started[FAKE_UNITS_MAX][64], stopped[FAKE_UNITS_MAX][64], killed[64];

@@ -5,6 +5,7 @@
 #include "test-util.h"
 
 #include <signal.h>
+#include <stdio.h>
 
 #include "systemd-fixture.h"
 
@@ -284,6 +285,42 @@ static void test_sweep(void **state) {
         assert_int_equal(x->seen[0].n_ended, 0);
 }
 
+/* A bus lets a connection have so many questions under way, and refuses others: that is no news of a
+ * unit. */
+static void test_many(void **state) {
+        enum { N = 60 };
+        struct fixture *x = *state;
+        static struct seen seen[N];
+        char name[64];
+
+        memset(seen, 0, sizeof(seen));
+        x->manager.all_pid = 4711;
+        x->manager.all_life = 7;
+        x->manager.query_mute = true;
+        for (unsigned i = 0; i < N; i++) {
+                const struct unit_adoption q = { .name = name,
+                        .mark = MARK,
+                        .transient = true,
+                        .invocation_id = fake_invocation(7) };
+
+                (void) snprintf(name, sizeof(name), "arbiter-system-web-%u.service", i);
+                assert_ok(systemd_ops.adopt(x->systemd, &q, &events, &seen[i], &seen[i].unit));
+        }
+        settle(x);
+        assert_int_equal(x->manager.n_queries, 2 * UNITS_ASKED_MAX);
+        x->manager.query_mute = false;
+        x->manager.query_error = SD_BUS_ERROR_LIMITS_EXCEEDED;
+        fake_systemd_hang_up(&x->manager);
+        wait_connection(x, 2);
+        for (unsigned i = 0; i < N; i++) {
+                while (seen[i].n_started == 0)
+                        assert_ok(sd_event_run(x->event, UINT64_MAX));
+                assert_int_equal(seen[i].n_ended, 0);
+        }
+        assert_null(x->manager.query_error);
+        assert_untouched(x);
+}
+
 /* systemd is not there, or goes away before it has answered. */
 static void test_outage(void **state) {
         struct fixture *x = *state;
@@ -323,6 +360,7 @@ int main(void) {
                 test(test_stop),
                 test(test_goes_down),
                 test(test_sweep),
+                test(test_many),
                 test(test_outage),
         };
 
