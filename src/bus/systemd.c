@@ -76,6 +76,8 @@ static int connect_systemd(struct systemd *s);
 static void compare_all(struct systemd *s);
 
 static void retry_later(struct systemd *s) {
+        if (sd_event_source_get_enabled(s->retry, NULL) > 0)
+                return; /* many calls may tell of one loss */
         s->delay = MIN(MAX(s->delay * 2, (usec_t) SYSTEMD_RETRY_MIN_USEC), (usec_t) SYSTEMD_RETRY_MAX_USEC);
         if (sd_event_source_set_time_relative(s->retry, s->delay) >= 0)
                 (void) sd_event_source_set_enabled(s->retry, SD_EVENT_ONESHOT);
