@@ -4,7 +4,7 @@
  * size, of two bytes, little-endian, and the bytes. */
 
 #include "fuzz.h"
-#include "supervise/pool.h"
+#include "supervise/supervise.h"
 
 static int decode_entry(uint32_t number, const uint8_t *data, size_t size, supervise **s) {
         _cleanup_free_ uint8_t *copy = fuzz_copy(data, size);

@@ -42,7 +42,7 @@
 #include "arbiter/state.h"
 #include "arbiter/unit-settings.h"
 #include "arbiter/units.h"
-#include "supervise/pool.h"
+#include "supervise/supervise.h"
 
 enum {
         START_TIMEOUT_DEFAULT_USEC = 90 * 1000 * 1000,

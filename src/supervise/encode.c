@@ -263,8 +263,7 @@ static void get_slot(struct reader *r, const supervise *s, uint32_t number, stru
 }
 
 static bool slot_may_be_first(const supervise *s, const struct slot *slot) {
-        return s->starting && (slot->state == SUPERVISE_SLOT_STARTING ||
-                               (s->policy.ordered && slot_will_start(slot)));
+        return s->starting && (slot->state == SUPERVISE_SLOT_STARTING || slot_will_start(slot));
 }
 
 /* Draining, recycling: workers only. Readiness and recycling: only of those that run. */
@@ -309,8 +308,7 @@ static bool slot_is_valid(const supervise *s, const struct slot *slot) {
         if (slot->significant && (slot->restart == SUPERVISE_PERMANENT ||
                                   s->policy.strategy == SUPERVISE_POOL))
                 return false;
-        if (slot->state == SUPERVISE_SLOT_WAITING &&
-            !(up && (s->policy.ordered || s->policy.strategy == SUPERVISE_POOL)))
+        if (slot->state == SUPERVISE_SLOT_WAITING && !up)
                 return false;
         if (slot->state == SUPERVISE_SLOT_DRAINING)
                 return up && (slot->then == THEN_RESTART || slot->then == THEN_REMOVE);
@@ -348,10 +346,10 @@ static bool pool_is_valid(const supervise *s) {
                 return false;
         if (s->breaker_probe > 0 && s->breaker != SUPERVISE_BREAKER_HALF_OPEN)
                 return false;
-        if (s->breaker_delay > s->policy.breaker_max)
+        if (s->breaker_delay > BACKOFF_LONGEST)
                 return false;
         return s->breaker == SUPERVISE_BREAKER_CLOSED ||
-               (up && s->policy.breaker_failures > 0 && s->breaker_delay >= s->policy.breaker_min);
+               (up && s->policy.breaker_failures > 0 && s->breaker_delay > 0);
 }
 
 static bool roll_is_valid(const supervise *s) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* One handler for each event, then settle(), which draws the set's own consequences (a start, a roll, a
- * stop goes on or is done, the pool gives up). Called by src/arbiter alone, through pool.h. Must never
+ * stop goes on or is done, the pool gives up). Called by src/arbiter alone, through supervise.h. Must never
  * look at a clock, wait, print, or fail half way: handlers check and reserve first, and change state only
  * after that. */
 

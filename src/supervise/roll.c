@@ -97,7 +97,7 @@ static bool replace_one(supervise *s, const struct view *v, bool recycling) {
         uint32_t floor = s->n_target - MIN(s->n_target, v->resting + p->max_unavailable);
         bool spared = !slot_is_ready(s, slot_at(s, v->candidate)) || v->ready > floor;
 
-        if (p->max_surge == 0) {
+        if (p->max_surge == 0 && v->present <= s->n_target) {
                 if (!spared || v->coming >= (recycling ? 1 : p->max_unavailable))
                         return false;
                 pool_retire(s, v->candidate, THEN_RESTART);
@@ -244,6 +244,11 @@ static void trim(supervise *s) {
                 pool_shrink(s, 1);
 }
 
+static void note_rolling(supervise *s, uint32_t number) {
+        s->head_dirty = s->head_dirty || s->rolling != number;
+        s->rolling = number;
+}
+
 void roll_go_on(supervise *s) {
         struct view v;
 
@@ -252,13 +257,18 @@ void roll_go_on(supervise *s) {
                 uint32_t recycled = active ? 0 : next_recycled(s);
 
                 v = look(s, recycled);
-                s->rolling = active || recycled > 0 || s->rolling > 0 ? v.first_coming : 0;
+                note_rolling(s, active || recycled > 0 || s->rolling > 0 ? v.first_coming : 0);
                 if (s->roll == SUPERVISE_ROLL_GOING && v.failing > 0) {
                         set_roll(s, SUPERVISE_ROLL_HALTED, SUPERVISE_ACTION_ROLL_HALTED, v.failing);
                         if (s->has_next && turn_back(s))
                                 continue;
                 } else if (s->roll == SUPERVISE_ROLL_HALTED && v.coming == 0)
                         set_roll(s, SUPERVISE_ROLL_GOING, SUPERVISE_ACTION_ARM, 0);
+                if (v.present < s->n_target && room(s) > 0) {
+                        pool_grow(s, MIN(s->n_target - v.present, room(s)));
+                        s->rolling = s->slot_max; /* found anew by the next look */
+                        continue;
+                }
                 if (v.candidate > 0 && s->roll != SUPERVISE_ROLL_HALTED) {
                         if (!replace_one(s, &v, !active))
                                 return;
@@ -266,18 +276,11 @@ void roll_go_on(supervise *s) {
                 }
                 if (v.old > 0)
                         return; /* halted */
-                if (v.present < s->n_target) {
-                        if (room(s) == 0)
-                                return;
-                        pool_grow(s, MIN(s->n_target - v.present, room(s)));
-                        s->rolling = s->slot_max; /* found anew by the next look */
-                        continue;
-                }
                 if (v.present > s->n_target) {
                         trim(s);
                         continue;
                 }
-                if (!active || v.coming > 0)
+                if (!active || v.coming > 0 || v.present < s->n_target)
                         return;
                 finish_roll(s);
         }

@@ -103,7 +103,8 @@ static void load_judge(supervise *s) {
 
 /* What a roll has in surplus it keeps; what it lacks is filled. */
 static void resize(supervise *s, uint32_t n) {
-        uint32_t present = pool_present(s), wanted = n + (present > s->n_target ? present - s->n_target : 0);
+        uint32_t present = pool_present(s), extra = present > s->n_target ? present - s->n_target : 0,
+                 wanted = n + MIN(extra, s->policy.max_surge);
 
         s->n_target = n;
         s->hot_since = s->cold_since = NSEC_INFINITY;

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Memory, counts, the heap of due restarts, the queue of actions, and the queries of a set. Called by the
- * other files of src/supervise. Decides nothing; allocates only where pool.h says -ENOMEM. */
+ * other files of src/supervise. Decides nothing; allocates only where supervise.h says -ENOMEM. */
 
 #include "supervise/state.h"
 
 /* How many failures are remembered for people when nothing is judged by them. */
 #define ROW_SIZE_INFINITY 8U
 #define BLOCK_SLOTS_MIN 4U
-/* 73 years: a restart that is put off is never put off to the end of time, jitter and clock included. */
-#define BACKOFF_LONGEST ((nsec_t) INT64_MAX / 4)
 
 static bool pool_policy_is_valid(const supervise_policy *p) {
         if (p->max_surge > SUPERVISE_SURGE_MAX ||
@@ -481,6 +479,7 @@ int supervise_set_policy(supervise *s, const supervise_policy *policy) {
                         return r;
         }
         s->policy = *policy;
+        s->hot_since = s->cold_since = NSEC_INFINITY;
         if (policy->breaker_failures == 0) {
                 breaker_close(s);
                 s->n_failures = policy->strategy == SUPERVISE_POOL ? 0 : s->n_failures;
@@ -509,6 +508,7 @@ void supervise_get_info(const supervise *s, supervise_info *ret) {
                 .revision_from = s->revision_from,
                 .breaker = s->breaker,
                 .breaker_until = s->breaker_until,
+                .breaker_probe = s->breaker_probe,
                 .revision = s->revision,
                 .culprit = s->culprit,
                 .life = s->life,

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The state behind pool.h, for the files of src/supervise only. What survives (the set's first half,
+/* The state behind supervise.h, for the files of src/supervise only. What survives (the set's first half,
  * slots, failure times) is plain data; the rest is derived from it and made anew by supervise_derive(). */
 
-#include "supervise/pool.h"
+#include "supervise/supervise.h"
 
 #define SLOT_EXPONENT_MAX 63U
 #define HEAP_NONE UINT32_MAX
+/* 73 years: a restart that is put off is never put off to the end of time, jitter and clock included. */
+#define BACKOFF_LONGEST ((nsec_t) INT64_MAX / 4)
 
 /* What becomes of a slot in STOPPING or DRAINING. */
 enum slot_then {

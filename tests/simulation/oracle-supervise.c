@@ -106,7 +106,7 @@ static bool over(const nsec_t *failures, unsigned n, const supervise_policy *p, 
         return within(failures, n, now > p->period ? now - p->period : 0) > p->intensity;
 }
 
-/* The delay of DESIGN.md 4.5 and of the rule at the head of pool.h. */
+/* The delay of DESIGN.md 4.5 and of the rule at the head of supervise.h. */
 static nsec_t delay_of(struct oracle *o, struct oracle_child *c, bool had_started) {
         const supervise_policy *p = &o->policy;
         nsec_t delay = p->backoff_min, age = o->now - c->since;

@@ -5,7 +5,7 @@
  * every failure is kept, everything is counted anew each time, nothing is shared with src/supervise but
  * the vocabulary. */
 
-#include "supervise/pool.h"
+#include "supervise/supervise.h"
 
 #define ORACLE_SLOTS 20
 #define ORACLE_FAILURES 160 /* more than a history has steps */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Pools: workers that start, become ready, are busy, hang and crash while they are scaled by hand and by
- * load, rolled, turned back and recycled, under a breaker, and an arbiter that dies between any two
- * actions. After each event the world is held against what pool.h promises; at the end all goes well, and
- * then the pool must come to rest as it was last asked to be. */
+ * load, rolled, turned back and recycled, under a breaker, by policies that change, and an arbiter that
+ * dies between any two actions. After each event the world is held against what supervise.h promises; at
+ * the end all goes well, and then the pool must come to rest as it was last asked to be. */
 
 #include "simulation.h"
 
-#define SLOTS 20U
+#define SLOTS 16U
 #define N_MAX 5U
 #define FAILURES 400U
 
@@ -26,7 +26,7 @@ struct world {
         nsec_t now, armed, failures[FAILURES], maybe[FAILURES], hot_since, cold_since;
         uint64_t load;
         unsigned n_failures, n_maybe, crash_weight, verb_weight, bad_revision, guard;
-        bool resumed, no_crash;
+        bool resumed, no_crash, recycles; /* since when, nobody remembers */
 };
 
 /* What the pool said of itself, and what the world knew, before an event. */
@@ -84,7 +84,7 @@ static bool is_verb(const supervise_event *e) {
 
 /* Never more than N + max_surge, but for those that still leave after a scaling; nor a third generation. */
 static void check_number(struct world *w, const struct snapshot *before, const struct snapshot *after) {
-        unsigned slots = 0, slots_before = 0, staying = 0, n_revisions = 0, limit;
+        unsigned slots = 0, slots_before = 0, staying = 0, staying_before = 0, n_revisions = 0, limit;
         uint64_t revisions[3] = {};
 
         limit = after->info.n_wanted + policy(w)->max_surge;
@@ -93,10 +93,12 @@ static void check_number(struct world *w, const struct snapshot *before, const s
                 unsigned k = 0;
 
                 slots += slot->state != SUPERVISE_SLOT_UNUSED;
+                staying_before += before->slots[i].state != SUPERVISE_SLOT_UNUSED &&
+                                !before->slots[i].leaving;
+                staying += slot->state != SUPERVISE_SLOT_UNUSED && !slot->leaving;
                 slots_before += before->slots[i].state != SUPERVISE_SLOT_UNUSED;
                 if (!is_alive(slot->state))
                         continue;
-                staying += !slot->leaving;
                 while (k < n_revisions && revisions[k] != slot->revision)
                         k++;
                 require(w->sim, k < 2, i);
@@ -105,7 +107,7 @@ static void check_number(struct world *w, const struct snapshot *before, const s
         }
         require(w->sim, slots <= MAX(slots_before, limit), 0);
         if (after->info.phase == SUPERVISE_PHASE_UP)
-                require(w->sim, staying <= limit, 0);
+                require(w->sim, staying <= MAX(staying_before, limit), 0);
 }
 
 /* Whoever is taken away while he serves, with nobody asking for that very thing, leaves enough behind. */
@@ -138,7 +140,7 @@ static void check_replaced(struct world *w, const supervise_event *e, const stru
                         require(w->sim, is->state == SUPERVISE_SLOT_DRAINING, i);
         }
         if (e->type == SUPERVISE_SCALE && !roll_is_on(&before->info) && taken_busy > 0 &&
-            policy(w)->runtime_max == 0 && after->info.phase == SUPERVISE_PHASE_UP)
+            !w->recycles && after->info.phase == SUPERVISE_PHASE_UP)
                 require(w->sim, !idle_left, 0);
         if (taken == 0 || is_verb(e) || e->type == SUPERVISE_UNHEALTHY ||
             after->info.n_wanted != before->info.n_wanted || after->info.phase != SUPERVISE_PHASE_UP)
@@ -146,7 +148,8 @@ static void check_replaced(struct world *w, const supervise_event *e, const stru
         floor = after->info.n_wanted - MIN(after->info.n_wanted, resting + policy(w)->max_unavailable);
         require(w->sim, ready >= floor, 0);
         if (!roll_is_on(&before->info) && !roll_is_on(&after->info)) { /* recycling: one at a time */
-                require(w->sim, taken == 1 && coming <= 1, 0);
+                require(w->sim, taken <= 1U + (before->info.slot_max > before->info.n_wanted) &&
+                                coming <= 1, 0);
                 w->sim->counts[RECYCLED]++;
         }
         require(w->sim, after->info.roll != SUPERVISE_ROLL_HALTED, 0);
@@ -165,7 +168,7 @@ static void check_draining(struct world *w, const supervise_event *e, const stru
 
 /* Failures are told by what becomes of a life: it had not been told to end, or it was unhealthy. */
 static void check_breaker(struct world *w, const supervise_event *e, const struct snapshot *before,
-                const struct snapshot *after) {
+                const struct snapshot *after, bool failed) {
         const supervise_policy *p = policy(w);
         unsigned n = 0, n_maybe = 0, n_begun = 0;
 
@@ -175,10 +178,10 @@ static void check_breaker(struct world *w, const supervise_event *e, const struc
                 require(w->sim, n_begun == 0 || w->now >= before->info.breaker_until, 0);
         if (after->info.breaker == SUPERVISE_BREAKER_HALF_OPEN) {
                 require(w->sim, n_begun <= 1, 0);
-                if (before->info.breaker == SUPERVISE_BREAKER_HALF_OPEN &&
-                    before->info.n[SUPERVISE_SLOT_STARTING] == 1 && e->type == SUPERVISE_STARTED &&
-                    before->slots[e->slot].state == SUPERVISE_SLOT_STARTING && !p->readiness)
-                        require(w->sim, before->info.n[SUPERVISE_SLOT_WAITING] == 0, 0); /* it was tried */
+                if (e->slot > 0 && e->slot == before->info.breaker_probe && e->type == SUPERVISE_STARTED)
+                        require(w->sim, p->readiness ||
+                                        before->slots[e->slot].state != SUPERVISE_SLOT_STARTING,
+                                e->slot); /* it was tried, and serves */
         }
         if ((before->info.breaker != SUPERVISE_BREAKER_CLOSED &&
              after->info.breaker == SUPERVISE_BREAKER_CLOSED) ||
@@ -193,26 +196,28 @@ static void check_breaker(struct world *w, const supervise_event *e, const struc
         if (before->info.revision != after->info.revision)
                 return; /* another definition closes it at once */
         if (after->info.breaker == SUPERVISE_BREAKER_CLOSED)
-                require(w->sim, n < p->breaker_failures, 0);
+                require(w->sim, n < p->breaker_failures || !failed, 0);
         else if (before->info.breaker == SUPERVISE_BREAKER_CLOSED)
                 require(w->sim, n + n_maybe >= p->breaker_failures, 0);
 }
 
-static void count_failure(struct world *w, const supervise_event *e, const struct snapshot *before) {
+static bool count_failure(struct world *w, const supervise_event *e, const struct snapshot *before) {
         const supervise_slot_info *was = before->slots + e->slot;
         bool by_itself = was->state == SUPERVISE_SLOT_STARTING || was->state == SUPERVISE_SLOT_RUNNING,
              normal = e->normal && was->state == SUPERVISE_SLOT_RUNNING;
 
         if ((e->type != SUPERVISE_EXITED && e->type != SUPERVISE_START_FAILED) ||
             before->info.phase != SUPERVISE_PHASE_UP || before->info.breaker != SUPERVISE_BREAKER_CLOSED)
-                return;
+                return false;
         if (w->workers[e->slot].unhealthy) /* if nothing else was wanted of it meanwhile */
                 w->maybe[w->n_maybe++ % FAILURES] = w->now;
         if (by_itself &&
             (was->restart == SUPERVISE_PERMANENT || (was->restart == SUPERVISE_TRANSIENT && !normal))) {
                 require(w->sim, w->n_failures < FAILURES, 0);
                 w->failures[w->n_failures++] = w->now;
+                return true;
         }
+        return false;
 }
 
 /* What the load asks for must have lasted. */
@@ -269,8 +274,7 @@ static void check_event(struct world *w, const supervise_event *e, const struct 
         check_number(w, before, &after);
         check_replaced(w, e, before, &after);
         check_draining(w, e, before, &after);
-        count_failure(w, e, before);
-        check_breaker(w, e, before, &after);
+        check_breaker(w, e, before, &after, count_failure(w, e, before));
         check_scaled(w, e, before, &after);
         check_slots(w, &after);
 }
@@ -510,13 +514,66 @@ static void touch(struct world *w, unsigned slot) {
                 }
 }
 
+static supervise_policy random_policy(struct world *w) {
+        supervise_policy p = SUPERVISE_POLICY_DEFAULT;
+
+        p.restart = one_in(w->sim, 4) ? below(w->sim, 3) : SUPERVISE_PERMANENT;
+        p.intensity = one_in(w->sim, 2) ? below(w->sim, 4) : 5;
+        if (one_in(w->sim, 3))
+                p.backoff_min = p.backoff_max = 0;
+        p.max_surge = below(w->sim, 3);
+        p.max_unavailable = p.max_surge > 0 ? below(w->sim, 3) : 1 + below(w->sim, 2);
+        p.readiness = one_in(w->sim, 2);
+        p.drain = one_in(w->sim, 2) ? 5 * NSEC_PER_SEC : 0;
+        if (one_in(w->sim, 3)) {
+                w->recycles = true;
+                p.runtime_max = 400 * NSEC_PER_SEC;
+                p.recycle_spread = 10;
+        }
+        if (one_in(w->sim, 3)) {
+                p.workers_min = 1 + below(w->sim, 2);
+                p.workers_max = 3 + below(w->sim, 3);
+                p.scale_up = 80;
+                p.scale_down = one_in(w->sim, 2) ? 30 : 70;
+                p.scale_up_after = 2 * NSEC_PER_SEC;
+                p.scale_down_after = 10 * NSEC_PER_SEC;
+        }
+        if (one_in(w->sim, 3)) {
+                p.breaker_failures = 2 + below(w->sim, 4);
+                p.breaker_period = 10 * NSEC_PER_SEC;
+                p.breaker_min = NSEC_PER_SEC;
+                p.breaker_max = 5 * NSEC_PER_SEC;
+        }
+        return p;
+}
+
+/* Reloaded with another one: what was begun by the last is ended by this. */
+static void change_policy(struct world *w) {
+        supervise_policy p = random_policy(w);
+
+        if (w->sim->trace)
+                printf("      another policy\n");
+        if (policy(w)->breaker_failures == 0) /* nobody has counted */
+                w->n_failures = w->n_maybe = 0;
+        require(w->sim, supervise_set_policy(w->s, &p) >= 0, 0);
+        w->hot_since = w->cold_since = NSEC_INFINITY;
+        if (p.breaker_failures == 0)
+                w->n_failures = w->n_maybe = 0;
+        pump(w);
+        (void) feed(w, (supervise_event){ .type = SUPERVISE_TICK });
+}
+
 static void operate(struct world *w) {
         supervise_event e = { .slot = below(w->sim, N_MAX + 2) };
 
-        switch (below(w->sim, 9)) {
+        switch (below(w->sim, 10)) {
         case 0:
                 e = (supervise_event){ .type = SUPERVISE_START };
                 break;
+        case 7:
+                if (one_in(w->sim, 2))
+                        change_policy(w);
+                return;
         case 1:
                 e.type = SUPERVISE_RESTART_CHILD;
                 break;
@@ -646,38 +703,6 @@ static void finish(struct world *w) {
         require(w->sim, info_of(w).phase == SUPERVISE_PHASE_DOWN && w->armed == NSEC_INFINITY, 0);
         for (unsigned i = 1; i <= SLOTS; i++)
                 require(w->sim, !w->workers[i].alive, i);
-}
-
-static supervise_policy random_policy(struct world *w) {
-        supervise_policy p = SUPERVISE_POLICY_DEFAULT;
-
-        p.restart = one_in(w->sim, 4) ? below(w->sim, 3) : SUPERVISE_PERMANENT;
-        p.intensity = one_in(w->sim, 2) ? below(w->sim, 4) : 5;
-        if (one_in(w->sim, 3))
-                p.backoff_min = p.backoff_max = 0;
-        p.max_surge = below(w->sim, 3);
-        p.max_unavailable = p.max_surge > 0 ? below(w->sim, 3) : 1 + below(w->sim, 2);
-        p.readiness = one_in(w->sim, 2);
-        p.drain = one_in(w->sim, 2) ? 5 * NSEC_PER_SEC : 0;
-        if (one_in(w->sim, 3)) {
-                p.runtime_max = 400 * NSEC_PER_SEC;
-                p.recycle_spread = 10;
-        }
-        if (one_in(w->sim, 3)) {
-                p.workers_min = 1 + below(w->sim, 2);
-                p.workers_max = 3 + below(w->sim, 3);
-                p.scale_up = 80;
-                p.scale_down = one_in(w->sim, 2) ? 30 : 70;
-                p.scale_up_after = 2 * NSEC_PER_SEC;
-                p.scale_down_after = 10 * NSEC_PER_SEC;
-        }
-        if (one_in(w->sim, 3)) {
-                p.breaker_failures = 2 + below(w->sim, 4);
-                p.breaker_period = 10 * NSEC_PER_SEC;
-                p.breaker_min = NSEC_PER_SEC;
-                p.breaker_max = 5 * NSEC_PER_SEC;
-        }
-        return p;
 }
 
 void history(struct simulation *sim) {

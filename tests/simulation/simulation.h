@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "supervise/pool.h"
+#include "supervise/supervise.h"
 
 #define STEPS_MAX 128U
 

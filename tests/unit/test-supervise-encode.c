@@ -4,7 +4,7 @@
 
 #include "test-util.h"
 
-#include "supervise/pool.h"
+#include "supervise/supervise.h"
 
 static void pull(supervise *s) {
         supervise_action a;

@@ -335,7 +335,7 @@ static void test_shutdown_is_handed_out(void **state) {
         }
 }
 
-/* Parent and child set, joined as pool.h says. */
+/* Parent and child set, joined as supervise.h says. */
 static void test_tree(void **state) {
         _cleanup_(supervise_freep) supervise *s = NULL, *t = NULL;
         supervise_policy p = otp_policy(SUPERVISE_ONE_FOR_ONE, 1);

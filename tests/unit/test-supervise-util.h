@@ -5,7 +5,7 @@
 
 #include "test-util.h"
 
-#include "supervise/pool.h"
+#include "supervise/supervise.h"
 
 #define MS NSEC_PER_MSEC
 #define SEC NSEC_PER_SEC

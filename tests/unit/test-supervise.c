@@ -218,7 +218,7 @@ static unsigned crash_loop(struct fixture *f, nsec_t span, nsec_t *starts, unsig
         }
 }
 
-/* The arithmetic of the rule in pool.h. The plain backoff would fail six times in 1.5 s, and, judged by
+/* The arithmetic of the rule in supervise.h. The plain backoff would fail six times in 1.5 s, and, judged by
  * OTP's verdict alone, would park; the default waits for the window instead, and is still retrying after
  * an hour. */
 static void test_default_never_parks(void **state) {

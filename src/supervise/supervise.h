@@ -321,6 +321,7 @@ typedef struct supervise_info {
         uint64_t revision_from;                 /* of a roll: the other one */
         supervise_breaker breaker;
         nsec_t breaker_until;
+        uint32_t breaker_probe;                 /* HALF_OPEN: the slot that is tried, or 0 */
         uint32_t culprit;                       /* of ESCALATE, START_FAILED */
         uint64_t life;                          /* the generation of the last START */
         nsec_t due;                             /* what the timer must be armed to */
@@ -344,7 +345,7 @@ int supervise_handle(supervise *s, const supervise_event *e, nsec_t now);
 bool supervise_next_action(supervise *s, supervise_action *ret);
 
 /* The strategy cannot change (-EINVAL). Times already remembered are kept as far as the new limit
- * reaches. */
+ * reaches. A TICK should follow: what is waited for may be due by the new policy. */
 int supervise_set_policy(supervise *s, const supervise_policy *policy);
 const supervise_policy *supervise_get_policy(const supervise *s);
 
