@@ -203,7 +203,7 @@ class Secrets(case.Case):
         # /run: what can be read of the arbiter's, and of its sockets only those are open that anybody may use.
         said += self.out('sh', '-c', 'find /run/arbiter* -type f -readable -exec cat {} + 2>/dev/null || true', user='bob')
         sockets = self.out('sh', '-c', 'find /run/arbiter* -type s -writable 2>/dev/null || true', user='bob').split()
-        self.assertEqual(sorted(os.path.basename(s) for s in sockets if not s.endswith('/metrics')), ['mailbox', 'private'])
+        self.assertEqual(sorted(os.path.basename(s) for s in sockets if not s.endswith('/metrics')), ['mailbox'])
         # /proc: arguments are anybody's to read, the rest is not.
         for pid in pids:
             said += self.out('cat', '/proc/%s/cmdline' % pid, user='bob')
