@@ -636,6 +636,14 @@ static void go_on_stopping(arbiter *a) {
                         child_stop_again(c);
 }
 
+/* A plain program runs as soon as it is executed, and that it is, or it is dead. */
+static void go_on_starting(arbiter *a) {
+        LIST_FOREACH(c, &a->children, struct child, children)
+                if (c->adopted && c->plain && !c->unit && c->spawn->exec_type == ARBITER_EXEC_EXEC &&
+                                c->process.pidfd >= 0 && c->stop_stage == CHILD_STOP_NONE)
+                        child_running(c);
+}
+
 static int compare_age(const void *p, const void *q) {
         const struct child *a = *(struct child *const *) p, *b = *(struct child *const *) q;
 
@@ -658,6 +666,13 @@ static void sort_children(arbiter *a) {
         }
 }
 
+/* What is not in the state is nobody's, also if there is none. */
+static void clear_away(arbiter *a) {
+        sweep_leaves(a);
+        forget_kept(a);
+        units_sweep(a);
+}
+
 static void finish(struct adoption *x, arbiter_adoption *ret) {
         arbiter *a = x->arbiter;
 
@@ -669,11 +684,10 @@ static void finish(struct adoption *x, arbiter_adoption *ret) {
         state_sweep(a);
         state_release(a);
         a->adoption = NULL; /* what is started from here on is new */
-        sweep_leaves(a);
-        forget_kept(a);
+        clear_away(a);
         go_on_stopping(a);
         adopt_resume(x);
-        units_sweep(a);
+        go_on_starting(a);
         relinks_go(a);
         tell(x);
         *ret = x->report;
@@ -695,7 +709,8 @@ _public_ int arbiter_adopt_done(arbiter *a, arbiter_adoption *ret) {
                 actor_leave(a->actor, previous);
                 actor_turn_end(a->actor);
                 arbiter_unref(a);
-        }
+        } else if (a->state.journal)
+                clear_away(a);
         if (ret) {
                 report.size = ret->size;
                 *ret = report;

@@ -24,6 +24,8 @@
  *   control.c    what faces may ask: views, verbs, observers; control-why.c what somebody waits for;
  *                control-report.c deaths, and the arbiter as a whole; control-metrics.c figures
  *   status.c     its figures about itself, kept as things happen
+ *   adopt.c      what another arbiter has left goes on here (adoption.h): adopt-set.c sets, adopt-child.c
+ *                lives; adopt-decide.c what becomes of each
  *   state.c      what its successor must know, kept in the state journal before anything is done
  *   plain.c      stand-ins for programs that know nothing of arbiter */
 

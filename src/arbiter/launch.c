@@ -239,11 +239,19 @@ static void drain_notify(struct child *c) {
         if (!n)
                 return;
         for (unsigned i = 0; i < NOTIFY_DATAGRAMS_PER_TURN; i++) {
-                r = notify_socket_receive(&c->notify, &c->process, n);
+                /* READY=1 is said once: the next arbiter hears it, too, if it is not written down yet. */
+                bool once = c->state == ARBITER_STATE_STARTING;
+
+                r = once ? notify_socket_peek(&c->notify, &c->process, n)
+                         : notify_socket_receive(&c->notify, &c->process, n);
                 if (r < 0)
                         break;
                 if (r > 0)
                         handle_notify(c, n);
+                if (once) {
+                        state_commit(c->arbiter);
+                        notify_socket_skip(&c->notify);
+                }
         }
         free(n);
 }

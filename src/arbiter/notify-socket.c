@@ -190,11 +190,8 @@ static const struct ucred *find_credentials(struct msghdr *mh) {
         return NULL;
 }
 
-int notify_socket_receive(
-                const struct notify_socket *s,
-                const struct process *p,
+static int receive(const struct notify_socket *s, const struct process *p, int flags,
                 struct notify_message *ret) {
-
         /* Room for the credentials only, which come first: the kernel then drops descriptors unseen. */
         union {
                 struct cmsghdr header;
@@ -211,7 +208,7 @@ int notify_socket_receive(
         ssize_t n;
 
         do
-                n = recvmsg(s->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
+                n = recvmsg(s->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC | flags);
         while (n < 0 && errno == EINTR);
         if (n < 0)
                 return negative_errno();
@@ -230,4 +227,25 @@ int notify_socket_receive(
         ret->status = NULL;
         parse_message(p, ret);
         return 1;
+}
+
+int notify_socket_receive(
+                const struct notify_socket *s,
+                const struct process *p,
+                struct notify_message *ret) {
+
+        return receive(s, p, 0, ret);
+}
+
+int notify_socket_peek(
+                const struct notify_socket *s,
+                const struct process *p,
+                struct notify_message *ret) {
+
+        return receive(s, p, MSG_PEEK, ret);
+}
+
+void notify_socket_skip(const struct notify_socket *s) {
+        while (recv(s->fd, NULL, 0, MSG_DONTWAIT | MSG_TRUNC) < 0 && errno == EINTR)
+                ;
 }

@@ -62,3 +62,10 @@ int notify_socket_receive(
                 const struct notify_socket *s,
                 const struct process *p,
                 struct notify_message *ret);
+/* The same, and it stays the next one, until it is skipped: so that what it leads to can be written down
+ * before nobody could read it again. */
+int notify_socket_peek(
+                const struct notify_socket *s,
+                const struct process *p,
+                struct notify_message *ret);
+void notify_socket_skip(const struct notify_socket *s);

@@ -416,6 +416,17 @@ void program_until_gone(struct program *p, const char *name) {
         program_until(p, is_gone, (void *) name);
 }
 
+void program_until_alone(struct program *p) {
+        static struct row rows[ROWS_MAX];
+        size_t n;
+
+        if (!p->cgroup)
+                return;
+        do
+                n = program_list(p, rows); /* a turn of the loop, in which what is dead is reaped */
+        while (count_processes() != n);
+}
+
 static bool is_over(struct program *p, void *userdata) {
         const struct row *life = userdata;
         struct row now;

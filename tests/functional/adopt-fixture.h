@@ -91,6 +91,8 @@ void program_until(struct program *p, bool (*is_so)(struct program *p, void *use
 void program_until_running(struct program *p, const char *name, struct row *ret);
 /* All of n lives in their states "running", nothing else about. */
 void program_until_settled(struct program *p, unsigned n);
+/* What is in the list is in the cgroup, and nothing besides. */
+void program_until_alone(struct program *p);
 void program_until_gone(struct program *p, const char *name);
 /* Until this life is over. */
 void program_until_gone_or_new(struct program *p, const struct row *life);

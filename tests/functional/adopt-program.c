@@ -147,6 +147,16 @@ static int on_stopping(arbiter_actor *a, void *userdata) {
         return arbiter_actor_delay_stop(a, w->never);
 }
 
+static void on_worker_exit(arbiter_actor *a, void *userdata) {
+        struct worker *w = userdata;
+
+        if (!w)
+                return; /* it never came to start */
+        sd_event_source_disable_unref(w->timer);
+        arbiter_future_unref(w->never);
+        free(w);
+}
+
 static int on_link_to(arbiter_actor *a, arbiter_message *m, void *userdata) {
         _cleanup_(arbiter_proxy_unrefp) arbiter_proxy *p = NULL;
         const char *id;
@@ -173,6 +183,7 @@ static const arbiter_module worker_module = {
         .commands = commands,
         .start = on_start,
         .stopping = on_stopping,
+        .exit = on_worker_exit,
 };
 
 static _noreturn_ void run_plain(const char *kind) {
@@ -527,9 +538,11 @@ static _noreturn_ void run_arbiter(void) {
                 CHECK(arbiter_set_host_program(the, getenv("ADOPT_HOST")));
         while ((what = receive(text, sizeof(text), &fd)) != 'g')
                 if (what == 's') {
-                        CHECK(r = arbiter_set_state(the, fd));
+                        r = arbiter_set_state(the, fd);
+                        if (r != -EBADMSG && r != -EPROTONOSUPPORT)
+                                CHECK(r);
                         close(fd);
-                        r = 1;
+                        r = r >= 0; /* what cannot be read is as if there were none */
                 } else
                         CHECK(arbiter_add_kept(the, text + 1, fd));
         if (r == 0) {
@@ -546,7 +559,7 @@ static _noreturn_ void run_arbiter(void) {
         answer_end(0);
         r = arbiter_run(the, false);
         arbiter_unref(the);
-        _exit(r);
+        exit(r); /* with what a sanitizer has to say */
 }
 
 void run_program(int argc, char *argv[]) {

@@ -22,18 +22,6 @@ static int tear_down(void **state) {
         return 0;
 }
 
-/* What is in the list, and nothing besides. */
-static void assert_nobody_else(struct program *p) {
-        static struct row rows[ROWS_MAX];
-        size_t n;
-
-        if (!p->cgroup)
-                return;
-        do
-                n = program_list(p, rows); /* a turn of the loop, in which what is dead is reaped */
-        while (count_processes() != n);
-}
-
 /* Load between actors, and kills at random. */
 
 static bool is_paused(struct program *p, void *userdata) {
@@ -111,7 +99,7 @@ static void test_churn(void **state) {
         assert_true(replied + unknown + not_executed <= sent); /* some of who asked have ended */
         assert_true(replied <= ran);
         assert_true(ran + not_executed <= sent);
-        assert_nobody_else(&program);
+        program_until_alone(&program);
 }
 
 /* At each system call. */
@@ -174,6 +162,12 @@ static void begin(void) {
         program_until_settled(&program, WORKERS);
 }
 
+static bool is_up_or_gone(struct program *p, void *userdata) {
+        struct row row;
+
+        return !program_find(p, "one", &row) || streq(row.state, "running");
+}
+
 static void test_spawn(void **state) {
         begin();
         EACH_STOP (n) {
@@ -188,7 +182,27 @@ static void test_spawn(void **state) {
                         (void) program_ask(&program, "stop one");
                 program_until_gone(&program, "one");
                 program_until_settled(&program, WORKERS);
-                assert_nobody_else(&program);
+                program_until_alone(&program);
+        }
+}
+
+/* What a program that knows nothing of arbiter says only once is not lost either. */
+static void test_plain(void **state) {
+        program_init(&program, "definition said notify\ndefinition tool exec\n");
+        program_start(&program, NULL);
+        EACH_STOP (n) {
+                const char *what = n % 2 ? "begin-spawn said one" : "begin-spawn tool one";
+                struct row row;
+
+                (void) kill_within(&program, what, n);
+                program_start(&program, NULL);
+                if (program_find(&program, "one", &row)) {
+                        if (streq(row.state, "starting") || streq(row.state, "running"))
+                                program_until(&program, is_up_or_gone, NULL);
+                        (void) program_ask(&program, "stop one");
+                }
+                program_until_gone(&program, "one");
+                program_until_alone(&program);
         }
 }
 
@@ -202,7 +216,7 @@ static void test_scale_up(void **state) {
                 wanted = workers_wanted(&program);
                 assert_true(wanted == 5 || (wanted == WORKERS && !said));
                 program_until_settled(&program, wanted);
-                assert_nobody_else(&program);
+                program_until_alone(&program);
                 assert_ok(program_ask(&program, "scale web 3"));
                 program_until_settled(&program, WORKERS);
         }
@@ -218,7 +232,7 @@ static void test_scale_down(void **state) {
                 wanted = workers_wanted(&program);
                 assert_true(wanted == 1 || (wanted == WORKERS && !said));
                 program_until_settled(&program, wanted);
-                assert_nobody_else(&program);
+                program_until_alone(&program);
                 assert_ok(program_ask(&program, "scale web 3"));
                 program_until_settled(&program, WORKERS);
         }
@@ -240,7 +254,7 @@ static void test_restart(void **state) {
                 while (said && after.generation == before.generation);
                 assert_true(after.generation <= before.generation + 1 ||
                                 program_ask(&program, "deaths web.2") >= 0);
-                assert_nobody_else(&program);
+                program_until_alone(&program);
         }
 }
 
@@ -254,7 +268,7 @@ static void test_hold(void **state) {
                         program_until_gone(&program, "web.2");
                 assert_ok(program_ask(&program, "restart web.2"));
                 program_until_settled(&program, WORKERS);
-                assert_nobody_else(&program);
+                program_until_alone(&program);
         }
 }
 
@@ -279,7 +293,7 @@ static void test_takeover(void **state) {
                         assert_true(program_find(&program, names[i], &now));
                         assert_row_equal(&now, &rows[i]);
                 }
-                assert_nobody_else(&program);
+                program_until_alone(&program);
         }
 }
 
@@ -288,6 +302,7 @@ static void test_takeover(void **state) {
 int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
                 TEST(test_load),       TEST(test_churn),   TEST(test_spawn), TEST(test_scale_up),
+                TEST(test_plain),
                 TEST(test_scale_down), TEST(test_restart), TEST(test_hold),  TEST(test_takeover),
         };
 

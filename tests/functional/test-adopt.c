@@ -2,6 +2,8 @@
 /* An arbiter is killed, and the next one takes over: with the test as the keeper. An argument is a
  * pattern: the tests to run. */
 
+#include <unistd.h>
+
 #include "adopt-fixture.h"
 
 #define POOL                                                                                                \
@@ -361,6 +363,35 @@ static void test_links(void **state) {
         assert_int_equal(atomic_load(&shared->exits_heard), 1);
 }
 
+/* A state that cannot be trusted, or only in part: what is not known any more is ended, what is to run runs,
+ * and nothing runs twice. */
+static void test_damaged(void **state) {
+        /* None that says only once that it is ready: that may be what is lost, until its start timeout. */
+        program_init(&program,
+                        "monitor web 3 mailbox\nactor lone mailbox restart=permanent\n"
+                        "actor tool exec restart=permanent\n");
+        if (!program.cgroup)
+                skip();
+        program_start(&program, NULL);
+        for (unsigned i = 0; i < 40; i++) {
+                off_t start, end;
+
+                program_until_settled(&program, 5);
+                program_until_alone(&program);
+                program_kill(&program);
+                for (unsigned k = (unsigned) rand() % 4; k < 4; k++) {
+                        uint8_t byte = (uint8_t) rand();
+
+                        start = i % 8 == 0 ? 0 : lseek(program.state_fd, rand() % 65536, SEEK_DATA);
+                        end = i % 8 == 0 ? 64 : 4096;
+                        if (start >= 0)
+                                (void) pwrite(program.state_fd, &byte, 1, start + rand() % end);
+                }
+                program_start(&program, NULL);
+        }
+        program_until_settled(&program, 5);
+}
+
 /* Forks of the arbiter's own program: what they run is in no file. */
 static void test_forked(void **state) {
         static const char *const names[] = { "fork.1", "fork.2" };
@@ -448,6 +479,7 @@ int main(int argc, char *argv[]) {
                 TEST(test_stop_goes_on), TEST(test_killed_while_stopping), TEST(test_lost_link),
                 TEST(test_lost_pidfd),  TEST(test_starting),     TEST(test_links),
                 TEST(test_forked),      TEST(test_inline),       TEST(test_threads),
+                TEST(test_damaged),
                 TEST(test_stop_all),
         };
 
