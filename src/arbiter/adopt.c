@@ -670,7 +670,6 @@ static void sort_children(arbiter *a) {
 static void clear_away(arbiter *a) {
         sweep_leaves(a);
         forget_kept(a);
-        units_sweep(a);
 }
 
 static void finish(struct adoption *x, arbiter_adoption *ret) {
@@ -687,6 +686,7 @@ static void finish(struct adoption *x, arbiter_adoption *ret) {
         clear_away(a);
         go_on_stopping(a);
         adopt_resume(x);
+        units_sweep(a);
         go_on_starting(a);
         relinks_go(a);
         tell(x);
