@@ -73,6 +73,7 @@ void control_get_arbiter(arbiter *a, struct arbiter_view *ret) {
                           : *a->cgroup_root.path ? a->cgroup_root.path
                                                  : "/",
                 .n_failed = s.failed,
+                .takeovers = a->state.left ? a->state.left->takeovers + 1 : 0,
                 .dead_letters = s.dead_letters,
                 .failed_files = a->failed_files ? (const char *const *) a->failed_files : none,
         };

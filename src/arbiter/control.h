@@ -100,6 +100,7 @@ struct arbiter_view {
         const char *instance;            /* "" if the program has not said */
         const char *cgroup;              /* the delegated subtree in use, "": none */
         uint32_t n_failed;               /* places that were given up */
+        uint32_t takeovers;              /* arbiters before this one, whose actors have gone on */
         uint64_t dead_letters;           /* of all lives */
         const char *const *failed_files; /* configuration that is not loaded; NULL-terminated */
 };

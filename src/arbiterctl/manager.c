@@ -30,7 +30,7 @@ static int read_property(sd_bus_message *m, const char *name, struct manager_obj
                 { "Version", "s", &o->version },          { "State", "s", &o->state },
                 { "Instance", "s", &o->instance },        { "ControlGroup", "s", &o->control_group },
                 { "StartedUsec", "t", &o->started_usec }, { "DeadLetters", "t", &o->dead_letters },
-                { "NFailed", "u", &o->failed },
+                { "NFailed", "u", &o->failed },           { "Takeovers", "u", &o->takeovers },
         };
 
         if (streq(name, "FailedFiles"))

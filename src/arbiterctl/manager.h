@@ -10,6 +10,7 @@ struct manager_object {
         const char *version, *state, *instance, *control_group;
         uint64_t started_usec, dead_letters;
         uint32_t failed;     /* monitors and actors that are given up */
+        uint32_t takeovers;  /* arbiters before this one, whose actors have gone on */
         char **failed_files; /* configuration that was refused */
         pid_t pid;           /* 0: not known */
 };

@@ -175,6 +175,10 @@ void status_print_arbiter(const struct context *c, const struct objects *o, cons
                 (void) printf("%i\n", (int) a->pid);
         }
         print_counts(o);
+        if (a->takeovers > 0) {
+                label("Takeovers");
+                (void) printf("%" PRIu32 ", the actors go on since the first\n", a->takeovers);
+        }
         if (a->dead_letters > 0) {
                 label("Dead letters");
                 (void) printf("%" PRIu64 "\n", a->dead_letters);

@@ -24,6 +24,7 @@ static void arbiter_to_json(const struct context *c, const struct objects *o, co
         json_key_u64(j, "monitors", o->n_monitors);
         json_key_u64(j, "actors", o->n_actors);
         json_key_u64(j, "failed", a->failed);
+        json_key_u64(j, "takeovers", a->takeovers);
         json_key_u64(j, "dead_letters", a->dead_letters);
         json_key_string(j, "runtime_directory", c->runtime_dir);
         json_key_string(j, "path", BUS_PATH);

@@ -338,6 +338,7 @@ const sd_bus_vtable bus_manager_vtable[] = {
         ARBITER_PROPERTY("Instance", "s", SD_BUS_VTABLE_PROPERTY_CONST),
         ARBITER_PROPERTY("ControlGroup", "s", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         ARBITER_PROPERTY("NFailed", "u", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        ARBITER_PROPERTY("Takeovers", "u", SD_BUS_VTABLE_PROPERTY_CONST),
         ARBITER_PROPERTY("DeadLetters", "t", 0),
         ARBITER_PROPERTY("FailedFiles", "as", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_METHOD_WITH_ARGS("ListActors", SD_BUS_NO_ARGS, SD_BUS_RESULT("a" ACTOR_ROW, actors),

@@ -92,7 +92,7 @@ static int append_strings(sd_bus_message *reply, const char *const *strings) {
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-/* State, Instance, ControlGroup, NFailed, DeadLetters, FailedFiles. */
+/* State, Instance, ControlGroup, NFailed, Takeovers, DeadLetters, FailedFiles. */
 int bus_get_arbiter_property(sd_bus *bus, const char *path, const char *interface, const char *property,
                 sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         struct bus_connection *c = userdata;
@@ -108,6 +108,8 @@ int bus_get_arbiter_property(sd_bus *bus, const char *path, const char *interfac
                 return sd_bus_message_append(reply, "s", bus_text(v.cgroup, buffer));
         if (streq(property, "NFailed"))
                 return sd_bus_message_append(reply, "u", v.n_failed);
+        if (streq(property, "Takeovers"))
+                return sd_bus_message_append(reply, "u", v.takeovers);
         if (streq(property, "DeadLetters"))
                 return sd_bus_message_append(reply, "t", v.dead_letters);
         return append_strings(reply, v.failed_files);

@@ -90,6 +90,9 @@ class Death(Adoption):
             taken = self.entry('_SYSTEMD_UNIT=' + self.UNIT, TAKEN_OVER, cursor=cursor)
             self.assertEqual(taken['ARBITER_ACTORS'], '4')
             self.check(before)
+        status = json.loads(self.ctl('--json=short', 'status').stdout)
+        self.assertEqual([o['takeovers'] for o in status if o['kind'] == 'arbiter'], [3])
+        self.assertRegex(self.ctl('status').stdout, r'Takeovers: 3')
         # They are supervised as ever.
         cursor = self.box.cursor()
         self.box.kill(before['nap.1'][1], 9)

@@ -691,12 +691,14 @@ static void test_properties(void **state) {
 
         static const char *const failed_files[] = { "/etc/arbiter/web.monitor", "bad \xff", NULL };
         x->arbiter->view.n_failed = 7;
+        x->arbiter->view.takeovers = 3;
         x->arbiter->view.dead_letters = 1000000000000;
         x->arbiter->view.failed_files = failed_files;
         assert_string_property(x, BUS_PATH, BUS_INTERFACE_MANAGER, "State", "running");
         assert_string_property(x, BUS_PATH, BUS_INTERFACE_MANAGER, "Instance", "system");
         assert_string_property(x, BUS_PATH, BUS_INTERFACE_MANAGER, "ControlGroup", "/x");
         assert_number_property(x, BUS_PATH, BUS_INTERFACE_MANAGER, "NFailed", "u", uint32_t, 7);
+        assert_number_property(x, BUS_PATH, BUS_INTERFACE_MANAGER, "Takeovers", "u", uint32_t, 3);
         assert_number_property(
                         x, BUS_PATH, BUS_INTERFACE_MANAGER, "DeadLetters", "t", uint64_t, 1000000000000);
         get_property(x, &c, BUS_PATH, BUS_INTERFACE_MANAGER, "FailedFiles");
