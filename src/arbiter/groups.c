@@ -107,9 +107,10 @@ static void tell(struct group *g, const struct member *whose, bool joined) {
 
 /* Joining and leaving. */
 
+/* Among its own, of which there is a bounded number. */
 static struct join *find_join(const struct group *g, const struct member *m) {
-        LIST_FOREACH(j, &g->joins, struct join, of_group)
-                if (j->member == m)
+        LIST_FOREACH(j, &m->joins, struct join, of_member)
+                if (j->group == g)
                         return j;
         return NULL;
 }
@@ -165,7 +166,7 @@ int groups_join(arbiter_actor *a, arbiter_message *m, void *userdata) {
         if (r < 0)
                 return r;
         n = count_joins(g, member);
-        if (times > n && member->n_joins + (times - n) > MEMBER_JOINS_MAX) {
+        if (times > n && times - n > MEMBER_JOINS_MAX - MIN(member->n_joins, (unsigned) MEMBER_JOINS_MAX)) {
                 group_release(g);
                 incoming_refuse(m->context, ARBITER_OUTCOME_OVERLOAD,
                                 "%s is a member of too many groups already", member_name(member));

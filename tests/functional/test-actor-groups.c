@@ -407,6 +407,11 @@ static void test_bad_names(void **state) {
         wait_future(f);
         assert_int_not_equal(arbiter_future_get_outcome(f), ARBITER_OUTCOME_REPLY);
         arbiter_future_unref(f);
+        /* With what it is a member of already that is nothing, in 32 bits. */
+        assert_ok(arbiter_call_async(x->root, &f, "arbiter", "join", 0, "su", "h", UINT32_MAX));
+        wait_future(f);
+        assert_int_equal(arbiter_future_get_outcome(f), ARBITER_OUTCOME_OVERLOAD);
+        arbiter_future_unref(f);
         for (unsigned i = 0; i < 1023; i++)
                 assert_ok(arbiter_actor_join(x->root, "g", NULL));
         assert_errno(arbiter_actor_join(x->root, "g", NULL), ENOBUFS);
