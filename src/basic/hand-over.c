@@ -64,7 +64,8 @@ int hand_over_receive(int fd, struct hand_over *ret) {
         struct msghdr m = { .msg_iov = iov,
                             .msg_iovlen = ELEMENTSOF(iov),
                             .msg_control = &c,
-                            .msg_controllen = sizeof(c) };
+                            /* not of the buffer: its padding would be room for one more */
+                            .msg_controllen = CMSG_LEN(HAND_OVER_FDS_MAX * sizeof(int)) };
         ssize_t n;
 
         ret->n_fds = 0;

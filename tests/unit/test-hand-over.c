@@ -85,7 +85,8 @@ static void test_rubbish(void **state) {
         static const struct {
                 const char *data;
                 unsigned n_fds;
-        } bad[] = { { "1", 1 }, { "1-a", 0 }, { "2-a", 1 }, { "1xa", 1 }, { "1-a", 100 } };
+        } bad[] = { { "1", 1 }, { "1-a", 0 }, { "2-a", 1 }, { "1xa", 1 }, { "1-a", 100 },
+                    { "1-a", HAND_OVER_FDS_MAX + 1 } };
         int pair[2], before, after;
 
         assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
