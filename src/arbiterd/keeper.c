@@ -256,15 +256,20 @@ bool keeper_was_there(const struct keeper *k) {
         return k->was_there;
 }
 
-const char *keeper_next(struct keeper *k, void **position) {
-        /* the position is the one that comes next: the one before may be gone by then */
-        struct list_node *n = *position ? *position : k->list.next;
-
+/* What is to be forgotten goes as soon as the keeper has heard it, whoever is in the midst of a walk. */
+static struct list_node *skip_forgotten(struct keeper *k, struct list_node *n) {
         while (n != &k->list && LIST_ENTRY(n, struct entry, list)->fd < 0)
                 n = n->next;
+        return n;
+}
+
+const char *keeper_next(struct keeper *k, void **position) {
+        /* the position is the one that comes next: the one before may be gone by then */
+        struct list_node *n = *position ? *position : skip_forgotten(k, k->list.next);
+
         if (n == &k->list)
                 return NULL;
-        *position = n->next;
+        *position = skip_forgotten(k, n->next);
         return LIST_ENTRY(n, struct entry, list)->name;
 }
 
