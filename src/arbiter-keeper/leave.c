@@ -11,7 +11,7 @@
 #include "arbiter-keeper/leave.h"
 #include "basic/time-util.h"
 
-#define PREFIX "p."
+#define PREFIX "u."
 #define FDINFO_MAX 4096
 
 /* -ESRCH: it has ended; -EINVAL: it is no pidfd. */

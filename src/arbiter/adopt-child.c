@@ -318,7 +318,7 @@ static int take_up(struct child *c, struct orphan *o, struct ground *g, struct o
                 g->process = PROCESS_INIT;
                 c->process.leaf = cgroup_leaf_exists(&c->leaf) ? &c->leaf : NULL;
                 if (!g->was_kept)
-                        launch_keep(c->arbiter, 'p', &c->aid, c->process.pidfd);
+                        launch_keep_process(c, c->process.pidfd);
         }
         if (host && host->child)
                 r = join_host(c, host, d->verdict == ADOPT_REHOST);

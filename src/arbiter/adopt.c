@@ -11,7 +11,6 @@
 #include "arbiter/deaths.h"
 #include "arbiter/relink.h"
 #include "basic/fd.h"
-#include "basic/parse.h"
 
 /* Descriptors. */
 
@@ -85,22 +84,14 @@ static int add_only(int *place, int fd) {
         return 0;
 }
 
-/* "p.AID", "c.AID", "c.AID.2" */
+/* "p.AID", "u.AID", "n.AID", "c.AID", "c.AID.2" */
 static int parse_name(const char *name, aid *ret_id, unsigned *ret_number) {
-        aid_string id = {};
-        uint64_t number = 1;
-
-        if ((name[0] != 'c' && name[0] != 'p' && name[0] != 'n') || name[1] != '.' ||
-                        strlen(name) < 2 + AID_SIZE)
-                return -ENOENT;
-        memcpy(id.s, name + 2, AID_SIZE);
-        if (aid_parse(id.s, ret_id) < 0 || aid_equal(ret_id, &AID_ARBITER))
-                return -ENOENT;
-        name += 2 + AID_SIZE;
-        if (*name && (*name != '.' || parse_u64_range(name + 1, 2, UINT32_MAX, &number) < 0))
-                return -ENOENT;
-        *ret_number = (unsigned) number;
-        return 0;
+        *ret_number = 1;
+        if (name[0] == 'c')
+                return child_link_parse_name(name, ret_id, ret_number);
+        return (name[0] == 'p' || name[0] == 'u' || name[0] == 'n') && name[1] == '.'
+                               ? aid_parse(name + 2, ret_id)
+                               : -EINVAL;
 }
 
 _public_ int arbiter_add_kept(arbiter *a, const char *name, int fd) {
@@ -116,14 +107,14 @@ _public_ int arbiter_add_kept(arbiter *a, const char *name, int fd) {
         if (streq(name, MAILBOX_SOCKET_KEPT))
                 return mailbox_socket_adopt(a, fd);
         r = parse_name(name, &id, &number);
-        if (r < 0 || (name[0] != 'c' && number > 1))
+        if (r < 0 || aid_equal(&id, &AID_ARBITER))
                 return -ENOENT;
         r = make_kept(a, &id, &k);
         if (r < 0)
                 return r;
         if (name[0] == 'c')
                 return add_link(k, number, fd);
-        return add_only(name[0] == 'p' ? &k->pidfd : &k->notify_fd, fd);
+        return add_only(name[0] == 'n' ? &k->notify_fd : &k->pidfd, fd);
 }
 
 /* Reading. An entry that cannot be read is told of and left out: the lives that it spoke of are found by
@@ -605,8 +596,10 @@ static void forget_kept(arbiter *a) {
         while (a->kept && (k = map_next(a->kept, &position))) {
                 if (map_get(a->by_aid, k->id.c, AID_SIZE))
                         continue;
-                if (k->pidfd >= 0)
+                if (k->pidfd >= 0) {
                         launch_keep(a, 'p', &k->id, -EBADF);
+                        launch_keep(a, 'u', &k->id, -EBADF);
+                }
                 if (k->notify_fd >= 0)
                         launch_keep(a, 'n', &k->id, -EBADF);
                 for (size_t i = 0; i < k->n_links; i++)

@@ -146,7 +146,7 @@ void child_free(struct child *c) {
         if (c->notify.fd >= 0)
                 launch_keep(c->arbiter, 'n', &c->aid, -EBADF);
         if (c->process.pid > 0 || c->last_pid > 0)
-                launch_keep(c->arbiter, 'p', &c->aid, -EBADF);
+                launch_keep_process(c, -EBADF);
         notify_socket_done(&c->notify);
         relink_forget(c);
         if (c->peer) {

@@ -511,9 +511,12 @@ void child_link_lost(struct child *c, int error);
 void leaves_retry(arbiter *a);
 void leaf_dispose(arbiter *a, struct cgroup_leaf *leaf);
 
-/* A descriptor of a life is to be kept for the next arbiter as "p.AID" (pidfd) or "n.AID" (NOTIFY_SOCKET);
- * -EBADF: no longer. */
+/* A descriptor of a life is to be kept for the next arbiter as "p.AID" (pidfd), "u.AID" (of the main process
+ * of its unit) or "n.AID" (NOTIFY_SOCKET); -EBADF: no longer. */
 void launch_keep(arbiter *a, char kind, const aid *id, int fd);
+/* "p.AID" or "u.AID": by the latter the keeper knows which units are left if no arbiter comes. In whatever
+ * unit a process lives that was not started as one, the arbiter has no say over it. */
+void launch_keep_process(const struct child *c, int fd);
 
 /* Hears what comes on its NOTIFY_SOCKET. */
 int child_watch_notify(struct child *c);

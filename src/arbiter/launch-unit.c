@@ -100,7 +100,7 @@ static void take_main_process(struct child *c, pid_t pid, const char *invocation
         process_done(&c->process);
         c->process = (struct process){ .pid = pid, .pidfd = pidfd, .foreign = true };
         /* How it ended, if that is while no arbiter is there, the kernel tells by it. */
-        launch_keep(c->arbiter, 'p', &c->aid, pidfd);
+        launch_keep_process(c, pidfd);
         if (!cgroup_leaf_exists(&c->unit_leaf))
                 remember_cgroup(c, pid);
         control_actor_changed(c);

@@ -147,6 +147,10 @@ void launch_keep(arbiter *a, char kind, const aid *id, int fd) {
                                 "descriptor %s cannot be kept: %s", name, strerror(-r));
 }
 
+void launch_keep_process(const struct child *c, int fd) {
+        launch_keep(c->arbiter, c->concurrency == ARBITER_CONCURRENCY_UNIT ? 'u' : 'p', &c->aid, fd);
+}
+
 /* Leaves. */
 
 void leaf_dispose(arbiter *a, struct cgroup_leaf *leaf) {
@@ -401,7 +405,7 @@ int launch_process(struct child *c) {
         r = start_process(c, theirs);
         if (r < 0)
                 return r;
-        launch_keep(c->arbiter, 'p', &c->aid, c->process.pidfd);
+        launch_keep_process(c, c->process.pidfd);
         state_mark_child(c);
         if (c->spawn->prepared)
                 spawn_close_output(c->spawn); /* only its process holds them now, so that its end shows */

@@ -124,6 +124,7 @@ static int adopt(struct stranger *s, struct child *c) {
         }
         s->link = link_unref(s->link); /* the peer's now */
         child_keep_link(c);
+        launch_keep_process(c, c->process.pidfd);
         free(c->token);
         c->token = NULL;
         state_mark_child(c);

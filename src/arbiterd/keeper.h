@@ -6,6 +6,7 @@
  *
  *         c.AID, c.AID.N  the arbiter's end of an actor's control link; N: for the N-th arbiter it has seen
  *         p.AID           its pidfd
+ *         u.AID           the pidfd of the main process of its unit (Concurrency=unit)
  *         n.AID           NOTIFY_SOCKET of a program that knows nothing of arbiter
  *         o.AID           the reading end of what it writes
  *         l.HASH.SLOT     listening socket, by its address (and worker, with ReusePort=)

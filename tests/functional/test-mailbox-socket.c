@@ -26,6 +26,7 @@ struct fixture {
         arbiter *a;
         char directory[64], socket[96], token_file[96];
         unsigned n_refused;
+        unsigned n_kept; /* pidfds */
 };
 
 static void on_log(const arbiter_log_entry *e, void *userdata) {
@@ -33,6 +34,13 @@ static void on_log(const arbiter_log_entry *e, void *userdata) {
 
         if (e->event && strcmp(e->event, "refused") == 0)
                 f->n_refused++;
+}
+
+static int on_keep(arbiter *a, const char *name, int fd, void *userdata) {
+        struct fixture *f = userdata;
+
+        f->n_kept += name[0] == 'p' && fd >= 0;
+        return 0;
 }
 
 static int setup(void **state) {
@@ -47,6 +55,7 @@ static int setup(void **state) {
         assert_ok(arbiter_new(NULL, NULL, &f->a));
         state_check_turns(f->a);
         assert_ok(arbiter_set_log_handler(f->a, on_log, f));
+        assert_ok(arbiter_set_keep_handler(f->a, on_keep, f));
         assert_ok(arbiter_set_runtime_directory(f->a, f->directory));
         assert_ok(arbiter_start(f->a));
         *state = f;
@@ -137,6 +146,7 @@ static void run_expected(struct fixture *f, bool old_identity) {
         arbiter_future_unref(future);
         assert_squares(f, "guest");
         assert_int_equal(child_find(f->a, "guest")->process.pid, pid);
+        assert_int_equal(f->n_kept, 1); /* the next arbiter has it as we do */
 
         /* A used token opens nothing, and does not disturb whom it belonged to. */
         again = start_actor(f);

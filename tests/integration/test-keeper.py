@@ -219,9 +219,9 @@ class End(Keeper):
         self.start()
         for i in '12':
             pid = self.property('MainPID', 'mine@' + i)
-            self.run_in('/usr/bin/python3', PEER, self.SOCKET, 'pidfd', 'p.%s' % i, pid)
+            self.run_in('/usr/bin/python3', PEER, self.SOCKET, 'pidfd', 'u.%s' % i, pid)
         self.run_in('/usr/bin/python3', PEER, self.SOCKET, 'pidfd', 'x.1', self.property('MainPID', 'other@1'))
-        self.run_in('/usr/bin/python3', PEER, self.SOCKET, 'pidfd', 'p.me', str(self.pid()))
+        self.run_in('/usr/bin/python3', PEER, self.SOCKET, 'pidfd', 'u.me', str(self.pid()))
         self.systemctl('restart', 'mine@2')
         self.kill()
         self.ends()
