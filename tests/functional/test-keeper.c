@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -221,6 +222,35 @@ static void test_next_arbiter(void **state) {
         keeper_free(k);
         close(reading);
         await_notify(f, "STATUS=Keeps 1 descriptor");
+}
+
+/* Who walks through what is kept does not stumble over what the keeper has been told meanwhile to forget. */
+static void test_forgotten_on_the_way(void **state) {
+        struct fixture *f = *state;
+        int reading, writing = make_pipe(&reading);
+        void *position = NULL;
+        struct keeper *k;
+
+        start(f);
+        k = client(f);
+        assert_int_equal(keeper_keep(NULL, "a", reading, k), 0);
+        assert_int_equal(keeper_keep(NULL, "b", reading, k), 0);
+        assert_int_equal(keeper_keep(NULL, "c", reading, k), 0);
+        assert_ok(kill(f->pid, SIGSTOP));
+        while (keeper_keep(NULL, "d", reading, k) == 0)
+                ; /* until its socket is full */
+        assert_int_equal(keeper_keep(NULL, "b", -1, k), 1);
+        assert_string_equal(keeper_next(k, &position), "a");
+        assert_ok(kill(f->pid, SIGCONT));
+        while (keeper_keep(NULL, "e", reading, k) > 0)
+                sched_yield();
+        assert_string_equal(keeper_next(k, &position), "c");
+        assert_string_equal(keeper_next(k, &position), "d");
+        assert_string_equal(keeper_next(k, &position), "e");
+        assert_null(keeper_next(k, &position));
+        keeper_free(k);
+        close(reading);
+        close(writing);
 }
 
 /* What nobody wants any more is closed, by the client as by the keeper. */
@@ -639,6 +669,7 @@ int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
                 TEST(next_arbiter),
                 TEST(forget),
+                TEST(forgotten_on_the_way),
                 cmocka_unit_test(test_last_words),
                 TEST(bad_names),
                 TEST(many),
