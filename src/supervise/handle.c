@@ -40,6 +40,8 @@ static void pool_go_on(supervise *s) {
         load_go_on(s);
         if (roll_is_active(s) || s->n_recycle > 0 || s->rolling > 0 || pool_present(s) != s->n_target)
                 roll_go_on(s);
+        if (s->breaker == SUPERVISE_BREAKER_OPEN)
+                return;
         for (uint32_t i = 1; i <= s->slot_max && s->n[SUPERVISE_SLOT_WAITING] > 0; i++)
                 if (slot_at(s, i)->state == SUPERVISE_SLOT_WAITING)
                         life_begin(s, i);
@@ -87,7 +89,8 @@ static int on_start(supervise *s, const supervise_event *e) {
         if (is_going_down(s))
                 return -ESHUTDOWN;
 
-        s->life = e->generation;
+        if (e->generation > 0)
+                s->life = e->generation;
         s->phase = SUPERVISE_PHASE_UP;
         breaker_close(s);
         if (afresh) {

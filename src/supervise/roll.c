@@ -76,7 +76,7 @@ static struct view look(const supervise *s, uint32_t recycled) {
         return v;
 }
 
-/* Whom recycling comes to next: nobody while somebody is being replaced. */
+/* Whom recycling comes to next. */
 static uint32_t next_recycled(const supervise *s) {
         for (uint32_t i = 1; i <= s->slot_max && s->n_recycle > 0; i++)
                 if (slot_at(s, i)->recycle && slot_at(s, i)->state == SUPERVISE_SLOT_RUNNING)
@@ -108,8 +108,8 @@ static bool replace_one(supervise *s, const struct view *v, bool recycling) {
                 pool_retire(s, v->candidate, THEN_REMOVE);
                 return true;
         }
-        if (v->present >= s->n_target + MIN(v->old, p->max_surge) ||
-            room(s) == 0 || (recycling && v->coming > 0))
+        if (v->present >= s->n_target + MIN(v->old, p->max_surge) || room(s) == 0 ||
+            (recycling && v->coming > 0))
                 return false;
         life_begin(s, slot_take(s, 0, p->restart, s->revision));
         return true;
@@ -157,10 +157,12 @@ static bool turn_back(supervise *s) {
 
 /* Whether any life of the definition that is being rolled out serves. */
 static bool target_serves(const supervise *s) {
-        for (uint32_t i = 1; i <= s->slot_max; i++)
-                if (slot_find(s, i) && slot_at(s, i)->revision == s->revision && slot_is_ready(s,
-                                slot_at(s, i)))
+        for (uint32_t i = 1; i <= s->slot_max; i++) {
+                const struct slot *slot = slot_find(s, i);
+
+                if (slot && slot->revision == s->revision && slot_is_ready(s, slot))
                         return true;
+        }
         return false;
 }
 
@@ -296,8 +298,9 @@ bool roll_may_begin(supervise *s, const struct slot *begun) {
         for (uint32_t i = 1; i <= s->slot_max; i++) {
                 const struct slot *slot = slot_at(s, i);
 
-                if (slot == begun || !state_is_alive(slot->state) ||
-                                slot->revision == begun->revision_wanted)
+                if (slot == begun || !state_is_alive(slot->state))
+                        continue;
+                if (slot->revision == begun->revision_wanted)
                         continue;
                 if (mixed && slot->revision != other)
                         return false;

@@ -175,7 +175,7 @@ typedef struct supervise_policy {
 
 typedef enum supervise_event_type {
         SUPERVISE_START,              /* operator: the set, and in a running set all that does not run.
-                                       * generation: of the life that it is to its parent, or 0 */
+                                       * generation: of the life that it is to its parent; operator: 0 */
         SUPERVISE_STOP,               /* pool: all at once; children: one by one, the last in order first */
         SUPERVISE_STARTED,            /* slot, generation: the handshake is done */
         SUPERVISE_START_FAILED,       /* slot, generation, reason, status. Tried again by ARM */

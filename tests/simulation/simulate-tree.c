@@ -584,8 +584,8 @@ static void operate(struct world *w) {
                 return;
         switch (below(w->sim, 10)) {
         case 0:
-                if (set != w->sets) /* the others are their parents' to start */
-                        return;
+                if (set != w->sets && info_of(set).phase != SUPERVISE_PHASE_UP)
+                        return; /* a set that is down is its parent's to start */
                 e = (supervise_event){ .type = SUPERVISE_START };
                 break;
         case 1:
