@@ -423,7 +423,7 @@ int control_get_command(arbiter *a, const char *target, const char *command, con
                         *ret_result = c->commands->views[i].result;
                         return 0;
                 }
-        return -ENOENT;
+        return c && c->relink ? -ETIMEDOUT : -ENOENT; /* it has not told us what it has yet */
 }
 
 static size_t add_table(struct command_view *v, size_t n, const arbiter_command *c) {

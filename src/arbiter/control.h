@@ -127,9 +127,9 @@ int control_spawn(arbiter *a, const char *definition, const char *name, const ch
  * signal) come from the arbiter itself. */
 int control_send(arbiter *a, const char *target, const char *command, arbiter_message *m, usec_t timeout,
                 arbiter_future **ret);
-/* The signatures of a command of this actor, for faces that must build its arguments. Asks the actor
- * ("introspect") when they are not known from its hello. 0 and borrowed strings; -ENOENT: it has no such
- * command. */
+/* The signatures of a command of this actor, for faces that must build its arguments. 0 and borrowed
+ * strings; -ENOENT: it has no such command; -ETIMEDOUT: it has been taken over from another arbiter, and not
+ * been heard from. */
 int control_get_command(arbiter *a, const char *target, const char *command, const char **ret_arguments,
                 const char **ret_result);
 struct command_view {

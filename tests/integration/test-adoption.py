@@ -119,6 +119,20 @@ class Death(Adoption):
         self.run_in('systemctl', 'try-restart', self.UNIT)
         self.check(before)
 
+    def test_somebody_sleeps(self):
+        """An actor that is stopped (SIGSTOP) holds up neither the arbiter nor the others, and goes on when it wakes up."""
+        before = self.begin()
+        pid = before['squares.1'][1]
+        self.box.kill(pid, 19)
+        self.addCleanup(self.box.run, ['kill', '-CONT', str(pid)], check=False)
+        self.run_in('systemctl', 'restart', self.UNIT)
+        self.assertEqual(self.lives(), before)
+        self.assertEqual(self.ctl('send', 'squares.2', 'square', 'x', '7').stdout.strip(), 'x 49')
+        self.assertIn('did not answer in time', self.ctl('send', 'squares.1', 'square', 'x', '7', check=1).stderr)
+        self.box.kill(pid, 18)
+        self.box.wait_for(lambda: self.ctl('send', 'squares.1', 'square', 'x', '7', check=False).stdout.strip() == 'x 49', 'its answer')
+        self.check(before)
+
     def test_no_bus_is_needed(self):
         self.set_up_service('Environment=DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nonexistent\n')
         self.nap()
