@@ -331,6 +331,24 @@ void mailbox_socket_retry(arbiter_actor *actor, struct actor_timer *t) {
                 (void) sd_event_source_set_enabled(a->mailbox_source, SD_EVENT_ON);
 }
 
+static bool is_alike(const struct stranger *a, const struct stranger *b) {
+        return a->credentials.uid == b->credentials.uid &&
+               (a->unit && b->unit ? streq(a->unit, b->unit) : a->unit == b->unit);
+}
+
+/* There are too many: the oldest has had its chance. Of those that are like the newest, if there are any:
+ * who floods the socket is in nobody's way but his own. */
+static void make_room(arbiter *a) {
+        struct stranger *newest = LIST_LAST(&a->strangers, struct stranger, strangers);
+
+        LIST_FOREACH(s, &a->strangers, struct stranger, strangers)
+                if (s != newest && is_alike(s, newest)) {
+                        stranger_free(s);
+                        return;
+                }
+        stranger_free(LIST_FIRST(&a->strangers, struct stranger, strangers));
+}
+
 static int on_accept(sd_event_source *source, int fd, uint32_t events, void *userdata) {
         arbiter *a = userdata;
         int connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -344,8 +362,8 @@ static int on_accept(sd_event_source *source, int fd, uint32_t events, void *use
                 return 0;
         }
         (void) stranger_new(a, connection);
-        if (a->n_strangers > STRANGERS_MAX) /* the oldest has had its chance */
-                stranger_free(LIST_FIRST(&a->strangers, struct stranger, strangers));
+        if (a->n_strangers > STRANGERS_MAX)
+                make_room(a);
         return 0;
 }
 

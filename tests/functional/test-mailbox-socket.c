@@ -401,6 +401,46 @@ static void test_silent_strangers(void **state) {
                 close(fds[i]);
 }
 
+/* Who floods the socket, as a user whose actor is awaited, pushes out nobody but himself. */
+static void test_flood(void **state) {
+        struct fixture *f = *state;
+        arbiter_future *ours, *theirs;
+        struct pollfd p = { .events = POLLIN };
+        int connected[2], status;
+        pid_t pid;
+        char c;
+
+        if (geteuid() != 0)
+                skip();
+        theirs = expect_user(f, "theirs", 0, "nobody");
+        ours = expect_named(f, "ours", 0);
+        p.fd = connect_socket(f);
+        while (f->a->n_strangers == 0)
+                assert_ok(sd_event_run(arbiter_get_event(f->a), UINT64_MAX));
+        assert_int_equal(pipe2(connected, O_CLOEXEC), 0);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                if (setgroups(0, NULL) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0)
+                        _exit(2);
+                for (unsigned i = 0; i < 3 * STRANGERS_MAX; i++)
+                        (void) connect_socket(f);
+                _exit(write(connected[1], "x", 1) == 1 ? pause() : 3);
+        }
+        while (poll(&(struct pollfd){ .fd = connected[0], .events = POLLIN }, 1, 0) == 0 ||
+                        sd_event_run(arbiter_get_event(f->a), 0) > 0)
+                assert_ok(sd_event_run(arbiter_get_event(f->a), 10 * 1000));
+        assert_int_equal(read(connected[0], &c, 1), 1);
+        assert_int_equal(f->a->n_strangers, STRANGERS_MAX);
+        assert_int_equal(kill(pid, SIGKILL), 0); /* it has the arbiter's ends, too, as a fork */
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(poll(&p, 1, 0), 0);
+        close(p.fd);
+        close_many(connected, 2);
+        arbiter_future_unref(ours);
+        arbiter_future_unref(theirs);
+}
+
 static void test_refused_settings(void **state) {
         struct fixture *f = *state;
         arbiter_spawn *s = NULL;
@@ -427,6 +467,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_strangers_of_another_user, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_another_user_old_kernel, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_strangers_of_another_user_old_kernel, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_refused_settings, setup, teardown),
         };
 
