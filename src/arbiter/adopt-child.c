@@ -226,12 +226,13 @@ static enum adopt_kind kind_of(const struct state_child *s) {
 }
 
 static struct adopt_facts facts_of(const struct state_child *s, const struct ground *g,
-                const struct orphan *host) {
+                const struct orphan *host, const struct set *set) {
         return (struct adopt_facts){
                 .kind = kind_of(s),
                 .state = s->state,
                 .mailbox = !s->plain,
                 .launched = s->pid > 0,
+                .has_place = set,
                 .needs_notify = s->notify[0] && (s->state == ARBITER_STATE_STARTING || s->watchdog_usec > 0),
                 .has_notify = g->kept && g->kept->notify_fd >= 0,
                 .has_host = host && host->child,
@@ -459,7 +460,7 @@ static int find_host(struct adoption *x, const struct orphan *o, struct orphan *
 static int adopt_with(struct adoption *x, struct orphan *o, arbiter_spawn *base, struct set *set,
                 struct ground *g, struct orphan *host) {
         _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *spawn = NULL;
-        struct adopt_facts f = facts_of(&o->s, g, host);
+        struct adopt_facts f = facts_of(&o->s, g, host, set);
         struct adopt_decision d = adopt_decide(&f);
         struct child *c;
         int r;
@@ -468,7 +469,7 @@ static int adopt_with(struct adoption *x, struct orphan *o, arbiter_spawn *base,
                 d = (struct adopt_decision){ .verdict = ADOPT_END, .reason = o->s.end_reason };
         else if (o->s.token[0])
                 d = (struct adopt_decision){ .verdict = ADOPT_RESUME };
-        if (d.verdict == ADOPT_START && set)
+        if (d.verdict == ADOPT_START)
                 return start_afresh(x, o, set);
         r = adopt_spawn(x, &o->s.spawn, base, &spawn);
         if (r >= 0)

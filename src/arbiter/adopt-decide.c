@@ -24,8 +24,9 @@ static struct adopt_decision because(enum adopt_verdict verdict, const struct ad
 }
 
 /* It cannot be told from one that runs, or has run, unless there are cgroups, which remember. */
-static bool was_never_started(const struct adopt_facts *f) {
-        return f->state == ARBITER_STATE_STARTING && !f->launched && f->leaf == ADOPT_LEAF_GONE;
+static bool may_be_started(const struct adopt_facts *f) {
+        return f->has_place && f->state == ARBITER_STATE_STARTING && !f->launched &&
+               f->leaf == ADOPT_LEAF_GONE;
 }
 
 static struct adopt_decision decide_process(const struct adopt_facts *f) {
@@ -39,13 +40,13 @@ static struct adopt_decision decide_process(const struct adopt_facts *f) {
         default:
                 if (f->leaf == ADOPT_LEAF_POPULATED)
                         return because(ADOPT_KILL, f);
-                return was_never_started(f) ? plainly(ADOPT_START) : because(ADOPT_END, f);
+                return may_be_started(f) ? plainly(ADOPT_START) : because(ADOPT_END, f);
         }
 }
 
 /* One whose link was not kept sees the end of it, and ends by itself. */
 static struct adopt_decision decide_thread(const struct adopt_facts *f) {
-        bool unheard_of = f->state == ARBITER_STATE_STARTING && f->link == ADOPT_LINK_LOST;
+        bool unheard_of = f->has_place && f->state == ARBITER_STATE_STARTING && f->link == ADOPT_LINK_LOST;
 
         if (!f->has_host)
                 return unheard_of ? plainly(ADOPT_START) : because(ADOPT_END, f);

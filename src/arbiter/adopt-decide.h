@@ -44,6 +44,7 @@ struct adopt_facts {
         arbiter_state state; /* STARTING, RUNNING or STOPPING, by the journal */
         bool mailbox;        /* it has a control link, or is to have one */
         bool launched;       /* the journal has its pid */
+        bool has_place;      /* in a set, which would start it; a host has none */
         bool needs_notify;   /* a plain program that would be ended for its silence without the socket */
         bool has_notify;
         bool has_host;       /* of a thread: its host is adopted, dead or alive */

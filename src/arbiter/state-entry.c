@@ -431,6 +431,8 @@ static void get_place(struct state_reader *r, struct state_child *ret) {
         state_get_aid(r, &ret->spawner, true);
         state_get_aid(r, &ret->payer, true);
         state_get_aid(r, &ret->host, true);
+        if (ret->role == STATE_ROLE_HOST && !aid_is_null(&ret->host)) /* who looks for it would not end */
+                r->bad = true;
         state_get_key(r, &ret->spawn);
         if ((ret->role == STATE_ROLE_MONITOR) != state_key_is_null(&ret->spawn))
                 r->bad = true;

@@ -57,6 +57,8 @@ static void check(const struct adopt_facts *f) {
         assert_int_equal(d.verdict == ADOPT_KILL || d.verdict == ADOPT_END, is_bad(d.reason));
         if (d.verdict == ADOPT_KILL || (d.verdict == ADOPT_END && f->kind != ADOPT_INSIDE))
                 assert_int_equal(d.reason == ARBITER_REASON_HANDSHAKE, f->state == ARBITER_STATE_STARTING);
+        if (d.verdict == ADOPT_START)
+                assert_true(f->has_place); /* or nobody would start it, nor end it */
         switch (f->kind) {
         case ADOPT_PROCESS:
                 check_process(f, &d);
@@ -75,14 +77,14 @@ static void check(const struct adopt_facts *f) {
         }
 }
 
-/* Every bit pattern of the five flags for every value of the rest. */
+/* Every bit pattern of the flags for every value of the rest. */
 static void test_all(void **state) {
         unsigned n = 0;
 
         for (unsigned kind = 0; kind < _ADOPT_KIND_MAX; kind++)
                 for (size_t s = 0; s < ELEMENTSOF(states); s++)
                         for (unsigned x = 0; x < _ADOPT_PROCESS_MAX * _ADOPT_LEAF_MAX * _ADOPT_LINK_MAX; x++)
-                                for (unsigned flags = 0; flags < 64; flags++, n++)
+                                for (unsigned flags = 0; flags < 128; flags++, n++)
                                         check(&(struct adopt_facts){
                                                         .kind = kind,
                                                         .state = states[s],
@@ -92,11 +94,12 @@ static void test_all(void **state) {
                                                         .has_notify = flags & 8,
                                                         .has_host = flags & 16,
                                                         .host_lives = flags & 32,
+                                                        .has_place = flags & 64,
                                                         .process = x % _ADOPT_PROCESS_MAX,
                                                         .leaf = x / _ADOPT_PROCESS_MAX % _ADOPT_LEAF_MAX,
                                                         .link = x / _ADOPT_PROCESS_MAX / _ADOPT_LEAF_MAX,
                                         });
-        assert_int_equal(n, 4 * 3 * 36 * 64);
+        assert_int_equal(n, 4 * 3 * 36 * 128);
 }
 
 static void test_rows(void **state) {
@@ -106,9 +109,13 @@ static void test_rows(void **state) {
                 arbiter_reason reason;
         } rows[] = {
                 /* killed before the leaf was made; with it; after the fork, before the keeper knew */
+                { { ADOPT_PROCESS, ARBITER_STATE_STARTING, .mailbox = true, .has_place = true,
+                                  .leaf = ADOPT_LEAF_GONE, .link = ADOPT_LINK_KEPT },
+                  ADOPT_START, ARBITER_REASON_NORMAL },
+                /* a host of which nothing but its name was there yet */
                 { { ADOPT_PROCESS, ARBITER_STATE_STARTING, .mailbox = true, .leaf = ADOPT_LEAF_GONE,
                                   .link = ADOPT_LINK_KEPT },
-                  ADOPT_START, ARBITER_REASON_NORMAL },
+                  ADOPT_END, ARBITER_REASON_HANDSHAKE },
                 { { ADOPT_PROCESS, ARBITER_STATE_STARTING, .mailbox = true, .leaf = ADOPT_LEAF_EMPTY },
                   ADOPT_END, ARBITER_REASON_HANDSHAKE },
                 { { ADOPT_PROCESS, ARBITER_STATE_STARTING, .mailbox = true, .leaf = ADOPT_LEAF_POPULATED },
@@ -134,8 +141,8 @@ static void test_rows(void **state) {
                   ADOPT_REHOST, ARBITER_REASON_NORMAL },
                 { { ADOPT_THREAD, ARBITER_STATE_RUNNING, .link = ADOPT_LINK_LOST }, ADOPT_END,
                   ARBITER_REASON_UNKNOWN },
-                { { ADOPT_THREAD, ARBITER_STATE_STARTING, .link = ADOPT_LINK_LOST }, ADOPT_START,
-                  ARBITER_REASON_NORMAL },
+                { { ADOPT_THREAD, ARBITER_STATE_STARTING, .has_place = true, .link = ADOPT_LINK_LOST },
+                  ADOPT_START, ARBITER_REASON_NORMAL },
                 { { ADOPT_INSIDE, ARBITER_STATE_RUNNING }, ADOPT_END, ARBITER_REASON_KILLED },
         };
 

@@ -194,6 +194,9 @@ static void test_hostile(void **state) {
         c = EXAMPLE_FULL_CHILD;
         c.stop_stage = CHILD_STOP_STUCK + 1;
         refuse_child(&c);
+        c = EXAMPLE_HOST;
+        c.host = EXAMPLE_FULL_CHILD.id; /* hosts of hosts, perhaps in a circle */
+        refuse_child(&c);
 }
 
 /* Text that is too long is cut between characters. */
