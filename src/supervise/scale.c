@@ -115,6 +115,19 @@ static void resize(supervise *s, uint32_t n) {
         load_judge(s);
 }
 
+/* What waits, has failed or was held by an operator: a new number from an operator is for all of them. */
+static void begin_forgiven(supervise *s, uint32_t number) {
+        struct slot *slot = slot_at(s, number);
+
+        if (slot->state == SUPERVISE_SLOT_STOPPING && slot->then == THEN_HOLD)
+                slot_set_then(s, number, THEN_RESTART);
+        else if (slot->state == SUPERVISE_SLOT_BACKOFF || slot->state == SUPERVISE_SLOT_FAILED ||
+                 slot->state == SUPERVISE_SLOT_HELD) {
+                slot_forgive(s, number);
+                life_begin(s, number);
+        }
+}
+
 int pool_scale(supervise *s, const supervise_event *e) {
         int r;
 
@@ -133,13 +146,9 @@ int pool_scale(supervise *s, const supervise_event *e) {
                 breaker_close(s);
         if (e->n < s->n_target)
                 resize(s, e->n);
-        if (e->by_operator)
+        if (e->by_operator && s->phase == SUPERVISE_PHASE_UP)
                 for (uint32_t i = 1; i <= s->slot_max; i++)
-                        if (slot_at(s, i)->state == SUPERVISE_SLOT_BACKOFF ||
-                            slot_at(s, i)->state == SUPERVISE_SLOT_FAILED) {
-                                slot_forgive(s, i);
-                                life_begin(s, i);
-                        }
+                        begin_forgiven(s, i);
         if (e->n > s->n_target)
                 resize(s, e->n);
         return 0;

@@ -185,7 +185,7 @@ typedef enum supervise_event_type {
         SUPERVISE_ADD_CHILD,          /* what a child is (below), before; no pool. Returns the slot, > 0 */
         SUPERVISE_REMOVE_CHILD,       /* slot; no pool */
         SUPERVISE_RESTART_CHILD,      /* slot; operator */
-        SUPERVISE_STOP_CHILD,         /* slot; operator: stays down (held) until RESTART_CHILD or START */
+        SUPERVISE_STOP_CHILD,         /* slot; operator: down (held) until RESTART_CHILD, START, SCALE */
         SUPERVISE_DEFINITION_CHANGED, /* slot and what the child is now; slot 0: revision,
                         of the whole set */
         SUPERVISE_TICK,               /* the armed time has come; harmless at any other time */
@@ -204,7 +204,7 @@ typedef struct supervise_event {
         uint64_t generation;
         int32_t reason, status; /* kept for the record, not understood */
         bool normal;            /* the reason is one of normal, shutdown, exit code 0 */
-        bool by_operator;       /* SCALE: a verb, which passes over the backoff and clears `failed` */
+        bool by_operator;       /* SCALE: a verb: passes over the backoff, clears `failed` and `held` */
         bool ok;
         uint32_t n;
         /* What a child is. */

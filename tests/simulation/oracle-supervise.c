@@ -270,7 +270,12 @@ static int scale(struct oracle *o, const supervise_event *e) {
         for (; n > e->n; n--)
                 stop_and_drop(o, first_to_leave(o));
         for EACH(o, c)
-                if (e->by_operator && (c->state == SUPERVISE_SLOT_BACKOFF || is_failed(c))) {
+                if (!e->by_operator || o->phase != SUPERVISE_PHASE_UP)
+                        continue;
+                else if (c->state == SUPERVISE_SLOT_STOPPING && c->after == AFTER_HOLD)
+                        c->after = AFTER_RESTART;
+                else if (c->state == SUPERVISE_SLOT_BACKOFF || c->state == SUPERVISE_SLOT_HELD ||
+                         is_failed(c)) {
                         forgive(c);
                         spawn(o, c);
                 }

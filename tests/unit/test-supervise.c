@@ -382,8 +382,16 @@ static void test_operator_verbs(void **state) {
         assert_int_equal(state_of(&f, 1), SUPERVISE_SLOT_STOPPING);
         assert_ok(crashed(&f, 1));
         assert_int_equal(state_of(&f, 1), SUPERVISE_SLOT_HELD);
-        assert_ok(scale(&f, 2));
+        assert_ok(handle(&f, (supervise_event){ .type = SUPERVISE_SCALE, .n = 2 }));
         assert_int_equal(state_of(&f, 1), SUPERVISE_SLOT_HELD);
+        assert_ok(scale(&f, 2)); /* the operator again */
+        assert_action(&f, SPAWN, 1);
+        assert_ok(verb(&f, SUPERVISE_STOP_CHILD, 1));
+        assert_ok(scale(&f, 2)); /* before it is down */
+        assert_ok(crashed(&f, 1));
+        assert_action(&f, SPAWN, 1);
+        assert_ok(verb(&f, SUPERVISE_STOP_CHILD, 1));
+        assert_ok(crashed(&f, 1));
         assert_ok(simple(&f, SUPERVISE_START));
         assert_action(&f, SPAWN, 1);
         assert_ok(verb(&f, SUPERVISE_STOP_CHILD, 1));
