@@ -9,7 +9,6 @@ import json
 import os
 import random
 import re
-import signal
 
 import case
 
@@ -21,7 +20,7 @@ DROP_IN = '/run/systemd/system/arbiter.service.d/chaos.conf'
 FIXED = ['flow', 'sink', 'unitflow', 'unitsink', 'hunter', 'still.1', 'still.2', 'stillunit.1']
 # As they are when nothing is going on.
 WORKERS = {'squares': 4, 'nap': 4, 'hosted': 3, 'web': 3, 'roots': 2}
-PLAIN, UNITS = ('nap', 'web'), ('web', 'roots')
+UNITS = ('web', 'roots', 'stillunit', 'stillunit.1', 'unitflow', 'unitsink', 'many')
 # What a call may end with that an arbiter has not answered which is no more. Anything else is not known to who called.
 GONE = re.compile(r'closed the connection|No arbiter|ends, or is replaced')
 # What an arbiter may answer, to calls that meet each other.
@@ -33,7 +32,9 @@ ERRORS = {'error org.freedesktop.' + name for name in
           ('DBus.Error.NoReply', 'DBus.Error.ServiceUnknown', 'DBus.Error.NameHasNoOwner', 'systemd1.NoSuchUnit')}
 
 
-class Chaos(case.Service):
+class Base(case.Service):
+    """What there is, and what must be."""
+
     def setUp(self):
         super().setUp()
         self.random = random.Random(SEED)
@@ -79,26 +80,9 @@ class Chaos(case.Service):
         self.lone('unitflow', 'Concurrency=unit\n' + flow + 'Params=target=unitsink\n')
         self.pool('prey', flow, 1)
         self.lone('hunter', flow + 'Params=target=prey.1\n')
+        self.wanted = {**dict.fromkeys([*FIXED, 'hosted-host', 'prey'], 1), **WORKERS}
         self.start()
-        return self.settled()
-
-    def begin_calls(self):
-        """By the arbiter's own socket and by the bus, without end."""
-        for name in 'load.py', 'peer.py':
-            self.box.copy(os.path.join(os.path.dirname(os.path.abspath(__file__)), name), '/run/test/' + name)
-        self.calls = [self.box.popen(['/usr/bin/python3', '/run/test/load.py', path, bus, 'still.1', 'still.2'], stdin=-1)
-                      for path, bus in (('/run/arbiter/private', 'private'), ('/run/dbus/system_bus_socket', 'system'))]
-        for process in self.calls:
-            process.expect('answered')
-
-    def end_calls(self):
-        """Each had an answer, or an error that says why there is none."""
-        for process in self.calls:
-            process.end_input()
-            self.assertEqual(process.wait()[0], 0, process.seen[-5:])
-            self.assertGreater(process.seen.count('answered'), KILLS, process.seen[-5:])
-            errors = {line for line in process.seen if line.startswith('error ')}
-            self.assertLessEqual(errors, ERRORS)
+        return self.supervised()
 
     def list(self):
         return json.loads(self.ctl('list-actors', '--json=short').stdout)
@@ -117,15 +101,51 @@ class Chaos(case.Service):
 
     def settled(self):
         """All that there is to be runs, and nothing else is there."""
-        actors, wanted = [], {**dict.fromkeys([*FIXED, 'hosted-host', 'prey'], 1), **WORKERS}
+        actors = []
 
         def look():
             actors[:] = json.loads(self.ctl('list-actors', '--json=short', check=False).stdout or '[]')
             return dict(collections.Counter(self.group(a['name']) if a['state'] == 'running' else a['state'] for a in actors))
-        self.become(look, wanted)
+        self.become(look, self.wanted)
         self.assertEqual(len({a['name'] for a in actors}), len(actors), actors)
         return {a['name']: a for a in actors}
 
+    # What must be
+
+    @staticmethod
+    def lives(actors, names):
+        return {n: (actors[n]['aid'], actors[n]['pid'], actors[n]['generation']) for n in names}
+
+    def processes(self):
+        """Of actors: all that runs as nobody. Hosts of threads are no actors."""
+        lines = self.run_in('ps', '-u', 'nobody', '-o', 'pid=,comm=', check=False).stdout.splitlines()
+        return sorted(int(line.split()[0]) for line in lines)
+
+    def units(self):
+        out = self.out('systemctl', 'list-units', '--all', '--plain', '--no-legend', 'arbiter-system-*.service')
+        return {line.split()[0]: line.split()[2] for line in out.splitlines()}
+
+    def unit(self, name):
+        return 'arbiter-system-%s.service' % name.replace('.', '-')
+
+    def supervised(self):
+        """Each actor is there once, and there is nothing else: no process without one, and no unit."""
+        actors = self.settled()
+        self.assertEqual(len({a['aid'] for a in actors.values()}), len(actors))
+        self.become(self.processes, sorted({a['pid'] for a in actors.values() if a['pid']}))
+        units = sorted(n for n in actors if self.group(n) in UNITS)
+        self.become(self.units, {self.unit(n): 'active' for n in units})
+        pids = self.out('systemctl', 'show', '--value', '-p', 'MainPID', *map(self.unit, units)).split()
+        self.assertEqual(pids, [str(actors[n]['pid']) for n in units])
+        self.assertIn('Actors: %d of ' % len(actors), self.ctl('status').stdout)
+        return actors
+
+    def fds(self):
+        pids = [self.box.property(unit, 'MainPID') for unit in (self.UNIT, KEEPER)]
+        return [len(self.out('ls', '/proc/%s/fd' % pid).split()) for pid in pids]
+
+
+class Chaos(Base):
     # What is done to it
 
     def call(self, *argv):
@@ -158,12 +178,9 @@ class Chaos(case.Service):
         pids = {self.before[name]['pid'] or host for name in names}
         return self.box.popen(['kill', '-KILL', *map(str, sorted(pids))])
 
-    def unit(self, name):
-        return 'arbiter-system-%s.service' % name.replace('.', '-')
-
     def systemctl(self):
         verb = self.random.choice([['stop'], ['restart'], ['kill', '-s', 'KILL']])
-        return self.box.popen(['systemctl', *verb, self.unit(self.one_of(*UNITS))])
+        return self.box.popen(['systemctl', *verb, self.unit(self.one_of('web', 'roots'))])
 
     def reload(self):
         name = self.random.choice(sorted(WORKERS))
@@ -213,43 +230,25 @@ class Chaos(case.Service):
             return p if p.returncode == 0 else None
         return self.box.wait_for(ask, ' '.join(argv))
 
-    # What must be
+    # What must be, too
 
-    @staticmethod
-    def lives(actors, names):
-        return {n: (actors[n]['aid'], actors[n]['pid'], actors[n]['generation']) for n in names}
+    def begin_calls(self):
+        """By the arbiter's own socket and by the bus, without end."""
+        for name in 'load.py', 'peer.py':
+            self.box.copy(os.path.join(os.path.dirname(os.path.abspath(__file__)), name), '/run/test/' + name)
+        self.calls = [self.box.popen(['/usr/bin/python3', '/run/test/load.py', path, bus, 'still.1', 'still.2'], stdin=-1)
+                      for path, bus in (('/run/arbiter/private', 'private'), ('/run/dbus/system_bus_socket', 'system'))]
+        for process in self.calls:
+            process.expect('answered')
 
-    def processes(self):
-        """Of actors: all that runs as nobody. Hosts of threads are no actors."""
-        lines = self.run_in('ps', '-u', 'nobody', '-o', 'pid=,comm=', check=False).stdout.splitlines()
-        return sorted(int(line.split()[0]) for line in lines)
-
-    def units(self):
-        out = self.out('systemctl', 'list-units', '--all', '--plain', '--no-legend', 'arbiter-system-*.service')
-        return {line.split()[0]: line.split()[2] for line in out.splitlines()}
-
-    def check(self, before):
-        """Each life is one of an actor, and there is nothing else."""
-        actors = self.settled()
-        self.assertEqual(self.lives(actors, FIXED), self.lives(before, FIXED))
-        self.assertEqual(len({a['aid'] for a in actors.values()}), len(actors))
-        for name, a in actors.items():
-            old = self.latest.get(name, a)
-            self.assertGreaterEqual(a['generation'], old['generation'], name)
-            self.assertEqual(a['generation'] == old['generation'], (a['aid'], a['pid']) == (old['aid'], old['pid']), (a, old))
-        self.latest.update(actors)
-        # No process without an actor, no unit without one, none twice.
-        self.become(self.processes, sorted({a['pid'] for a in actors.values() if a['pid']}))
-        units = sorted(n for n in actors if n.startswith(('web.', 'roots.', 'unit', 'stillunit.')))
-        self.become(self.units, {self.unit(n): 'active' for n in units})
-        pids = self.out('systemctl', 'show', '--value', '-p', 'MainPID', *map(self.unit, units)).split()
-        self.assertEqual(pids, [str(actors[n]['pid']) for n in units])
-        self.assertIn('Actors: %d of %d running, in 8 monitors' % (len(actors), len(actors)), self.ctl('status').stdout)
-        return actors
-
-    def fds(self):
-        pids = [self.box.property(unit, 'MainPID') for unit in (self.UNIT, KEEPER)]
-        return [len(self.out('ls', '/proc/%s/fd' % pid).split()) for pid in pids]
+    def end_calls(self):
+        """Each had an answer, or an error that says why there is none."""
+        for process in self.calls:
+            process.end_input()
+            self.assertEqual(process.wait()[0], 0, process.seen[-5:])
+            self.assertGreater(process.seen.count('answered'), KILLS, process.seen[-5:])
+            errors = {line for line in process.seen if line.startswith('error ')}
+            self.assertLessEqual(errors, ERRORS)
 
     def report(self, name):
         keys = 'sent', 'got', 'gaps', 'asked', 'answered', 'failed', 'outcome'
@@ -279,6 +278,17 @@ class Chaos(case.Service):
 
     # Again and again
 
+    def check(self):
+        """Who lived lives, and no life is taken for another one."""
+        actors, before = self.supervised(), self.before
+        self.assertEqual(self.lives(actors, FIXED), self.lives(before, FIXED))
+        for name, a in actors.items():
+            old = self.latest.get(name, a)
+            self.assertGreaterEqual(a['generation'], old['generation'], name)
+            self.assertEqual(a['generation'] == old['generation'], (a['aid'], a['pid']) == (old['aid'], old['pid']), (a, old))
+        self.latest.update(actors)
+        self.before = actors
+
     def round(self, number):
         acts = [self.random.choice(self.ACTS) for _ in range(self.random.randint(1, 3))]
         pauses = [self.random.uniform(0, 0.2)] + [self.random.uniform(0, 0.1) for _ in range(self.random.choice([0, 0, 1, 2]))]
@@ -289,13 +299,12 @@ class Chaos(case.Service):
             self.kill_arbiter()
         self.ended(begun)
         self.put_right()
-        self.before = self.check(self.before)
+        self.check()
         return len(pauses)
 
     def test_any_moment(self):
         self.latest = {}
         self.before = first = self.begin()
-        self.check(first)
         self.begin_calls()
         fds, kills, number = None, 0, 0
         while kills < KILLS:
@@ -308,6 +317,119 @@ class Chaos(case.Service):
         self.flows_are_whole()
         self.end_calls()
         self.journal_is_coherent()
+
+
+class Many(Base):
+    """Many units, up and down, with systemctl behind the arbiter's back."""
+
+    def count(self, n):
+        self.wanted = {'many': n}
+        return self.supervised()
+
+    def test_many(self):
+        n, down, up = (200, 50, 300) if LONG else (30, 8, 45)
+        self.pool('many', 'Concurrency=unit\nExec=/bin/sleep 1000\n', n)
+        self.start()
+        self.count(n)
+        self.ctl('scale', 'many', str(down))
+        self.count(down)
+        self.ctl('scale', 'many', str(up), timeout=120)
+        before = self.count(up)
+        names = self.random.sample(sorted(before), up // 2)
+        third = len(names) // 3
+        stopped, restarted = names[2 * third:2 * third + 3], names[2 * third + 3:]
+        kill = self.box.popen(['arbiterctl', 'kill', '-s', 'KILL', *names[:third]])
+        self.run_in('systemctl', 'kill', '-s', 'KILL', *map(self.unit, names[third:2 * third]))
+        self.run_in('systemctl', 'kill', '--kill-who=main', '-s', 'KILL', self.UNIT)
+        self.run_in('systemctl', 'restart', *map(self.unit, restarted), timeout=120)
+        kill.wait()
+        self.box.wait_for(lambda: self.ctl('scale', 'many', str(up), check=False).returncode == 0, 'an arbiter that answers')
+        self.run_in('systemctl', 'stop', *map(self.unit, stopped))
+        self.count(up - len(stopped))
+        self.ctl('scale', 'many', str(up))
+        after, spared = self.count(up), set(before) - set(names)
+        self.assertEqual(self.lives(after, spared), self.lives(before, spared))
+
+
+DAMAGE = """
+import os, random, sys
+keeper, what, seed = sys.argv[1:]
+directory = '/proc/%s/fd/' % keeper
+name, = [n for n in os.listdir(directory) if 'arbiter-state' in os.readlink(directory + n)]
+fd = os.open(directory + name, os.O_RDWR)
+size, rng = os.fstat(fd).st_size, random.Random(int(seed))
+half = (size - 4096) // 2
+used = [i for i in range(0, size, 4096) if any(os.pread(fd, 4096, i))]
+if what == 'truncate':
+    try:
+        os.ftruncate(fd, 4096)
+    except PermissionError:
+        sys.exit(0)
+    sys.exit('it could be truncated')
+elif what == 'cut':  # from somewhere on there is nothing any more
+    at = rng.choice(used) + rng.randrange(4096)
+    os.pwrite(fd, bytes(size - at), at)
+elif what == 'nothing':
+    os.pwrite(fd, bytes(size), 0)
+elif what == 'header':
+    at = rng.randrange(32)
+    os.pwrite(fd, bytes([os.pread(fd, 1, at)[0] ^ 1 << rng.randrange(8)]), at)
+else:
+    for _ in range(int(what)):
+        at = rng.choice(used) + rng.randrange(4096)
+        os.pwrite(fd, bytes([os.pread(fd, 1, at)[0] ^ 1 << rng.randrange(8)]), at)
+"""
+
+
+class Ruin(Base):
+    """Of what outlives the arbiter. Nothing runs unsupervised, whatever is left of it."""
+
+    def kill(self, *units):
+        self.run_in('systemctl', 'kill', '--kill-who=main', '-s', 'KILL', *units)
+
+    def test_keeper(self):
+        """Alone: nobody is hurt, and all is kept again."""
+        before = self.begin()
+        for _ in range(10 if LONG else 3):
+            self.kill(KEEPER)
+            self.box.wait_for(lambda: self.ctl('daemon-reexec', check=False).returncode == 0, 'all to be kept again')
+            self.kill(self.UNIT)
+            self.assertEqual(self.lives(self.supervised(), FIXED), self.lives(before, FIXED))
+
+    def test_both(self):
+        """One shortly after the other."""
+        self.begin()
+        for _ in range(30 if LONG else 4):
+            first, second = self.random.sample([self.UNIT, KEEPER], 2)
+            self.kill(first)
+            self.run_in('sleep', '%.3f' % self.random.choice([0, self.random.uniform(0, 0.1)]))
+            self.run_in('systemctl', 'kill', '--kill-who=main', '-s', 'KILL', second, check=False)
+            self.supervised()
+
+    def test_slice(self):
+        before = self.begin()
+        self.run_in('systemctl', 'kill', '-s', 'KILL', 'arbiter.slice')
+        after = self.supervised()
+        self.assertFalse({a['pid'] for a in before.values() if a['pid']} & {a['pid'] for a in after.values()})
+
+    def test_damaged_state(self):
+        self.begin()
+        kinds = ['truncate', 'header', 'cut', 'nothing', '1', '100']
+        for what in kinds * 10 if LONG else kinds:
+            seed = str(self.random.randrange(1 << 32))
+            print('%s %s' % (what, seed), flush=True)
+            before, cursor = self.supervised(), self.box.cursor()
+            self.write(DROP_IN, '[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestartSec=1h\n')
+            self.run_in('systemctl', 'daemon-reload')
+            self.kill(self.UNIT)
+            self.become(lambda: self.property('SubState'), 'auto-restart')
+            self.run_in('/usr/bin/python3', '-c', DAMAGE, self.box.property(KEEPER, 'MainPID'), what, seed)
+            self.run_in('systemctl', 'restart', self.UNIT)
+            after = self.supervised()
+            events = {e.get('ARBITER_EVENT') for e in self.box.entries(cursor, '_SYSTEMD_UNIT=' + self.UNIT)}
+            self.assertEqual(len(events & {'re-adopted', 'state-refused'}), 1, events)
+            if what == 'truncate':
+                self.assertEqual(self.lives(after, before), self.lives(before, before))
 
 
 if __name__ == '__main__':
