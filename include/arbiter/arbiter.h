@@ -62,6 +62,12 @@ int arbiter_remove_actor(arbiter *a, const char *name, arbiter_future **ret);
 typedef int (*arbiter_reload_handler_t)(arbiter *a, char **ret_text, void *userdata);
 int arbiter_set_reload_handler(arbiter *a, arbiter_reload_handler_t handler, void *userdata);
 int arbiter_reload(arbiter *a, char **ret_text);
+/* What a reload would do: the handler appends one "a(sss)" to the plan, for each thing that would be done
+ * the name, a verb, and what that means for people; and does nothing of it. -EOPNOTSUPP: there is no
+ * handler. */
+typedef int (*arbiter_plan_handler_t)(arbiter *a, arbiter_message *plan, void *userdata);
+int arbiter_set_plan_handler(arbiter *a, arbiter_plan_handler_t handler, void *userdata);
+int arbiter_plan_reload(arbiter *a, arbiter_message *plan);
 /* Called for Reexecute (the D-Bus method): the program is to be replaced by the one on disk while its actors
  * go on. 0: that is being looked at, and arbiter_reexecute_done() follows; or a negative errno. */
 typedef int (*arbiter_reexecute_handler_t)(arbiter *a, void *userdata);

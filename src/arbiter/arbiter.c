@@ -374,6 +374,20 @@ _public_ int arbiter_set_reload_handler(arbiter *a, arbiter_reload_handler_t han
         return 0;
 }
 
+_public_ int arbiter_set_plan_handler(arbiter *a, arbiter_plan_handler_t handler, void *userdata) {
+        if (!a)
+                return -EINVAL;
+        a->plan_handler = handler;
+        a->plan_userdata = userdata;
+        return 0;
+}
+
+_public_ int arbiter_plan_reload(arbiter *a, arbiter_message *plan) {
+        if (!a || !plan)
+                return -EINVAL;
+        return a->plan_handler ? a->plan_handler(a, plan, a->plan_userdata) : -EOPNOTSUPP;
+}
+
 _public_ int arbiter_set_start_handler(arbiter *a, arbiter_start_handler_t handler, void *userdata) {
         if (!a)
                 return -EINVAL;

@@ -404,9 +404,10 @@ struct arbiter {
         arbiter_log_handler_t log_handler;
         void *log_userdata;
         arbiter_reload_handler_t reload_handler;
+        arbiter_plan_handler_t plan_handler;
         arbiter_start_handler_t start_handler;
         arbiter_reexecute_handler_t reexecute_handler;
-        void *reload_userdata, *start_userdata, *reexecute_userdata;
+        void *reload_userdata, *plan_userdata, *start_userdata, *reexecute_userdata;
         arbiter_future *reexecution; /* whose outcome is not known yet */
         void *face; /* src/bus; freed by face_free */
         void (*face_free)(void *face);

@@ -25,7 +25,7 @@ struct context {
         enum scope scope;                /* after connecting, that of the arbiter found, if known */
         char *destination;               /* its name on the bus; NULL on a private socket */
         enum json_mode json;
-        bool legend, quiet, block, ask_password, pager, full;
+        bool legend, quiet, block, dry_run, ask_password, pager, full;
         usec_t timeout; /* 0: not given */
         int signal;
         uint64_t ping_count; /* 0: until interrupted */
@@ -152,6 +152,8 @@ int verb_kill(int argc, char *argv[], void *userdata);
 int verb_restart(int argc, char *argv[], void *userdata);
 int verb_scale(int argc, char *argv[], void *userdata);
 int verb_reload(int argc, char *argv[], void *userdata);
+/* daemon-reload --dry-run */
+int verb_plan_reload(struct context *c);
 int verb_reexec(int argc, char *argv[], void *userdata);
 int verb_events(int argc, char *argv[], void *userdata);
 int verb_top(int argc, char *argv[], void *userdata);

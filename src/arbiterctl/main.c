@@ -76,6 +76,7 @@ enum {
         OPTION_NO_PAGER,
         OPTION_NO_LEGEND,
         OPTION_NO_BLOCK,
+        OPTION_DRY_RUN,
         OPTION_TIMEOUT,
         OPTION_VALUE,
         OPTION_SINCE,
@@ -99,6 +100,7 @@ static const struct option long_options[] = {
         { "no-pager", no_argument, NULL, OPTION_NO_PAGER },
         { "no-legend", no_argument, NULL, OPTION_NO_LEGEND },
         { "no-block", no_argument, NULL, OPTION_NO_BLOCK },
+        { "dry-run", no_argument, NULL, OPTION_DRY_RUN },
         { "quiet", no_argument, NULL, 'q' },
         { "timeout", required_argument, NULL, OPTION_TIMEOUT },
         { "property", required_argument, NULL, 'p' },
@@ -136,6 +138,7 @@ static void print_help(void) {
                 { "    --no-pager", "Do not run a pager on a terminal" },
                 { "-q, --quiet", "Results only" },
                 { "    --no-block", "Do not wait until the work is done" },
+                { "    --dry-run", "daemon-reload: only show what it would do" },
                 { "    --no-ask-password", "Do not ask for a password; be refused" },
                 { "    --timeout=SEC",
                   "How long to wait for an answer (25s; work, and wait, for as long as it takes)" },
@@ -322,6 +325,9 @@ static int parse_option(struct context *c, int option, const char *value) {
                 return 0;
         case OPTION_NO_BLOCK:
                 c->block = false;
+                return 0;
+        case OPTION_DRY_RUN:
+                c->dry_run = true;
                 return 0;
         case OPTION_TIMEOUT:
                 return parse_time_option(value, "--timeout", &c->timeout);

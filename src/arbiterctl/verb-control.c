@@ -407,6 +407,8 @@ int verb_reload(int argc, char *argv[], void *userdata) {
                                 "%s reads all of the configuration again and takes no names. To replace the "
                                 "workers of '%s', one after the other: 'arbiterctl restart %s'.",
                                 argv[0], argv[1], argv[1]);
+        if (c->dry_run)
+                return verb_plan_reload(c);
         r = snapshot_take_monitors(c, &before);
         if (r == 0)
                 r = new_manager_call(c, "Reload", &m);

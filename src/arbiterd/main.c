@@ -21,6 +21,7 @@
 #include "arbiterd/notify.h"
 #include "arbiterd/output.h"
 #include "arbiterd/pid-file.h"
+#include "arbiterd/plan.h"
 #include "arbiterd/scope.h"
 #include "arbiterd/service.h"
 #include "arbiterd/takeover.h"
@@ -490,6 +491,8 @@ static int set_up(struct daemon *d) {
                 r = notify_attach(d);
         if (r >= 0)
                 r = arbiter_set_reload_handler(d->arbiter, daemon_reload, d);
+        if (r >= 0)
+                r = arbiter_set_plan_handler(d->arbiter, daemon_plan, d);
         if (r >= 0)
                 r = arbiter_set_start_handler(d->arbiter, daemon_start_stopped, d);
         if (r >= 0)

@@ -11,6 +11,7 @@
 #include "arbiterd/journal.h"
 #include "arbiterd/listener.h"
 #include "arbiterd/notify.h"
+#include "arbiterd/plan.h"
 #include "shared/log.h"
 #include "shared/strv.h"
 
@@ -176,51 +177,26 @@ static int replace(struct daemon *d, const char *name) {
         return 0;
 }
 
-/* What is decided once, when a pool starts: how its sockets are bound, too, since those of its workers that
- * run are in the way of others. */
-static bool same_policy(const struct monitor_config *a, const struct monitor_config *b) {
-        return a->restart_intensity == b->restart_intensity &&
-               a->restart_period_usec == b->restart_period_usec &&
-               a->backoff_min_usec == b->backoff_min_usec && a->backoff_max_usec == b->backoff_max_usec &&
-               a->backoff_factor == b->backoff_factor &&
-               a->backoff_jitter_percent == b->backoff_jitter_percent && a->stable_usec == b->stable_usec &&
-               a->actor.restart == b->actor.restart && !listeners_rebind(&a->actor, &b->actor);
-}
-
-static int same_worker(const struct actor_config *a, const struct actor_config *b) {
-        _cleanup_free_ char *x = NULL, *y = NULL;
-        int r;
-
-        r = actor_config_serialize(a, &x);
-        if (r >= 0)
-                r = actor_config_serialize(b, &y);
-        return r < 0 ? r : streq(x, y);
-}
-
 static int change_monitor(struct daemon *d, const struct config_difference *x) {
         const struct monitor_config *m = x->new_monitor;
         arbiter_monitor *monitor = arbiter_find_monitor(d->arbiter, m->name);
         _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
+        struct monitor_change c;
         int r;
 
-        if (!monitor || (x->change == CONFIG_CHANGED && !same_policy(x->old_monitor, m)))
+        r = monitor_change_of(x, &c);
+        if (r < 0)
+                return r;
+        if (!monitor || c.replace)
                 return replace(d, m->name);
-        if (x->change == CONFIG_CHANGED) {
+        if (c.describe)
                 r = arbiter_monitor_set_description(monitor, m->description);
+        if (r >= 0 && c.roll) {
+                r = definition_new(d, &m->actor, &s);
                 if (r >= 0)
-                        r = same_worker(&x->old_monitor->actor, &m->actor);
-                if (r < 0)
-                        return r;
-                if (r == 0) {
-                        r = definition_new(d, &m->actor, &s);
-                        if (r < 0)
-                                return r;
                         r = arbiter_monitor_restart(monitor, s, NULL);
-                        if (r < 0)
-                                return r;
-                }
         }
-        return x->old_monitor->workers == m->workers ? 0 : arbiter_monitor_scale(monitor, m->workers, NULL);
+        return r < 0 || !c.scale ? r : arbiter_monitor_scale(monitor, m->workers, NULL);
 }
 
 static void apply_one(struct daemon *d, const struct config_difference *x) {

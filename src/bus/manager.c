@@ -3,8 +3,10 @@
  * and hand the verbs over to verbs.c and spawn.c. */
 
 #include "bus/bulk-reply.h"
+#include "bus/convert.h"
 #include "bus/error.h"
 #include "bus/vtables.h"
+#include "wire/message.h"
 
 #define ACTOR_ROW "(sssssuto)"
 
@@ -273,6 +275,27 @@ static int method_reload(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return sd_bus_reply_method_return(m, NULL);
 }
 
+static int method_plan_reload(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(arbiter_message_unrefp) arbiter_message *plan = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        struct bus_connection *c = userdata;
+        int r;
+
+        r = arbiter_message_new(&plan);
+        if (r >= 0)
+                r = arbiter_plan_reload(c->face->arbiter, plan);
+        if (r == -EOPNOTSUPP)
+                return sd_bus_error_set(error, BUS_ERROR_NOT_SUPPORTED,
+                                "This arbiter has no configuration that it could read again.");
+        if (r >= 0)
+                r = message_seal(plan);
+        if (r >= 0)
+                r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = convert_to_bus(plan, reply);
+        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+}
+
 static int method_reexecute(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return bus_verb_reexecute(userdata, m, error);
 }
@@ -376,6 +399,8 @@ const sd_bus_vtable bus_manager_vtable[] = {
                         method_scale, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload,
                         SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("PlanReload", SD_BUS_NO_ARGS, SD_BUS_RESULT(BUS_PLAN_RELOAD_SIGNATURE, plan),
+                                method_plan_reload, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Reexecute", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reexecute,
                         SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("ActorNew", SD_BUS_ARGS("s", aid, "s", name, "o", path), 0),

@@ -34,6 +34,7 @@
 
 /* when (CLOCK_REALTIME us), name, aid, monitor, generation, pid, reason, status, lifetime in us */
 #define BUS_LIST_DEATHS_SIGNATURE "a(tsssuusit)"
+#define BUS_PLAN_RELOAD_SIGNATURE "a(sss)" /* name, verb, what it means */
 /* name, state, waiting for, since and until (CLOCK_MONOTONIC us), last reason, its status, attempts, text */
 #define BUS_WHY_SIGNATURE "a(sssttsius)"
 

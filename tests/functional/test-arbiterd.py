@@ -464,6 +464,41 @@ class Reload(Case):
         self.assertEqual([bool(re.search(r'/(one|two)\.monitor', line)) for line in lines], [True, True, False], lines)
         self.stop()
 
+    def test_dry_run(self):
+        """What a reload would do, and nothing of it is done; then it is."""
+        def plan(status=0):
+            p = subprocess.run([ARBITERCTL, '--runtime-dir=' + self.directory, '--json=short', 'daemon-reload', '--dry-run'],
+                               stdout=subprocess.PIPE, text=True, timeout=30, check=False)
+            self.assertEqual(p.returncode, status)
+            return [[s['name'], s['verb']] for s in json.loads(p.stdout)]
+
+        nap = 'Exec=/bin/sleep 1000\n'
+        for name in 'scaled', 'rolled', 'strict', 'gone', 'broken', 'told':
+            self.monitor(name, nap, 'Workers=2\n')
+        self.start()
+        self.assertEqual(plan(), [])
+        self.assertIn('would change nothing', self.ctl('daemon-reload', '--dry-run'))
+        before = {name: a['aid'] for name, a in self.actors().items()}
+        self.monitor('scaled', nap, 'Workers=3\n')
+        self.monitor('rolled', nap + 'TimeoutStopSec=4s\n', 'Workers=1\n')
+        self.monitor('strict', nap, 'Workers=2\nRestartIntensity=0\n')
+        self.monitor('told', nap, 'Workers=2\nDescription=Told\n')
+        self.monitor('new', nap)
+        self.actor('lone', nap)
+        self.monitor('broken', nap + 'Restart=sometimes\n')
+        os.unlink(os.path.join(self.etc, 'gone.monitor'))
+        steps = plan(status=1)
+        refused = [s for s in steps if s[1] == 'refuse']
+        self.assertEqual(len(refused), 1)
+        self.assertRegex(refused[0][0], r'/broken\.monitor:\d+$')
+        self.assertEqual([s for s in steps if s[1] != 'refuse'],
+                         [['broken', 'keep'], ['gone', 'stop'], ['new', 'start'], ['rolled', 'replace'], ['rolled', 'scale'],
+                          ['scaled', 'scale'], ['strict', 'restart'], ['told', 'describe'], ['lone', 'start']])
+        self.assertEqual({name: a['aid'] for name, a in self.actors().items()}, before)
+        self.ctl('reload', status=1)
+        self.assertEqual(sorted(plan(status=1)), sorted([[refused[0][0], 'refuse'], ['broken', 'keep']]))
+        self.stop()
+
     def test_by_arbiterctl(self):
         self.start()
         self.actor('lone', 'Exec=/bin/sleep 1000\n')

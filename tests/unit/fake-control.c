@@ -192,6 +192,11 @@ const char *arbiter_concurrency_to_string(arbiter_concurrency c) {
         return c == ARBITER_CONCURRENCY_PROCESS ? "process" : "thread";
 }
 
+int arbiter_plan_reload(arbiter *a, arbiter_message *plan) {
+        return a->reload_result < 0 ? a->reload_result
+                                    : arbiter_message_append(plan, "a(sss)", 1, "web", "scale", "2 to 3");
+}
+
 int arbiter_reload(arbiter *a, char **ret_text) {
         a->n_reloads++;
         if (a->reload_result < 0)

@@ -272,6 +272,23 @@ static void test_ping(void **state) {
         expect_error(x, &c, BUS_ERROR_TIMEOUT, "It had begun 5s ago.");
 }
 
+static void test_plan_reload(void **state) {
+        struct fixture *x = *state;
+        const char *name, *verb, *details;
+        struct call c = {};
+
+        manager_call(x, &c, "PlanReload", "");
+        expect_reply(x, &c, BUS_PLAN_RELOAD_SIGNATURE);
+        assert_ok(sd_bus_message_enter_container(c.reply, 'a', "(sss)"));
+        assert_int_equal(sd_bus_message_read(c.reply, "(sss)", &name, &verb, &details), 1);
+        assert_string_equal(verb, "scale");
+        assert_int_equal(x->arbiter->n_reloads, 0); /* it was not done */
+        free_call(&c);
+        x->arbiter->reload_result = -EOPNOTSUPP;
+        manager_call(x, &c, "PlanReload", "");
+        expect_error(x, &c, BUS_ERROR_NOT_SUPPORTED, NULL);
+}
+
 /* Each outcome has its name and a text, and what an actor says goes through as far as a bus can carry it. */
 static void test_outcomes(void **state) {
         struct fixture *x = *state;

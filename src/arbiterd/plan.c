@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* See plan.h. Called by reload.c, and by the arbiter when somebody asks what a reload would do. Changes
+ * nothing. */
+
+#include <stdio.h>
+
+#include "arbiterd/daemon.h"
+#include "arbiterd/listener.h"
+#include "arbiterd/plan.h"
+#include "shared/strv.h"
+
+/* What is decided once, when a pool starts: how its sockets are bound, too, since those of its workers that
+ * run are in the way of others. */
+static bool same_policy(const struct monitor_config *a, const struct monitor_config *b) {
+        return a->restart_intensity == b->restart_intensity &&
+               a->restart_period_usec == b->restart_period_usec &&
+               a->backoff_min_usec == b->backoff_min_usec && a->backoff_max_usec == b->backoff_max_usec &&
+               a->backoff_factor == b->backoff_factor &&
+               a->backoff_jitter_percent == b->backoff_jitter_percent && a->stable_usec == b->stable_usec &&
+               a->actor.restart == b->actor.restart && !listeners_rebind(&a->actor, &b->actor);
+}
+
+static int same_worker(const struct actor_config *a, const struct actor_config *b) {
+        _cleanup_free_ char *x = NULL, *y = NULL;
+        int r;
+
+        r = actor_config_serialize(a, &x);
+        if (r >= 0)
+                r = actor_config_serialize(b, &y);
+        return r < 0 ? r : streq(x, y);
+}
+
+static bool same_text(const char *a, const char *b) {
+        return a && b ? streq(a, b) : a == b;
+}
+
+int monitor_change_of(const struct config_difference *x, struct monitor_change *ret) {
+        const struct monitor_config *old = x->old_monitor, *new = x->new_monitor;
+        struct monitor_change c = { .scale = old->workers != new->workers };
+        int r;
+
+        if (x->change == CONFIG_CHANGED) {
+                c.replace = !same_policy(old, new);
+                c.describe = !same_text(old->description, new->description);
+                r = same_worker(&old->actor, &new->actor);
+                if (r < 0)
+                        return r;
+                c.roll = r == 0;
+        }
+        *ret = c;
+        return 0;
+}
+
+/* The plan: name, verb, and for people what that means. */
+
+static int add(arbiter_message *plan, const char *name, const char *verb, const char *format, ...)
+                _printf_(4, 5);
+static int add(arbiter_message *plan, const char *name, const char *verb, const char *format, ...) {
+        _cleanup_free_ char *text = NULL;
+        va_list ap;
+        int r;
+
+        va_start(ap, format);
+        r = vasprintf(&text, format, ap);
+        va_end(ap);
+        if (r < 0) {
+                text = NULL;
+                return -ENOMEM;
+        }
+        return arbiter_message_append(plan, "(sss)", name, verb, text);
+}
+
+static int add_monitor_change(arbiter_message *plan, const struct config_difference *x) {
+        struct monitor_change c;
+        int r;
+
+        r = monitor_change_of(x, &c);
+        if (r < 0)
+                return r;
+        if (c.replace)
+                return add(plan, x->name, "restart",
+                                "all workers are stopped, then %u are started: how often they may be "
+                                "restarted, or how sockets are bound, has changed",
+                                x->new_monitor->workers);
+        if (c.roll)
+                r = add(plan, x->name, "replace", "its workers are replaced, one after the other");
+        if (r >= 0 && c.scale)
+                r = add(plan, x->name, "scale", "%u to %u workers", x->old_monitor->workers,
+                                x->new_monitor->workers);
+        if (r >= 0 && c.describe)
+                r = add(plan, x->name, "describe", "its description is another one");
+        return r;
+}
+
+static int add_difference(struct daemon *d, arbiter_message *plan, const struct config_difference *x) {
+        bool monitor = x->new_monitor || x->old_monitor;
+
+        switch (x->change) {
+        case CONFIG_REMOVED:
+                return monitor ? add(plan, x->name, "stop", "with its %u workers", x->old_monitor->workers)
+                               : add(plan, x->name, "stop", "it is not configured any more");
+        case CONFIG_ADDED:
+                return monitor ? add(plan, x->name, "start", "with %u workers", x->new_monitor->workers)
+                               : add(plan, x->name, "start", "a lone actor");
+        case CONFIG_UNCHANGED:
+                if (!x->new_monitor && !x->new_actor)
+                        return add(plan, x->name, "keep", "it goes on as it was: its file has errors");
+                return strv_contains(d->unstarted, x->name)
+                               ? add(plan, x->name, "start", "it could not be started before")
+                               : 0;
+        default:
+                return x->new_monitor ? add_monitor_change(plan, x)
+                                      : add(plan, x->name, "restart", "it is stopped, and started anew");
+        }
+}
+
+struct refusals {
+        arbiter_message *plan;
+        int error;
+};
+
+static void on_message(void *userdata, enum conf_level level, const char *file, unsigned line,
+                const char *text) {
+        struct refusals *x = userdata;
+        _cleanup_free_ char *place = NULL;
+
+        if (level != CONF_ERROR || x->error < 0)
+                return;
+        if ((line > 0 ? asprintf(&place, "%s:%u", file, line) : asprintf(&place, "%s", file)) < 0) {
+                place = NULL;
+                x->error = -ENOMEM;
+        } else
+                x->error = add(x->plan, place, "refuse", "%s", text);
+}
+
+static int add_differences(struct daemon *d, arbiter_message *plan, const struct config *new) {
+        _cleanup_free_ struct config_difference *x = NULL;
+        size_t n = 0;
+        int r;
+
+        if (strv_contains(new->failed, CONFIG_DAEMON_FILE)) /* the defaults of all others are in it */
+                return 0;
+        r = config_diff(d->config, new, &x, &n);
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = add_difference(d, plan, x + i);
+        return r;
+}
+
+int daemon_plan(arbiter *a, arbiter_message *plan, void *userdata) {
+        struct daemon *d = userdata;
+        struct refusals refusals = { .plan = plan };
+        struct config_options options = d->options;
+        _cleanup_(config_freep) struct config *new = NULL;
+        int r;
+
+        options.directories = (const char *const *) d->directories;
+        options.home = d->home;
+        options.runtime = d->runtime_directory;
+        options.sink = (struct conf_sink){ on_message, &refusals };
+        r = arbiter_message_open_container(plan, 'a', "(sss)");
+        if (r >= 0)
+                r = config_load(&options, &new);
+        if (r >= 0)
+                r = refusals.error;
+        if (r >= 0)
+                r = add_differences(d, plan, new);
+        return r < 0 ? r : arbiter_message_close_container(plan);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What a reload does to what runs, decided from the two configurations alone: reload.c carries it out, and
+ * "arbiterctl daemon-reload --dry-run" shows it. */
+
+#include <arbiter/arbiter.h>
+
+#include "arbiterd/config.h"
+
+/* To a monitor that is in both. */
+struct monitor_change {
+        bool replace; /* stopped, and started anew: else any of */
+        bool describe, roll, scale;
+};
+
+/* -ENOMEM. */
+int monitor_change_of(const struct config_difference *x, struct monitor_change *ret);
+
+/* The arbiter's plan handler; userdata is the daemon. */
+int daemon_plan(arbiter *a, arbiter_message *plan, void *userdata);
