@@ -112,9 +112,18 @@ static void let_go(struct systemd_unit *u) {
         systemd_unit_stop_asking(u);
 }
 
+static int note_manager(struct systemd *s, const char *name) {
+        char *copy = name ? strdup(name) : NULL;
+
+        free(s->manager);
+        s->manager = copy;
+        return name && !copy ? -ENOMEM : 0;
+}
+
 static void disconnect(struct systemd *s) {
         s->ready = s->broken = s->reloading = false;
         each_unit(s, let_go);
+        (void) note_manager(s, NULL);
         s->bus = sd_bus_close_unref(s->bus);
 }
 
@@ -192,7 +201,13 @@ static int on_again(sd_event_source *source, void *userdata) {
         return 0;
 }
 
-/* What the manager tells. */
+/* What the manager tells everybody. The bus delivers what anybody sends to us alone, asked for or not, and
+ * sd-bus cannot tell by a well-known name who it was. What the manager has said before it is known who it is
+ * is in its answers to what is asked then. */
+
+static bool is_of_manager(const struct systemd *s, sd_bus_message *m) {
+        return s->direct || (s->manager && streq_ptr(sd_bus_message_get_sender(m), s->manager));
+}
 
 static int on_job_new(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         struct systemd *s = userdata;
@@ -200,7 +215,7 @@ static int on_job_new(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         struct systemd_unit *u;
         uint32_t id;
 
-        if (sd_bus_message_read(m, "uos", &id, &job, &name) < 0)
+        if (!is_of_manager(s, m) || sd_bus_message_read(m, "uos", &id, &job, &name) < 0)
                 return 0;
         u = map_get_string(s->by_name, name);
         if (u)
@@ -214,7 +229,8 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *ret) 
         struct systemd_unit *u;
         uint32_t id;
 
-        if (s->reloading || sd_bus_message_read(m, "uoss", &id, &job, &name, &result) < 0)
+        if (!is_of_manager(s, m) || s->reloading ||
+                        sd_bus_message_read(m, "uoss", &id, &job, &name, &result) < 0)
                 return 0;
         u = map_get_string(s->by_name, name);
         if (u)
@@ -227,7 +243,7 @@ static int on_unit_removed(sd_bus_message *m, void *userdata, sd_bus_error *ret)
         const char *name, *path;
         struct systemd_unit *u;
 
-        if (s->reloading || sd_bus_message_read(m, "so", &name, &path) < 0)
+        if (!is_of_manager(s, m) || s->reloading || sd_bus_message_read(m, "so", &name, &path) < 0)
                 return 0;
         u = map_get_string(s->by_name, name);
         if (u)
@@ -242,7 +258,7 @@ static int on_properties_changed(sd_bus_message *m, void *userdata, sd_bus_error
         const char *path = sd_bus_message_get_path(m), *interface;
         struct systemd_unit *u = path ? map_get_string(s->by_path, path) : NULL;
 
-        if (!u || sd_bus_message_read_basic(m, 's', &interface) < 0 ||
+        if (!u || !is_of_manager(s, m) || sd_bus_message_read_basic(m, 's', &interface) < 0 ||
                         !startswith(interface, SYSTEMD ".") || unit_facts_read(&u->facts, m, u->mark) < 0)
                 return 0;
         if (streq(interface, SYSTEMD_UNIT))
@@ -303,7 +319,7 @@ static int on_reloading(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         struct systemd *s = userdata;
         int active;
 
-        if (sd_bus_message_read(m, "b", &active) < 0)
+        if (!is_of_manager(s, m) || sd_bus_message_read(m, "b", &active) < 0)
                 return 0;
         s->reloading = active;
         if (active) {
@@ -347,6 +363,10 @@ static int on_subscribed(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
                 retry_later(s);
                 return 0;
         }
+        if (note_manager(s, sd_bus_message_get_sender(m)) < 0) {
+                retry_later(s);
+                return 0;
+        }
         s->ready = true;
         s->reloading = false; /* it answers */
         s->delay = 0;
@@ -374,8 +394,10 @@ static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *ret
         const char *name, *old, *new;
         struct systemd *s = userdata;
 
-        if (sd_bus_message_read(m, "sss", &name, &old, &new) < 0)
+        if (!streq_ptr(sd_bus_message_get_sender(m), "org.freedesktop.DBus") ||
+                        sd_bus_message_read(m, "sss", &name, &old, &new) < 0)
                 return 0;
+        (void) note_manager(s, NULL);
         if (*new)
                 (void) subscribe(s);
         else
@@ -673,6 +695,7 @@ struct systemd *systemd_free(struct systemd *s) {
         map_free(s->by_path, NULL);
         free(s->address);
         free(s->version);
+        free(s->manager);
         free(s->sweep_prefix);
         free(s->sweep_mark);
         free(s->why_not);

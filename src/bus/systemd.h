@@ -99,6 +99,7 @@ struct systemd {
         char *trouble; /* why there is no connection, as told last */
         char *version; /* of systemd, for people; NULL: not known yet */
         sd_bus *bus;
+        char *manager; /* its unique name on the bus; NULL: not known (yet) */
         bool direct; /* without a bus daemon: no names, and nothing to be held by one */
         bool ready;  /* it answers, and tells us what happens */
         bool reloading; /* it forgets all that it knows, and reads it again: what it tells is not so */

@@ -121,6 +121,34 @@ class Units(case.Case):
         self.assertEqual(self.deaths('watched.1')[0]['reason'], 'watchdog')
         self.wait_running(2)
 
+    def test_forged(self):
+        """The bus delivers what anybody sends to one connection alone: who says that a unit has ended is looked at."""
+        if self.user:
+            self.skipTest('on the bus of a user there is nobody else')
+        self.monitor('web', 'Exec=/bin/sleep 1000\n')
+        self.start()
+        before = self.wait_running(1)
+        unit = self.unit('web.1')
+        path = json.loads(self.out('busctl', '--json=short', 'call', 'org.freedesktop.systemd1', '/org/freedesktop/systemd1',
+                                   'org.freedesktop.systemd1.Manager', 'GetUnit', 's', unit))['data'][0]
+        pid = int(self.systemctl('show', '--value', '-p', 'MainPID', 'arbiter.service').stdout)
+        mine = [c['name'] for c in json.loads(self.out('busctl', '--json=short', '--unique', 'list')) if c['pid'] == pid]
+        self.assertTrue(mine)
+        for name in mine:
+            for signal in ((path, 'org.freedesktop.DBus.Properties', 'PropertiesChanged', 'sa{sv}as',
+                            'org.freedesktop.systemd1.Unit', '1', 'ActiveState', 's', 'inactive', '0'),
+                           ('/org/freedesktop/systemd1', 'org.freedesktop.systemd1.Manager', 'UnitRemoved', 'so', unit, path),
+                           ('/org/freedesktop/systemd1', 'org.freedesktop.systemd1.Manager', 'Reloading', 'b', 'true'),
+                           ('/org/freedesktop/DBus', 'org.freedesktop.DBus', 'NameOwnerChanged', 'sss',
+                            'org.freedesktop.systemd1', ':1.1', '')):
+                self.run_in('busctl', '--system', '--destination=' + name, 'emit', *signal, user='bob')
+        self.arbiterctl('scale', 'web', '2')  # what systemd says comes behind that
+        actors = self.wait_running(2)
+        self.assertEqual([(actors['web.1'][k], before['web.1'][k]) for k in ('aid', 'pid')],
+                         [(before['web.1'][k], before['web.1'][k]) for k in ('aid', 'pid')])
+        self.assertEqual(self.deaths('web.1'), [])
+        self.arbiterctl('scale', 'web', '1')
+
     # How they end
 
     def test_reasons(self):
