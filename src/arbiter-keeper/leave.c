@@ -9,32 +9,10 @@
 #include <systemd/sd-login.h>
 
 #include "arbiter-keeper/leave.h"
+#include "basic/pidfd.h"
 #include "basic/time-util.h"
 
 #define PREFIX "u."
-#define FDINFO_MAX 4096
-
-/* -ESRCH: it has ended; -EINVAL: it is no pidfd. */
-static int pidfd_number(int fd, pid_t *ret) {
-        _cleanup_free_ char *text = NULL;
-        const char *line;
-        char path[64];
-        long pid;
-        int r;
-
-        (void) snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-        r = read_file_full(AT_FDCWD, path, FDINFO_MAX, &text, NULL);
-        if (r < 0)
-                return r;
-        line = strstr(text, "\nPid:");
-        if (!line)
-                return -EINVAL;
-        pid = strtol(line + strlen("\nPid:"), NULL, 10);
-        if (pid <= 0)
-                return -ESRCH;
-        *ret = (pid_t) pid;
-        return 0;
-}
 
 static int unit_of(int fd, bool user, char **ret) {
         struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -42,7 +20,7 @@ static int unit_of(int fd, bool user, char **ret) {
         pid_t pid;
         int r;
 
-        r = pidfd_number(fd, &pid);
+        r = pidfd_get_pid(fd, &pid);
         if (r < 0)
                 return r;
         r = user ? sd_pid_get_user_unit(pid, &unit) : sd_pid_get_unit(pid, &unit);

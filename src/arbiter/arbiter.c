@@ -128,6 +128,49 @@ static int init_actor(arbiter *a, const arbiter_module *module) {
         return actor_new(&o, &a->actor);
 }
 
+/* What cannot fail. */
+static void init_lists(arbiter *a) {
+        a->cgroup_root = a->hierarchy = CGROUP_ROOT_INIT;
+        a->leaf_timer = ACTOR_TIMER_INIT(on_leaf_timer);
+        a->accept_timer = ACTOR_TIMER_INIT(mailbox_socket_retry);
+        a->notice_timer = ACTOR_TIMER_INIT(relations_retry);
+        list_init(&a->notices);
+        a->relink_timer = ACTOR_TIMER_INIT(relinks_on_timer);
+        list_init(&a->relinks);
+        member_init(&a->own_member, a, NULL);
+        list_init(&a->parked);
+        a->parked_timer = ACTOR_TIMER_INIT(members_on_timer);
+        a->group_timer = ACTOR_TIMER_INIT(groups_retry);
+        list_init(&a->children);
+        list_init(&a->monitors);
+        list_init(&a->observers);
+        list_init(&a->strangers);
+        list_init(&a->leaves);
+        state_init(a);
+}
+
+static int init_parts(arbiter *a, const arbiter_module *module) {
+        int r;
+
+        r = init_maps(a);
+        if (r >= 0)
+                r = init_actor(a, module);
+        if (r >= 0)
+                r = actor_timer_reserve(a->actor, &a->notice_timer);
+        if (r >= 0)
+                r = actor_timer_reserve(a->actor, &a->group_timer);
+        if (r >= 0)
+                r = init_root(a);
+        if (r >= 0)
+                r = deaths_new(&a->deaths);
+        if (r >= 0)
+                r = status_init(a);
+        if (r < 0)
+                return r;
+        a->host_program = strdup(ARBITER_HOST_PATH);
+        return a->host_program ? 0 : -ENOMEM;
+}
+
 _public_ int arbiter_new(struct sd_event *event, const arbiter_module *module, arbiter **ret) {
         _cleanup_(arbiter_unrefp) arbiter *a = NULL;
         struct rlimit nofile;
@@ -146,48 +189,16 @@ _public_ int arbiter_new(struct sd_event *event, const arbiter_module *module, a
         a->n_ref = 1;
         a->module = module;
         a->old_identity = secure_getenv("ARBITER_OLD_IDENTITY");
-        a->cgroup_root = a->hierarchy = CGROUP_ROOT_INIT;
-        a->leaf_timer = ACTOR_TIMER_INIT(on_leaf_timer);
-        a->accept_timer = ACTOR_TIMER_INIT(mailbox_socket_retry);
-        a->notice_timer = ACTOR_TIMER_INIT(relations_retry);
-        list_init(&a->notices);
-        a->relink_timer = ACTOR_TIMER_INIT(relinks_on_timer);
-        list_init(&a->relinks);
+        init_lists(a);
         /* Those of an arbiter before us are in use still: ours are later than all of theirs. */
         a->link_counter = a->lock_counter = now_usec();
-        member_init(&a->own_member, a, NULL);
-        list_init(&a->parked);
-        a->parked_timer = ACTOR_TIMER_INIT(members_on_timer);
-        a->group_timer = ACTOR_TIMER_INIT(groups_retry);
-        list_init(&a->children);
-        list_init(&a->monitors);
-        list_init(&a->observers);
-        list_init(&a->strangers);
-        list_init(&a->leaves);
-        state_init(a);
         if (getrlimit(RLIMIT_NOFILE, &nofile) >= 0)
                 a->soft_nofile = nofile.rlim_cur;
         r = event ? 0 : sd_event_new(&a->event);
         if (event)
                 a->event = sd_event_ref(event);
         if (r >= 0)
-                r = init_maps(a);
-        if (r >= 0)
-                r = init_actor(a, module);
-        if (r >= 0)
-                r = actor_timer_reserve(a->actor, &a->notice_timer);
-        if (r >= 0)
-                r = actor_timer_reserve(a->actor, &a->group_timer);
-        if (r >= 0)
-                r = init_root(a);
-        if (r >= 0)
-                r = deaths_new(&a->deaths);
-        if (r >= 0)
-                r = status_init(a);
-        if (r >= 0) {
-                a->host_program = strdup(ARBITER_HOST_PATH);
-                r = a->host_program ? 0 : -ENOMEM;
-        }
+                r = init_parts(a, module);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(a);
