@@ -171,6 +171,7 @@ static int set_unprepared(struct daemon *d, const struct actor_config *a, arbite
         int r;
 
         rest.exec = rest.environment_files = NULL;
+        rest.n_service = 0; /* without a number, StateDirectory=web/%i would be no path */
         r = config_expand(&rest, 0, d->home, d->runtime_directory, d->environment, &e, NULL);
         if (r < 0)
                 return r;
