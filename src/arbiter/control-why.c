@@ -68,6 +68,19 @@ static void fill_history(const arbiter *a, struct set *s, uint32_t slot, struct 
         w->period = of_nsec(policy->period);
 }
 
+static bool is_unit(const struct child *c) {
+        return c->spawn->concurrency == ARBITER_CONCURRENCY_UNIT;
+}
+
+/* Of a unit made here it is systemd that gives up, and before the timer, which is for the case that no word
+ * comes. */
+static usec_t start_due(const struct child *c) {
+        usec_t due = timer_due(&c->start_timer);
+        bool early = c->plain && is_unit(c) && !c->spawn->unit_template && due < USEC_INFINITY;
+
+        return early && due > UNIT_GRACE_USEC ? due - UNIT_GRACE_USEC : due;
+}
+
 static enum why_kind kind_of_child(const struct child *c) {
         if (c->stop_stage >= CHILD_STOP_KILLED)
                 return WHY_KILL;
@@ -78,7 +91,7 @@ static enum why_kind kind_of_child(const struct child *c) {
         if (c->host && c->host->state == ARBITER_STATE_STARTING)
                 return WHY_HOST;
         if (c->plain)
-                return WHY_READY;
+                return is_unit(c) && c->spawn->exec_type != ARBITER_EXEC_NOTIFY ? WHY_UNIT : WHY_READY;
         return c->welcomed ? WHY_START_HOOK : WHY_HANDSHAKE;
 }
 
@@ -98,7 +111,7 @@ static int add_child(struct rows *rows, struct child *c, bool only_waiting) {
         if (w.kind == WHY_STOP)
                 w.until = timer_due(&c->stop_timer);
         else if (w.kind != WHY_NOTHING && w.kind != WHY_KILL)
-                w.until = timer_due(&c->start_timer);
+                w.until = start_due(c);
         if (c->set)
                 fill_history(rows->arbiter, c->set, c->slot, &w);
         return add_row(rows, &w);

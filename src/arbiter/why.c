@@ -148,6 +148,7 @@ static void format_starting(const struct why *w, char *buffer, size_t size) {
                 [WHY_HANDSHAKE] = "has not said hello to the arbiter yet",
                 [WHY_START_HOOK] = "is in its start hook",
                 [WHY_READY] = "has not sent READY=1 yet",
+                [WHY_UNIT] = "waits for systemd to start its unit",
                 [WHY_HOST] = "waits for the process that its thread is to live in",
         };
 

@@ -12,6 +12,7 @@ enum why_kind {
         WHY_HANDSHAKE,
         WHY_START_HOOK,
         WHY_READY,
+        WHY_UNIT, /* systemd's word that it has been started */
         WHY_HOST,
         WHY_BACKOFF,
         WHY_INTENSITY,

@@ -59,6 +59,9 @@ static void test_starting(void **state) {
                         "given up in 10.0 s.");
         assert_text(WHY(.kind = WHY_READY),
                         "web.3 is starting: it was begun 2.0 s ago and has not sent READY=1 yet.");
+        assert_text(WHY(.kind = WHY_UNIT),
+                        "web.3 is starting: it was begun 2.0 s ago and waits for systemd to start its "
+                        "unit.");
         assert_text(WHY(.kind = WHY_HOST, .since = 1),
                         "web.3 is starting: it was begun and waits for the process that its thread is to "
                         "live in.");
