@@ -77,9 +77,10 @@ int arbiter_reexecute(arbiter *a, arbiter_future **ret);
 /* error 0: it is about to happen; the answers leave in the turns of the loop that follow. Negative: it does
  * not, and the text says why. -ESRCH: nobody waits for it. */
 int arbiter_reexecute_done(arbiter *a, int error, const char *text);
-/* Called when an operator restarts a name that nobody has: starts what was stopped. -ESRCH: there is no
- * such; else 0, and a future of the start. */
-typedef int (*arbiter_start_handler_t)(arbiter *a, const char *name, arbiter_future **ret, void *userdata);
+/* Called when an operator restarts a name that nobody has: starts what was stopped. 0, and a future of the
+ * start; -ESRCH: there is no such; else *ret_text, to be freed by the arbiter, may say why it cannot be. */
+typedef int (*arbiter_start_handler_t)(
+                arbiter *a, const char *name, arbiter_future **ret, char **ret_text, void *userdata);
 int arbiter_set_start_handler(arbiter *a, arbiter_start_handler_t handler, void *userdata);
 
 /* For an arbiter whose actors outlive it. Before the start. Everything that it decides is written to a

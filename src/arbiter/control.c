@@ -291,6 +291,24 @@ int control_kill(arbiter *a, const char *target, int signal) {
         return r;
 }
 
+/* Why it cannot be started is the handler's to say: as the outcome, for all other errors have words of their
+ * own. */
+static int start_unknown(arbiter *a, const char *target, arbiter_future **ret) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        _cleanup_free_ char *text = NULL;
+        int r, q;
+
+        r = a->start_handler(a, target, ret, &text, a->start_userdata);
+        if (r >= 0 || r == -ESRCH || !text)
+                return r;
+        q = future_new(a->actor, &f);
+        if (q < 0)
+                return q;
+        future_fail(f, ARBITER_OUTCOME_CANCELLED, "%s", text);
+        *ret = TAKE_PTR(f);
+        return 0;
+}
+
 int control_restart(arbiter *a, const char *target, arbiter_future **ret) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         arbiter_monitor *m = arbiter_find_monitor(a, target);
@@ -303,7 +321,7 @@ int control_restart(arbiter *a, const char *target, arbiter_future **ret) {
                 return arbiter_monitor_restart(m, NULL, ret);
         r = control_find_slot(a, target, &s, &slot);
         if (r == -ESRCH && a->start_handler)
-                return a->start_handler(a, target, ret, a->start_userdata);
+                return start_unknown(a, target, ret);
         if (r >= 0)
                 r = set_reserve(s, slot);
         if (r < 0)

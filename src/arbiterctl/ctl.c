@@ -63,7 +63,6 @@ static const char *hint(const sd_bus_error *error) {
                 { BUS_ERROR_NO_PROC, "See 'arbiterctl list-actors'." },
                 { BUS_ERROR_BAD_ARGUMENTS, "'arbiterctl introspect NAME' lists the signatures." },
                 { BUS_ERROR_NO_SUCH_DEFINITION, "'arbiterctl show -p Definitions' lists them." },
-                { BUS_ERROR_RELOAD_FAILED, "'arbiterctl verify' says where." },
                 { SD_BUS_ERROR_UNKNOWN_METHOD, "Are arbiterd and arbiterctl of the same version?" },
                 { SD_BUS_ERROR_ACCESS_DENIED, "Be root, or have the administrator allow it by a polkit rule "
                                               "for io.arbiter.Arbiter1.*." },

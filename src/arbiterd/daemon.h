@@ -71,6 +71,10 @@ static inline usec_t daemon_timeout_stop(const struct daemon *d) {
         return d->timeout_stop_usec;
 }
 
+/* reload.c: what cannot be set up or done: to the log, and to the operator whose reload or restart this
+ * is, if it is one. Returns the error, which is also that of %m. */
+int daemon_refuse(struct daemon *d, int error, const char *format, ...) _printf_(3, 4);
+
 /* definition.c: what one actor, or each worker of a pool, is started from. Errors have been told. */
 int definition_new(struct daemon *d, const struct actor_config *a, arbiter_spawn **ret);
 /* A life that an arbiter before us has started goes on, and so does what it writes. */
@@ -82,4 +86,5 @@ int daemon_load(struct daemon *d, struct config **ret);
 int daemon_apply(struct daemon *d, struct config *new);
 int daemon_reload(arbiter *a, char **ret_text, void *userdata);
 /* An operator starts what was stopped, or could not be started before. */
-int daemon_start_stopped(arbiter *a, const char *name, arbiter_future **ret, void *userdata);
+int daemon_start_stopped(
+                arbiter *a, const char *name, arbiter_future **ret, char **ret_text, void *userdata);

@@ -204,7 +204,7 @@ static int set_command(struct daemon *d, const struct actor_config *a, arbiter_s
                 return set_unprepared(d, a, s);
         if (r < 0) {
                 if (why)
-                        (void)log_error_errno(r, "%s: %s", a->path, why);
+                        (void)daemon_refuse(d, r, "%s: %s", a->path, why);
                 return r;
         }
         r = set_expanded(a, &e, s);
@@ -329,7 +329,7 @@ static int check_unit(struct daemon *d, const struct actor_config *a) {
                 if (r != -EBUSY)
                         return 0;
         }
-        return r < 0 ? log_error_errno(r, "%s: %s", a->path, why ? why : "cannot be a unit") : 0;
+        return r < 0 ? daemon_refuse(d, r, "%s: %s", a->path, why ? why : "cannot be a unit") : 0;
 }
 
 /* For an arbiter after us: whether what runs is of the configuration that it finds. Not a secret. */
@@ -363,7 +363,7 @@ int definition_new(struct daemon *d, const struct actor_config *a, arbiter_spawn
         if (r >= 0)
                 r = set_fingerprint(a, s);
         if (r < 0)
-                return log_error_errno(r, "%s: cannot be set up: %m", a->path);
+                return daemon_refuse(d, r, "%s: cannot be set up: %m", a->path);
         r = listeners_add_to(d, a, s);
         if (r < 0)
                 return r;

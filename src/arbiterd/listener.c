@@ -234,7 +234,7 @@ static int take_over(struct daemon *d, struct listener *l, const struct actor_co
 
         if (!streq(l->owner, a->name)) {
                 if (is_owned(d, l))
-                        return log_error_errno(-EADDRINUSE,
+                        return daemon_refuse(d, -EADDRINUSE,
                                                "%s: cannot listen on %s: %s does; use another address",
                                                a->path, l->text, l->owner);
                 owner = strdup(a->name);
@@ -257,14 +257,14 @@ static int get(struct daemon *d, const struct actor_config *a, const struct conf
 
         r = take_kept(d, a, s);
         if (r < 0)
-                return log_error_errno(r, "%s: cannot listen on %s: %m", a->path, s->text);
+                return daemon_refuse(d, r, "%s: cannot listen on %s: %m", a->path, s->text);
         l = find(d, a, s, slot);
         r = l ? take_over(d, l, a) : open_listener(d, a, s, slot, &l);
         if (r == -EADDRINUSE && !l)
-                return log_error_errno(r, "%s: cannot listen on %s: %m. \"ss -lp\" shows who does", a->path,
+                return daemon_refuse(d, r, "%s: cannot listen on %s: %m. \"ss -lp\" shows who does", a->path,
                                        s->text);
         if (r < 0)
-                return l ? r : log_error_errno(r, "%s: cannot listen on %s: %m", a->path, s->text);
+                return l ? r : daemon_refuse(d, r, "%s: cannot listen on %s: %m", a->path, s->text);
         *ret = l;
         return 0;
 }
@@ -282,8 +282,8 @@ static int add_passed(struct daemon *d, const struct actor_config *a, const char
                 }
         if (found || r < 0)
                 return r;
-        return log_error_errno(
-                -ENOENT,
+        return daemon_refuse(
+                d, -ENOENT,
                 "%s: systemd has passed no socket with the name %s. Write Service=arbiter.service (or "
                 "this instance's) into its socket unit, and FileDescriptorName=%s unless that is the "
                 "unit's own name; then stop the arbiter, start the socket, and start the arbiter",
@@ -308,7 +308,7 @@ static int add_all(struct daemon *d, const struct actor_config *a, unsigned slot
         for (size_t i = 0; r >= 0 && i < a->n_sockets; i++) {
                 const struct config_socket *x = a->sockets + i;
                 _cleanup_free_ char *name = NULL;
-                struct listener *l;
+                struct listener *l = NULL;
 
                 if (x->passed) {
                         r = add_passed(d, a, x->text, s);

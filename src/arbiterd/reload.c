@@ -15,25 +15,52 @@
 #include "shared/log.h"
 #include "shared/strv.h"
 
+static void forget_complaints(struct daemon *d) {
+        free(d->complaints);
+        d->complaints = NULL;
+}
+
+static void complain_text(struct daemon *d, const char *text) {
+        char *all;
+
+        if (asprintf(&all, "%s%s%s", d->complaints ? d->complaints : "", d->complaints ? "\n" : "", text) <
+            0)
+                return;
+        free(d->complaints);
+        d->complaints = all;
+}
+
 static void complain(struct daemon *d, const char *format, ...) _printf_(2, 3);
 static void complain(struct daemon *d, const char *format, ...) {
         _cleanup_free_ char *text = NULL;
-        char *all;
         va_list ap;
         int r;
 
         va_start(ap, format);
         r = vasprintf(&text, format, ap);
         va_end(ap);
+        if (r >= 0)
+                complain_text(d, text);
+        else /* the log has it */
+                text = NULL;
+}
+
+int daemon_refuse(struct daemon *d, int error, const char *format, ...) {
+        _cleanup_free_ char *text = NULL;
+        va_list ap;
+        int r;
+
+        errno = -error;
+        va_start(ap, format);
+        r = vasprintf(&text, format, ap);
+        va_end(ap);
         if (r < 0) {
                 text = NULL;
-                return; /* the log has it */
+                return log_error_errno(error, "Something cannot be set up: %m");
         }
-        if (asprintf(&all, "%s%s%s", d->complaints ? d->complaints : "", d->complaints ? "\n" : "", text) <
-            0)
-                return;
-        free(d->complaints);
-        d->complaints = all;
+        log_error("%s", text);
+        complain_text(d, text);
+        return error;
 }
 
 static bool is_leaving(const struct daemon *d, const char *name) {
@@ -74,7 +101,7 @@ static int start_monitor(struct daemon *d, const struct monitor_config *m, arbit
                 return r; /* told */
         r = arbiter_monitor_new(d->arbiter, m->name, s, NULL, &monitor);
         if (r < 0)
-                return log_error_errno(r, "%s: %s", m->path,
+                return daemon_refuse(d, r, "%s: %s", m->path,
                                 r == -EEXIST ? "the name is taken by an actor that runs" : strerror(-r));
         r = configure_monitor(m, monitor);
         if (r >= 0)
@@ -83,7 +110,7 @@ static int start_monitor(struct daemon *d, const struct monitor_config *m, arbit
                 (void)arbiter_monitor_stop(monitor, NULL);
                 if (r == -ECANCELED) /* an operator had stopped it, and an arbiter before us knew */
                         return 0;
-                return log_error_errno(r, "%s: cannot be started: %m", m->path);
+                return daemon_refuse(d, r, "%s: cannot be started: %m", m->path);
         }
         return 0;
 }
@@ -103,7 +130,7 @@ static int start_actor(struct daemon *d, const struct actor_config *a, arbiter_f
         if (r == -ECANCELED) /* stopped, or done with, when an arbiter before us was there */
                 return 0;
         if (r < 0)
-                return log_error_errno(r, "%s: %s", a->path,
+                return daemon_refuse(d, r, "%s: %s", a->path,
                                 r == -EEXIST ? "the name is taken by an actor that runs" : strerror(-r));
         return 0;
 }
@@ -200,6 +227,7 @@ static int change_monitor(struct daemon *d, const struct config_difference *x) {
 }
 
 static void apply_one(struct daemon *d, const struct config_difference *x) {
+        const char *before = d->complaints;
         int r = 0;
 
         if (is_leaving(d, x->name))
@@ -215,8 +243,8 @@ static void apply_one(struct daemon *d, const struct config_difference *x) {
                 r = start_by_name(d, x->name, NULL);
         if (r < 0) {
                 log_debug_errno(r, "%s: %m", x->name);
-                complain(d, "%s could not be put into effect: %s. The log says more.", x->name,
-                                strerror(-r));
+                if (d->complaints == before) /* else it has been said, with the reason */
+                        complain(d, "%s could not be put into effect: %s", x->name, strerror(-r));
         }
         notify_progress(d);
 }
@@ -307,8 +335,7 @@ int daemon_load(struct daemon *d, struct config **ret) {
         struct config *c;
         int r;
 
-        free(d->complaints);
-        d->complaints = NULL;
+        forget_complaints(d);
         d->options.directories = (const char *const *)d->directories;
         d->options.home = d->home;
         d->options.runtime = d->runtime_directory;
@@ -361,13 +388,17 @@ int daemon_reload(arbiter *a, char **ret_text, void *userdata) {
         return r;
 }
 
-int daemon_start_stopped(arbiter *a, const char *name, arbiter_future **ret, void *userdata) {
+int daemon_start_stopped(
+                arbiter *a, const char *name, arbiter_future **ret, char **ret_text, void *userdata) {
         struct daemon *d = userdata;
         int r;
 
         if (is_leaving(d, name))
                 return -EBUSY;
+        forget_complaints(d);
         r = start_by_name(d, name, ret);
+        if (r < 0)
+                *ret_text = TAKE_PTR(d->complaints);
         (void) note(d, d->config);
         return r;
 }

@@ -27,8 +27,14 @@ static int judge(const char *property, const char *value, const char *name, char
         *ret_text = NULL;
         if (streq(property, "LoadState") && !streq(value, "loaded")) {
                 error = streq(value, "masked") ? -EPERM : -ENOENT;
-                n = asprintf(ret_text, "systemd has no unit %.*s@.service that could be started: it is %s",
-                                (int)(at - name), name, value);
+                n = streq(value, "not-found")
+                                ? asprintf(ret_text,
+                                           "there is no %.*s@.service: put it into /etc/systemd/system "
+                                           "(of a user: ~/.config/systemd/user), and \"systemctl "
+                                           "daemon-reload\"",
+                                           (int)(at - name), name)
+                                : asprintf(ret_text, "systemd cannot start %.*s@.service: it is %s",
+                                           (int)(at - name), name, value);
         } else if (streq(property, "Restart") && !streq(value, "no")) {
                 error = -EBUSY;
                 n = asprintf(ret_text,

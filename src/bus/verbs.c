@@ -131,7 +131,7 @@ int bus_verb_reexecute(struct bus_connection *c, sd_bus_message *m, sd_bus_error
                 return sd_bus_error_set(error, BUS_ERROR_BUSY, "The arbiter is stopping.");
         if (r < 0)
                 return sd_bus_error_setf(error, BUS_ERROR_REEXECUTE_FAILED,
-                                "It cannot be tried: %s. Nothing was done.", strerror(-r));
+                                "The program on disk cannot be tried: %s. Nothing was done.", strerror(-r));
         return bus_call_wait(TAKE_PTR(call), f);
 }
 

@@ -418,7 +418,7 @@ class Reload(Case):
         self.start()
         before = self.actors()['nap.1']['pid']
         self.monitor('nap', 'Exec=/bin/sleep 1000\nListenStream=/dev/null/socket\n')
-        self.assertIn('nap could not be put into effect: Not a directory', self.ctl('reload', status=1))
+        self.assertIn('nap.monitor: cannot listen on /dev/null/socket: Not a directory', self.ctl('reload', status=1))
         self.assertEqual(self.actors()['nap.1']['pid'], before)
         self.stop()
 

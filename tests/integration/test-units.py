@@ -281,6 +281,10 @@ class Units(case.Case):
         self.assertIn('fight.monitor: fighter@.service has Restart=always', entry['MESSAGE'])
         self.assertIn('systemctl edit fighter@.service', entry['MESSAGE'])
         self.assertEqual(self.running(), {})
+        for verb in ('daemon-reload',), ('restart', 'fight'):
+            r = self.arbiterctl(*verb, check=False)
+            self.assertEqual(r.returncode, 1)
+            self.assertIn('fighter@.service has Restart=always', r.stderr)
         self.write(path + '.d/arbiter.conf', '[Service]\nRestart=no\n', owner=self.user or 'root')
         self.systemctl('daemon-reload')
         self.systemctl('restart', 'arbiter.service')
@@ -288,11 +292,13 @@ class Units(case.Case):
         self.assertEqual(self.systemctl('is-active', 'fighter@1.service').stdout, 'active\n')
 
     def test_settings(self):
-        self.monitor('web', 'Exec=/bin/sleep 1000\n', service='[Service]\nMemoryMax=500M\nPrivateTmp=yes\nOOMScoreAdjust=100\n')
+        self.monitor('web', 'Exec=/bin/sleep 1000\n', service='[Service]\nMemoryMax=500M\nPrivateTmp=yes\nOOMScoreAdjust=100\nRuntimeDirectory=web/%i\n')
         self.start()
         self.wait_running(1)
-        for prop, value in {'MemoryMax': str(500 << 20), 'PrivateTmp': 'yes', 'OOMScoreAdjust': '100'}.items():
+        for prop, value in {'MemoryMax': str(500 << 20), 'PrivateTmp': 'yes', 'OOMScoreAdjust': '100', 'RuntimeDirectory': 'web/1'}.items():
             self.assertEqual(self.show('web.1', prop), value)
+        self.run_in('rm', self.etc + '/web.monitor')
+        self.assertIn('web: running → stopping', self.arbiterctl('daemon-reload').stdout)
 
     # Many
 
