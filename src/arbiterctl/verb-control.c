@@ -375,12 +375,26 @@ static const struct monitor_row *find_monitor(const struct snapshot *s, const ch
         return NULL;
 }
 
+/* Its file has gone, or it is started anew when it has ended: which of them is not known here. */
+static bool tell_stopping(struct change *h, const struct monitor_row *old, const struct monitor_row *m) {
+        if (!streq(m->state, "stopping") || (old && streq(old->state, m->state)))
+                return false;
+        if (change_is_told(h))
+                (void) printf("%s: %s %s %s\n", m->name, old ? old->state : "-", glyph(GLYPH_ARROW),
+                              m->state);
+        return true;
+}
+
 static void tell_reloaded(struct change *h, const struct snapshot *before, const struct snapshot *after) {
         size_t n = 0;
 
         for (size_t i = 0; i < after->n_monitors; i++) {
                 const struct monitor_row *m = after->monitors + i, *old = find_monitor(before, m->name);
 
+                if (tell_stopping(h, old, m)) {
+                        n++;
+                        continue;
+                }
                 if (old && old->workers == m->workers)
                         continue;
                 tell_workers(h, m->name, old ? old->workers : 0, m->workers);
