@@ -262,12 +262,28 @@ static int make_directories(const char *path, mode_t mode) {
         return r == -EROFS || r == -EACCES ? 0 : r; /* it may be there all the same: bind() says so */
 }
 
-void listen_remove(const struct listen_address *a) {
-        const char *path = listen_address_path(a);
+/* In its directory, which is had by a descriptor: who may write where that is could put a link in its place
+ * between two looks, and what is removed would be another's. */
+static int remove_path(const char *path) {
+        char directory[sizeof(((struct sockaddr_un *) NULL)->sun_path)];
+        const char *slash = strrchr(path, '/');
+        _cleanup_close_ int fd = -EBADF;
         struct stat st;
 
-        if (path && lstat(path, &st) >= 0 && (S_ISSOCK(st.st_mode) || S_ISFIFO(st.st_mode)))
-                (void) unlink(path);
+        if ((size_t) (slash - path) >= sizeof(directory))
+                return -ENAMETOOLONG;
+        (void) snprintf(directory, sizeof(directory), "%.*s", MAX((int) (slash - path), 1), path);
+        fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 || fstatat(fd, slash + 1, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? 0 : negative_errno();
+        if (!S_ISSOCK(st.st_mode) && !S_ISFIFO(st.st_mode))
+                return -EADDRINUSE;
+        return unlinkat(fd, slash + 1, 0) < 0 && errno != ENOENT ? negative_errno() : 0;
+}
+
+void listen_remove(const struct listen_address *a) {
+        if (listen_address_path(a))
+                (void) remove_path(listen_address_path(a));
 }
 
 /* Nobody listens there any more, and it is a socket: a leftover. Says so, or removes nothing. */
@@ -285,7 +301,7 @@ static int remove_stale(const struct listen_address *a) {
         /* EAGAIN (full backlog) and EPROTOTYPE (another type) are signs of life */
         if (connect(fd, &a->u.sa, a->size) >= 0 || errno != ECONNREFUSED)
                 return -EADDRINUSE;
-        return unlink(a->u.un.sun_path) < 0 && errno != ENOENT ? negative_errno() : 0;
+        return remove_path(a->u.un.sun_path);
 }
 
 /* Opening. */
