@@ -439,10 +439,9 @@ static bool is_had(const struct daemon *d, const char *name) {
 /* What nobody has any more, with its path. */
 static void close_kept(struct daemon *d, const char *name) {
         _cleanup_close_ int fd = takeover_get(d, name);
-        struct listen_address a;
 
-        if (fd >= 0 && listen_address_of(fd, &a) >= 0)
-                listen_remove(&a);
+        if (fd >= 0)
+                listen_remove_of(fd);
         takeover_keep(d, name, -1);
 }
 

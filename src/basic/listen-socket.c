@@ -263,8 +263,8 @@ static int make_directories(const char *path, mode_t mode) {
 }
 
 /* In its directory, which is had by a descriptor: who may write where that is could put a link in its place
- * between two looks, and what is removed would be another's. */
-static int remove_path(const char *path) {
+ * between two looks, and what is removed would be another's. same: that file only. */
+static int remove_path(const char *path, const struct stat *same) {
         char directory[sizeof(((struct sockaddr_un *) NULL)->sun_path)];
         const char *slash = strrchr(path, '/');
         _cleanup_close_ int fd = -EBADF;
@@ -278,12 +278,14 @@ static int remove_path(const char *path) {
                 return errno == ENOENT ? 0 : negative_errno();
         if (!S_ISSOCK(st.st_mode) && !S_ISFIFO(st.st_mode))
                 return -EADDRINUSE;
+        if (same && (st.st_dev != same->st_dev || st.st_ino != same->st_ino))
+                return -ESTALE;
         return unlinkat(fd, slash + 1, 0) < 0 && errno != ENOENT ? negative_errno() : 0;
 }
 
 void listen_remove(const struct listen_address *a) {
         if (listen_address_path(a))
-                (void) remove_path(listen_address_path(a));
+                (void) remove_path(listen_address_path(a), NULL);
 }
 
 /* Nobody listens there any more, and it is a socket: a leftover. Says so, or removes nothing. */
@@ -301,7 +303,7 @@ static int remove_stale(const struct listen_address *a) {
         /* EAGAIN (full backlog) and EPROTOTYPE (another type) are signs of life */
         if (connect(fd, &a->u.sa, a->size) >= 0 || errno != ECONNREFUSED)
                 return -EADDRINUSE;
-        return remove_path(a->u.un.sun_path);
+        return remove_path(a->u.un.sun_path, NULL);
 }
 
 /* Opening. */
@@ -497,4 +499,17 @@ int listen_address_of(int fd, struct listen_address *ret) {
                 return r == -ESTALE ? -ENOENT : r;
         *ret = a;
         return 0;
+}
+
+void listen_remove_of(int fd) {
+        _cleanup_close_ int file = -EBADF;
+        struct listen_address a;
+        struct stat st;
+        bool known;
+
+        if (listen_address_of(fd, &a) < 0 || !listen_address_path(&a))
+                return;
+        file = a.type == LISTEN_FIFO ? -EBADF : ioctl(fd, SIOCUNIXFILE);
+        known = (a.type == LISTEN_FIFO || file >= 0) && fstat(file >= 0 ? file : fd, &st) >= 0;
+        (void) remove_path(listen_address_path(&a), known ? &st : NULL);
 }

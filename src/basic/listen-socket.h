@@ -75,6 +75,8 @@ int listen_verify(int fd, const struct listen_address *a, const struct listen_op
 int listen_address_of(int fd, struct listen_address *ret);
 /* Removes its path, if it has one, and if that is still a socket or a FIFO. */
 void listen_remove(const struct listen_address *a);
+/* That of one that is open; nothing that is another's, whoever may have moved it. */
+void listen_remove_of(int fd);
 
 /* As FileDescriptorName=: at most 255 printable ASCII characters without ':'. */
 bool listen_fd_name_is_valid(const char *name);

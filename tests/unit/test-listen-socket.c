@@ -294,6 +294,11 @@ static void test_fifo(void **state) {
         assert_int_equal(symlink(path, link), 0);
         assert_errno(open_it(link, LISTEN_FIFO, &o), EADDRINUSE);
         assert_int_equal(unlink(link), 0);
+        assert_int_equal(rename(path, link), 0);
+        assert_int_equal(mkfifo(path, 0600), 0);
+        listen_remove_of(again);
+        assert_int_equal(stat(link, &st), -1);
+        assert_int_equal(stat(path, &st), 0); /* that is another one */
         listen_remove(&a);
         assert_errno(listen_verify(again, &a, &o), ESTALE);
         assert_errno(listen_address_of(again, &b), ENOENT);
@@ -366,7 +371,7 @@ static void test_verify(void **state) {
         assert_errno(listen_verify(pair[0], &a[3], &o), EINVAL);
         close_many(pair, 2);
 
-        listen_remove(&a[3]);
+        listen_remove_of(fds[3]);
         assert_errno(listen_verify(fds[3], &a[3], &o), ESTALE);
         assert_errno(listen_address_of(fds[3], &a[0]), ENOENT);
         assert_ok(close(open(text[3], O_CREAT | O_WRONLY | O_CLOEXEC, 0600)));
