@@ -97,6 +97,11 @@ static bool reader_is_root(const struct context *c) {
         return c->config_dirs ? geteuid() == 0 && c->scope != SCOPE_USER : context_is_system(c);
 }
 
+/* Or would it be a user's, which can only run actors as that user? */
+static bool reader_is_of_user(const struct context *c) {
+        return c->config_dirs ? c->scope == SCOPE_USER : !context_is_system(c);
+}
+
 int verb_verify(int argc, char *argv[], void *userdata) {
         struct context *c = userdata;
         struct verification v = { .c = c };
@@ -104,6 +109,7 @@ int verb_verify(int argc, char *argv[], void *userdata) {
                         .home = home_directory(),
                         .runtime = c->runtime_dir ? c->runtime_dir : "/run/arbiter",
                         .require_user = argc == 1 && reader_is_root(c),
+                        .own_user = argc == 1 && reader_is_of_user(c),
                         .check_programs = true,
                         .sink = {on_message, &v},
         };

@@ -232,8 +232,10 @@ static int watch(struct daemon *d);
 
 static void again_later(struct daemon *d, const char *why) {
         struct scope *x = d->scope;
+        size_t n = strlen(why);
 
-        log_warning("The scope of the actors is gone and cannot be made anew: %s. It is tried again.", why);
+        log_warning("The scope of the actors is gone and cannot be made anew: %.*s. It is tried again.",
+                    (int) (n - (n > 0 && why[n - 1] == '.')), why); /* systemd's texts end in one */
         (void) note_missing(d, why);
         if (sd_event_source_set_time_relative(x->timer, AGAIN_USEC) < 0 ||
                         sd_event_source_set_enabled(x->timer, SD_EVENT_ONESHOT) < 0)

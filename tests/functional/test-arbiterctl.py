@@ -401,7 +401,14 @@ class WithoutArbiter(Case):
         if os.geteuid() == 0:  # as an arbiterd of root's would say
             self.assertEqual(status, 1)
             self.assertRegex(err, r'other\.monitor.*User=')
-        self.assertEqual(self.ok('--user', 'verify', '--config-dir', self.directory), '2 files, 0 errors, 0 warnings\n')
+        # good.monitor has User=root
+        status, out, err = ctl('--user', 'verify', '--config-dir', self.directory)
+        self.assertEqual((status, 'runs actors as that user only' in err), (0, False) if os.geteuid() == 0 else (1, True))
+        self.write('stranger.actor', '[Actor]\nExec=/bin/sleep 1000\nUser=nobody\n')
+        status, out, err = ctl('--user', 'verify', '--config-dir', self.directory)
+        self.assertEqual(status, 1)
+        self.assertIn("stranger.actor:3: error: A user's arbiter runs actors as that user only", err)
+        os.unlink(os.path.join(self.directory, 'stranger.actor'))
         os.unlink(os.path.join(self.directory, 'other.monitor'))
         self.write('bad.monitor', '[Monitor]\nWorkers=many\n[Actor]\nExec=/bin/true\nUser=root\nColour=red\n')
         status, out, err = ctl('verify', '--config-dir=' + self.directory)
