@@ -84,7 +84,7 @@ static void *read_all_of_it(void *userdata) {
         struct program *p = userdata;
 
         for (;;) {
-                char message[LINE_SIZE + 8] = {};
+                char message[LINE_SIZE] = {};
                 uint8_t control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
                 struct iovec iov = { message, sizeof(message) - 1 };
                 struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
@@ -475,7 +475,7 @@ void remove_test_cgroup(void) {
 }
 
 static unsigned count_in(const char *directory) {
-        char path[512], line[32];
+        char path[1024], line[32];
         unsigned n = 0;
         FILE *f;
 

@@ -389,7 +389,7 @@ static pid_t start_stranger(struct fixture *f, const char *unit) {
 static void test_strangers(void **state) {
         static const char *const units[] = { NULL, "primes@2.service", "user@1000.service", "init.scope" };
         struct fixture *f = *state;
-        pid_t pid;
+        pid_t pid = 0;
 
         for (unsigned i = 0; i < 2 * ELEMENTSOF(units); i++) {
                 if (i == ELEMENTSOF(units)) { /* from here on it is known whom it waits for */

@@ -791,6 +791,7 @@ int main(void) {
                 TEST(get),
                 TEST(verbs),
                 TEST(ping),
+                TEST(plan_reload),
                 TEST(outcomes),
                 TEST(spawn),
                 TEST(send_results),
