@@ -13,6 +13,7 @@
 #include "arbiterd/notify.h"
 #include "arbiterd/output.h"
 #include "arbiterd/takeover.h"
+#include "arbiterd/unit-sweep.h"
 #include "basic/fd.h"
 #include "basic/time-util.h"
 #include "shared/instance.h"
@@ -20,6 +21,7 @@
 
 #define KEPT_STATE "state"
 #define SETTLE_USEC (500 * USEC_PER_MSEC)
+#define SWEEP_USEC (120 * USEC_PER_SEC)
 
 void takeover_keep(struct daemon *d, const char *name, int fd) {
         int r;
@@ -40,7 +42,7 @@ bool takeover_is_kept(const struct daemon *d) {
 }
 
 /* The fd store outlives a keeper that has died with the arbiter. */
-static int use_state(struct daemon *d) {
+static int use_state(struct daemon *d, bool *refused) {
         bool stored = d->state_fd >= 0;
         _cleanup_close_ int fd = stored ? TAKE_FD(d->state_fd) : takeover_get(d, KEPT_STATE);
         int r = 0;
@@ -54,6 +56,7 @@ static int use_state(struct daemon *d) {
                         return 0;
                 }
                 journal_state_refused(r);
+                *refused = true;
         }
         r = arbiter_set_state(d->arbiter, -1);
         if (r >= 0)
@@ -61,14 +64,27 @@ static int use_state(struct daemon *d) {
         return r;
 }
 
-/* It belongs to a state that is not known. Listening sockets belong to the configuration. */
-static void forget_all(struct daemon *d) {
+/* It belongs to a state that is not known. Listening sockets belong to the configuration. Was there any? */
+static bool forget_all(struct daemon *d) {
         void *position = NULL;
         const char *name;
+        bool any = false;
 
         while ((name = keeper_next(d->keeper, &position)))
-                if (!startswith(name, "l."))
+                if (!startswith(name, "l.")) {
                         takeover_keep(d, name, -1);
+                        any = true;
+                }
+        return any;
+}
+
+/* The scope is made anew, and with it go the processes of actors. Units are in the way of those that are to
+ * have their names, and nobody supervises them: they must be gone before anything is started. */
+static void start_afresh(struct daemon *d, bool refused) {
+        if (!forget_all(d) && !refused)
+                return;
+        notify_starting(d, "Stopping what the arbiter before has left", SWEEP_USEC);
+        (void) unit_sweep(d);
 }
 
 static void on_connected(int socket, void *userdata) {
@@ -88,6 +104,7 @@ static void on_settled(void *userdata) {
 int takeover_begin(struct daemon *d) {
         static const struct keeper_events events = { on_connected, on_settled };
         _cleanup_free_ char *path = NULL;
+        bool refused = false;
         int r;
 
         if (d->mode == DAEMON_STANDALONE)
@@ -96,11 +113,11 @@ int takeover_begin(struct daemon *d) {
         if (r >= 0)
                 r = keeper_new(path, TAKE_FD(d->keeper_fd), &d->keeper);
         if (r >= 0)
-                r = use_state(d);
+                r = use_state(d, &refused);
         if (r < 0)
                 return r;
         if (!d->takes_over)
-                forget_all(d);
+                start_afresh(d, refused);
         else
                 notify_starting(d, "Taking over from the arbiter before", 0);
         takeover_keep(d, KEPT_STATE, arbiter_get_state_fd(d->arbiter));
