@@ -28,12 +28,14 @@ static int read_left(const struct state_journal *j, struct state_arbiter *ret) {
 static int open_left(arbiter *a, int fd, struct state_journal **ret) {
         _cleanup_(state_journal_freep) struct state_journal *j = NULL;
         struct state_arbiter *left;
+        bool damaged;
         int r;
 
         r = state_journal_open(fd, &j);
         if (r < 0)
                 return r;
-        if (r > 0)
+        damaged = r > 0;
+        if (damaged)
                 arbiter_log(a, LOG_WARNING, NULL, NULL,
                                 "the state that was left is damaged: the last of what was decided is lost");
         left = malloc(sizeof(*left));
@@ -42,8 +44,8 @@ static int open_left(arbiter *a, int fd, struct state_journal **ret) {
         r = read_left(j, left);
         if (r < 0) {
                 free(left);
-                if (r != -ENOENT)
-                        return r;
+                if (r != -ENOENT || damaged) /* then there was an arbiter, of which nothing is known */
+                        return r == -ENOENT ? -EBADMSG : r;
                 left = NULL;
         }
         free(a->state.left);
