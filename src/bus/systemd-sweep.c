@@ -32,8 +32,10 @@ static void put_off(struct left *l) {
                 systemd_sweep(s, l->prefix, l->mark);
 }
 
-static bool is_marked(sd_bus_message *m, const char *mark) {
+/* It has the mark of this arbiter, and not that of the life which is known by this name. */
+static bool is_left(sd_bus_message *m, const char *mark, const struct systemd_unit *known) {
         const void *field;
+        bool marked = false;
         size_t size;
 
         if (sd_bus_message_enter_container(m, 'v', "aay") < 0 ||
@@ -41,8 +43,10 @@ static bool is_marked(sd_bus_message *m, const char *mark) {
                 return false;
         while (sd_bus_message_read_array(m, 'y', &field, &size) > 0)
                 if (size == strlen(mark) && memcmp(field, mark, size) == 0)
-                        return true;
-        return false;
+                        marked = true;
+                else if (known && size == strlen(known->mark) && memcmp(field, known->mark, size) == 0)
+                        return false;
+        return marked;
 }
 
 static int on_fields(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
@@ -54,7 +58,7 @@ static int on_fields(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
                 put_off(l);
                 return 0;
         }
-        if (sd_bus_message_get_error(m) || map_get_string(s->by_name, l->name) || !is_marked(m, l->mark))
+        if (sd_bus_message_get_error(m) || !is_left(m, l->mark, map_get_string(s->by_name, l->name)))
                 return 0;
         control_log(s->arbiter, LOG_WARNING,
                         "%s is an actor's of an arbiter that has died, and nothing is known of it: it is "
@@ -95,8 +99,17 @@ static int ask(const struct left *all, const char *name, const char *path) {
         return 0;
 }
 
+/* What was taken over is known. What is started just now may find that one which is not known has its
+ * name. */
+static bool is_in_question(const struct systemd *s, const char *name, const char *state) {
+        const struct systemd_unit *known = map_get_string(s->by_name, name);
+
+        return !known || (known->transient && known->properties && !streq(state, "inactive") &&
+                                         !streq(state, "failed"));
+}
+
 static int on_listed(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
-        const char *name, *path;
+        const char *name, *path, *state;
         struct left *l = userdata;
         struct systemd *s = l->systemd;
 
@@ -106,9 +119,9 @@ static int on_listed(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         }
         if (sd_bus_message_enter_container(m, 'a', "(ssssssouso)") < 0)
                 return 0;
-        while (sd_bus_message_read(m, "(ssssssouso)", &name, NULL, NULL, NULL, NULL, NULL, &path, NULL, NULL,
-                               NULL) > 0)
-                if (startswith(name, l->prefix) && !map_get_string(s->by_name, name))
+        while (sd_bus_message_read(m, "(ssssssouso)", &name, NULL, NULL, &state, NULL, NULL, &path, NULL,
+                               NULL, NULL) > 0)
+                if (startswith(name, l->prefix) && is_in_question(s, name, state))
                         (void) ask(l, name, path);
         return 0;
 }

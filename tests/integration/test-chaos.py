@@ -401,6 +401,7 @@ class Ruin(Base):
         self.begin()
         for _ in range(30 if LONG else 4):
             first, second = self.random.sample([self.UNIT, KEEPER], 2)
+            self.become(lambda: self.box.property(KEEPER, 'SubState'), 'running')
             self.kill(first)
             self.run_in('sleep', '%.3f' % self.random.choice([0, self.random.uniform(0, 0.1)]))
             self.run_in('systemctl', 'kill', '--kill-who=main', '-s', 'KILL', second, check=False)
