@@ -176,6 +176,9 @@ static arbiter_reason reason_of_vanished(struct child *c, int *ret_status) {
         struct process_exit e = { .end = PROCESS_UNKNOWN };
 
         *ret_status = 0;
+        /* What was kept of it is lost: the keeper has died, too, and may have had it stopped. */
+        if (c->adopted && c->process.pidfd < 0)
+                return ARBITER_REASON_UNKNOWN;
         if (c->process.pidfd < 0 || process_peek(&c->process, &e) < 0 || e.end == PROCESS_UNKNOWN)
                 return c->spawn->unit_template ? ARBITER_REASON_UNKNOWN : ARBITER_REASON_NORMAL;
         *ret_status = e.status;

@@ -163,6 +163,19 @@ class Adoption(case.Case):
         self.assertEqual(self.lives(after, spared), self.lives(before, spared))
         self.assertEqual([u for u, state in self.units().items() if state != 'active'], [])
 
+    def test_stopped_by_the_keeper(self):
+        """With the keeper dead, too, what is left is stopped. That is no end of its own."""
+        self.monitor('calm', 'Exec=/bin/sleep 1000\nRestart=transient\n')
+        self.systemctl('start', 'arbiter.service')
+        before = self.wait_running(1)
+        services = 'arbiter.service', 'arbiter-keeper.service'
+        pids = [self.systemctl('show', '-P', 'MainPID', s).stdout.strip() for s in services]
+        self.run_in('kill', '-KILL', *pids)
+        self.box.wait_for(lambda: self.ctl(*(['--user'] if self.user else []), 'wait', '--timeout=20', 'calm', 'running', user=self.user, check=False).returncode == 0, 'the next arbiter')
+        after = self.wait_running(1)
+        self.assertNotEqual(self.lives(after), self.lives(before))
+        self.assertEqual(self.deaths('calm.1'), [('unknown', 0)])
+
     def test_taken_meanwhile(self):
         """Its unit is gone, and another one has its name: by its invocation id it is told, and let alone."""
         before = self.pool()
