@@ -82,7 +82,7 @@ enum { WHY_TEXT_SIZE = 512 };
 struct why_view {
         char name[QUALIFIED_NAME_SIZE];
         const char *state;       /* as of an actor or a monitor; of an empty place: backoff, failed, ... */
-        const char *waiting_for; /* "nothing", "handshake", "start-hook", "ready", "host", "backoff",
+        const char *waiting_for; /* "nothing", "handshake", "start-hook", "ready", "unit", "host", "backoff",
                                   * "intensity", "stopped", "stop", "kill", "settling" */
         usec_t since, until;     /* CLOCK_MONOTONIC; since 0: not known, until 0: not bounded */
         const char *last_reason; /* how its last life ended, or "" */

@@ -11,10 +11,10 @@ const char *why_kind_to_string(enum why_kind kind) {
         static const char *const names[_WHY_KIND_MAX] = {
                 [WHY_NOTHING] = "nothing",       [WHY_HANDSHAKE] = "handshake",
                 [WHY_START_HOOK] = "start-hook", [WHY_READY] = "ready",
-                [WHY_HOST] = "host",             [WHY_BACKOFF] = "backoff",
-                [WHY_INTENSITY] = "intensity",   [WHY_STOPPED] = "stopped",
-                [WHY_STOP] = "stop",             [WHY_KILL] = "kill",
-                [WHY_SETTLING] = "settling",
+                [WHY_UNIT] = "unit",             [WHY_HOST] = "host",
+                [WHY_BACKOFF] = "backoff",       [WHY_INTENSITY] = "intensity",
+                [WHY_STOPPED] = "stopped",       [WHY_STOP] = "stop",
+                [WHY_KILL] = "kill",             [WHY_SETTLING] = "settling",
         };
 
         return (unsigned) kind < _WHY_KIND_MAX ? names[kind] : NULL;
@@ -224,6 +224,7 @@ void why_format(const struct why *w, char *buffer, size_t size) {
         case WHY_HANDSHAKE:
         case WHY_START_HOOK:
         case WHY_READY:
+        case WHY_UNIT:
         case WHY_HOST:
                 format_starting(w, buffer, size);
                 break;

@@ -498,7 +498,7 @@ static void test_template(void **state) {
         static const struct {
                 const char *load, *active, *restart, *text;
         } cases[] = {
-                { "not-found", "inactive", "no", "systemd has no unit my-worker@.service" },
+                { "not-found", "inactive", "no", "there is no my-worker@.service" },
                 { "masked", "inactive", "no", "masked" },
                 { "loaded", "active", "no", "is active already" },
                 { "loaded", "inactive", "on-failure", "Restart=no" },
