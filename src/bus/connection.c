@@ -76,14 +76,24 @@ static int drive_client(struct bus_connection *c) {
         return 0;
 }
 
-/* Of a peer one message per turn, so that a busy one leaves the others theirs. */
+/* Of a peer one message per turn, so that a busy one leaves the others theirs. What comes together with the
+ * last line of its authentication sd-bus has read by then, and tells nobody: neither the socket nor its
+ * timeout. So at first it is asked again until it has nothing to do. */
+static int drive_peer(struct bus_connection *c) {
+        int r = sd_bus_process(c->bus, NULL);
+
+        c->ask_again = !c->settled && r > 0;
+        c->settled = c->settled || (r == 0 && sd_bus_is_ready(c->bus) > 0);
+        return r;
+}
+
 static void drive(struct bus_connection *c) {
         arbiter *a = c->face->arbiter;
         int r = -ENOTCONN;
 
         control_turn_begin(a);
         if (!c->doomed)
-                r = c->client ? drive_client(c) : sd_bus_process(c->bus, NULL);
+                r = c->client ? drive_client(c) : drive_peer(c);
         if (r < 0 || c->doomed || sd_bus_is_open(c->bus) <= 0)
                 (void) bus_connection_free(c);
         control_turn_end(a);
@@ -131,7 +141,7 @@ static int prepare(struct bus_connection *c) {
         r = sd_bus_get_timeout(c->bus, &until);
         if (r < 0)
                 return r;
-        r = set_timer(c, until);
+        r = set_timer(c, c->ask_again ? 0 : until);
         if (r < 0 || !c->client)
                 return r;
         more = !is_clogged(c, QUEUE_PAUSE) &&

@@ -53,6 +53,7 @@ struct bus_connection {
         sd_event_source *again;      /* of a bus: there is more to do without waiting */
         struct list_node calls;
         unsigned n_calls;
+        bool settled, ask_again; /* of a peer: it is past its authentication; see drive_peer() */
         bool doomed; /* freed from the loop as soon as nobody is inside it */
         struct actor_object actor;
         struct monitor_object monitor;

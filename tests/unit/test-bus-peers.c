@@ -379,6 +379,30 @@ static void test_nonsense(void **state) {
         assert_int_equal(x->face->n_connections, 1);
 }
 
+/* Its first call may come together with the end of its authentication (D-Bus Specification, "Authentication
+ * Protocol"): then nothing more comes that would wake us. */
+static void test_begin_and_call(void **state) {
+        static const char call[] = "BEGIN\r\n"
+                                   "l\1\0\1\0\0\0\0\1\0\0\0\x42\0\0\0"
+                                   "\1\1o\0\1\0\0\0/\0\0\0\0\0\0\0"
+                                   "\3\1s\0\4\0\0\0Ping\0\0\0\0"
+                                   "\2\1s\0\x19\0\0\0org.freedesktop.DBus.Peer\0\0\0\0\0\0\0";
+        struct fixture *x = *state;
+        uint8_t answer[256];
+        int fd = raw_connect(x);
+
+        say(fd, "\0AUTH EXTERNAL\r\nDATA\r\n", sizeof("\0AUTH EXTERNAL\r\nDATA\r\n") - 1);
+        settle(x);
+        assert_true(recv(fd, answer, sizeof(answer), 0) > 0);
+        say(fd, call, sizeof(call) - 1);
+        settle(x);
+        assert_true(recv(fd, answer, sizeof(answer), 0) >= 16);
+        assert_int_equal(answer[0], 'l');
+        assert_int_equal(answer[1], SD_BUS_MESSAGE_METHOD_RETURN);
+        close(fd);
+        settle(x);
+}
+
 static void test_wrong_calls(void **state) {
         struct fixture *x = *state;
         struct call c = {};
@@ -533,6 +557,7 @@ int main(void) {
                 TEST(too_many_waiting),
                 TEST(never_reads),
                 TEST(nonsense),
+                TEST(begin_and_call),
                 TEST(wrong_calls),
                 TEST(too_many_connections),
                 TEST(socket_mode),
