@@ -20,7 +20,7 @@ static const char *describe(const char *action) {
         return streq(action, BUS_ACTION_MANAGE_ACTORS)    ? "manage actors"
                : streq(action, BUS_ACTION_SEND_MESSAGES) ? "send messages to actors"
                : streq(action, BUS_ACTION_REEXECUTE)     ? "have the arbiter executed anew"
-                                                          : "have the configuration loaded again";
+                                                          : "have the configuration read again";
 }
 
 static bool is_user_bus(struct bus_senders *q) {

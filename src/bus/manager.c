@@ -275,12 +275,17 @@ static int method_reload(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return sd_bus_reply_method_return(m, NULL);
 }
 
+/* It changes nothing, but all of the configuration is read for it, while everybody else waits, and what is
+ * wrong in files that only root may read is said with its words. */
 static int method_plan_reload(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_(arbiter_message_unrefp) arbiter_message *plan = NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         struct bus_connection *c = userdata;
         int r;
 
+        r = bus_authorize(c, m, BUS_ACTION_RELOAD, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
         r = arbiter_message_new(&plan);
         if (r >= 0)
                 r = arbiter_plan_reload(c->face->arbiter, plan);
@@ -400,7 +405,7 @@ const sd_bus_vtable bus_manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload,
                         SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("PlanReload", SD_BUS_NO_ARGS, SD_BUS_RESULT(BUS_PLAN_RELOAD_SIGNATURE, plan),
-                                method_plan_reload, SD_BUS_VTABLE_UNPRIVILEGED),
+                        method_plan_reload, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Reexecute", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reexecute,
                         SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("ActorNew", SD_BUS_ARGS("s", aid, "s", name, "o", path), 0),

@@ -56,6 +56,8 @@ static void test_absent(void **state) {
         expect_error(b->x, &c, SD_BUS_ERROR_ACCESS_DENIED, "polkit");
         bus_manager_call(other, &c, "Reload", "");
         expect_error(b->x, &c, SD_BUS_ERROR_ACCESS_DENIED, BUS_ACTION_RELOAD);
+        bus_manager_call(other, &c, "PlanReload", "");
+        expect_error(b->x, &c, SD_BUS_ERROR_ACCESS_DENIED, BUS_ACTION_RELOAD);
         bus_manager_call(other, &c, "Reexecute", "");
         expect_error(b->x, &c, SD_BUS_ERROR_ACCESS_DENIED, BUS_ACTION_REEXECUTE);
         bus_manager_call(other, &c, "Ping", "s", "web.1");
@@ -64,6 +66,7 @@ static void test_absent(void **state) {
         expect_error(b->x, &c, SD_BUS_ERROR_ACCESS_DENIED, BUS_ACTION_MANAGE_ACTORS);
         assert_int_equal(b->x->arbiter->kill_signal, 0);
         assert_int_equal(b->x->arbiter->n_reloads, 0);
+        assert_int_equal(b->x->arbiter->n_plans, 0);
         assert_int_equal(b->x->arbiter->n_requests, 0);
 
         bus_manager_call(b->client, &c, "Reload", "");
@@ -121,17 +124,23 @@ static void test_answers(void **state) {
         bus_manager_call(other, &c, "Reload", "");
         expect_empty(b->x, &c);
         assert_string_equal(p.action, BUS_ACTION_RELOAD);
+        p.action[0] = 0;
+        bus_manager_call(other, &c, "PlanReload", "");
+        expect_reply(b->x, &c, BUS_PLAN_RELOAD_SIGNATURE);
+        free_call(&c);
+        assert_string_equal(p.action, BUS_ACTION_RELOAD);
+        assert_int_equal(b->x->arbiter->n_plans, 1);
         bus_manager_call(other, &c, "Reexecute", "");
         wait_request(b->x, &c);
         assert_string_equal(p.action, BUS_ACTION_REEXECUTE);
         fake_reply(b->x->arbiter, NULL);
         expect_empty(b->x, &c);
-        assert_int_equal(p.n_asked, ELEMENTSOF(refusals) + 5);
+        assert_int_equal(p.n_asked, ELEMENTSOF(refusals) + 6);
         assert_int_equal(p.n_cancelled, 0);
 
         bus_manager_call(b->client, &c, "Reload", "");
         expect_empty(b->x, &c); /* root is not asked about */
-        assert_int_equal(p.n_asked, ELEMENTSOF(refusals) + 5);
+        assert_int_equal(p.n_asked, ELEMENTSOF(refusals) + 6);
         sd_bus_close_unref(other);
         fake_polkit_stop(&p);
 }

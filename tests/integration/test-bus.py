@@ -90,6 +90,7 @@ class Tools(Bus):
 class Authority(Bus):
     REFUSED = {'Stop': ('s', 'nap.1'), 'Kill': ('si', 'nap.1', '9'), 'Restart': ('s', 'nap.1'), 'Scale': ('su', 'nap', '5'),
                'Spawn': ('a{sv}', '2', 'Name', 's', 'x', 'Exec', 'as', '1', '/bin/true'), 'Reload': (),
+               'PlanReload': (),
                'Send': ('ssava{sv}', 'squares.1', 'square', '1', 'x', '12', '0')}
 
     def setUp(self):
@@ -140,6 +141,7 @@ class Authority(Bus):
         self.running('nap.1', self.cursor)
         self.refused('Kill', 'bob')
         self.refused('Reload', 'alice')
+        self.refused('PlanReload', 'alice')
         self.refused('Send', 'alice')
 
     def test_each_action(self):
@@ -149,6 +151,9 @@ class Authority(Bus):
         self.refused('Kill', 'alice')
         self.allow('alice', 'reload')
         self.call('Reload', user='alice')
+        self.assertEqual(self.call('PlanReload', user='alice'), [[]])
+        self.assertIn('change nothing', self.ctl('--system', 'daemon-reload', '--dry-run', user='alice').stdout)
+        self.assertRegex(self.ctl('--system', 'daemon-reload', '--dry-run', user='bob', check=1).stderr, NAME + '.reload')
         self.refused('Send', 'alice')
         self.assertUntouched()
 

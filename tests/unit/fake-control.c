@@ -193,6 +193,7 @@ const char *arbiter_concurrency_to_string(arbiter_concurrency c) {
 }
 
 int arbiter_plan_reload(arbiter *a, arbiter_message *plan) {
+        a->n_plans++;
         return a->reload_result < 0 ? a->reload_result
                                     : arbiter_message_append(plan, "a(sss)", 1, "web", "scale", "2 to 3");
 }
