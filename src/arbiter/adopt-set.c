@@ -75,7 +75,7 @@ static bool belongs(const struct set *s, const struct orphan *o) {
                i.generation == o->s.set_generation && o->s.slot < s->n_slots &&
                !s->slots[o->s.slot].child &&
                (i.state == SUPERVISE_SLOT_STARTING || i.state == SUPERVISE_SLOT_RUNNING ||
-                               i.state == SUPERVISE_SLOT_STOPPING);
+                               i.state == SUPERVISE_SLOT_DRAINING || i.state == SUPERVISE_SLOT_STOPPING);
 }
 
 /* One life that cannot be taken over, whyever, must not keep the others from it: its place is empty then. */
@@ -366,7 +366,8 @@ static void report_missing(struct set *s) {
 
                 if (supervise_get_slot(s->supervise, i, &slot) < 0 || (i < s->n_slots && s->slots[i].child))
                         continue;
-                if (slot.state == SUPERVISE_SLOT_RUNNING || slot.state == SUPERVISE_SLOT_STOPPING)
+                if (slot.state == SUPERVISE_SLOT_RUNNING || slot.state == SUPERVISE_SLOT_DRAINING ||
+                                slot.state == SUPERVISE_SLOT_STOPPING)
                         (void)set_handle(s,
                                         &(supervise_event){
                                                         .type = SUPERVISE_EXITED,

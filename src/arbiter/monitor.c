@@ -176,7 +176,8 @@ bool monitor_is_settled(arbiter_monitor *m) {
 
         supervise_get_info(m->set.supervise, &i);
         return i.n[SUPERVISE_SLOT_STARTING] == 0 && i.n[SUPERVISE_SLOT_STOPPING] == 0 &&
-               i.n[SUPERVISE_SLOT_BACKOFF] == 0 && i.rolling == 0 &&
+               i.n[SUPERVISE_SLOT_BACKOFF] == 0 && i.n[SUPERVISE_SLOT_WAITING] == 0 &&
+               i.n[SUPERVISE_SLOT_DRAINING] == 0 && i.rolling == 0 &&
                (!i.outdated || i.n[SUPERVISE_SLOT_FAILED] > 0);
 }
 

@@ -203,6 +203,14 @@ static void act_stop(struct set *s, const supervise_action *action) {
                 (void) child_stop(c, NULL);
 }
 
+/* It has no new work from now on; nobody tells what it still has, so that it counts as idle. */
+static void act_drain(struct set *s, const supervise_action *action) {
+        (void) set_handle(s,
+                        &(supervise_event){ .type = SUPERVISE_LOAD,
+                                        .slot = action->slot,
+                                        .generation = action->generation });
+}
+
 void set_slot_settle(struct set *s, uint32_t slot, const char *why) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
 
@@ -257,6 +265,9 @@ static void act(struct set *s, const supervise_action *action) {
                 break;
         case SUPERVISE_ACTION_STOP:
                 act_stop(s, action);
+                break;
+        case SUPERVISE_ACTION_DRAIN:
+                act_drain(s, action);
                 break;
         case SUPERVISE_ACTION_ARM:
                 if (s->monitor && !s->monitor->arbiter)
