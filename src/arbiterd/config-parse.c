@@ -255,7 +255,8 @@ static int parse_nice(const struct conf_context *c, const char *value, void *fie
         return 0;
 }
 
-static int parse_umask(const struct conf_context *c, const char *value, void *field) {
+/* Permissions alone; the parameter is what they are for. */
+static int parse_permissions(const struct conf_context *c, const char *value, void *field) {
         mode_t mode;
         int r;
 
@@ -265,22 +266,7 @@ static int parse_umask(const struct conf_context *c, const char *value, void *fi
         if (r < 0)
                 return r;
         if (mode > 0777)
-                return conf_bad_value(c, value, "a mask from 0000 to 0777");
-        *(mode_t *) field = mode;
-        return 0;
-}
-
-static int parse_access_mode(const struct conf_context *c, const char *value, void *field) {
-        mode_t mode;
-        int r;
-
-        if (conf_reset(c, value, field, sizeof(mode_t)))
-                return 0;
-        r = conf_parse_mode(c, value, &mode);
-        if (r < 0)
-                return r;
-        if (mode > 0777)
-                return conf_bad_value(c, value, "an access mode from 0000 to 0777; write for example 0660");
+                return conf_bad_value(c, value, "%s", (const char *) c->item->parameter);
         *(mode_t *) field = mode;
         return 0;
 }
@@ -420,6 +406,7 @@ static const struct conf_word output_words[] = {
         { "journal", CONFIG_OUTPUT_JOURNAL },
         {},
 };
+static const char access_mode[] = "an access mode from 0000 to 0777; write for example 0660";
 static const struct conf_range range_workers = { 0, CONFIG_WORKERS_MAX, "4" };
 static const struct conf_range range_intensity = { 0, 1000, "5" }; /* as many as are remembered */
 static const struct conf_range range_factor = { 1, 100, "2" };
@@ -477,15 +464,15 @@ static const int stream = SOCK_STREAM, datagram = SOCK_DGRAM, packets = SOCK_SEQ
         ACTOR("PipeSize", conf_parse_size, listen.pipe_size, &range_buffer),                              \
         ACTOR("SocketUser", config_parse_socket_user, socket_user),                                       \
         ACTOR("SocketGroup", config_parse_socket_group, socket_group),                                    \
-        ACTOR("SocketMode", parse_access_mode, listen.mode),                                              \
-        ACTOR("DirectoryMode", parse_access_mode, listen.directory_mode),                                 \
+        ACTOR("SocketMode", parse_permissions, listen.mode, access_mode),                                 \
+        ACTOR("DirectoryMode", parse_permissions, listen.directory_mode, access_mode),                    \
         ACTOR("User", config_parse_user, user),                                                           \
         ACTOR("Group", config_parse_group, group),                                                        \
         ACTOR("SupplementaryGroups", config_parse_groups, group_names),                                   \
         ACTOR("WorkingDirectory", parse_working_directory, working_directory),                            \
         ACTOR("Environment", parse_environment, environment),                                             \
         ACTOR("EnvironmentFile", parse_environment_file, environment_files),                              \
-        ACTOR("UMask", parse_umask, umask),                                                               \
+        ACTOR("UMask", parse_permissions, umask, "a mask from 0000 to 0777"),                             \
         ACTOR("Nice", parse_nice, nice),                                                                  \
         LIMIT(CPU), LIMIT(FSIZE), LIMIT(DATA), LIMIT(STACK), LIMIT(CORE), LIMIT(RSS), LIMIT(NOFILE),      \
         LIMIT(AS), LIMIT(NPROC), LIMIT(MEMLOCK), LIMIT(LOCKS), LIMIT(SIGPENDING), LIMIT(MSGQUEUE),        \
