@@ -10,10 +10,8 @@
 #include "arbiter-keeper/service-watch.h"
 #include "basic/time-util.h"
 #include "shared/log.h"
+#include "shared/systemd-bus.h"
 
-#define SYSTEMD "org.freedesktop.systemd1"
-#define SYSTEMD_PATH "/org/freedesktop/systemd1"
-#define SYSTEMD_MANAGER SYSTEMD ".Manager"
 #define SYSTEMD_UNIT SYSTEMD ".Unit"
 #define PROPERTIES "org.freedesktop.DBus.Properties"
 #define RETRY_USEC (USEC_PER_SEC)
@@ -166,39 +164,6 @@ static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *ret)
         return 0;
 }
 
-/* Without a bus daemon, as systemctl does it. */
-static int open_private(const struct service_watch *w, sd_bus **ret) {
-        const char *base = w->user ? getenv("XDG_RUNTIME_DIR") : "/run";
-        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
-        _cleanup_free_ char *address = NULL;
-        int r;
-
-        if (!base || asprintf(&address, "unix:path=%s/systemd/private", base) < 0) {
-                address = NULL;
-                return base ? -ENOMEM : -ENXIO;
-        }
-        r = sd_bus_new(&bus);
-        if (r >= 0)
-                r = sd_bus_set_address(bus, address);
-        if (r >= 0)
-                r = sd_bus_start(bus);
-        if (r < 0)
-                return r;
-        *ret = TAKE_PTR(bus);
-        return 0;
-}
-
-static int open_bus(const struct service_watch *w, sd_bus **ret) {
-        int r, q;
-
-        r = w->user ? sd_bus_open_user_with_description(ret, "service-watch")
-                    : sd_bus_open_system_with_description(ret, "service-watch");
-        if (r >= 0)
-                return 0;
-        q = open_private(w, ret);
-        return q >= 0 ? 0 : r;
-}
-
 /* Signals are asked for before the state is: between the two nothing gets lost. */
 static int converse(struct service_watch *w) {
         bool bus = sd_bus_is_bus_client(w->bus) > 0;
@@ -237,7 +202,7 @@ static int on_retry(sd_event_source *s, uint64_t usec, void *userdata) {
         int r;
 
         disconnect(w);
-        r = open_bus(w, &w->bus);
+        r = systemd_bus_open(w->user, "service-watch", &w->bus);
         if (r >= 0)
                 r = converse(w);
         if (r < 0)

@@ -3,14 +3,9 @@
 
 /* The manager whose service arbiterd is (systemd of the machine or of a user), as a peer on D-Bus. */
 
-#include "basic/macro.h"
+#include "shared/systemd-bus.h"
 
 struct daemon;
-struct sd_bus;
-
-#define SYSTEMD "org.freedesktop.systemd1"
-#define SYSTEMD_PATH "/org/freedesktop/systemd1"
-#define SYSTEMD_MANAGER SYSTEMD ".Manager"
 
 /* A connection of its own, by the bus, or where there is none directly. */
 int manager_open(const struct daemon *d, struct sd_bus **ret);
