@@ -410,7 +410,7 @@ static void tell_reloaded(struct change *h, const struct snapshot *before, const
 }
 
 int verb_reload(int argc, char *argv[], void *userdata) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_(snapshot_done) struct snapshot before = {}, after = {};
         struct context *c = userdata;
         struct change h;
@@ -425,16 +425,9 @@ int verb_reload(int argc, char *argv[], void *userdata) {
                 return verb_plan_reload(c);
         r = snapshot_take_monitors(c, &before);
         if (r == 0)
-                r = new_manager_call(c, "Reload", &m);
-        if (r == 0)
-                r = call_for_work(c, m, NULL, &reply);
-        if (r != 0)
+                r = call_manager_for_work(c, "Reload", "Reload", &reply);
+        if (r != 0 || !c->block)
                 return r;
-        if (!c->block) {
-                if (!c->quiet)
-                        (void) printf("Reload asked for.\n");
-                return 0;
-        }
         r = snapshot_take_monitors(c, &after);
         if (r != 0)
                 return r;

@@ -71,14 +71,12 @@ int verb_plan_reload(struct context *c) {
                 { "DETAILS", .cut = true },
                 {},
         };
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         struct plan p = { .c = c };
         int r;
 
         c->block = true; /* without its answer it is nothing */
-        r = new_manager_call(c, "PlanReload", &m);
-        if (r == 0)
-                r = call_for_work(c, m, NULL, &reply);
+        r = call_manager_for_work(c, "PlanReload", NULL, &reply);
         if (r != 0)
                 return r;
         if (table_init(&p.table, columns, c->legend) < 0)

@@ -95,7 +95,7 @@ static int tell(struct context *c, const struct manager_object *before, const st
 }
 
 int verb_reexec(int argc, char *argv[], void *userdata) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_(manager_done) struct manager_object before = {};
         _cleanup_(snapshot_done) struct snapshot actors = {};
         struct context *c = userdata;
@@ -105,16 +105,9 @@ int verb_reexec(int argc, char *argv[], void *userdata) {
         if (r == 0)
                 r = snapshot_take_actors(c, &actors);
         if (r == 0)
-                r = new_manager_call(c, "Reexecute", &m);
-        if (r == 0)
-                r = call_for_work(c, m, NULL, &reply);
-        if (r != 0)
+                r = call_manager_for_work(c, "Reexecute", "Execution of the new program", &reply);
+        if (r != 0 || !c->block)
                 return r;
-        if (!c->block) {
-                if (!c->quiet)
-                        (void) printf("Execution of the new program asked for.\n");
-                return 0;
-        }
         r = wait_until_back(c, &before);
         return r == 0 ? tell(c, &before, &actors) : r;
 }

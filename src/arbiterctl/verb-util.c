@@ -192,6 +192,18 @@ int call_for_work(struct context *c, sd_bus_message *m, const char *what, sd_bus
         return r;
 }
 
+int call_manager_for_work(struct context *c, const char *method, const char *asked, sd_bus_message **ret) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = new_manager_call(c, method, &m);
+        if (r == 0)
+                r = call_for_work(c, m, NULL, ret);
+        if (r == 0 && !c->block && !c->quiet)
+                (void) printf("%s asked for.\n", asked);
+        return r;
+}
+
 void work_free(struct work *works, size_t n) {
         for (size_t i = 0; works && i < n; i++) {
                 sd_bus_message_unref(works[i].message);

@@ -35,6 +35,8 @@ struct work {
 int work_run(struct context *c, struct work *works, size_t n);
 /* The same for one. */
 int call_for_work(struct context *c, sd_bus_message *m, const char *what, sd_bus_message **ret);
+/* And for work of the arbiter as a whole, without arguments: with --no-block it says what it asked for. */
+int call_manager_for_work(struct context *c, const char *method, const char *asked, sd_bus_message **ret);
 void work_free(struct work *works, size_t n);
 
 /* A loop that SIGINT and SIGTERM end (with 0), with the connection attached. 0 or an exit status after
