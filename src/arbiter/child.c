@@ -183,6 +183,7 @@ void child_set_state(struct child *c, arbiter_state state) {
         c->state = state;
         c->waiting_usec = now_usec();
         state_mark_child(c);
+        load_serve(c, state == ARBITER_STATE_RUNNING);
         control_actor_changed(c);
 }
 
@@ -666,6 +667,7 @@ void child_end(struct child *c, arbiter_reason reason, int status) {
 
         c->ending = true;
         c->state = ARBITER_STATE_TERMINATED;
+        load_serve(c, false);
         log_death(c, reason, status);
 
         unregister_child(c); /* the name is free before anybody hears of it */

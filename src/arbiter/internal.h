@@ -14,6 +14,7 @@
  *   log.c        what the program is told
  *   set.c        the glue to src/supervise: events in, actions carried out
  *   monitor.c    pools
+ *   load.c       what workers are doing: who may have new work
  *   spawn.c      descriptions of actors to be
  *   mailbox-socket.c  how an actor that did not inherit its control link comes to it
  *   handshake.c  hello, welcome, notify
@@ -38,6 +39,7 @@
 #include "arbiter/cgroup.h"
 #include "arbiter/control.h"
 #include "arbiter/exec-context.h"
+#include "arbiter/load.h"
 #include "arbiter/member.h"
 #include "arbiter/notify-socket.h"
 #include "arbiter/process.h"
@@ -229,6 +231,7 @@ struct child {
         arbiter_state state, counted_state; /* the latter in the arbiter's counters, if counted */
         bool plain, welcomed, registered, counted;
         bool adopted; /* another arbiter has started it */
+        bool serves;  /* it may have new work: load_serve() */
         bool links_due; /* an earlier arbiter has started it, and it has not told of its direct links yet */
         struct peer *peer;
         struct relink *relink; /* until it has changed over to the control link that we have given it */

@@ -414,6 +414,9 @@ static void on_rest(arbiter_actor *a, struct actor_timer *t) {
 }
 
 void set_resume(struct set *s) {
+        for (uint32_t i = 1; i < s->n_slots; i++)
+                if (s->slots[i].child)
+                        load_serve(s->slots[i].child, true);
         supervise_resume(s->supervise);
         if (!s->acting)
                 carry_out(s, 0);
