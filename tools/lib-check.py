@@ -13,11 +13,12 @@ import sys
 import time
 
 PASSED = {'OK', 'EXPECTEDFAIL'}
-OUTPUT = 20000
+HEAD, TAIL = 4000, 16000
 
 
-def tail(text):
-    return text if len(text) <= OUTPUT else '[... %d characters]\n%s' % (len(text) - OUTPUT, text[-OUTPUT:])
+def shortened(text):
+    n = len(text) - HEAD - TAIL
+    return text if n <= 0 else '%s\n[... %d characters]\n%s' % (text[:HEAD], n, text[-TAIL:])
 
 
 def records(directory):
@@ -45,7 +46,7 @@ def summary(directory, results):
             print('\nFAILED  %s: %s after %.2f s, exit status %s' % (name, word, duration, record.get('returncode')))
             for stream in 'stdout', 'stderr':
                 if record.get(stream):
-                    print('--- %s\n%s' % (stream, tail(record[stream]).rstrip('\n')))
+                    print('--- %s\n%s' % (stream, shortened(record[stream]).rstrip('\n')))
             print('---\n')
 
 

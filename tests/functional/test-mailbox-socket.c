@@ -359,7 +359,7 @@ static void speak_for_the_dead(struct fixture *f, bool old_identity) {
                 _exit(0);
         }
         close(go[0]);
-        while (f->a->n_strangers == 0)
+        while (f->a->n_strangers == 0 && f->n_refused == 0) /* an old kernel: refused at the door, if dead */
                 assert_ok(sd_event_run(arbiter_get_event(f->a), UINT64_MAX));
         assert_int_equal(waitpid(pid, &status, 0), pid);
         close(go[1]);
