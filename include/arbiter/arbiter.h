@@ -18,6 +18,7 @@
 #include <arbiter/message.h>
 #include <arbiter/module.h>
 #include <arbiter/monitor.h>
+#include <arbiter/pool.h>
 #include <arbiter/proxy.h>
 #include <arbiter/spawn.h>
 #include <arbiter/status.h>

@@ -114,6 +114,11 @@ int arbiter_spawn_set_prepare(arbiter_spawn *s, arbiter_spawn_prepare_t prepare,
 /* What tells two versions of a definition apart when an arbiter takes over from another (see
  * arbiter_set_state()): a hash of what it was made from. 0, the default: everything that was set. */
 int arbiter_spawn_set_fingerprint(arbiter_spawn *s, uint64_t fingerprint);
+uint64_t arbiter_spawn_get_fingerprint(arbiter_spawn *s);
+/* What it was made from, for who wants to make it again when an arbiter has taken over from another, which
+ * may have been in the midst of a roll. At most 64 KiB (-E2BIG); NULL: not known. */
+int arbiter_spawn_set_source(arbiter_spawn *s, const char *text);
+const char *arbiter_spawn_get_source(arbiter_spawn *s);
 
 /* Starts one. The future (may be NULL) resolves to a proxy when it is running, or fails with the reason;
  * its aid is known at once. -EEXIST: the name is taken; -EINVAL: incomplete or contradictory. */

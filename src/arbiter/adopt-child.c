@@ -21,6 +21,7 @@ struct made_spawn {
         struct state_key key;
         arbiter_spawn *base, *spawn;
         bool same; /* as its base */
+        bool whole;
 };
 
 /* What of the machine belongs to a life. */
@@ -70,6 +71,7 @@ static int make_spawn(struct adoption *x, struct made_spawn *m) {
                 return r;
         if (r < 0)
                 return make_stand_in(x, &s, &m->spawn);
+        m->whole = r == 0;
         m->same = base && state_spawn_same(old, base);
         /* Where each life is prepared, that of this one is how it was. */
         m->spawn = m->same && !base->prepare ? arbiter_spawn_ref(base) : TAKE_PTR(old);
@@ -115,6 +117,12 @@ bool adopt_spawn_is_same(struct adoption *x, const struct state_key *key, arbite
         struct made_spawn *m;
 
         return find_made(x, key, base, &m) >= 0 && m->same;
+}
+
+bool adopt_spawn_is_whole(struct adoption *x, const struct state_key *key, arbiter_spawn *base) {
+        struct made_spawn *m;
+
+        return find_made(x, key, base, &m) >= 0 && m->whole;
 }
 
 void adopt_free_spawns(struct adoption *x) {

@@ -113,6 +113,27 @@ static void restore_actor(struct adoption *x, const struct legacy *l, aid *ret) 
                 n->generation--; /* it is given again */
 }
 
+/* What its revisions are: a roll that was under way goes on, and can still turn back. */
+static int restore_definitions(struct adoption *x, const struct legacy *l, arbiter_monitor *m) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < l->s.n_definitions; i++) {
+                const struct state_definition *d = &l->s.definitions[i];
+                _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *spawn = NULL;
+
+                bool same = adopt_spawn_is_same(x, &d->spawn, m->worker);
+
+                if (same)
+                        spawn = arbiter_spawn_ref(m->worker);
+                else
+                        r = adopt_spawn(x, &d->spawn, m->worker, &spawn);
+                if (r >= 0)
+                        r = roll_restore(m, d, spawn,
+                                        same || adopt_spawn_is_whole(x, &d->spawn, m->worker));
+        }
+        return r;
+}
+
 int adopt_monitor(arbiter_monitor *m, unsigned workers, aid *ret_actor) {
         struct adoption *x = m->arbiter->adoption;
         struct legacy *l = x ? map_get_string(x->legacies_by_name, m->name) : NULL;
@@ -130,20 +151,23 @@ int adopt_monitor(arbiter_monitor *m, unsigned workers, aid *ret_actor) {
                                 strerror(-r));
                 return r == -ENOMEM ? r : 0;
         }
+        m->revision = l->s.revision;
         r = state_use_left(m->arbiter, &l->s.worker, &m->state_spawn);
+        if (r >= 0)
+                r = restore_definitions(x, l, m);
         if (r < 0)
                 return r;
         l->monitor = arbiter_monitor_ref(m);
         supervise_get_info(m->set.supervise, &info);
         m->workers = info.n_wanted;
-        m->revision = l->s.revision;
         m->failed = l->s.failed;
         m->configured = workers;
         l->wanted = workers != l->s.configured ? workers : UINT32_MAX;
         m->set.revive = x->was_stopping;
         m->stopping = l->s.stopping && !x->was_stopping;
         restore_actor(x, l, ret_actor);
-        return 1;
+        r = roll_resize(m, m->workers);
+        return r < 0 ? r : 1;
 }
 
 int adopt_workers(arbiter_monitor *m) {

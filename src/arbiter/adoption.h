@@ -122,5 +122,7 @@ void adopt_discard(struct adoption *x, struct orphan *o);
  * that is good for stopping alone. */
 bool adopt_spawn_is_same(struct adoption *x, const struct state_key *key, arbiter_spawn *base);
 int adopt_spawn(struct adoption *x, const struct state_key *key, arbiter_spawn *base, arbiter_spawn **ret);
+/* Lives can be started from it. */
+bool adopt_spawn_is_whole(struct adoption *x, const struct state_key *key, arbiter_spawn *base);
 void adopt_free_spawns(struct adoption *x);
 int adopt_find_spawn(struct adoption *x, const struct state_key *key, struct state_entry *ret);

@@ -19,6 +19,7 @@ void control_record_death(struct child *c, arbiter_reason reason, int status) {
 
         if (c->monitor_actor)
                 return;
+        roll_note_failure(c);
         death = (struct death){
                 .when_usec = control_now_realtime(),
                 .lifetime_usec = now - MIN(now, c->created_usec),

@@ -100,7 +100,7 @@ int host_start_thread(struct child *c) {
 
 int launch_hosted_thread(struct child *c) {
         arbiter_monitor *m = c->set ? c->set->monitor : NULL;
-        struct child *host = m ? m->host : NULL;
+        struct child *host = m ? roll_find_host(m, c) : NULL;
         int r;
 
         if (!host || host->stop_stage != CHILD_STOP_NONE) {

@@ -13,7 +13,7 @@
  *   host.c       threads that live together in one arbiter-host process
  *   log.c        what the program is told
  *   set.c        the glue to src/supervise: events in, actions carried out
- *   monitor.c    pools
+ *   monitor.c    pools; roll.c how their workers are replaced
  *   load.c       what workers are doing: who may have new work
  *   spawn.c      descriptions of actors to be
  *   mailbox-socket.c  how an actor that did not inherit its control link comes to it
@@ -43,6 +43,7 @@
 #include "arbiter/member.h"
 #include "arbiter/notify-socket.h"
 #include "arbiter/process.h"
+#include "arbiter/roll.h"
 #include "arbiter/state.h"
 #include "arbiter/unit-settings.h"
 #include "arbiter/units.h"
@@ -70,6 +71,7 @@ enum {
         HELLO_COMMANDS_MAX = 1024,
         FAILURE_TEXT_MAX = 400,
         LOG_TEXT_MAX = 1024,
+        SOURCE_MAX = 64 * 1024,
         BACKOFF_TOLD_USEC = 1000 * 1000, /* shorter waits are for those who debug */
         DEAD_AIDS_MAX = 64 * 1024,
         NAMES_KEPT_MAX = 16 * 1024, /* of which generation and last death are remembered without a life */
@@ -120,6 +122,7 @@ struct arbiter_spawn {
         bool prepared; /* it is one life's alone */
         char *definition;     /* whose instance it is; NULL: its own name */
         uint64_t fingerprint; /* 0: all that it says */
+        char *source;         /* what it was made from; copies do not have it */
         struct unit_properties unit_properties;
         char *unit_template; /* "my-worker@.service"; NULL: none */
 };
@@ -319,6 +322,7 @@ struct arbiter_monitor {
         bool started, stopping, failed, restarting;
         arbiter_future *start_future, *stop_future;
         struct list_node settled; /* struct waiter: scale, restart */
+        struct pool pool;
 };
 
 struct dead_aid {
@@ -614,7 +618,9 @@ void monitor_actor_ended(arbiter_monitor *m);
 /* Nothing is on its way any more: every wanted worker runs, or is given up or held. */
 bool monitor_is_settled(arbiter_monitor *m);
 int monitor_stop(arbiter_monitor *m);
-arbiter_spawn *monitor_worker_spawn(arbiter_monitor *m);
+supervise_restart monitor_restart_of(const arbiter_spawn *worker);
+/* Resolves it then. */
+int monitor_wait_settled(arbiter_monitor *m, arbiter_future *f);
 
 /* spawn.c */
 int spawn_check(arbiter_spawn *s, char **ret_text);

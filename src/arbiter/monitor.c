@@ -40,6 +40,7 @@ _public_ int arbiter_monitor_new(arbiter *a, const char *name, arbiter_spawn *wo
         list_init(&m->marked);
         list_init(&m->set.marked);
         list_init(&m->settled);
+        roll_init(m);
         m->name = strdup(name);
         if (!m->name)
                 return -ENOMEM;
@@ -74,6 +75,7 @@ _public_ arbiter_monitor *arbiter_monitor_unref(arbiter_monitor *m) {
         }
         arbiter_future_unref(m->start_future);
         arbiter_future_unref(m->stop_future);
+        roll_free(m);
         arbiter_spawn_unref(m->worker);
         free(m->description);
         free(m->name);
@@ -112,14 +114,15 @@ static uint64_t nsec_of(uint64_t usec) {
 }
 
 _public_ int arbiter_monitor_set_intensity(arbiter_monitor *m, unsigned intensity, uint64_t period_usec) {
+        supervise_policy policy;
+
         if (!m || (intensity > SUPERVISE_INTENSITY_MAX && intensity != SUPERVISE_INTENSITY_INFINITY))
                 return -EINVAL;
-        if (m->started)
-                return -EBUSY;
-        m->policy.intensity = intensity;
+        policy = m->policy;
+        policy.intensity = intensity;
         if (period_usec > 0)
-                m->policy.period = nsec_of(period_usec);
-        return 0;
+                policy.period = nsec_of(period_usec);
+        return roll_set_policy(m, &policy);
 }
 
 _public_ int arbiter_monitor_set_backoff(arbiter_monitor *m, uint64_t min_usec, uint64_t max_usec,
@@ -129,13 +132,11 @@ _public_ int arbiter_monitor_set_backoff(arbiter_monitor *m, uint64_t min_usec, 
         if (!m || (jitter_percent > 100 && jitter_percent != UINT_MAX) ||
                         (factor != 0 && (factor < 1 || factor > 1000)))
                 return -EINVAL;
-        if (m->started)
-                return -EBUSY;
-        if (min_usec == UINT64_MAX) {
-                m->policy.backoff_min = m->policy.backoff_max = 0;
-                return 0;
-        }
         policy = m->policy;
+        if (min_usec == UINT64_MAX) {
+                policy.backoff_min = policy.backoff_max = 0;
+                return roll_set_policy(m, &policy);
+        }
         if (min_usec > 0)
                 policy.backoff_min = nsec_of(min_usec);
         if (max_usec > 0)
@@ -148,26 +149,31 @@ _public_ int arbiter_monitor_set_backoff(arbiter_monitor *m, uint64_t min_usec, 
                 policy.backoff_stable = nsec_of(stable_usec);
         if (policy.backoff_min > policy.backoff_max)
                 return -EINVAL;
-        m->policy = policy;
+        return roll_set_policy(m, &policy);
+}
+
+int monitor_wait_settled(arbiter_monitor *m, arbiter_future *f) {
+        struct waiter *w = calloc(1, sizeof(*w));
+
+        if (!w)
+                return -ENOMEM;
+        w->future = arbiter_future_ref(f);
+        list_append(&m->settled, &w->waiters);
         return 0;
 }
 
 static int wait_settled(arbiter_monitor *m, arbiter_future **ret) {
-        struct waiter *w;
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         int r;
 
         if (!ret)
                 return 0;
-        w = calloc(1, sizeof(*w));
-        if (!w)
-                return -ENOMEM;
-        r = future_new(m->arbiter->actor, &w->future);
-        if (r < 0) {
-                free(w);
+        r = future_new(m->arbiter->actor, &f);
+        if (r >= 0)
+                r = monitor_wait_settled(m, f);
+        if (r < 0)
                 return r;
-        }
-        list_append(&m->settled, &w->waiters);
-        *ret = arbiter_future_ref(w->future);
+        *ret = TAKE_PTR(f);
         return 0;
 }
 
@@ -203,6 +209,7 @@ void monitor_changed(arbiter_monitor *m) {
                 return;
         if (!m->stopping && !m->restarting && monitor_is_settled(m))
                 settle(m, m->failed ? ARBITER_OUTCOME_CALLEE_DIED : ARBITER_OUTCOME_REPLY);
+        roll_settle(m);
         control_monitor_changed(m);
 }
 
@@ -236,6 +243,7 @@ static void monitor_gone(arbiter_monitor *m) {
         map_remove_string(a->monitors_by_name, m->name);
         list_remove(&m->monitors);
         settle(m, ARBITER_OUTCOME_CANCELLED);
+        roll_end(m, ARBITER_OUTCOME_CANCELLED, "the monitor was stopped");
         if (m->start_future)
                 future_fail(m->start_future, ARBITER_OUTCOME_CANCELLED, "monitor '%s' was stopped", m->name);
         if (m->stop_future)
@@ -275,6 +283,7 @@ static void tell_gave_up(arbiter_monitor *m) {
 }
 
 void monitor_acted(arbiter_monitor *m, const supervise_action *action) {
+        roll_acted(m, action);
         switch (action->type) {
         case SUPERVISE_ACTION_STARTED_ALL:
                 resolve_start(m);
@@ -284,6 +293,7 @@ void monitor_acted(arbiter_monitor *m, const supervise_action *action) {
                 state_mark_monitor(m);
                 tell_gave_up(m);
                 resolve_start(m);
+                roll_end(m, ARBITER_OUTCOME_CALLEE_DIED, "the monitor has given up: no worker is left");
                 break;
         case SUPERVISE_ACTION_STOPPED:
                 if (m->child && m->child->inline_actor)
@@ -299,6 +309,12 @@ void monitor_acted(arbiter_monitor *m, const supervise_action *action) {
         default:
                 break;
         }
+}
+
+supervise_restart monitor_restart_of(const arbiter_spawn *worker) {
+        return worker->restart == ARBITER_RESTART_TRANSIENT ? SUPERVISE_TRANSIENT :
+                        worker->restart == ARBITER_RESTART_TEMPORARY     ? SUPERVISE_TEMPORARY :
+                                                                           SUPERVISE_PERMANENT;
 }
 
 static int start_actor(arbiter_monitor *m, const aid *wanted) {
@@ -339,15 +355,18 @@ _public_ int arbiter_monitor_start(arbiter_monitor *m, unsigned workers, arbiter
                 return m->arbiter ? -EALREADY : -ESHUTDOWN;
         if (!m->arbiter->started)
                 return -ENOTCONN;
-        m->policy.restart = m->worker->restart == ARBITER_RESTART_TRANSIENT ? SUPERVISE_TRANSIENT :
-                        m->worker->restart == ARBITER_RESTART_TEMPORARY     ? SUPERVISE_TEMPORARY :
-                                                                              SUPERVISE_PERMANENT;
+        m->policy.restart = monitor_restart_of(m->worker);
+        r = roll_resize(m, workers);
+        if (r < 0)
+                return r;
         r = set_init(&m->set, m->arbiter, m, &m->policy, workers);
         if (r < 0)
                 return r;
         m->workers = m->configured = workers;
         r = adopt_monitor(m, workers, &actor);
         adopted = r > 0;
+        if (r == 0)
+                roll_add_definition(m, m->revision, m->worker);
         if (r == 0)
                 r = begin_anew(m);
         if (r >= 0)
@@ -386,7 +405,9 @@ _public_ int arbiter_monitor_scale(arbiter_monitor *m, unsigned workers, arbiter
         if (r < 0)
                 return r;
         state_mark_monitor(m);
-        r = set_handle(&m->set,
+        r = roll_resize(m, workers);
+        if (r >= 0)
+                r = set_handle(&m->set,
                         &(supervise_event){.type = SUPERVISE_SCALE, .n = workers, .by_operator = true});
         if (r < 0) {
                 if (f)
@@ -403,45 +424,6 @@ _public_ int arbiter_monitor_scale(arbiter_monitor *m, unsigned workers, arbiter
         m->workers = workers;
         state_mark_monitor(m);
         monitor_changed(m);
-        if (ret)
-                *ret = TAKE_PTR(f);
-        return 0;
-}
-
-_public_ int arbiter_monitor_restart(arbiter_monitor *m, arbiter_spawn *worker, arbiter_future **ret) {
-        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
-        int r;
-
-        if (!m)
-                return -EINVAL;
-        if (!m->arbiter || !m->started)
-                return -ESHUTDOWN;
-        if (worker) {
-                r = spawn_check(worker, NULL);
-                if (r < 0)
-                        return r;
-        }
-        r = wait_settled(m, ret ? &f : NULL);
-        if (r < 0)
-                return r;
-        if (worker) {
-                arbiter_spawn_ref(worker);
-                arbiter_spawn_unref(m->worker);
-                m->worker = worker;
-        }
-        m->restarting = true; /* not settled in between */
-        state_mark_monitor(m);
-        r = set_handle(&m->set,
-                        &(supervise_event){.type = SUPERVISE_DEFINITION_CHANGED, .revision = ++m->revision});
-        if (r >= 0 && !worker) /* a verb, which starts also what is held or given up */
-                r = set_handle(&m->set, &(supervise_event){ .type = SUPERVISE_START });
-        m->restarting = false;
-        monitor_changed(m);
-        if (r < 0) {
-                if (f)
-                        future_fail_errno(f, r, NULL);
-                return r;
-        }
         if (ret)
                 *ret = TAKE_PTR(f);
         return 0;

@@ -161,7 +161,7 @@ static void act_spawn(struct set *s, const supervise_action *action) {
         slot = &s->slots[action->slot];
         if (slot->child && slot->child->set_generation == action->generation)
                 return; /* it lives, or is about to end: an arbiter before us has started it */
-        spawn = s->monitor ? s->monitor->worker : slot->spawn;
+        spawn = s->monitor ? roll_definition(s->monitor, action->revision) : slot->spawn;
         (void) slot_name(s, action->slot, name);
         r = child_new(s->arbiter, spawn, name, &slot->wanted_aid, &c);
         if (!aid_is_null(&slot->wanted_aid)) {

@@ -143,6 +143,7 @@ _public_ arbiter_spawn *arbiter_spawn_unref(arbiter_spawn *s) {
         unit_properties_done(&s->unit_properties);
         free(s->unit_template);
         free(s->prepare_definition);
+        free(s->source);
         free(s->definition);
         free(s->description);
         free(s->name);
@@ -398,6 +399,22 @@ _public_ int arbiter_spawn_set_prepare(arbiter_spawn *s, arbiter_spawn_prepare_t
         s->prepare = prepare;
         s->prepare_userdata = userdata;
         return 0;
+}
+
+_public_ uint64_t arbiter_spawn_get_fingerprint(arbiter_spawn *s) {
+        return s ? s->fingerprint : 0;
+}
+
+_public_ int arbiter_spawn_set_source(arbiter_spawn *s, const char *text) {
+        if (!s)
+                return -EINVAL;
+        if (text && strlen(text) > SOURCE_MAX)
+                return -E2BIG;
+        return replace_string(&s->source, text);
+}
+
+_public_ const char *arbiter_spawn_get_source(arbiter_spawn *s) {
+        return s ? s->source : NULL;
 }
 
 _public_ int arbiter_spawn_set_fingerprint(arbiter_spawn *s, uint64_t fingerprint) {

@@ -189,6 +189,11 @@ void state_encode_monitor(const struct state_monitor *s, struct state_record *re
         state_put_key(&w, &s->worker);
         state_put_aid(&w, &s->actor);
         state_put_aid(&w, &s->host);
+        state_put(&w, s->n_definitions, 1);
+        for (size_t i = 0; i < s->n_definitions; i++) {
+                state_put(&w, s->definitions[i].revision, 8);
+                state_put_key(&w, &s->definitions[i].spawn);
+        }
         finish(&w, ret);
 }
 
@@ -498,6 +503,21 @@ int state_decode_child(const struct state_entry *e, uint32_t version, struct sta
         return close_entry(&r);
 }
 
+static void get_definitions(struct state_reader *r, struct state_monitor *ret) {
+        if (r->version < 2) {
+                ret->definitions[0] = (struct state_definition){ ret->revision, ret->worker };
+                ret->n_definitions = 1;
+                return;
+        }
+        ret->n_definitions = state_get_below(r, 1, STATE_DEFINITIONS_MAX + 1);
+        for (size_t i = 0; i < ret->n_definitions; i++) {
+                ret->definitions[i].revision = state_get(r, 8);
+                state_get_key(r, &ret->definitions[i].spawn);
+                if (state_key_is_null(&ret->definitions[i].spawn))
+                        r->bad = true;
+        }
+}
+
 int state_decode_monitor(const struct state_entry *e, uint32_t version, struct state_monitor *ret) {
         struct state_reader r = open_entry(e, STATE_MONITOR, version);
 
@@ -512,6 +532,7 @@ int state_decode_monitor(const struct state_entry *e, uint32_t version, struct s
         state_get_key(&r, &ret->worker);
         state_get_aid(&r, &ret->actor, true);
         state_get_aid(&r, &ret->host, true);
+        get_definitions(&r, ret);
         return close_entry(&r);
 }
 

@@ -316,6 +316,11 @@ void state_fill_monitor(const arbiter_monitor *m, struct state_record *ret) {
                 .host = m->host ? m->host->aid : (aid){},
         };
         copy_text(s.name, sizeof(s.name), m->name);
+        for (size_t i = 0; i < m->pool.n_definitions; i++)
+                if (m->pool.definitions[i].state_spawn)
+                        s.definitions[s.n_definitions++] = (struct state_definition){
+                                m->pool.definitions[i].revision, key_of(m->pool.definitions[i].state_spawn)
+                        };
         state_encode_monitor(&s, ret);
 }
 
@@ -324,6 +329,9 @@ int state_write_monitor(arbiter_monitor *m) {
         int r;
 
         r = state_use_spawn(m->arbiter, m->worker, &m->state_spawn);
+        for (size_t i = 0; r >= 0 && i < m->pool.n_definitions; i++)
+                r = state_use_spawn(m->arbiter, m->pool.definitions[i].spawn,
+                                &m->pool.definitions[i].state_spawn);
         if (r < 0)
                 return r;
         state_fill_monitor(m, &record);
@@ -552,6 +560,8 @@ void state_mark_all(arbiter *a) {
         }
         LIST_FOREACH(m, &a->monitors, arbiter_monitor, monitors) {
                 state_release_spawn(a, &m->state_spawn);
+                for (size_t i = 0; i < m->pool.n_definitions; i++)
+                        state_release_spawn(a, &m->pool.definitions[i].state_spawn);
                 state_mark_monitor(m);
                 if (m->started)
                         mark_set(&m->set);

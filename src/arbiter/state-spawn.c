@@ -181,8 +181,10 @@ static int encode(const arbiter_spawn *s, bool named, uint8_t **ret, size_t *ret
                 if (!w.p)
                         return -ENOMEM;
                 put_spawn(&w, s, named);
-                if (named)
+                if (named) {
                         put_user(&w, &s->context);
+                        put_text(&w, s->source);
+                }
                 if (!w.full && w.used <= STATE_VALUE_MAX) {
                         *ret = w.p;
                         *ret_size = w.used;
@@ -410,6 +412,7 @@ static void get_spawn(struct state_reader *r, arbiter_spawn *s, struct wants *w)
         get_parameters(r, s);
         s->context.has_uid = state_get_bool(r);
         s->context.uid = (uid_t) state_get(r, 4);
+        s->source = r->version >= 2 ? get_text(r) : NULL;
         if ((s->module_file && *s->module_file != '/') || (s->exec && !s->context.path) ||
                         (s->process_name && !*s->process_name))
                 r->bad = true;

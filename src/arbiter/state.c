@@ -276,6 +276,8 @@ void state_forget_monitor(arbiter_monitor *m) {
         state_forget_set(&m->set);
         state_forget(m->arbiter, STATE_MONITOR, m->name, strlen(m->name));
         state_release_spawn(m->arbiter, &m->state_spawn);
+        for (size_t i = 0; i < m->pool.n_definitions; i++)
+                state_release_spawn(m->arbiter, &m->pool.definitions[i].state_spawn);
 }
 
 void state_end(arbiter *a) {

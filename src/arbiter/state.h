@@ -37,7 +37,7 @@
 #include "basic/siphash.h"
 #include "basic/time-util.h"
 
-#define STATE_VERSION 1U
+#define STATE_VERSION 2U
 
 /* Numbers are for ever. */
 enum state_kind {
@@ -68,6 +68,7 @@ enum {
         STATE_INVOCATION_MAX = 33,
         STATE_SUPERVISE_MAX = 8448,
         STATE_DEAD_AIDS = 1024, /* of the last that died */
+        STATE_DEFINITIONS_MAX = 8,
 };
 
 /* An entry to be: what state_journal_put() takes. */
@@ -195,6 +196,12 @@ struct state_monitor {
         bool stopping, failed;
         struct state_key worker; /* STATE_SPAWN: what the next worker is started from */
         aid actor, host;         /* or null */
+        /* version 2: what a roll goes from and to, by supervise's revisions; before: `worker` alone */
+        size_t n_definitions;
+        struct state_definition {
+                uint64_t revision;
+                struct state_key spawn;
+        } definitions[STATE_DEFINITIONS_MAX];
 };
 
 struct state_set {

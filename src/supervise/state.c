@@ -437,8 +437,11 @@ void action_push(supervise *s, supervise_action_type type, uint32_t number) {
 
         assert(s->ring_used < s->ring_size);
         s->ring_used++;
-        *a = (supervise_action){ .type = type, .slot = number, .generation = s->life, .when =
-                        NSEC_INFINITY };
+        *a = (supervise_action){ .type = type,
+                                 .slot = number,
+                                 .generation = s->life,
+                                 .revision = s->revision,
+                                 .when = NSEC_INFINITY };
         if (number == 0 || action_is_of_set(type))
                 return;
         a->generation = slot_at(s, number)->generation;
@@ -506,6 +509,7 @@ void supervise_get_info(const supervise *s, supervise_info *ret) {
                 .outdated = s->outdated || roll_is_active(s),
                 .roll = s->roll,
                 .revision_from = s->revision_from,
+                .revision_next = s->has_next ? s->revision_next : 0,
                 .breaker = s->breaker,
                 .breaker_until = s->breaker_until,
                 .breaker_probe = s->breaker_probe,

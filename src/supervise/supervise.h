@@ -235,8 +235,8 @@ typedef enum supervise_action_type {
                         generation: no new work; LOAD 0 when it has done what it has */
         SUPERVISE_ACTION_SERVE,       /* slot, generation: the one that drained may have work again */
         SUPERVISE_ACTION_ROLL_HALTED, /* slot: it does not start by the new definition; the old ones serve */
-        SUPERVISE_ACTION_ROLL_DONE,   /* all workers are of the new definition, and ready */
-        SUPERVISE_ACTION_ROLL_ABORTED, /* all are of the old one again, and ready */
+        SUPERVISE_ACTION_ROLL_DONE,   /* revision: all workers are of the new definition, and ready */
+        SUPERVISE_ACTION_ROLL_ABORTED, /* revision: all are of the old one again, and ready */
         SUPERVISE_ACTION_SCALED,      /* by load; info.n_wanted */
         SUPERVISE_ACTION_BREAKER_OPEN,   /* nobody is started until info.breaker_until */
         SUPERVISE_ACTION_BREAKER_CLOSED,
@@ -319,6 +319,7 @@ typedef struct supervise_info {
         uint64_t revision;
         supervise_roll roll;                    /* pool; progress: count slots by their revision */
         uint64_t revision_from;                 /* of a roll: the other one */
+        uint64_t revision_next;                 /* what is rolled out after it, or 0 */
         supervise_breaker breaker;
         nsec_t breaker_until;
         uint32_t breaker_probe;                 /* HALF_OPEN: the slot that is tried, or 0 */

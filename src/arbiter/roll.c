@@ -1,0 +1,609 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Rolls of a pool, as far as they are not decided in src/supervise: which definition a revision is, who waits
+ * for the end of a roll, what is told of it, and the public functions of pool.h. Called by monitor.c and
+ * set.c. Must never decide whom to replace.
+ *
+ * A definition is kept for as long as supervise may ask for a life of its revision: while a roll goes on
+ * both are, so that it can turn back; and both are in the journal, so that the next arbiter can. */
+
+#include <stdio.h>
+#include <syslog.h>
+
+#include "arbiter/internal.h"
+#include "arbiter/state-fill.h"
+
+#define PERCENT_FLAG 0x80000000U
+
+struct roll_waiter {
+        struct list_node waiters;
+        arbiter_future *future;
+        uint64_t revision; /* that all workers are to have */
+};
+
+/* Definitions. */
+
+void roll_init(arbiter_monitor *m) {
+        list_init(&m->pool.rolls);
+        m->pool.max_unavailable = 1;
+}
+
+static void forget_at(arbiter_monitor *m, size_t i) {
+        struct pool *p = &m->pool;
+
+        if (m->arbiter)
+                state_release_spawn(m->arbiter, &p->definitions[i].state_spawn);
+        arbiter_spawn_unref(p->definitions[i].spawn);
+        p->n_definitions--;
+        memmove(p->definitions + i, p->definitions + i + 1,
+                        (p->n_definitions - i) * sizeof(*p->definitions));
+}
+
+void roll_free(arbiter_monitor *m) {
+        roll_end(m, ARBITER_OUTCOME_CANCELLED, "the monitor is gone");
+        while (m->pool.n_definitions > 0)
+                forget_at(m, m->pool.n_definitions - 1);
+}
+
+static struct pool_definition *find(arbiter_monitor *m, uint64_t revision) {
+        for (size_t i = 0; i < m->pool.n_definitions; i++)
+                if (m->pool.definitions[i].revision == revision)
+                        return &m->pool.definitions[i];
+        return NULL;
+}
+
+arbiter_spawn *roll_definition(arbiter_monitor *m, uint64_t revision) {
+        struct pool_definition *d = find(m, revision);
+
+        if (!d || !d->incomplete)
+                return d ? d->spawn : m->worker;
+        if (!d->told)
+                arbiter_log_facts(m->arbiter, NULL,
+                                &(arbiter_log_entry){ .level = LOG_WARNING,
+                                                .event = "adopted",
+                                                .monitor = m->name },
+                                "%s: the definition before cannot be had any more, as the arbiter that had it "
+                                "is gone: in its place workers are started by the present one",
+                                m->name);
+        d->told = true;
+        return m->worker;
+}
+
+static bool is_active(const supervise_info *i) {
+        return i->roll == SUPERVISE_ROLL_GOING || i->roll == SUPERVISE_ROLL_HALTED ||
+               i->roll == SUPERVISE_ROLL_TURNING_BACK;
+}
+
+/* May a life of it be asked for? */
+static bool is_needed(const supervise_info *i, uint64_t revision) {
+        return revision == i->revision ||
+               (is_active(i) && (revision == i->revision_from || revision == i->revision_next));
+}
+
+static void forget_unneeded(arbiter_monitor *m) {
+        supervise_info i;
+
+        if (m->pool.n_definitions <= 1 || !m->set.supervise)
+                return;
+        supervise_get_info(m->set.supervise, &i);
+        for (size_t k = m->pool.n_definitions; k > 0; k--)
+                if (!is_needed(&i, m->pool.definitions[k - 1].revision)) {
+                        forget_at(m, k - 1);
+                        state_mark_monitor(m);
+                }
+}
+
+void roll_add_definition(arbiter_monitor *m, uint64_t revision, arbiter_spawn *spawn) {
+        struct pool *p = &m->pool;
+
+        if (find(m, revision))
+                return;
+        forget_unneeded(m);
+        assert(p->n_definitions < POOL_DEFINITIONS_MAX);
+        p->definitions[p->n_definitions++] =
+                        (struct pool_definition){ .revision = revision, .spawn = arbiter_spawn_ref(spawn) };
+}
+
+int roll_restore(arbiter_monitor *m, const struct state_definition *d, arbiter_spawn *spawn, bool whole) {
+        struct pool_definition *mine;
+
+        if (m->pool.n_definitions >= POOL_DEFINITIONS_MAX || find(m, d->revision))
+                return 0;
+        roll_add_definition(m, d->revision, spawn);
+        mine = find(m, d->revision);
+        mine->incomplete = !whole;
+        return state_use_left(m->arbiter, &d->spawn, &mine->state_spawn);
+}
+
+_public_ arbiter_spawn *arbiter_monitor_get_definition(arbiter_monitor *m, unsigned index) {
+        return m && index < m->pool.n_definitions ? m->pool.definitions[index].spawn : NULL;
+}
+
+_public_ int arbiter_monitor_set_definition(arbiter_monitor *m, unsigned index, arbiter_spawn *worker) {
+        struct pool_definition *d;
+        int r;
+
+        if (!m || !worker)
+                return -EINVAL;
+        if (index >= m->pool.n_definitions)
+                return -ENOENT;
+        d = &m->pool.definitions[index];
+        if (d->spawn->fingerprint == 0 || d->spawn->fingerprint != worker->fingerprint)
+                return -ESTALE;
+        r = spawn_check(worker, NULL);
+        if (r < 0)
+                return r;
+        arbiter_spawn_ref(worker);
+        arbiter_spawn_unref(d->spawn);
+        d->spawn = worker;
+        d->incomplete = false;
+        if (m->started)
+                state_mark_monitor(m);
+        return 0;
+}
+
+/* The policy. */
+
+int roll_set_policy(arbiter_monitor *m, const supervise_policy *policy) {
+        int r;
+
+        if (m->set.supervise) {
+                r = supervise_set_policy(m->set.supervise, policy);
+                if (r < 0)
+                        return r;
+        }
+        m->policy = *policy;
+        if (m->set.supervise && m->started) /* what is waited for may be due by the new one */
+                (void) set_handle(&m->set, &(supervise_event){ .type = SUPERVISE_TICK });
+        return 0;
+}
+
+static bool is_percent(unsigned n) {
+        return n & PERCENT_FLAG;
+}
+
+static bool number_is_valid(unsigned n) {
+        return is_percent(n) ? (n & ~PERCENT_FLAG) <= 100 : n <= SUPERVISE_SURGE_MAX;
+}
+
+/* As Kubernetes has it: a surge is rounded up, those that may be missing are rounded down. */
+static uint32_t resolve(unsigned n, uint32_t workers, bool up) {
+        uint64_t percent = n & ~PERCENT_FLAG;
+
+        if (!is_percent(n))
+                return n;
+        return (uint32_t) MIN((workers * percent + (up ? 99 : 0)) / 100, (uint64_t) SUPERVISE_SURGE_MAX);
+}
+
+static void fill_roll(const struct pool *p, uint32_t workers, supervise_policy *policy) {
+        policy->max_surge = resolve(p->max_surge, workers, true);
+        policy->max_unavailable = resolve(p->max_unavailable, workers, false);
+        if (policy->max_surge == 0 && policy->max_unavailable == 0)
+                policy->max_unavailable = 1; /* else nobody could ever be replaced */
+}
+
+int roll_resize(arbiter_monitor *m, uint32_t workers) {
+        supervise_policy policy = m->policy;
+
+        fill_roll(&m->pool, workers, &policy);
+        if (policy.max_surge == m->policy.max_surge && policy.max_unavailable == m->policy.max_unavailable)
+                return 0;
+        return roll_set_policy(m, &policy);
+}
+
+static nsec_t nsec_of(uint64_t usec) {
+        return usec > UINT64_MAX / NSEC_PER_USEC ? NSEC_INFINITY : usec * NSEC_PER_USEC;
+}
+
+_public_ int arbiter_monitor_set_roll(
+                arbiter_monitor *m, unsigned max_surge, unsigned max_unavailable, uint64_t drain_usec) {
+        supervise_policy policy;
+        struct pool before;
+        int r;
+
+        if (!m || !number_is_valid(max_surge) || !number_is_valid(max_unavailable) ||
+                        ((max_surge & ~PERCENT_FLAG) == 0 && (max_unavailable & ~PERCENT_FLAG) == 0))
+                return -EINVAL;
+        before = m->pool;
+        policy = m->policy;
+        m->pool.max_surge = max_surge;
+        m->pool.max_unavailable = max_unavailable;
+        policy.drain = nsec_of(drain_usec);
+        fill_roll(&m->pool, m->workers, &policy);
+        r = roll_set_policy(m, &policy);
+        if (r < 0) {
+                m->pool.max_surge = before.max_surge;
+                m->pool.max_unavailable = before.max_unavailable;
+        }
+        return r;
+}
+
+_public_ int arbiter_monitor_set_breaker(arbiter_monitor *m, unsigned failures, uint64_t period_usec,
+                uint64_t min_usec, uint64_t max_usec) {
+        supervise_policy policy;
+
+        if (!m || failures > SUPERVISE_INTENSITY_MAX ||
+                        (failures > 0 && (period_usec == 0 || min_usec == 0 || min_usec > max_usec)))
+                return -EINVAL;
+        policy = m->policy;
+        policy.breaker_failures = failures;
+        policy.breaker_period = nsec_of(period_usec);
+        policy.breaker_min = nsec_of(min_usec);
+        policy.breaker_max = nsec_of(max_usec);
+        return roll_set_policy(m, &policy);
+}
+
+/* Who waits. */
+
+static int wait_for(arbiter_monitor *m, uint64_t revision, struct roll_waiter **ret) {
+        struct roll_waiter *w = calloc(1, sizeof(*w));
+        int r;
+
+        if (!w)
+                return -ENOMEM;
+        r = future_new(m->arbiter->actor, &w->future);
+        if (r < 0) {
+                free(w);
+                return r;
+        }
+        w->revision = revision;
+        list_append(&m->pool.rolls, &w->waiters);
+        *ret = w;
+        return 0;
+}
+
+static void waiter_free(struct roll_waiter *w) {
+        list_remove(&w->waiters);
+        arbiter_future_unref(w->future);
+        free(w);
+}
+
+void roll_end(arbiter_monitor *m, arbiter_outcome outcome, const char *text) {
+        LIST_FOREACH(w, &m->pool.rolls, struct roll_waiter, waiters) {
+                if (m->arbiter)
+                        future_fail(w->future, outcome, "%s", text);
+                waiter_free(w);
+        }
+}
+
+/* All workers are of this revision. */
+static void resolve_waiters(arbiter_monitor *m, uint64_t revision) {
+        LIST_FOREACH(w, &m->pool.rolls, struct roll_waiter, waiters) {
+                if (w->revision > revision)
+                        continue; /* it comes after this one */
+                if (w->revision == revision)
+                        future_resolve(w->future, ARBITER_OUTCOME_REPLY, NULL);
+                else
+                        future_fail(w->future, ARBITER_OUTCOME_CANCELLED,
+                                        "another definition of '%s' has taken its place", m->name);
+                waiter_free(w);
+        }
+}
+
+static void fail_waiters(arbiter_monitor *m, uint64_t revision, const char *text) {
+        LIST_FOREACH(w, &m->pool.rolls, struct roll_waiter, waiters)
+                if (w->revision == revision) {
+                        future_fail(w->future, ARBITER_OUTCOME_CALLEE_DIED, "%s", text);
+                        waiter_free(w);
+                }
+}
+
+/* What is told. */
+
+static void count(const arbiter_monitor *m, const supervise_info *i, arbiter_roll *ret) {
+        supervise_slot_info slot;
+
+        for (uint32_t k = 1; k <= i->slot_max; k++) {
+                if (supervise_get_slot(m->set.supervise, k, &slot) < 0)
+                        continue;
+                if (slot.revision == i->revision) {
+                        bool fails = slot.state == SUPERVISE_SLOT_BACKOFF ||
+                                     slot.state == SUPERVISE_SLOT_FAILED;
+
+                        ret->replaced += slot.ready && !slot.leaving;
+                        if (i->roll == SUPERVISE_ROLL_HALTED && fails && ret->failing == 0) {
+                                ret->failing = k;
+                                ret->reason = (arbiter_reason) slot.reason;
+                                ret->status = slot.status;
+                        }
+                } else
+                        ret->left += slot.state == SUPERVISE_SLOT_STARTING ||
+                                     slot.state == SUPERVISE_SLOT_RUNNING ||
+                                     slot.state == SUPERVISE_SLOT_DRAINING ||
+                                     slot.state == SUPERVISE_SLOT_STOPPING;
+        }
+}
+
+_public_ int arbiter_monitor_get_roll(arbiter_monitor *m, arbiter_roll *ret) {
+        arbiter_roll roll = { .size = sizeof(roll) };
+        supervise_info i = {};
+
+        if (!m || !ret || ret->size < sizeof(*ret))
+                return -EINVAL;
+        if (m->set.supervise)
+                supervise_get_info(m->set.supervise, &i);
+        roll.state = (arbiter_roll_state) i.roll;
+        if (is_active(&i)) /* else it would cost as much as there are workers, with each change */
+                count(m, &i, &roll);
+        *ret = roll;
+        return 0;
+}
+
+_Static_assert((int) ARBITER_ROLL_HALTED == (int) SUPERVISE_ROLL_HALTED &&
+                               (int) ARBITER_ROLL_ABORTED == (int) SUPERVISE_ROLL_ABORTED,
+                "the public names are those of src/supervise");
+
+_public_ const char *arbiter_roll_state_to_string(arbiter_roll_state state) {
+        static const char *const names[] = {
+                [ARBITER_ROLL_NONE] = "none",
+                [ARBITER_ROLL_GOING] = "going",
+                [ARBITER_ROLL_HALTED] = "halted",
+                [ARBITER_ROLL_TURNING_BACK] = "turning-back",
+                [ARBITER_ROLL_DONE] = "done",
+                [ARBITER_ROLL_ABORTED] = "aborted",
+        };
+
+        return (unsigned) state < ELEMENTSOF(names) ? names[state] : NULL;
+}
+
+void roll_note_failure(const struct child *c) {
+        arbiter_monitor *m = c->set ? c->set->monitor : NULL;
+
+        if (!m || (!c->failure && c->slot != m->pool.failed_slot))
+                return;
+        m->pool.failed_slot = c->slot;
+        (void) snprintf(m->pool.failed_text, sizeof(m->pool.failed_text), "%s",
+                        c->failure ? c->failure : "");
+}
+
+/* "exit-code 3", or what it was in words. */
+static void describe_failure(const arbiter_monitor *m, const supervise_slot_info *slot, uint32_t number,
+                char *ret, size_t size) {
+        const char *reason = arbiter_reason_to_string((arbiter_reason) slot->reason);
+
+        if (m->pool.failed_slot == number && *m->pool.failed_text)
+                (void) snprintf(ret, size, "%s", m->pool.failed_text);
+        else if (slot->status != 0)
+                (void) snprintf(ret, size, "%s %d", reason ? reason : "unknown", slot->status);
+        else
+                (void) snprintf(ret, size, "%s", reason ? reason : "unknown");
+}
+
+static unsigned n_serving(const arbiter_monitor *m) {
+        supervise_slot_info slot;
+        supervise_info i;
+        unsigned n = 0;
+
+        supervise_get_info(m->set.supervise, &i);
+        for (uint32_t k = 1; k <= i.slot_max; k++)
+                n += supervise_get_slot(m->set.supervise, k, &slot) >= 0 && slot.ready;
+        return n;
+}
+
+static void tell_halted(arbiter_monitor *m, const supervise_action *action) {
+        char name[QUALIFIED_NAME_SIZE], why[FAILURE_TEXT_MAX], text[LOG_TEXT_MAX];
+        supervise_slot_info slot = {};
+
+        (void) supervise_get_slot(m->set.supervise, action->slot, &slot);
+        (void) slot_name(&m->set, action->slot, name);
+        describe_failure(m, &slot, action->slot, why, sizeof(why));
+        (void) snprintf(text, sizeof(text),
+                        "the roll of '%s' has halted: %s fails (%s). %u of %u workers serve, and no other is "
+                        "replaced unless it starts",
+                        m->name, name, why, n_serving(m), m->workers);
+        arbiter_log_facts(m->arbiter, NULL,
+                        &(arbiter_log_entry){ .level = LOG_ERR,
+                                        .event = "roll-halted",
+                                        .name = name,
+                                        .monitor = m->name,
+                                        .reason = arbiter_reason_to_string((arbiter_reason) slot.reason),
+                                        .status = slot.status },
+                        "%c%s", text[0] - 'a' + 'A', text + 1);
+        fail_waiters(m, action->revision, text);
+}
+
+static void tell_ended(arbiter_monitor *m, const char *event, int level, const char *text) {
+        arbiter_log_facts(m->arbiter, NULL,
+                        &(arbiter_log_entry){ .level = level,
+                                        .event = event,
+                                        .monitor = m->name,
+                                        .n = m->workers },
+                        "%s: %s", m->name, text);
+}
+
+static void tell_breaker(arbiter_monitor *m, bool open) {
+        char wait[TIMESPAN_STRING_MAX];
+        arbiter_log_entry e = { .level = LOG_INFO, .event = "breaker-closed", .monitor = m->name };
+        nsec_t now = now_nsec();
+        supervise_info i;
+
+        if (!open) {
+                arbiter_log_facts(m->arbiter, NULL, &e, "%s: workers are started again", m->name);
+                return;
+        }
+        supervise_get_info(m->set.supervise, &i);
+        e.level = LOG_ERR;
+        e.event = "breaker-open";
+        e.n = m->policy.breaker_failures;
+        e.usec = i.breaker_until != NSEC_INFINITY && i.breaker_until > now
+                        ? (i.breaker_until - now) / NSEC_PER_USEC
+                        : 0;
+        arbiter_log_facts(m->arbiter, NULL, &e, "%s: too many workers fail; none is started for %s", m->name,
+                        format_timespan_rounded(wait, sizeof(wait), e.usec));
+}
+
+void roll_acted(arbiter_monitor *m, const supervise_action *action) {
+        switch (action->type) {
+        case SUPERVISE_ACTION_ROLL_HALTED:
+                tell_halted(m, action);
+                break;
+        case SUPERVISE_ACTION_ROLL_DONE:
+                forget_unneeded(m); /* who hears of it may want to know */
+                tell_ended(m, "rolled", LOG_INFO, "all workers are replaced");
+                resolve_waiters(m, action->revision);
+                break;
+        case SUPERVISE_ACTION_ROLL_ABORTED:
+                forget_unneeded(m);
+                tell_ended(m, "roll-aborted", LOG_NOTICE,
+                                "the roll has been turned back, all workers are of the definition before");
+                resolve_waiters(m, action->revision);
+                break;
+        case SUPERVISE_ACTION_BREAKER_OPEN:
+        case SUPERVISE_ACTION_BREAKER_CLOSED:
+                tell_breaker(m, action->type == SUPERVISE_ACTION_BREAKER_OPEN);
+                break;
+        default:
+                break;
+        }
+}
+
+void roll_settle(arbiter_monitor *m) {
+        forget_unneeded(m);
+}
+
+/* Threads. A process has one copy of a module, and one user and environment: those of another revision live
+ * in another one. */
+struct child *roll_find_host(arbiter_monitor *m, const struct child *thread) {
+        supervise_slot_info own, other;
+
+        if (supervise_get_slot(m->set.supervise, thread->slot, &own) < 0)
+                return NULL;
+        if (m->host && m->pool.host_revision == own.revision)
+                return m->host;
+        m->pool.host_revision = own.revision;
+        for (uint32_t i = 1; i < m->set.n_slots; i++) {
+                const struct child *c = m->set.slots[i].child;
+
+                if (c && c != thread && c->host && c->host->stop_stage == CHILD_STOP_NONE &&
+                                supervise_get_slot(m->set.supervise, i, &other) >= 0 &&
+                                other.revision == own.revision)
+                        return m->host = c->host;
+        }
+        return m->host = NULL;
+}
+
+/* The verbs. */
+
+/* A file that was put back is the definition before, and no third one. */
+static uint64_t revision_of(arbiter_monitor *m, arbiter_spawn *worker) {
+        supervise_info i;
+
+        supervise_get_info(m->set.supervise, &i);
+        for (size_t k = 0; worker && is_active(&i) && k < m->pool.n_definitions; k++) {
+                const struct pool_definition *d = &m->pool.definitions[k];
+
+                if ((d->revision == i.revision || d->revision == i.revision_from) &&
+                                state_spawn_same(d->spawn, worker))
+                        return d->revision;
+        }
+        roll_add_definition(m, m->revision + 1, worker ? worker : roll_definition(m, i.revision));
+        return ++m->revision;
+}
+
+static void set_worker(arbiter_monitor *m, arbiter_spawn *worker) {
+        supervise_policy policy = m->policy;
+
+        arbiter_spawn_ref(worker);
+        arbiter_spawn_unref(m->worker);
+        m->worker = worker;
+        policy.restart = monitor_restart_of(worker);
+        (void) supervise_set_policy(m->set.supervise, &policy);
+        m->policy = policy;
+}
+
+/* Without a roll (nobody runs, or nobody has to be replaced) it is done when the set has settled. */
+static int wait_otherwise(arbiter_monitor *m, struct roll_waiter *w) {
+        supervise_info i;
+
+        supervise_get_info(m->set.supervise, &i);
+        if (is_active(&i))
+                return 0;
+        list_remove(&w->waiters);
+        monitor_wait_settled(m, w->future);
+        free(w);
+        return 0;
+}
+
+static bool is_waiting(arbiter_monitor *m, const struct roll_waiter *w) {
+        LIST_FOREACH(other, &m->pool.rolls, struct roll_waiter, waiters)
+                if (other == w)
+                        return true;
+        return false;
+}
+
+_public_ int arbiter_monitor_restart(arbiter_monitor *m, arbiter_spawn *worker, arbiter_future **ret) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        struct roll_waiter *w = NULL;
+        uint64_t revision;
+        int r;
+
+        if (!m)
+                return -EINVAL;
+        if (!m->arbiter || !m->started)
+                return -ESHUTDOWN;
+        r = worker ? spawn_check(worker, NULL) : 0;
+        if (r < 0)
+                return r;
+        revision = revision_of(m, worker);
+        if (ret) {
+                r = wait_for(m, revision, &w);
+                if (r < 0)
+                        return r;
+                f = arbiter_future_ref(w->future);
+        }
+        if (worker)
+                set_worker(m, worker);
+        m->restarting = true; /* not settled in between */
+        state_mark_monitor(m);
+        r = set_handle(&m->set,
+                        &(supervise_event){ .type = SUPERVISE_DEFINITION_CHANGED, .revision = revision });
+        if (r >= 0 && !worker) /* a verb, which starts also what is held or given up */
+                r = set_handle(&m->set, &(supervise_event){ .type = SUPERVISE_START });
+        m->restarting = false;
+        if (w && is_waiting(m, w)) {
+                if (r < 0) {
+                        future_fail_errno(f, r, NULL);
+                        waiter_free(w);
+                } else
+                        r = wait_otherwise(m, w);
+        }
+        monitor_changed(m);
+        if (r < 0)
+                return r;
+        if (ret)
+                *ret = TAKE_PTR(f);
+        return 0;
+}
+
+_public_ int arbiter_monitor_abort_roll(arbiter_monitor *m, arbiter_future **ret) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        struct roll_waiter *w = NULL;
+        supervise_info i;
+        int r;
+
+        if (!m)
+                return -EINVAL;
+        if (!m->arbiter || !m->started)
+                return -ESHUTDOWN;
+        supervise_get_info(m->set.supervise, &i);
+        if (!is_active(&i))
+                return -ENOENT;
+        roll_end(m, ARBITER_OUTCOME_CANCELLED, "somebody has turned the roll back");
+        if (ret) {
+                r = wait_for(m, i.roll == SUPERVISE_ROLL_TURNING_BACK ? i.revision : i.revision_from, &w);
+                if (r < 0)
+                        return r;
+                f = arbiter_future_ref(w->future);
+        }
+        r = set_handle(&m->set, &(supervise_event){ .type = SUPERVISE_ROLL_ABORT });
+        monitor_changed(m);
+        if (r < 0) {
+                if (w && is_waiting(m, w)) {
+                        future_fail_errno(f, r, NULL);
+                        waiter_free(w);
+                }
+                return r;
+        }
+        if (ret)
+                *ret = TAKE_PTR(f);
+        return 0;
+}
