@@ -33,6 +33,9 @@ typedef struct arbiter_log_entry {
  *   "backoff"    it is started again after usec. n: failures in a row
  *   "gave-up"    it is not started again by itself. n: restarts allowed in usec. Without a name: a monitor
  *   "scaled"     n, n_before: workers wanted by the monitor
+ *   "roll-halted"  a new worker fails in a roll: reason, status
+ *   "rolled", "roll-aborted"  all workers are of the new definition, or of the one before again
+ *   "breaker-open"  n workers have failed, none is started for usec; "breaker-closed"  they are again
  *   "removed"    there is no place for it any more: a monitor has fewer workers. n: its number
  * There are others, for people: "stuck", "protocol", "dead-letters", "refused", "stopping", "trace". */
 

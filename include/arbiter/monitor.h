@@ -26,10 +26,10 @@ arbiter_monitor *arbiter_find_monitor(arbiter *a, const char *name); /* borrowed
 int arbiter_monitor_has_worker(arbiter_monitor *m, unsigned number);
 
 int arbiter_monitor_set_description(arbiter_monitor *m, const char *description);
-/* Before the start. More than intensity restarts of one worker within the period park it as failed.
+/* More than intensity restarts of one worker within the period park it as failed.
  * Default 5 in 10 s. */
 int arbiter_monitor_set_intensity(arbiter_monitor *m, unsigned intensity, uint64_t period_usec);
-/* Before the start. Delay min * factor^k up to max, with jitter in percent; k is halved after each stable
+/* Delay min * factor^k up to max, with jitter in percent; k is halved after each stable
  * window. 0 keeps the default: 100 ms, 30 s, 2, 20 %, 10 s. min UINT64_MAX: no backoff; jitter UINT_MAX:
  * none. */
 int arbiter_monitor_set_backoff(arbiter_monitor *m, uint64_t min_usec, uint64_t max_usec, double factor,
@@ -40,8 +40,8 @@ int arbiter_monitor_set_backoff(arbiter_monitor *m, uint64_t min_usec, uint64_t 
 int arbiter_monitor_start(arbiter_monitor *m, unsigned workers, arbiter_future **ret);
 /* At run time: surplus workers are stopped, oldest first. Resolves when the new size is reached. */
 int arbiter_monitor_scale(arbiter_monitor *m, unsigned workers, arbiter_future **ret);
-/* Replaces each worker by a new one, one after the other; with a new template if it is not NULL. Without
- * one, those that were stopped or given up are started, too. */
+/* Replaces each worker by a new one, as arbiter_monitor_set_roll() says; with a new template if it is not
+ * NULL. Without one, those that were stopped or given up are started, too. Fails when a new one does. */
 int arbiter_monitor_restart(arbiter_monitor *m, arbiter_spawn *worker, arbiter_future **ret);
 /* Stops all workers, each by its shutdown rule, and then the monitor, which is gone when the future
  * resolves. */

@@ -38,7 +38,7 @@ typedef enum arbiter_roll_state {
         ARBITER_ROLL_ABORTED,
 } arbiter_roll_state;
 
-const char *arbiter_roll_state_to_string(arbiter_roll_state state); /* "none", "turning-back"; NULL: no such */
+const char *arbiter_roll_state_to_string(arbiter_roll_state state); /* "none"; NULL: no such */
 
 typedef struct arbiter_roll {
         size_t size; /* sizeof(arbiter_roll), set by the caller */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Rolls of a pool, as far as they are not decided in src/supervise: which definition a revision is, who waits
- * for the end of a roll, what is told of it, and the public functions of pool.h. Called by monitor.c and
- * set.c. Must never decide whom to replace.
+/* Rolls of a pool, as far as they are not decided in src/supervise: which definition a revision is, who
+ * waits for the end of a roll, what is told of it, and the public functions of pool.h. Called by monitor.c
+ * and set.c. Must never decide whom to replace.
  *
  * A definition is kept for as long as supervise may ask for a life of its revision: while a roll goes on
  * both are, so that it can turn back; and both are in the journal, so that the next arbiter can. */
 
+#include <poll.h>
 #include <stdio.h>
 #include <syslog.h>
 
@@ -18,6 +19,7 @@ struct roll_waiter {
         struct list_node waiters;
         arbiter_future *future;
         uint64_t revision; /* that all workers are to have */
+        bool reached;      /* and have; the last ones before them have not quite gone */
 };
 
 /* Definitions. */
@@ -61,8 +63,8 @@ arbiter_spawn *roll_definition(arbiter_monitor *m, uint64_t revision) {
                                 &(arbiter_log_entry){ .level = LOG_WARNING,
                                                 .event = "adopted",
                                                 .monitor = m->name },
-                                "%s: the definition before cannot be had any more, as the arbiter that had it "
-                                "is gone: in its place workers are started by the present one",
+                                "%s: the definition before cannot be had any more, as the arbiter that had "
+                                "it is gone: in its place workers are started by the present one",
                                 m->name);
         d->told = true;
         return m->worker;
@@ -270,18 +272,19 @@ static void resolve_waiters(arbiter_monitor *m, uint64_t revision) {
         LIST_FOREACH(w, &m->pool.rolls, struct roll_waiter, waiters) {
                 if (w->revision > revision)
                         continue; /* it comes after this one */
-                if (w->revision == revision)
-                        future_resolve(w->future, ARBITER_OUTCOME_REPLY, NULL);
-                else
-                        future_fail(w->future, ARBITER_OUTCOME_CANCELLED,
-                                        "another definition of '%s' has taken its place", m->name);
+                if (w->revision == revision || w->reached) {
+                        w->reached = true;
+                        continue;
+                }
+                future_fail(w->future, ARBITER_OUTCOME_CANCELLED,
+                                "another definition of '%s' has taken its place", m->name);
                 waiter_free(w);
         }
 }
 
 static void fail_waiters(arbiter_monitor *m, uint64_t revision, const char *text) {
         LIST_FOREACH(w, &m->pool.rolls, struct roll_waiter, waiters)
-                if (w->revision == revision) {
+                if (w->revision == revision && !w->reached) {
                         future_fail(w->future, ARBITER_OUTCOME_CALLEE_DIED, "%s", text);
                         waiter_free(w);
                 }
@@ -387,8 +390,8 @@ static void tell_halted(arbiter_monitor *m, const supervise_action *action) {
         (void) slot_name(&m->set, action->slot, name);
         describe_failure(m, &slot, action->slot, why, sizeof(why));
         (void) snprintf(text, sizeof(text),
-                        "the roll of '%s' has halted: %s fails (%s). %u of %u workers serve, and no other is "
-                        "replaced unless it starts",
+                        "the roll of '%s' has halted: %s fails (%s). %u of %u workers serve, and no other "
+                        "is replaced unless it starts",
                         m->name, name, why, n_serving(m), m->workers);
         arbiter_log_facts(m->arbiter, NULL,
                         &(arbiter_log_entry){ .level = LOG_ERR,
@@ -457,7 +460,27 @@ void roll_acted(arbiter_monitor *m, const supervise_action *action) {
 }
 
 void roll_settle(arbiter_monitor *m) {
+        supervise_info i;
+
         forget_unneeded(m);
+        if (list_is_empty(&m->pool.rolls))
+                return;
+        supervise_get_info(m->set.supervise, &i);
+        if (i.n[SUPERVISE_SLOT_STOPPING] > 0 || i.n[SUPERVISE_SLOT_DRAINING] > 0)
+                return;
+        LIST_FOREACH(w, &m->pool.rolls, struct roll_waiter, waiters)
+                if (w->reached) {
+                        future_resolve(w->future, ARBITER_OUTCOME_REPLY, NULL);
+                        waiter_free(w);
+                }
+}
+
+/* Its end may not have been noticed yet, as of one that an arbiter before us had started. */
+static bool is_of_use(const struct child *host) {
+        struct pollfd p = { .fd = host->process.pidfd, .events = POLLIN };
+
+        return host->stop_stage == CHILD_STOP_NONE && !host->ending && host->process.pidfd >= 0 &&
+               poll(&p, 1, 0) == 0;
 }
 
 /* Threads. A process has one copy of a module, and one user and environment: those of another revision live
@@ -473,7 +496,7 @@ struct child *roll_find_host(arbiter_monitor *m, const struct child *thread) {
         for (uint32_t i = 1; i < m->set.n_slots; i++) {
                 const struct child *c = m->set.slots[i].child;
 
-                if (c && c != thread && c->host && c->host->stop_stage == CHILD_STOP_NONE &&
+                if (c && c != thread && c->host && is_of_use(c->host) &&
                                 supervise_get_slot(m->set.supervise, i, &other) >= 0 &&
                                 other.revision == own.revision)
                         return m->host = c->host;
@@ -515,7 +538,7 @@ static int wait_otherwise(arbiter_monitor *m, struct roll_waiter *w) {
         supervise_info i;
 
         supervise_get_info(m->set.supervise, &i);
-        if (is_active(&i))
+        if (is_active(&i) || w->reached)
                 return 0;
         list_remove(&w->waiters);
         monitor_wait_settled(m, w->future);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What a pool is started from, by revision, and who waits for one revision to take the place of another. Part
- * of struct arbiter_monitor; roll.c is all that looks inside. */
+/* What a pool is started from, by revision, and who waits for one revision to take the place of another.
+ * Part of struct arbiter_monitor; roll.c is all that looks inside. */
 
 #include <arbiter/pool.h>
 

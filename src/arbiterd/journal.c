@@ -107,6 +107,11 @@ static const struct event {
         { "gave-up", true, MESSAGE_ACTOR_GAVE_UP, add_limit },
         { "gave-up", false, MESSAGE_MONITOR_GAVE_UP, add_limit },
         { "scaled", true, MESSAGE_MONITOR_SCALED, add_workers },
+        { "roll-halted", true, MESSAGE_ROLL_HALTED, add_text },
+        { "rolled", false, MESSAGE_ROLLED },
+        { "roll-aborted", false, MESSAGE_ROLL_ABORTED },
+        { "breaker-open", false, MESSAGE_BREAKER_OPEN, add_failures },
+        { "breaker-closed", false, MESSAGE_BREAKER_CLOSED },
         { "re-adopted", false, MESSAGE_TAKEN_OVER, add_actors },
 };
 

@@ -166,6 +166,8 @@ static const struct state_monitor EXAMPLE_MONITOR = {
         .worker = { { 11, 12 } },
         .actor = { "actor000" },
         .host = { "host0000" },
+        .n_definitions = 2,
+        .definitions = { { 2, { { 11, 12 } } }, { 1, { { 13, 14 } } } },
 };
 static const struct state_set EXAMPLE_SET = {
         .monitor = "web",
