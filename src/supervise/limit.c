@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Intensity and backoff, judged together by the rule at the head of supervise.h. Called by pool.c for each
+/* Intensity and backoff, judged together by the rule at the head of supervise.h. Called by life.c for each
  * failure that asks for a restart. Touches only the slot's window and backoff, the set's window, and the
  * generator of the jitter. */
 

@@ -91,10 +91,12 @@ static bool group_is_down(supervise *s) {
         return true;
 }
 
-/* Whoever comes later in order does not start before this one has its outcome. By one-for-one only the
- * start itself is in order: a child that waits to be restarted holds nobody up. */
+/* Whoever comes later in order does not start before this one has its outcome, also if its first start was
+ * interrupted (by hand, by a probe) and is to begin again. By one-for-one only the start itself is in order:
+ * a child that waits to be restarted holds nobody up. */
 static bool blocks(const supervise *s, const struct slot *slot) {
-        if (slot->state == SUPERVISE_SLOT_STARTING)
+        if (slot->state == SUPERVISE_SLOT_STARTING ||
+            (slot->state == SUPERVISE_SLOT_STOPPING && slot->first))
                 return true;
         return strategy_is_group(s) &&
                (slot->state == SUPERVISE_SLOT_BACKOFF ||

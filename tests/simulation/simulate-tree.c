@@ -3,8 +3,10 @@
 /* Trees of sets of different children, by all of OTP's strategies: lives and whole sets that start, ignore,
  * crash and hang, operators who interfere, and an arbiter that dies between any two actions and finds its
  * sets in the journal. What must be true is told here from research/actors.md 3.1-3.4, by comparing what
- * each child was before an event with what it is after it. */
+ * each child was before an event with what it is after it. Beside that, sets with a policy of OTP's are
+ * compared with the oracle (oracle-otp.h): each action, in its order, and each state. */
 
+#include "oracle-otp.h"
 #include "simulation.h"
 
 #define SETS 4U
@@ -32,6 +34,8 @@ struct tree_set {
         struct child children[SLOTS + 1];
         nsec_t failures[FAILURES];
         unsigned n_failures;
+        bool is_otp; /* its policy is one of OTP's, and the oracle knows each decision */
+        struct otp otp;
 };
 
 struct world {
@@ -43,9 +47,11 @@ struct world {
         unsigned guard;
 };
 
-enum { EVENTS, CRASHES, LIVES, GROUPS, ESCALATIONS, START_FAILURES, SHUTDOWNS, IGNORED };
+enum { EVENTS, CRASHES, LIVES, GROUPS, ESCALATIONS, START_FAILURES, SHUTDOWNS, IGNORED, COMPARED,
+       EXACTLY_OTP };
 const char *const count_names[16] = { "events", "crashes", "lives", "restarts of a group", "escalations",
-                                      "failed first starts", "automatic shutdowns", "ignored starts" };
+                                      "failed first starts", "automatic shutdowns", "ignored starts",
+                                      "sets compared with the oracle", "of them exactly OTP" };
 
 static supervise_slot_info slot_of(const struct tree_set *set, unsigned slot) {
         supervise_slot_info i = {};
@@ -298,6 +304,7 @@ static void crash(struct world *w) {
                 set->s = image_load(w->sim, &set->image);
                 set->armed = NSEC_INFINITY;
                 supervise_resume(set->s);
+                otp_resume(&set->otp);
                 for (unsigned k = 1; k <= SLOTS; k++)
                         if (set->children[k].alive && one_in(w->sim, 10)) {
                                 set->children[k].alive = false;
@@ -334,6 +341,8 @@ static int handle(struct world *w, struct tree_set *set, supervise_event e) {
         r = supervise_handle(set->s, &e, w->now);
         trace_event(w->sim, index_of(w, set), &e, w->now, r);
         w->sim->counts[EVENTS]++;
+        if (set->is_otp)
+                require(w->sim, otp_handle(&set->otp, &e, r > 0 ? (uint32_t) r : 0, w->now) == r, e.slot);
         if (r < 0)
                 return r;
         if (e.type == SUPERVISE_ADD_CHILD) {
@@ -342,7 +351,8 @@ static int handle(struct world *w, struct tree_set *set, supervise_event e) {
         }
         if (afresh || e.type != SUPERVISE_START)
                 note_outcome(w, set, &e);
-        check_event(w, set, &e, &before);
+        if (!w->sim->only_oracle)
+                check_event(w, set, &e, &before);
         if (e.type == SUPERVISE_RESTART_CHILD && before.info.phase == SUPERVISE_PHASE_FAILED)
                 set->n_failures = 0;
         return r;
@@ -418,6 +428,7 @@ static void climb(struct world *w, struct tree_set *set, const supervise_action 
         int r;
 
         require(w->sim, supervise_to_parent(a, set->parent_slot, &e), 0);
+        require(w->sim, otp_is_said_by(&e, a, set->parent_slot), 0);
         w->sim->counts[ESCALATIONS] += a->type == SUPERVISE_ACTION_ESCALATE;
         w->sim->counts[START_FAILURES] += a->type == SUPERVISE_ACTION_START_FAILED;
         w->sim->counts[SHUTDOWNS] += a->type == SUPERVISE_ACTION_SHUTDOWN;
@@ -432,6 +443,8 @@ static void climb(struct world *w, struct tree_set *set, const supervise_action 
 static void carry_out(struct world *w, struct tree_set *set, const supervise_action *a) {
         trace_action(w->sim, index_of(w, set), a);
         require(w->sim, a->slot <= SLOTS, a->slot);
+        if (set->is_otp && a->type != SUPERVISE_ACTION_ARM)
+                require(w->sim, otp_expects(&set->otp, a), a->slot);
         switch (a->type) {
         case SUPERVISE_ACTION_SPAWN:
                 spawn(w, set, a);
@@ -474,6 +487,26 @@ static void pump(struct world *w) {
         w->resumed = false;
 }
 
+/* The set is what the oracle says that it is, and has told all that it had to tell. */
+static void check_oracle(struct world *w, struct tree_set *set) {
+        supervise_info info = info_of(set);
+        uint32_t slot = 0;
+
+        require(w->sim, set->otp.n_decisions == 0, set->otp.decisions[0].slot);
+        require(w->sim, info.phase == set->otp.phase, 0);
+        require(w->sim, info.due == otp_due(&set->otp), 0);
+        require(w->sim, info.n_wanted == set->otp.n - otp_n_leaving(&set->otp), 0);
+        for (unsigned i = 0; i < set->otp.n; i++) {
+                const struct otp_child *otp = set->otp.children + i;
+
+                slot = supervise_next_child(set->s, slot);
+                require(w->sim, slot == otp->slot, otp->slot);
+                require(w->sim, slot_of(set, slot).state == otp->state, slot);
+                require(w->sim, slot_of(set, slot).generation == otp->generation, slot);
+        }
+        require(w->sim, supervise_next_child(set->s, slot) == 0, slot);
+}
+
 /* A set that is alive below a parent whose life of it is over would be an orphan, and the reverse a parent
  * that waits for ever. */
 static void check_tree(struct world *w) {
@@ -489,6 +522,8 @@ static void check_tree(struct world *w) {
                         image_check(w->sim, &set->image, set->s);
                 info = info_of(set);
                 require(w->sim, info.due == set->armed, 0);
+                if (set->is_otp)
+                        check_oracle(w, set);
                 up = info.phase != SUPERVISE_PHASE_DOWN && info.phase != SUPERVISE_PHASE_FAILED;
                 if (i == 0)
                         continue;
@@ -551,18 +586,29 @@ static void touch_life(struct world *w, struct tree_set *set, unsigned slot) {
                 end_life(w, set, slot, false, one_in(w->sim, 3));
 }
 
-static void add_child(struct world *w, struct tree_set *set, unsigned as_set) {
+/* What a child is; now and then that contradicts itself. */
+static void describe_child(struct world *w, struct tree_set *set, supervise_event *e) {
         const supervise_policy *p = supervise_get_policy(set->s);
+
+        e->restart = below(w->sim, 3);
+        e->shutdown = below(w->sim, 3);
+        e->significant = (p->auto_shutdown != SUPERVISE_AUTO_SHUTDOWN_NEVER &&
+                          e->restart != SUPERVISE_PERMANENT && one_in(w->sim, 2)) ||
+                         (set->is_otp && one_in(w->sim, 20));
+        if (e->type == SUPERVISE_DEFINITION_CHANGED) {
+                e->slot = 1 + below(w->sim, SLOTS);
+                e->revision = 0; /* what it runs is the same */
+        }
+}
+
+static void add_child(struct world *w, struct tree_set *set, unsigned as_set) {
         supervise_event e = { .type = SUPERVISE_ADD_CHILD,
-                              .restart = below(w->sim, 3),
-                              .shutdown = below(w->sim, 3),
                               .before = one_in(w->sim, 4) ? below(w->sim, SLOTS) : 0 };
         int r;
 
         if (info_of(set).slot_max >= CHILDREN_MAX)
                 return;
-        e.significant = p->auto_shutdown != SUPERVISE_AUTO_SHUTDOWN_NEVER &&
-                        e.restart != SUPERVISE_PERMANENT && one_in(w->sim, 2);
+        describe_child(w, set, &e);
         r = handle(w, set, e);
         if (r > 0) {
                 set->children[r].set = as_set;
@@ -602,6 +648,8 @@ static void operate(struct world *w) {
                 break;
         case 5:
                 e = (supervise_event){ .type = SUPERVISE_DEFINITION_CHANGED, .revision = below(w->sim, 3) };
+                if (set->is_otp)
+                        describe_child(w, set, &e);
                 break;
         case 6: /* an old report */
                 e.type = one_in(w->sim, 2) ? SUPERVISE_EXITED : SUPERVISE_IGNORED;
@@ -666,6 +714,13 @@ static supervise_policy random_policy(struct world *w) {
         return p;
 }
 
+/* One that the oracle understands: a backoff, if any, that is always the same. */
+static void make_otp(struct world *w, supervise_policy *p) {
+        p->escalate = p->ordered = true;
+        p->backoff_jitter = 0;
+        p->backoff_min = p->backoff_max = one_in(w->sim, 3) ? NSEC_PER_SEC : 0;
+}
+
 /* A stop ends: each life ends some time after it was told to, and then STOPPED comes. */
 static void finish(struct world *w) {
         unsigned guard = 0;
@@ -705,6 +760,10 @@ void history(struct simulation *sim) {
 
                 w.sets[i].exists = true;
                 w.sets[i].armed = NSEC_INFINITY;
+                w.sets[i].is_otp = !one_in(sim, 4);
+                if (w.sets[i].is_otp)
+                        make_otp(&w, &p);
+                otp_init(&w.sets[i].otp, &p, OTP_ARBITER);
                 require(sim, supervise_new(&p, 0, 0, draw(sim), &w.sets[i].s) >= 0, 0);
         }
         for (unsigned i = 0; i < n_sets; i++) {
@@ -721,8 +780,11 @@ void history(struct simulation *sim) {
                 if (begin_step(sim, i))
                         step(&w);
         finish(&w);
-        for (unsigned i = 0; i < n_sets; i++)
+        for (unsigned i = 0; i < n_sets; i++) {
+                sim->counts[COMPARED] += w.sets[i].is_otp;
+                sim->counts[EXACTLY_OTP] += w.sets[i].is_otp && w.sets[i].otp.differed == 0;
                 supervise_free(w.sets[i].s);
+        }
 }
 
 int main(int argc, char *argv[]) {

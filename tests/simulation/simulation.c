@@ -74,7 +74,8 @@ static void shrink(struct simulation *sim) {
 static void print_replay(const struct simulation *sim) {
         const char *separator = " --steps=";
 
-        printf("replay: %s --seed=%" PRIu64, program, sim->seed);
+        printf("replay: %s --seed=%" PRIu64 "%s", program, sim->seed,
+               sim->only_oracle ? " --only-oracle" : "");
         for (unsigned i = 0; i < STEPS_MAX; i++) {
                 unsigned first = i;
 
@@ -85,7 +86,7 @@ static void print_replay(const struct simulation *sim) {
                 printf(first < i ? "%s%u-%u" : "%s%u", separator, first, i);
                 separator = ",";
         }
-        printf("\n");
+        printf("%s\n", *separator == ',' ? "" : separator); /* no step is needed */
 }
 
 _noreturn_ void violated(struct simulation *sim, const char *what, unsigned slot) {
@@ -215,6 +216,7 @@ int simulate(int argc, char *argv[]) {
                                                  { "first", required_argument, NULL, 'f' },
                                                  { "seed", required_argument, NULL, 's' },
                                                  { "steps", required_argument, NULL, 't' },
+                                                 { "only-oracle", no_argument, NULL, 'o' },
                                                  {} };
         uint64_t n = getenv("ARBITER_TEST_LONG") ? 5000000 : HISTORIES, first = 1;
         struct simulation sim = {};
@@ -235,6 +237,9 @@ int simulate(int argc, char *argv[]) {
                         break;
                 case 't':
                         parse_steps(&sim, optarg);
+                        break;
+                case 'o':
+                        sim.only_oracle = true;
                         break;
                 default:
                         return 2;

@@ -5,7 +5,9 @@
  * draw from generators of their own, so that any of them can be left out and the others stay what they
  * were. A history that violates something is made as short as leaving out allows, and its replay told.
  *
- *         simulate-X [--histories=N] [--first=SEED] | --seed=SEED [--steps=1,4-7] (with a trace) */
+ *         simulate-X [--histories=N] [--first=SEED] | --seed=SEED [--steps=1,4-7] (with a trace)
+ *
+ * --only-oracle leaves all invariants out: what is found then, the oracle of OTP's rules has found. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,7 +18,7 @@
 
 struct simulation {
         uint64_t seed, random;
-        bool trace;
+        bool trace, only_oracle;
         unsigned step;        /* of the history */
         unsigned event;       /* so far, for messages */
         bool skip[STEPS_MAX];

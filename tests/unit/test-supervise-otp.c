@@ -51,6 +51,27 @@ static void test_start_in_order(void **state) {
         assert_action(&f, STOPPED, 0);
 }
 
+/* One whose first start is interrupted by hand has not started: the next still waits for it. */
+static void test_start_begins_again(void **state) {
+        _cleanup_(supervise_freep) supervise *s = NULL;
+        supervise_policy p = otp_policy(SUPERVISE_ONE_FOR_ONE, 1);
+        struct fixture f;
+
+        fixture_new(&f, &p, 0);
+        s = f.s;
+        (void) add_child(&f, SUPERVISE_PERMANENT);
+        (void) add_child(&f, SUPERVISE_PERMANENT);
+        assert_ok(simple(&f, SUPERVISE_START));
+        assert_ok(handle(&f, (supervise_event){ .type = SUPERVISE_RESTART_CHILD, .slot = 1 }));
+        assert_int_equal(f.n_actions, 1);
+        assert_action(&f, STOP, 1);
+        assert_ok(crashed(&f, 1));
+        assert_int_equal(f.n_actions, 1);
+        assert_action(&f, SPAWN, 1);
+        assert_ok(started(&f, 1));
+        assert_action(&f, SPAWN, 2);
+}
+
 /* Not tried again: who runs is stopped in reverse, who waits never starts. */
 static void test_start_fails(void **state) {
         for (int exits = 0; exits < 2; exits++) {
@@ -399,6 +420,7 @@ static void test_policy(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_start_in_order),
+                cmocka_unit_test(test_start_begins_again),
                 cmocka_unit_test(test_start_fails),
                 cmocka_unit_test(test_ignore),
                 cmocka_unit_test(test_one_for_one),
