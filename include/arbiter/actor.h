@@ -53,6 +53,9 @@ int arbiter_actor_stop(arbiter_actor *a, int exit_code);
  * the start. */
 int arbiter_actor_delay_start(arbiter_actor *a, arbiter_future *f);
 int arbiter_actor_delay_stop(arbiter_actor *a, arbiter_future *f);
+/* While it starts: this actor is not needed. At the end of its start it ends, and that is no failure; it is
+ * not started again by itself. The future of its spawn resolves without a proxy. */
+int arbiter_actor_ignore(arbiter_actor *a);
 
 /* Sending. target: "arbiter", "monitor" (one's own manager), a name (resolved when sent), or an aid. The
  * proxy forms go to one life. timeout_usec is relative: 0 the default (5 s), UINT64_MAX never; inside a

@@ -22,6 +22,7 @@
 #include <arbiter/proxy.h>
 #include <arbiter/spawn.h>
 #include <arbiter/status.h>
+#include <arbiter/supervisor.h>
 #include <arbiter/version.h>
 #include <arbiter/watch.h>
 

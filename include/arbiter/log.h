@@ -32,6 +32,8 @@ typedef struct arbiter_log_entry {
  *   "stopped"    it has ended because it was to: reason, status. Without a name: the arbiter has
  *   "backoff"    it is started again after usec. n: failures in a row
  *   "gave-up"    it is not started again by itself. n: restarts allowed in usec. Without a name: a monitor
+ *   "escalated", "auto-shutdown"  a monitor of different children has ended by itself; n, usec as above
+ *   "root-gave-up"  the arbiter stops, because that one was nobody's child. status: its exit status
  *   "scaled"     n, n_before: workers wanted by the monitor
  *   "roll-halted"  a new worker fails in a roll: reason, status
  *   "rolled", "roll-aborted"  all workers are of the new definition, or of the one before again

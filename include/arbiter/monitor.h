@@ -10,8 +10,8 @@ ARBITER_BEGIN_DECLARATIONS
  * called NAME.1 to NAME.N; a replacement takes the free number. Restart types, intensity (per worker) and
  * backoff: research/actors.md 3.1-3.5. It belongs to the arbiter, which keeps the reference that matters. */
 
-/* worker is the template (its name is not used). module (may be NULL) gives the monitor hooks and
- * commands of its own. */
+/* worker is the template (its name is not used); NULL: it has named, different children, see supervisor.h.
+ * module (may be NULL) gives the monitor hooks and commands of its own. */
 int arbiter_monitor_new(arbiter *a, const char *name, arbiter_spawn *worker, const arbiter_module *module,
                 arbiter_monitor **ret);
 arbiter_monitor *arbiter_monitor_ref(arbiter_monitor *m);

@@ -244,6 +244,11 @@ static void start_failed(arbiter_actor *a, int error, const char *text) {
 }
 
 static void now_running(arbiter_actor *a) {
+        if (a->ignored) {
+                (void) actor_cast_arbiter(a, "ignored", "");
+                actor_end(a);
+                return;
+        }
         if (a->control)
                 peer_grant_control(a->control);
         actor_set_state(a, ARBITER_STATE_RUNNING);
@@ -308,6 +313,15 @@ _public_ int arbiter_actor_delay_start(arbiter_actor *a, arbiter_future *f) {
         if (!a || !f)
                 return -EINVAL;
         return a->state == ARBITER_STATE_STARTING ? take_gate(a, &a->start_gate, f) : -ESTALE;
+}
+
+_public_ int arbiter_actor_ignore(arbiter_actor *a) {
+        if (!a)
+                return -EINVAL;
+        if (a->state != ARBITER_STATE_STARTING)
+                return -ESTALE;
+        a->ignored = true;
+        return 0;
 }
 
 _public_ int arbiter_actor_delay_stop(arbiter_actor *a, arbiter_future *f) {

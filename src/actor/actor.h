@@ -168,6 +168,7 @@ struct arbiter_actor {
         usec_t silence_usec, stop_usec;
         arbiter_future *start_gate, *stop_gate; /* what the hooks delay for */
         bool draining;                          /* stopping, but not before what waits has left */
+        bool ignored; /* it has said that it is not needed */
         int exit_code;
         arbiter_reason exit_reason;
         bool exit_reason_set, trace;

@@ -336,7 +336,7 @@ static arbiter_spawn *find_base(arbiter *a, const char *definition) {
         arbiter_spawn *s = map_get_string(a->definitions, definition);
         arbiter_monitor *m = s ? NULL : arbiter_find_monitor(a, definition);
 
-        if (s || m)
+        if (s || (m && m->worker))
                 return s ? s : m->worker;
         for (uint32_t i = 1; i < a->root.n_slots; i++)
                 if (a->root.slots[i].spawn && streq(a->root.slots[i].spawn->name, definition))

@@ -87,7 +87,8 @@ static void on_leaf_timer(arbiter_actor *a, struct actor_timer *t) {
 
 static int init_maps(arbiter *a) {
         map **maps[] = { &a->by_aid, &a->by_name, &a->monitors_by_name, &a->definitions, &a->names,
-                         &a->commands, &a->pairs, &a->groups, &a->locks };
+                         &a->commands, &a->pairs, &a->groups, &a->locks,
+                         &a->places };
         int r;
 
         for (size_t i = 0; i < ELEMENTSOF(maps); i++) {
@@ -285,6 +286,7 @@ _public_ arbiter *arbiter_unref(arbiter *a) {
         map_free(a->by_aid, NULL);
         map_free(a->by_name, NULL);
         map_free(a->monitors_by_name, NULL);
+        map_free(a->places, NULL);
         map_free(a->definitions, free_definition);
         map_free(a->names, free);
         map_free(a->commands, commands_table_free);
@@ -584,8 +586,19 @@ static void finish_stop(arbiter *a) {
         actor_end(a->actor);
 }
 
+/* The children of monitors are stopped by those. */
+static arbiter_monitor *last_on_top(arbiter *a) {
+        for (struct list_node *n = a->monitors.prev; n != &a->monitors; n = n->prev) {
+                arbiter_monitor *m = LIST_ENTRY(n, arbiter_monitor, monitors);
+
+                if (!m->tree.place)
+                        return m;
+        }
+        return NULL;
+}
+
 static void stop_next(arbiter *a) {
-        arbiter_monitor *m = LIST_LAST(&a->monitors, arbiter_monitor, monitors);
+        arbiter_monitor *m = last_on_top(a);
         supervise_info info;
 
         if (m) {

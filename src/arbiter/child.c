@@ -388,10 +388,14 @@ static void stage_done(struct child *c) {
         state_commit(c->arbiter);
 }
 
+static usec_t stop_usec_of(const struct child *c) {
+        return c->shutdown_usec > 0 ? c->shutdown_usec : c->spawn->stop_usec;
+}
+
 /* systemd escalates by itself, in the time that the unit has for it; of a template that is not ours to
  * know. */
 static void signal_unit(struct child *c) {
-        usec_t bound = time_add(time_add(c->spawn->stop_usec, c->spawn->stop_usec), UNIT_GRACE_USEC);
+        usec_t bound = time_add(time_add(stop_usec_of(c), stop_usec_of(c)), UNIT_GRACE_USEC);
 
         unit_stop(c);
         (void) actor_timer_set(c->arbiter->actor, &c->stop_timer,
@@ -412,7 +416,7 @@ static void signal_stage(struct child *c) {
         (void) process_signal(&c->process, signal);
         if (signal != SIGTERM && signal != SIGABRT)
                 (void) process_signal(&c->process, SIGCONT);
-        (void) actor_timer_set(a, &c->stop_timer, time_add(now_usec(), c->spawn->stop_usec));
+        (void) actor_timer_set(a, &c->stop_timer, time_add(now_usec(), stop_usec_of(c)));
         stage_done(c);
 }
 
@@ -499,7 +503,7 @@ void child_escalate(struct child *c, arbiter_reason reason) {
                 c->stop_stage = CHILD_STOP_ASKED;
                 state_mark_child(c);
                 (void)actor_timer_set(c->arbiter->actor, &c->stop_timer,
-                                time_add(now_usec(), c->spawn->stop_usec));
+                                time_add(now_usec(), stop_usec_of(c)));
         } else
                 child_kill(c, reason);
 }
@@ -542,7 +546,7 @@ int child_ask_to_stop(struct child *c) {
         return r < 0 ? r : peer_send(c->peer, &e, m, NULL, NULL);
 }
 
-static int add_waiter(struct list_node *list, arbiter_future *f) {
+int waiter_add(struct list_node *list, arbiter_future *f) {
         struct waiter *w = calloc(1, sizeof(*w));
 
         if (!w)
@@ -554,13 +558,16 @@ static int add_waiter(struct list_node *list, arbiter_future *f) {
 
 /* A hook that is bounded by the same time gets to end it by itself. */
 static int bound_stop(struct child *c) {
-        usec_t bound = MIN(c->spawn ? c->spawn->stop_usec : (usec_t)STOP_TIMEOUT_DEFAULT_USEC,
+        usec_t bound = MIN(c->spawn ? stop_usec_of(c) : (usec_t)STOP_TIMEOUT_DEFAULT_USEC,
                         (usec_t)STOPPING_HOOK_USEC);
+
+        if (c->shutdown_usec == USEC_INFINITY)
+                bound = USEC_INFINITY;
 
         c->stop_stage = CHILD_STOP_ASKED;
         state_mark_child(c);
         if (!has_process(c) && c->spawn)
-                bound = time_add(bound, c->spawn->stop_usec); /* there is no SIGTERM to follow */
+                bound = time_add(bound, stop_usec_of(c)); /* there is no SIGTERM to follow */
         return actor_timer_set(
                         c->arbiter->actor, &c->stop_timer, time_add(now_usec(), time_add(bound, bound / 4)));
 }
@@ -575,7 +582,7 @@ int child_stop(struct child *c, arbiter_future *waits) {
         int r;
 
         if (waits) {
-                r = add_waiter(&c->stops, waits);
+                r = waiter_add(&c->stops, waits);
                 if (r < 0)
                         return r;
         }
@@ -595,6 +602,22 @@ int child_stop(struct child *c, arbiter_future *waits) {
         return bound_stop(c);
 }
 
+void child_shut_down(struct child *c, nsec_t shutdown) {
+        /* A thread of ours cannot be killed: it is asked, as ever. */
+        if (shutdown == SUPERVISE_SHUTDOWN_BRUTAL && !c->has_thread) {
+                if (c->stop_stage < CHILD_STOP_KILLED && !c->ending) {
+                        child_set_state(c, ARBITER_STATE_STOPPING);
+                        child_kill(c, ARBITER_REASON_KILLED);
+                }
+                return;
+        }
+        if (shutdown > SUPERVISE_SHUTDOWN_BRUTAL)
+                c->shutdown_usec = shutdown == SUPERVISE_SHUTDOWN_INFINITY
+                                ? USEC_INFINITY
+                                : MAX(shutdown / NSEC_PER_USEC, (usec_t) 1);
+        (void) child_stop(c, NULL);
+}
+
 /* Ending. */
 
 static void forget_future(struct child *c, arbiter_reason reason, int status) {
@@ -602,6 +625,10 @@ static void forget_future(struct child *c, arbiter_reason reason, int status) {
 
         if (!f)
                 return;
+        if (c->ignored) {
+                future_resolve(f, ARBITER_OUTCOME_REPLY, NULL);
+                return;
+        }
         f->reason = reason;
         f->status = status;
         if (c->failure)
@@ -624,7 +651,7 @@ static void fail_waiters(struct child *c) {
         }
 }
 
-static void resolve_waiters(struct list_node *list) {
+void waiters_resolve(struct list_node *list) {
         struct waiter *w;
 
         while ((w = LIST_FIRST(list, struct waiter, waiters))) {
@@ -654,7 +681,9 @@ static void log_death(struct child *c, arbiter_reason reason, int status) {
 void child_end(struct child *c, arbiter_reason reason, int status) {
         bool was_running = c->started_usec > 0;
         supervise_event e = {
-                .type = was_running ? SUPERVISE_EXITED : SUPERVISE_START_FAILED,
+                .type = c->ignored    ? SUPERVISE_IGNORED
+                                : was_running ? SUPERVISE_EXITED
+                                              : SUPERVISE_START_FAILED,
                 .slot = c->slot,
                 .generation = c->set_generation,
                 .reason = (int32_t) reason,
@@ -688,7 +717,7 @@ void child_end(struct child *c, arbiter_reason reason, int status) {
         member_gone(&c->member);
         relations_child_gone(c, reason, status);
         forget_future(c, reason, status);
-        resolve_waiters(&c->stops);
+        waiters_resolve(&c->stops);
         control_actor_gone(c, reason, status);
         host_thread_gone(c);
         child_free(c);

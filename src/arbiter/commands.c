@@ -297,6 +297,7 @@ const arbiter_command arbiter_commands[] = {
                                 SYSTEM),
                 ARBITER_COMMAND("mailbox", "y", "policy", "", "", handshake_mailbox, SYSTEM),
                 ARBITER_COMMAND("failed", "is", "errno text", "", "", handshake_failed, SYSTEM),
+                ARBITER_COMMAND("ignored", "", "", "", "", handshake_ignored, SYSTEM),
                 ARBITER_COMMAND("closed", "i", "exit_code", "", "", handshake_closed, SYSTEM),
                 ARBITER_COMMAND("exiting", "u", "reason", "", "", handshake_exiting, SYSTEM),
                 ARBITER_COMMAND("traced", "ss", "sender command", "", "", handshake_traced, SYSTEM),

@@ -70,10 +70,7 @@ static void fill_monitor(arbiter_monitor *m, struct monitor_view *v) {
                         .aid = m->child ? m->child->aid_string.s : "",
                         .name = m->name,
                         .description = m->description ? m->description : "",
-                        .state = m->stopping  ? "stopping"
-                                 : m->failed  ? "failed"
-                                 : m->started ? "running"
-                                              : "stopped",
+                        .state = tree_state(m),
                         .workers = m->workers,
                         .running = i.n[SUPERVISE_SLOT_RUNNING],
                         .failed = i.n[SUPERVISE_SLOT_FAILED],
@@ -180,6 +177,7 @@ int control_find_slot(arbiter *a, const char *target, struct set **ret_set, uint
         const char *dot = strchr(target, '.');
         struct child *c = child_find(a, target);
         supervise_slot_info info;
+        const struct tree_child *k;
         struct set *s = &a->root;
         uint32_t slot = 0;
 
@@ -202,7 +200,12 @@ int control_find_slot(arbiter *a, const char *target, struct set **ret_set, uint
                 s = &m->set;
                 slot = (uint32_t) n;
         }
-        for (uint32_t i = 1; !dot && i < s->n_slots; i++)
+        k = tree_find(a, target);
+        if (k) {
+                s = &k->parent->set;
+                slot = k->slot;
+        }
+        for (uint32_t i = 1; !dot && !k && i < s->n_slots; i++)
                 if (s->slots[i].spawn && streq(s->slots[i].spawn->name, target))
                         slot = i;
         if (slot == 0 || supervise_get_slot(s->supervise, slot, &info) < 0)
@@ -237,6 +240,8 @@ int control_stop(arbiter *a, const char *target, arbiter_future **ret) {
         uint32_t slot;
         int r;
 
+        if (m && m->tree.place)
+                return tree_terminate(m->tree.place, ret);
         if (m) {
                 state_mark_rest(a, m->name, true, true);
                 return arbiter_monitor_stop(m, ret);
@@ -281,13 +286,17 @@ int control_kill(arbiter *a, const char *target, int signal) {
                 c = child_find(a, target);
                 return c ? kill_one(c, signal) : -ESRCH;
         }
-        for (uint32_t i = 1; i < m->set.n_slots; i++)
-                if (m->set.slots[i].child) {
-                        int q = kill_one(m->set.slots[i].child, signal);
+        for (uint32_t i = 1; i < m->set.n_slots; i++) {
+                const struct set_slot *k = &m->set.slots[i];
+                int q = 0;
 
-                        if (r >= 0)
-                                r = q;
-                }
+                if (k->tree && k->tree->monitor)
+                        q = control_kill(a, k->tree->monitor->name, signal);
+                else if (k->child)
+                        q = kill_one(k->child, signal);
+                if (r >= 0)
+                        r = q;
+        }
         return r;
 }
 
@@ -326,6 +335,8 @@ int control_restart(arbiter *a, const char *target, arbiter_future **ret) {
                 r = set_reserve(s, slot);
         if (r < 0)
                 return r;
+        if (s->monitor && !tree_is_up(s->monitor))
+                return -ESHUTDOWN;
         /* For the next life in this slot: all who ask for it wait for the same. */
         k = &s->slots[slot];
         if (!k->future) {

@@ -355,6 +355,17 @@ int handshake_failed(arbiter_actor *a, arbiter_message *m, void *userdata) {
         return 0;
 }
 
+/* OTP's `ignore`: its start was good, and there is nothing to look after. */
+int handshake_ignored(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        struct child *c = caller_child(m);
+
+        if (!c || c->state != ARBITER_STATE_STARTING)
+                return 0;
+        c->ignored = true;
+        state_mark_child(c);
+        return 0;
+}
+
 int handshake_closed(arbiter_actor *a, arbiter_message *m, void *userdata) {
         struct child *c = caller_child(m);
         int32_t code;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Threads that live together in one arbiter-host process, never in the daemon (DESIGN.md 1): those of a
- * monitor share one, a lone thread has one of its own. The host is an actor itself ("web-host"); each of
+ * pool share one, any other thread has one of its own. The host is an actor itself ("web-host"); each of
  * its threads is introduced to it once, by a control link of the thread's own, so that credit, silence
  * and EOF are each thread's and nothing is multiplexed. A thread that is stuck ends its host, and its
  * siblings with it: they are started anew without being counted as failures. */
@@ -14,7 +14,7 @@
 
 static int make_host(struct child *thread, struct child **ret) {
         _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
-        arbiter_monitor *m = thread->set ? thread->set->monitor : NULL;
+        arbiter_monitor *m = child_pool(thread);
         char name[QUALIFIED_NAME_SIZE + 16];
         struct child *host;
         int r;
@@ -99,7 +99,7 @@ int host_start_thread(struct child *c) {
 }
 
 int launch_hosted_thread(struct child *c) {
-        arbiter_monitor *m = c->set ? c->set->monitor : NULL;
+        arbiter_monitor *m = child_pool(c);
         struct child *host = m ? roll_find_host(m, c) : NULL;
         int r;
 

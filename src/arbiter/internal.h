@@ -14,6 +14,7 @@
  *   log.c        what the program is told
  *   set.c        the glue to src/supervise: events in, actions carried out
  *   monitor.c    pools; roll.c how their workers are replaced
+ *   monitor.c    pools; tree.c, tree-child.c, tree-verb.c monitors of different children (tree.h)
  *   load.c       what workers are doing: who may have new work
  *   spawn.c      descriptions of actors to be
  *   mailbox-socket.c  how an actor that did not inherit its control link comes to it
@@ -45,6 +46,7 @@
 #include "arbiter/process.h"
 #include "arbiter/roll.h"
 #include "arbiter/state.h"
+#include "arbiter/tree.h"
 #include "arbiter/unit-settings.h"
 #include "arbiter/units.h"
 #include "supervise/supervise.h"
@@ -140,7 +142,8 @@ struct set {
                 struct actor_timer timer;
         } rest;
         struct set_slot {
-                arbiter_spawn *spawn; /* root: what this slot runs */
+                arbiter_spawn *spawn; /* but in a pool: what this slot runs */
+                struct tree_child *tree; /* of a monitor of different children; it may have a monitor here */
                 struct child *child;
                 arbiter_future *future; /* of the start that is asked for */
                 aid wanted_aid, spawner;
@@ -256,6 +259,7 @@ struct child {
         usec_t join_delay;
         struct child *host;      /* of a thread in another process */
         struct list_node hosted; /* of a thread: its place; of a host: the threads */
+        bool ignored;            /* its start has come to its end, and it is not needed */
         bool is_host, culprit;   /* it is the one for which the host was ended */
         char host_of[NAME_MAX_LENGTH + 1]; /* of a host: the monitor whose threads it runs, or "" */
         int host_fd;             /* until the host has taken it */
@@ -263,6 +267,7 @@ struct child {
         usec_t created_usec, started_usec, last_heard_usec, watchdog_usec;
         usec_t waiting_usec; /* since when it waits for what it waits for now */
         struct actor_timer start_timer, silence_timer, stop_timer, end_timer;
+        usec_t shutdown_usec; /* in place of its spawn's stop timeout; 0: that */
         enum child_stop_stage stop_stage;
         bool stage_done; /* what this stage is for was sent */
         bool reason_set, ending, link_lost;
@@ -309,10 +314,11 @@ struct arbiter_monitor {
         arbiter *arbiter; /* NULL once it is gone */
         struct list_node monitors;
         char *name, *description;
-        arbiter_spawn *worker;
+        arbiter_spawn *worker; /* NULL: no pool */
         const arbiter_module *module;
         supervise_policy policy;
         struct set set;
+        struct tree tree;
         struct child *child; /* its own actor */
         struct child *host;  /* of its threads, or NULL */
         struct list_node marked; /* for the state */
@@ -373,6 +379,7 @@ struct arbiter {
         map *by_aid, *by_name; /* struct child */
         struct list_node children, monitors;
         map *monitors_by_name;
+        map *places; /* name -> struct tree_child */
         map *definitions; /* name -> arbiter_spawn */
         map *names;       /* name -> struct name_memory */
         map *commands;    /* bytes of a hello's table -> struct commands_table */
@@ -410,6 +417,8 @@ struct arbiter {
         struct list_node observers;
         arbiter_log_handler_t log_handler;
         void *log_userdata;
+        arbiter_verdict_handler_t verdict_handler;
+        void *verdict_userdata;
         arbiter_reload_handler_t reload_handler;
         arbiter_plan_handler_t plan_handler;
         arbiter_start_handler_t start_handler;
@@ -476,6 +485,8 @@ void child_running(struct child *c);
 void child_fail_start(struct child *c, arbiter_reason reason, const char *format, ...) _printf_(3, 4);
 /* In order: message, SIGTERM, SIGKILL. The future (may be NULL) resolves when it is gone. */
 int child_stop(struct child *c, arbiter_future *waits);
+/* The same by the shutdown rule that it has in its set: SUPERVISE_SHUTDOWN_..., or a time. */
+void child_shut_down(struct child *c, nsec_t shutdown);
 /* It says that it stops: it has as long for it as if it had been asked to. */
 void child_stops_itself(struct child *c);
 int child_ask_to_stop(struct child *c);
@@ -621,6 +632,11 @@ int monitor_stop(arbiter_monitor *m);
 supervise_restart monitor_restart_of(const arbiter_spawn *worker);
 /* Resolves it then. */
 int monitor_wait_settled(arbiter_monitor *m, arbiter_future *f);
+/* Its workers are down, and it is not to be started again: so is its actor, and then it is no more. */
+void monitor_end(arbiter_monitor *m);
+void monitor_gone(arbiter_monitor *m);
+int monitor_start_actor(arbiter_monitor *m, const aid *wanted);
+int monitor_make_pool(arbiter_monitor *m, unsigned workers);
 
 /* spawn.c */
 int spawn_check(arbiter_spawn *s, char **ret_text);
@@ -647,6 +663,7 @@ int handshake_hello(arbiter_actor *a, arbiter_message *m, void *userdata);
 int handshake_notify(arbiter_actor *a, arbiter_message *m, void *userdata);
 int handshake_mailbox(arbiter_actor *a, arbiter_message *m, void *userdata);
 int handshake_failed(arbiter_actor *a, arbiter_message *m, void *userdata);
+int handshake_ignored(arbiter_actor *a, arbiter_message *m, void *userdata);
 int handshake_closed(arbiter_actor *a, arbiter_message *m, void *userdata);
 int handshake_exiting(arbiter_actor *a, arbiter_message *m, void *userdata);
 int handshake_traced(arbiter_actor *a, arbiter_message *m, void *userdata);

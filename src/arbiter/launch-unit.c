@@ -19,7 +19,9 @@
 #define CGROUP_FILE_MAX 4096
 
 const char *unit_monitor_of(const struct child *c) {
-        return c->set && c->set->monitor ? c->set->monitor->name : NULL;
+        const arbiter_monitor *m = child_pool(c);
+
+        return m ? m->name : NULL;
 }
 
 const char *unit_arbiter_of(const arbiter *a) {

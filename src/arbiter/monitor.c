@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Monitors: pools of N workers alike. What they decide is decided in src/supervise; here is what they are
- * to the outside: an inline actor with a name, futures for who waits until a size is reached, and the
- * public functions. */
+/* Monitors: pools of N workers alike; of those of different children tree.h has the rest. What they decide
+ * is decided in src/supervise; here is what they are to the outside: an inline actor with a name, futures
+ * for who waits until a size is reached, and the public functions. */
 
 #include <limits.h>
 #include <stdio.h>
@@ -19,12 +19,12 @@ _public_ int arbiter_monitor_new(arbiter *a, const char *name, arbiter_spawn *wo
         _cleanup_(arbiter_monitor_unrefp) arbiter_monitor *m = NULL;
         int r;
 
-        if (!a || !name || !name_is_valid(name) || !worker || !ret)
+        if (!a || !name || !name_is_valid(name) || !ret)
                 return -EINVAL;
-        if (map_get_string(a->monitors_by_name, name) || child_find(a, name) || streq(name, "arbiter") ||
-                        streq(name, "monitor"))
+        if (map_get_string(a->monitors_by_name, name) || child_find(a, name) || tree_find(a, name) ||
+                        streq(name, "arbiter") || streq(name, "monitor"))
                 return -EEXIST;
-        r = spawn_check(worker, NULL);
+        r = worker ? spawn_check(worker, NULL) : 0;
         if (r < 0)
                 return r;
         m = calloc(1, sizeof(*m));
@@ -34,6 +34,9 @@ _public_ int arbiter_monitor_new(arbiter *a, const char *name, arbiter_spawn *wo
         m->worker = arbiter_spawn_ref(worker);
         m->module = module;
         m->policy = default_policy();
+        if (!worker)
+                m->policy.strategy = SUPERVISE_ONE_FOR_ONE;
+        tree_init(&m->tree, worker);
         m->revision = 1;
         m->set.timer = ACTOR_TIMER_INIT(NULL); /* it may be stopped without having been started */
         list_init(&m->monitors);
@@ -67,6 +70,7 @@ _public_ arbiter_monitor *arbiter_monitor_unref(arbiter_monitor *m) {
                 return NULL;
         if (!m->arbiter)
                 m->set.arbiter = NULL; /* it may be gone by now, and its timers with it */
+        tree_dismiss(m);
         set_done(&m->set);
         while ((w = LIST_FIRST(&m->settled, struct waiter, waiters))) {
                 list_remove(&w->waiters);
@@ -181,6 +185,8 @@ bool monitor_is_settled(arbiter_monitor *m) {
         supervise_info i;
 
         supervise_get_info(m->set.supervise, &i);
+        if (!monitor_is_pool(m) && (i.n[SUPERVISE_SLOT_WAITING] > 0 || i.phase == SUPERVISE_PHASE_STOPPING))
+                return false;
         return i.n[SUPERVISE_SLOT_STARTING] == 0 && i.n[SUPERVISE_SLOT_STOPPING] == 0 &&
                i.n[SUPERVISE_SLOT_BACKOFF] == 0 && i.n[SUPERVISE_SLOT_WAITING] == 0 &&
                i.n[SUPERVISE_SLOT_DRAINING] == 0 && i.rolling == 0 &&
@@ -228,14 +234,16 @@ static void resolve_start(arbiter_monitor *m) {
 }
 
 /* Workers and actor are gone: that was the last of it. */
-static void monitor_gone(arbiter_monitor *m) {
+void monitor_gone(arbiter_monitor *m) {
         arbiter *a = m->arbiter;
 
         if (!a)
                 return;
+        tree_dismiss(m);
         status_forget_set(&m->set);
         state_forget_monitor(m);
-        if (m->worker->concurrency == ARBITER_CONCURRENCY_UNIT && !m->worker->unit_template && m->started)
+        if (m->started && m->worker && m->worker->concurrency == ARBITER_CONCURRENCY_UNIT &&
+                        !m->worker->unit_template)
                 unit_release_slice(a, m->name);
         deaths_forget_monitor(a->deaths, m->name);
         m->child = NULL;
@@ -250,7 +258,8 @@ static void monitor_gone(arbiter_monitor *m) {
                 future_resolve(m->stop_future, ARBITER_OUTCOME_REPLY, NULL);
         actor_timer_clear(a->actor, &m->set.timer);
         control_monitor_gone(a, m->name);
-        arbiter_set_ended(a, &m->set);
+        if (!m->tree.place)
+                arbiter_set_ended(a, &m->set);
         arbiter_monitor_unref(m);
 }
 
@@ -258,6 +267,8 @@ void monitor_actor_ended(arbiter_monitor *m) {
         supervise_info i = {};
 
         m->child = NULL;
+        if (tree_actor_ended(m))
+                return;
         if (m->start_future)
                 future_fail(m->start_future, ARBITER_OUTCOME_CALLEE_DIED,
                                 "the actor of monitor '%s' has ended", m->name);
@@ -282,7 +293,18 @@ static void tell_gave_up(arbiter_monitor *m) {
                         "monitor %s gives up: no worker is left", m->name);
 }
 
+void monitor_end(arbiter_monitor *m) {
+        m->stopping = true;
+        state_mark_monitor(m);
+        if (m->child && m->child->inline_actor)
+                (void) arbiter_actor_stop(m->child->inline_actor, 0);
+        else
+                monitor_gone(m);
+}
+
 void monitor_acted(arbiter_monitor *m, const supervise_action *action) {
+        if (tree_acted(m, action))
+                return;
         roll_acted(m, action);
         switch (action->type) {
         case SUPERVISE_ACTION_STARTED_ALL:
@@ -296,10 +318,7 @@ void monitor_acted(arbiter_monitor *m, const supervise_action *action) {
                 roll_end(m, ARBITER_OUTCOME_CALLEE_DIED, "the monitor has given up: no worker is left");
                 break;
         case SUPERVISE_ACTION_STOPPED:
-                if (m->child && m->child->inline_actor)
-                        (void) arbiter_actor_stop(m->child->inline_actor, 0);
-                else
-                        monitor_gone(m);
+                monitor_end(m);
                 break;
         case SUPERVISE_ACTION_SPAWN:
                 if (m->failed)
@@ -317,7 +336,7 @@ supervise_restart monitor_restart_of(const arbiter_spawn *worker) {
                                                                            SUPERVISE_PERMANENT;
 }
 
-static int start_actor(arbiter_monitor *m, const aid *wanted) {
+int monitor_start_actor(arbiter_monitor *m, const aid *wanted) {
         int r;
 
         r = child_new(m->arbiter, NULL, m->name, wanted, &m->child);
@@ -343,6 +362,18 @@ static int begin_anew(arbiter_monitor *m) {
         return 0;
 }
 
+int monitor_make_pool(arbiter_monitor *m, unsigned workers) {
+        int r;
+
+        m->policy.restart = monitor_restart_of(m->worker);
+        r = roll_resize(m, workers);
+        if (r >= 0)
+                r = set_init(&m->set, m->arbiter, m, &m->policy, workers);
+        if (r >= 0)
+                m->workers = m->configured = workers;
+        return r;
+}
+
 _public_ int arbiter_monitor_start(arbiter_monitor *m, unsigned workers, arbiter_future **ret) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         aid actor = {};
@@ -355,29 +386,29 @@ _public_ int arbiter_monitor_start(arbiter_monitor *m, unsigned workers, arbiter
                 return m->arbiter ? -EALREADY : -ESHUTDOWN;
         if (!m->arbiter->started)
                 return -ENOTCONN;
-        m->policy.restart = monitor_restart_of(m->worker);
-        r = roll_resize(m, workers);
+        if (m->tree.place)
+                return -EBUSY;
+        if (!m->worker && workers > 0)
+                return -EINVAL;
+        r = m->worker ? monitor_make_pool(m, workers) : tree_make_set(m);
         if (r < 0)
                 return r;
-        r = set_init(&m->set, m->arbiter, m, &m->policy, workers);
-        if (r < 0)
-                return r;
-        m->workers = m->configured = workers;
-        r = adopt_monitor(m, workers, &actor);
+        r = m->worker ? adopt_monitor(m, workers, &actor) : 0;
         adopted = r > 0;
-        if (r == 0)
+        if (r == 0 && m->worker)
                 roll_add_definition(m, m->revision, m->worker);
         if (r == 0)
                 r = begin_anew(m);
         if (r >= 0)
                 r = ret ? future_new(m->arbiter->actor, &f) : 0;
         if (r >= 0)
-                r = start_actor(m, &actor);
+                r = monitor_start_actor(m, &actor);
         if (r < 0) { /* as if it had not been tried: it may be again */
-                set_done(&m->set);
+                if (m->worker)
+                        set_done(&m->set);
                 return r;
         }
-        if (m->module && m->module->on_params)
+        if (m->module && m->module->on_params && m->worker)
                 (void)m->module->on_params(
                                 m->child->inline_actor, m->worker, m->child->inline_actor->userdata);
         m->started = true;
@@ -399,7 +430,9 @@ _public_ int arbiter_monitor_scale(arbiter_monitor *m, unsigned workers, arbiter
 
         if (!m || workers > SUPERVISE_SLOTS_MAX)
                 return -EINVAL;
-        if (!m->arbiter || !m->started)
+        if (!monitor_is_pool(m))
+                return -EOPNOTSUPP;
+        if (!m->arbiter || !m->started || !tree_is_up(m))
                 return -ESHUTDOWN;
         r = wait_settled(m, ret ? &f : NULL);
         if (r < 0)

@@ -561,8 +561,12 @@ _public_ int arbiter_monitor_restart(arbiter_monitor *m, arbiter_spawn *worker, 
 
         if (!m)
                 return -EINVAL;
-        if (!m->arbiter || !m->started)
+        if (!m->arbiter || (!m->started && !m->tree.place))
                 return -ESHUTDOWN;
+        if (worker && !m->worker)
+                return -EINVAL;
+        if (!m->worker || !m->started || !tree_is_up(m))
+                return tree_restart(m, worker, ret);
         r = worker ? spawn_check(worker, NULL) : 0;
         if (r < 0)
                 return r;

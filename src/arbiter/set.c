@@ -71,11 +71,17 @@ int set_reserve(struct set *s, uint32_t slot) {
 int slot_name(const struct set *s, uint32_t slot, char ret[static QUALIFIED_NAME_SIZE]) {
         const arbiter_spawn *spawn = slot < s->n_slots ? s->slots[slot].spawn : NULL;
 
-        if (s->monitor)
+        const struct tree_child *k = slot < s->n_slots ? s->slots[slot].tree : NULL;
+        bool pool = s->monitor && monitor_is_pool(s->monitor);
+
+        if (pool)
                 (void) snprintf(ret, QUALIFIED_NAME_SIZE, "%s.%u", s->monitor->name, slot);
         else
-                (void) snprintf(ret, QUALIFIED_NAME_SIZE, "%s", spawn ? spawn->name : "?");
-        return s->monitor || spawn ? 0 : -ENOENT;
+                (void) snprintf(ret, QUALIFIED_NAME_SIZE, "%s",
+                                k           ? tree_child_name(k)
+                                    : spawn ? spawn->name
+                                            : "?");
+        return pool || k || spawn ? 0 : -ENOENT;
 }
 
 /* After the end of a life. */
@@ -154,6 +160,8 @@ static void act_spawn(struct set *s, const supervise_action *action) {
         arbiter_spawn *spawn;
         int r;
 
+        if (tree_spawn(s, action))
+                return;
         if (set_reserve(s, action->slot) < 0) {
                 report_start_failed(s, action, ARBITER_REASON_UNKNOWN);
                 return;
@@ -161,7 +169,7 @@ static void act_spawn(struct set *s, const supervise_action *action) {
         slot = &s->slots[action->slot];
         if (slot->child && slot->child->set_generation == action->generation)
                 return; /* it lives, or is about to end: an arbiter before us has started it */
-        spawn = s->monitor ? roll_definition(s->monitor, action->revision) : slot->spawn;
+        spawn = slot->spawn ? slot->spawn : roll_definition(s->monitor, action->revision);
         (void) slot_name(s, action->slot, name);
         r = child_new(s->arbiter, spawn, name, &slot->wanted_aid, &c);
         if (!aid_is_null(&slot->wanted_aid)) {
@@ -199,8 +207,8 @@ static void act_spawn(struct set *s, const supervise_action *action) {
 static void act_stop(struct set *s, const supervise_action *action) {
         struct child *c = action->slot < s->n_slots ? s->slots[action->slot].child : NULL;
 
-        if (c && c->set_generation == action->generation)
-                (void) child_stop(c, NULL);
+        if (!tree_stop(s, action) && c && c->set_generation == action->generation)
+                child_shut_down(c, action->shutdown);
 }
 
 /* It has no new work from now on; nobody tells what it still has, so that it counts as idle. */
@@ -247,6 +255,7 @@ static void forget_slot(struct set *s, uint32_t slot) {
         state_forget_place(s, slot);
         s->slots[slot].spawn = arbiter_spawn_unref(s->slots[slot].spawn);
         set_slot_settle(s, slot, "it was removed before it was started");
+        tree_forget_slot(s, slot);
         s->slots[slot] = (struct set_slot){};
 }
 
@@ -255,6 +264,8 @@ static bool revive(struct set *s) {
         if (!TAKE_GENERIC(s->revive, bool, false) || s->arbiter->actor->state >= ARBITER_STATE_STOPPING ||
                         (s->monitor && s->monitor->stopping))
                 return false;
+        if (s->monitor)
+                tree_renew(s->monitor);
         return set_handle(s, &(supervise_event){ .type = SUPERVISE_START }) >= 0;
 }
 

@@ -678,7 +678,7 @@ int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, bool
         if (!a->started || a->actor->state >= ARBITER_STATE_STOPPING)
                 return -ESHUTDOWN;
         if (child_find(a, s->name) || map_get_string(a->monitors_by_name, s->name) ||
-                        streq(s->name, "arbiter") || streq(s->name, "monitor"))
+                        tree_find(a, s->name) || streq(s->name, "arbiter") || streq(s->name, "monitor"))
                 return -EEXIST;
         if (!transient && adopt_is_under_way(a)) {
                 r = adopt_lone(s, ret);

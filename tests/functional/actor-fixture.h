@@ -49,6 +49,7 @@ struct fixture {
         struct sd_event *event;
         arbiter_concurrency kind;
         unsigned log_gave_up, log_replaced;
+        int exit_code; /* what the arbiter returns in the end */
 };
 
 struct result {
@@ -112,6 +113,14 @@ void fixture_stop(struct fixture *x, const char *target);
 arbiter_proxy *fixture_proxy_of(struct fixture *x, const char *target);
 /* Until the name is running (again). */
 void fixture_until_answers(struct fixture *x, const char *target);
+
+/* Until the journal of the hooks says so; then it is empty again. */
+void fixture_until_journal(struct fixture *x, const char *journal);
+void fixture_until_text(struct fixture *x, const char *text, const char *expected);
+/* Of a module with a command "Generation". */
+void fixture_until_generation(struct fixture *x, const char *target, uint32_t generation);
+void fixture_until_counts(struct fixture *x, arbiter_monitor *m, unsigned specs, unsigned active);
+void fixture_until_no_monitor(struct fixture *x, const char *name);
 
 #define ELEMENTS(x) (sizeof(x) / sizeof((x)[0]))
 

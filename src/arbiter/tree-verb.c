@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What may be asked of a monitor about its children while it runs: OTP's delete_child, terminate_child,
+ * restart_child, which_children and count_children. Called by the program, and by faces through control.c.
+ * Answers from memory: nothing here waits for a child. */
+
+#include <stdio.h>
+
+#include "arbiter/internal.h"
+
+static int find_child(arbiter_monitor *m, const char *name, struct tree_child **ret) {
+        struct tree_child *k;
+
+        if (!m || !name)
+                return -EINVAL;
+        if (!m->arbiter)
+                return -ESHUTDOWN;
+        k = tree_find(m->arbiter, name);
+        if (!k || k->parent != m || k->removed)
+                return -ENOENT;
+        *ret = k;
+        return 0;
+}
+
+static bool is_down(const struct tree_child *k) {
+        const struct child *c = k->slot > 0 ? k->parent->set.slots[k->slot].child : NULL;
+
+        return k->monitor ? !k->monitor->tree.alive : !c;
+}
+
+/* A future that resolves with the others of the list. */
+static int wait_in(struct tree_child *k, struct list_node *list, arbiter_future **ret) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        int r;
+
+        r = future_new(k->parent->arbiter->actor, &f);
+        if (r >= 0)
+                r = waiter_add(list, f);
+        if (r >= 0)
+                *ret = TAKE_PTR(f);
+        return r;
+}
+
+int tree_remove(struct tree_child *k, arbiter_future **ret) {
+        struct set *s = &k->parent->set;
+        int r;
+
+        r = ret ? wait_in(k, &k->removals, ret) : 0;
+        if (r < 0)
+                return r;
+        k->removed = true;
+        if (k->slot == 0) { /* a temporary one that has ended */
+                tree_free_child(k);
+                return 0;
+        }
+        s->slots[k->slot].removed = true;
+        if (k->spawn)
+                set_slot_settle(s, k->slot, "it was removed before it was started");
+        return set_handle(s, &(supervise_event){ .type = SUPERVISE_REMOVE_CHILD, .slot = k->slot });
+}
+
+int tree_terminate(struct tree_child *k, arbiter_future **ret) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        int r;
+
+        if (k->slot == 0)
+                return -ENOENT;
+        if (k->spawn)
+                return control_stop(k->parent->arbiter, k->spawn->name, ret);
+        if (is_down(k))
+                r = future_new(k->parent->arbiter->actor, &f);
+        else
+                r = wait_in(k, &k->stops, &f);
+        if (r < 0)
+                return r;
+        r = set_handle(&k->parent->set,
+                        &(supervise_event){ .type = SUPERVISE_STOP_CHILD, .slot = k->slot });
+        if (r < 0)
+                return r;
+        if (is_down(k) && f->pending)
+                future_resolve(f, ARBITER_OUTCOME_REPLY, NULL);
+        *ret = TAKE_PTR(f);
+        return 0;
+}
+
+int tree_restart_child(struct tree_child *k, arbiter_future **ret) {
+        arbiter_monitor *m = k->parent;
+        arbiter_future **place;
+        int r;
+
+        if (k->slot == 0)
+                return -ENOENT;
+        if (!tree_is_up(m))
+                return -ESHUTDOWN;
+        place = k->monitor ? &k->monitor->start_future : &m->set.slots[k->slot].future;
+        if (!*place) {
+                r = future_new(m->arbiter->actor, place);
+                if (r < 0)
+                        return r;
+        }
+        *ret = arbiter_future_ref(*place);
+        r = set_handle(&m->set, &(supervise_event){ .type = SUPERVISE_RESTART_CHILD, .slot = k->slot });
+        if (r < 0) {
+                future_fail_errno(*ret, r, NULL);
+                *place = arbiter_future_unref(*place);
+                *ret = arbiter_future_unref(*ret);
+        }
+        return r;
+}
+
+/* Who does not ask for the future does not get it. */
+static int drop(int r, arbiter_future *f, arbiter_future **ret) {
+        if (r >= 0 && ret)
+                *ret = f;
+        else
+                arbiter_future_unref(f);
+        return r;
+}
+
+_public_ int arbiter_monitor_remove_child(arbiter_monitor *m, const char *name, arbiter_future **ret) {
+        struct tree_child *k;
+        int r;
+
+        r = find_child(m, name, &k);
+        return r < 0 ? r : tree_remove(k, ret);
+}
+
+_public_ int arbiter_monitor_terminate_child(arbiter_monitor *m, const char *name, arbiter_future **ret) {
+        arbiter_future *f = NULL;
+        struct tree_child *k;
+        int r;
+
+        r = find_child(m, name, &k);
+        if (r >= 0)
+                r = tree_terminate(k, &f);
+        return drop(r, f, ret);
+}
+
+_public_ int arbiter_monitor_restart_child(arbiter_monitor *m, const char *name, arbiter_future **ret) {
+        arbiter_future *f = NULL;
+        struct tree_child *k;
+        int r;
+
+        r = find_child(m, name, &k);
+        if (r >= 0)
+                r = tree_restart_child(k, &f);
+        return drop(r, f, ret);
+}
+
+/* which_children, count_children */
+
+const char *tree_child_state(const struct tree_child *k) {
+        static const char *const states[_SUPERVISE_SLOT_STATE_MAX] = {
+                [SUPERVISE_SLOT_UNUSED] = "inactive",
+                [SUPERVISE_SLOT_IDLE] = "inactive",
+                [SUPERVISE_SLOT_STARTING] = "starting",
+                [SUPERVISE_SLOT_RUNNING] = "running",
+                [SUPERVISE_SLOT_BACKOFF] = "backoff",
+                [SUPERVISE_SLOT_STOPPING] = "stopping",
+                [SUPERVISE_SLOT_FAILED] = "failed",
+                [SUPERVISE_SLOT_HELD] = "terminated",
+                [SUPERVISE_SLOT_WAITING] = "waiting",
+                [SUPERVISE_SLOT_DRAINING] = "stopping",
+        };
+        supervise_slot_info i = {};
+
+        if (k->slot > 0)
+                (void) supervise_get_slot(k->parent->set.supervise, k->slot, &i);
+        return states[i.state];
+}
+
+static void fill_info(const struct tree_child *k, arbiter_child_info *ret) {
+        static const arbiter_restart restarts[] = {
+                [SUPERVISE_PERMANENT] = ARBITER_RESTART_PERMANENT,
+                [SUPERVISE_TRANSIENT] = ARBITER_RESTART_TRANSIENT,
+                [SUPERVISE_TEMPORARY] = ARBITER_RESTART_TEMPORARY,
+        };
+        supervise_slot_info i = {};
+        const struct child *c = NULL;
+
+        if (k->slot > 0)
+                (void) supervise_get_slot(k->parent->set.supervise, k->slot, &i);
+        if (k->monitor)
+                c = k->monitor->child;
+        else if (k->slot > 0)
+                c = k->parent->set.slots[k->slot].child;
+        *ret = (arbiter_child_info){
+                .size = ret->size,
+                .name = tree_child_name(k),
+                .is_monitor = k->monitor,
+                .significant = k->significant,
+                .restart = restarts[k->spawn ? monitor_restart_of(k->spawn) : k->restart],
+                .state = tree_child_state(k),
+                .aid = c ? c->aid_string.s : "",
+                .pid = c ? c->process.pid : 0,
+                .restarts = i.restarts,
+        };
+}
+
+static struct tree_child *next_of(const arbiter_monitor *m, const struct tree_child *k) {
+        struct list_node *node = k ? k->children.next : m->tree.children.next;
+
+        return node == &m->tree.children ? NULL : LIST_ENTRY(node, struct tree_child, children);
+}
+
+_public_ int arbiter_monitor_next_child(arbiter_monitor *m, const char *after, arbiter_child_info *ret) {
+        struct tree_child *k = NULL;
+        int r;
+
+        if (!m || !ret || ret->size < sizeof(*ret))
+                return -EINVAL;
+        if (!m->arbiter)
+                return -ESHUTDOWN;
+        if (after) {
+                r = find_child(m, after, &k);
+                if (r < 0)
+                        return r;
+        }
+        for (k = next_of(m, k); k && k->removed;)
+                k = next_of(m, k);
+        if (!k)
+                return 0;
+        fill_info(k, ret);
+        return 1;
+}
+
+_public_ int arbiter_monitor_count_children(arbiter_monitor *m, arbiter_child_counts *ret) {
+        arbiter_child_counts counts = {};
+
+        if (!m || !ret || ret->size < sizeof(*ret))
+                return -EINVAL;
+        if (!m->arbiter)
+                return -ESHUTDOWN;
+        LIST_FOREACH(k, &m->tree.children, const struct tree_child, children) {
+                counts.specs += k->slot > 0;
+                counts.active += !is_down(k);
+                counts.supervisors += k->slot > 0 && k->monitor;
+                counts.workers += k->slot > 0 && k->spawn;
+        }
+        counts.size = ret->size;
+        *ret = counts;
+        return 0;
+}
