@@ -15,7 +15,7 @@
 struct set {
         supervise *s;
         nsec_t now;
-        uint32_t n;
+        uint32_t first, n; /* who crashes: n of them, behind the first so many */
         uint64_t random;
         bool journal; /* what changes is written down, as for a state journal */
 };
@@ -61,6 +61,7 @@ static struct set set_new(supervise_strategy strategy, uint32_t n, bool journal)
         p.strategy = strategy;
         p.intensity = SUPERVISE_INTENSITY_INFINITY;
         p.backoff_min = p.backoff_max = 0;
+        p.escalate = p.ordered = strategy == SUPERVISE_REST_FOR_ONE;
         check(supervise_new(&p, strategy == SUPERVISE_POOL ? n : 0, 1, 1, &set.s) >= 0, "no memory");
         for (uint32_t i = 0; i < n && strategy != SUPERVISE_POOL; i++)
                 decide(&set, &(supervise_event){ .type = SUPERVISE_ADD_CHILD });
@@ -81,7 +82,7 @@ static double measure(struct set *set, double seconds, void (*what)(struct set *
                         supervise_slot_info slot = {};
 
                         set->random = set->random * UINT64_C(6364136223846793005) + 1;
-                        e.slot = 1 + (uint32_t) ((set->random >> 33) % set->n);
+                        e.slot = set->first + 1 + (uint32_t) ((set->random >> 33) % set->n);
                         (void) supervise_get_slot(set->s, e.slot, &slot);
                         set->now += NSEC_PER_USEC;
                         e.generation = slot.generation;
@@ -119,23 +120,33 @@ static void figure(const struct bench_options *o, const char *name, struct set s
         supervise_free(set.s);
 }
 
-/* One restart costs in a large set what it costs in a small one. */
-static void size_figure(const struct bench_options *o) {
-        struct set large = set_new(SUPERVISE_ONE_FOR_ONE, 10000, false),
-                   small = set_new(SUPERVISE_ONE_FOR_ONE, 10, false);
+/* One restart costs in a large set what it costs in a small one. Where any of `among` may crash, memory is
+ * what is measured, too: ten are in the first cache, ten thousand are not. By rest-for-one, the last. */
+static void size_figure(const struct bench_options *o, const char *name, supervise_strategy strategy,
+                uint32_t n, uint32_t among) {
+        struct set large, small;
         struct samples value = {}, raw = {};
 
-        for (unsigned i = 0; i < o->repetitions && bench_wants(o, "restart-of-10000"); i++) {
+        if (!bench_wants(o, name))
+                return;
+        large = set_new(strategy, n, false);
+        small = set_new(strategy, 10, false);
+        large.n = among;
+        if (strategy == SUPERVISE_REST_FOR_ONE) {
+                large.first = n - 1;
+                small.first = 9;
+                small.n = among;
+        }
+        for (unsigned i = 0; i < o->repetitions; i++) {
                 samples_add(&raw, 2000 / measure(&small, o->seconds, decide));
                 samples_add(&value, 2000 / measure(&large, o->seconds, decide));
         }
-        if (value.n > 0)
-                figure_print(&(struct figure){ .bench = "decisions",
-                                               .what = "restart-of-10000",
-                                               .unit = "ns",
-                                               .value = &value,
-                                               .raw = &raw,
-                                               .raw_what = "in a set of 10" });
+        figure_print(&(struct figure){ .bench = "decisions",
+                                       .what = name,
+                                       .unit = "ns",
+                                       .value = &value,
+                                       .raw = &raw,
+                                       .raw_what = "in a set of 10" });
         supervise_free(large.s);
         supervise_free(small.s);
 }
@@ -149,6 +160,9 @@ int main(int argc, char *argv[]) {
         figure(&o, "pool-of-1000", set_new(SUPERVISE_POOL, 1000, false), 2);
         figure(&o, "children-10", set_new(SUPERVISE_ONE_FOR_ONE, 10, false), 2);
         figure(&o, "pool-of-10-written", set_new(SUPERVISE_POOL, 10, true), 0);
-        size_figure(&o);
+        size_figure(&o, "restart-of-1000", SUPERVISE_ONE_FOR_ONE, 1000, 1000);
+        size_figure(&o, "restart-of-10000", SUPERVISE_ONE_FOR_ONE, 10000, 10000);
+        size_figure(&o, "restart-of-ten-in-10000", SUPERVISE_ONE_FOR_ONE, 10000, 10);
+        size_figure(&o, "restart-of-the-last-of-10000", SUPERVISE_REST_FOR_ONE, 10000, 1);
         return EXIT_SUCCESS;
 }

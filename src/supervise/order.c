@@ -114,9 +114,10 @@ void order_go_on(supervise *s) {
                 return;
         if (s->policy.strategy == SUPERVISE_ONE_FOR_ALL && s->n[SUPERVISE_SLOT_BACKOFF] > 0)
                 return; /* they rise together */
-        for (uint32_t i = s->first; i > 0 && !blocks(s, slot_at(s, i)); i = slot_at(s, i)->next)
+        for (uint32_t i = s->start_cursor; i > 0 && !blocks(s, slot_at(s, i)); i = slot_at(s, i)->next)
                 if (slot_at(s, i)->state == SUPERVISE_SLOT_WAITING) {
                         life_begin(s, i);
                         return;
-                }
+                } else if (i == s->start_cursor && state_is_settled(slot_at(s, i)->state))
+                        s->start_cursor = slot_at(s, i)->next;
 }

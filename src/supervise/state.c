@@ -7,6 +7,7 @@
 
 /* How many failures are remembered for people when nothing is judged by them. */
 #define ROW_SIZE_INFINITY 8U
+#define CACHE_LINE 64U
 #define BLOCK_SLOTS_MIN 4U
 
 static bool pool_policy_is_valid(const supervise_policy *p) {
@@ -66,11 +67,11 @@ static int block_new(supervise *s, uint32_t n, uint32_t row_size) {
 
         if (slots + ring + failures + words > SIZE_MAX / 2)
                 return -ENOMEM;
-        block = calloc(1, (size_t) (slots + ring + failures + words));
-        if (!block)
+        s->block = calloc(1, (size_t) (slots + ring + failures + words) + CACHE_LINE);
+        if (!s->block)
                 return -ENOMEM;
 
-        s->block = block;
+        block = (char *) (((uintptr_t) s->block + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
         s->n_allocated = n;
         s->row_size = row_size;
         s->slots = (struct slot *) block;
@@ -216,6 +217,8 @@ static void list_drop(supervise *s, uint32_t number) {
 
         if (s->stop_cursor == number)
                 s->stop_cursor = slot->prev;
+        if (s->start_cursor == number)
+                s->start_cursor = slot->next;
         *(slot->prev > 0 ? &slot_at(s, slot->prev)->next : &s->first) = slot->next;
         *(slot->next > 0 ? &slot_at(s, slot->next)->prev : &s->last) = slot->prev;
         slot->prev = slot->next = 0;
@@ -271,6 +274,7 @@ void supervise_derive(supervise *s) {
         list_derive(s);
         s->free_hint = 1;
         s->stop_cursor = s->last;
+        s->start_cursor = s->first;
         s->armed = supervise_due(s);
 }
 
@@ -325,6 +329,19 @@ void slot_had_outcome(supervise *s, uint32_t number) {
         s->n_first--;
 }
 
+/* From where on order_go_on() has to look: what one restart costs does not depend on how many children there
+ * are. */
+static void start_cursor_note(supervise *s, uint32_t number) {
+        if (s->policy.strategy == SUPERVISE_POOL)
+                return;
+        if (s->n[SUPERVISE_SLOT_WAITING] + s->n[SUPERVISE_SLOT_STARTING] + s->n[SUPERVISE_SLOT_STOPPING] +
+                            s->n[SUPERVISE_SLOT_BACKOFF] == 0)
+                s->start_cursor = 0;
+        else if (!state_is_settled(slot_at(s, number)->state) &&
+                 (s->start_cursor == 0 || slot_at(s, number)->order < slot_at(s, s->start_cursor)->order))
+                s->start_cursor = number;
+}
+
 void slot_set_state(supervise *s, uint32_t number, supervise_slot_state state, nsec_t until) {
         struct slot *slot = slot_at(s, number);
 
@@ -347,6 +364,7 @@ void slot_set_state(supervise *s, uint32_t number, supervise_slot_state state, n
         slot->state = state;
         slot->since = s->clock;
         slot->until = until;
+        start_cursor_note(s, number);
         if (until != NSEC_INFINITY)
                 heap_add(s, number);
         if (state != SUPERVISE_SLOT_UNUSED)
@@ -454,8 +472,8 @@ bool supervise_next_action(supervise *s, supervise_action *ret) {
 
         if (s->ring_used > 0) {
                 *ret = s->ring[s->ring_head];
-                s->ring_head = (s->ring_head + 1) % s->ring_size;
-                s->ring_used--;
+                s->ring_used--; /* empty, it begins anew: going round would push all else out of the cache */
+                s->ring_head = s->ring_used > 0 ? (s->ring_head + 1) % s->ring_size : 0;
                 return true;
         }
         due = supervise_due(s);

@@ -68,8 +68,8 @@ struct supervise {
         uint64_t load; /* and since when it asks for another size; not written, it is reported again */
         nsec_t hot_since, cold_since;
 
-        /* One block of memory: slots[n_allocated], (n_allocated + 1) rows of failure times, heap,
-         * scratch, dirty, ring. */
+        /* One block of memory: slots[n_allocated], ring, (n_allocated + 1) rows of failure times, heap,
+         * scratch, dirty. A slot begins a line of the cache and is two of them. */
         void *block;
         uint32_t n_allocated, row_size;
         struct slot *slots; /* of number i: slots[i - 1] */
@@ -82,6 +82,7 @@ struct supervise {
         uint32_t n[_SUPERVISE_SLOT_STATE_MAX];
         uint32_t n_leaving, n_first, n_heap, n_dirty, slot_max, free_hint, stop_cursor;
         uint32_t first, last; /* of the list by order */
+        uint32_t start_cursor; /* nobody before it in order waits, or holds up who waits; 0: nobody does */
         uint32_t n_recycle;
         bool mixed; /* more than one revision may be alive */
         bool head_dirty;
@@ -108,6 +109,12 @@ static inline nsec_t *slot_row(const supervise *s, uint32_t number) {
 static inline bool state_is_alive(supervise_slot_state state) {
         return state == SUPERVISE_SLOT_STARTING || state == SUPERVISE_SLOT_RUNNING ||
                state == SUPERVISE_SLOT_STOPPING || state == SUPERVISE_SLOT_DRAINING;
+}
+/* Neither waits nor holds up who waits: see order_go_on(). */
+static inline bool state_is_settled(supervise_slot_state state) {
+        return state == SUPERVISE_SLOT_UNUSED || state == SUPERVISE_SLOT_IDLE ||
+               state == SUPERVISE_SLOT_RUNNING || state == SUPERVISE_SLOT_FAILED ||
+               state == SUPERVISE_SLOT_HELD;
 }
 /* On its way down, and `then` says what comes after. */
 static inline bool state_is_ending(supervise_slot_state state) {
