@@ -12,6 +12,7 @@
 #include <arbiter/error.h>
 #include <arbiter/future.h>
 #include <arbiter/group.h>
+#include <arbiter/load.h>
 #include <arbiter/lock.h>
 #include <arbiter/log.h>
 #include <arbiter/mailbox.h>

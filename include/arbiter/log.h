@@ -38,6 +38,7 @@ typedef struct arbiter_log_entry {
  *   "roll-halted"  a new worker fails in a roll: reason, status
  *   "rolled", "roll-aborted"  all workers are of the new definition, or of the one before again
  *   "breaker-open"  n workers have failed, none is started for usec; "breaker-closed"  they are again
+ *   "recycled"   it has reached a limit of its pool, and is to be replaced by its like
  *   "removed"    there is no place for it any more: a monitor has fewer workers. n: its number
  * There are others, for people: "stuck", "protocol", "dead-letters", "refused", "stopping", "trace". */
 

@@ -129,6 +129,7 @@ static void init_defaults(arbiter_actor *a, const struct actor_options *o) {
         a->notify_timer = ACTOR_TIMER_INIT(on_notify_timer);
         a->stop_timer = ACTOR_TIMER_INIT(on_stop_timer);
         a->idle_timer = ACTOR_TIMER_INIT(on_idle_timer);
+        load_init(a);
         list_init(&a->parameters);
         list_init(&a->extra);
         list_init(&a->unlinkings);
@@ -521,12 +522,24 @@ static void on_stop_gate(arbiter_future *f, void *userdata) {
                 actor_end(a);
 }
 
+/* What it has begun is answered, and what it has said and what waits for a link or for credit goes out
+ * first, within the same bound. */
+static bool has_unfinished(arbiter_actor *a) {
+        return actor_has_waiting(a) || load_owes_answers(a);
+}
+
+/* Longer if its arbiter has said so, unless that time has been had. */
+static usec_t finishing_bound(const arbiter_actor *a) {
+        usec_t bound = MIN(a->stop_usec, (usec_t) STOPPING_HOOK_USEC);
+
+        return a->load.draining ? bound : MAX(bound, a->load.patience_usec);
+}
+
 static void on_stop_timer(arbiter_actor *a, struct actor_timer *t) {
         if (a->state != ARBITER_STATE_STOPPING)
                 return;
-        /* What it has said and what waits for a link or for credit goes out first, within the same bound. */
-        if (!a->draining && !a->stop_gate && actor_has_waiting(a) &&
-            actor_timer_set(a, t, now_usec() + MIN(a->stop_usec, (usec_t) STOPPING_HOOK_USEC)) >= 0) {
+        if (!a->draining && !a->stop_gate && has_unfinished(a) &&
+            actor_timer_set(a, t, time_add(now_usec(), finishing_bound(a))) >= 0) {
                 a->draining = true;
                 return;
         }
@@ -535,7 +548,7 @@ static void on_stop_timer(arbiter_actor *a, struct actor_timer *t) {
 
 /* At the end of a turn: nothing waits any more? */
 void actor_drained(arbiter_actor *a) {
-        if (actor_has_waiting(a))
+        if (has_unfinished(a))
                 return;
         a->draining = false;
         (void) actor_timer_set(a, &a->stop_timer, 0);
@@ -589,6 +602,7 @@ void actor_end(arbiter_actor *a) {
         actor_timer_clear(a, &a->stop_timer);
         actor_timer_clear(a, &a->notify_timer);
         actor_timer_clear(a, &a->idle_timer);
+        actor_timer_clear(a, &a->load_timer);
         dispatch_refuse_all(a, ARBITER_OUTCOME_NOPROC);
         /* The exit hook is the last call: threads and callbacks, which may use what it frees, end before
          * it. */

@@ -9,6 +9,7 @@
  *   call.c       requests that we sent: ids, deadlines, outcomes
  *   dispatch.c   frames that arrive: lanes, mailbox, begun, command tables
  *   answer.c     requests that we received: replies, promises, delegation
+ *   load.c       how much there is to do, and who is told
  *   standard.c   the commands that every actor answers; info.c what "info" says
  *   future.c     the one outcome
  *   watch.c      DOWN, links, exits
@@ -23,6 +24,7 @@
 
 #include <arbiter/arbiter.h>
 
+#include "actor/load.h"
 #include "basic/heap.h"
 #include "basic/identity.h"
 #include "basic/list.h"
@@ -158,13 +160,15 @@ struct arbiter_actor {
         unsigned callback_depth;    /* > 0: inside any callback: no blocking */
         struct list_node free_incoming;
 
+        struct actor_load load;
+
         /* timers */
         struct heap timers;
         sd_event_source *timer_source;
         usec_t timer_armed;
 
         /* life */
-        struct actor_timer notify_timer, stop_timer, idle_timer;
+        struct actor_timer notify_timer, stop_timer, idle_timer, load_timer;
         usec_t silence_usec, stop_usec;
         arbiter_future *start_gate, *stop_gate; /* what the hooks delay for */
         bool draining;                          /* stopping, but not before what waits has left */
@@ -239,7 +243,7 @@ int actor_run_with(const arbiter_module *module, void *userdata, const char *tok
                 size_t n_listen_fds);
 /* host.c: the same for a process whose actor starts threads of this module when the arbiter asks. */
 int actor_run_host(const arbiter_module *module, int control_fd);
-/* Stops waiting for the last messages once they are gone. */
+/* Stops waiting for the last answers and messages once they are gone. */
 void actor_drained(arbiter_actor *a);
 void actor_set_state(arbiter_actor *a, arbiter_state state);
 /* After an orderly stop or a lost arbiter: everything pending is settled, links are closed. */

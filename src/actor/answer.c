@@ -13,6 +13,7 @@ enum { FREE_INCOMING_MAX = 64 };
 static void incoming_release(struct incoming *i) {
         arbiter_actor *a = i->actor;
 
+        load_done(i);
         list_remove(&i->incoming);
         if (i->peer)
                 i->peer->n_incoming--;
@@ -108,6 +109,8 @@ static int send_answer(struct incoming *i, enum envelope_kind kind, arbiter_outc
         arbiter_actor *a = i->actor;
 
         i->answered = true;
+        if (!i->command || !(i->command->flags & ARBITER_COMMAND_NO_REPLY)) /* there the work is to come */
+                load_done(i);
         if (i->exclusive && a->exclusive == i) {
                 a->exclusive = NULL;
                 dispatch_wake(a);
@@ -239,6 +242,7 @@ _public_ int arbiter_message_delegate(arbiter_message *m, const arbiter_proxy *t
         if (i->wants_reply && i->peer && aid_equal(&i->sender, &i->peer->aid))
                 (void) actor_signal_peer(i->peer, 0, "delegated", "ts", i->id, arbiter_proxy_get_aid(to));
         i->answered = true;
+        load_done(i);
         if (i->actor->exclusive == i) {
                 i->actor->exclusive = NULL;
                 dispatch_wake(i->actor);

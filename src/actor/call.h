@@ -96,6 +96,7 @@ struct incoming {
         uint32_t sender_generation;
         arbiter_proxy *from; /* who the peer was */
         bool wants_reply, answered, cancelled, exclusive;
+        bool counted; /* as begun, see load.c */
         bool delegated; /* the answer goes to the sender, who is not the peer */
         uint8_t flags;
 };

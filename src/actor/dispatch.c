@@ -141,6 +141,8 @@ static void begin(arbiter_actor *a, struct incoming *i, enum link_lane lane, uin
                 return;
         }
         a->statistics.begun++;
+        if (lane == LANE_USER)
+                load_begun(a, i);
         if (admit(a, i))
                 run_handler(a, i);
 }
@@ -148,6 +150,7 @@ static void begin(arbiter_actor *a, struct incoming *i, enum link_lane lane, uin
 static void queued_free(arbiter_actor *a, struct queued *q) {
         list_remove(&q->queue);
         if (q->incoming) {
+                load_queue_changes(a);
                 a->n_queued--;
                 a->queued_bytes -= q->bytes;
                 if (q->incoming->peer)
@@ -187,6 +190,7 @@ static int enqueue(arbiter_actor *a, struct incoming *i, const struct envelope *
         i->peer->n_queued_fds += q->peer_fds;
         arbiter_message_ref(i->message);
         list_append(&a->queue, &q->queue);
+        load_queue_changes(a);
         a->n_queued++;
         a->queued_bytes += q->bytes;
         if (may_dispatch(a))
@@ -240,6 +244,7 @@ void actor_turn_end(arbiter_actor *a) {
         if (a->arbiter_ops)
                 a->arbiter_ops->commit(a);
         futures_run_ready(a);
+        load_turn_end(a);
         a->batch_depth--;
         actor_flush(a);
         a->turn_usec = 0;
@@ -441,6 +446,8 @@ static int on_signal(arbiter_actor *a, struct peer *p, arbiter_message *m) {
                 watch_handle_down(a, m);
         else if (streq(s, "exit"))
                 watch_handle_exit(a, m);
+        else if (streq(s, "load"))
+                return load_handle_asked(a, m);
         else if (streq(s, "group"))
                 group_handle_change(a, m);
         else if (streq(s, "group-stale"))

@@ -414,6 +414,8 @@ static void resume_monitor(struct legacy *l) {
         set_resume(&m->set);
         if (m->arbiter)
                 report_missing(&m->set);
+        if (m->arbiter)
+                autoscale_policy_changed(m);
         if (m->arbiter && l->unwanted)
                 (void) arbiter_monitor_stop(m, NULL);
         else if (m->arbiter && !m->stopping) {

@@ -291,6 +291,7 @@ void child_running(struct child *c) {
 
                 future_resolve_proxy(f, p);
         }
+        load_ask(c);
         if (c->is_host)
                 host_running(c);
         if (c->set)
@@ -560,6 +561,7 @@ int waiter_add(struct list_node *list, arbiter_future *f) {
 static int bound_stop(struct child *c) {
         usec_t bound = MIN(c->spawn ? stop_usec_of(c) : (usec_t)STOP_TIMEOUT_DEFAULT_USEC,
                         (usec_t)STOPPING_HOOK_USEC);
+        usec_t patience = c->load.asked.patience_usec;
 
         if (c->shutdown_usec == USEC_INFINITY)
                 bound = USEC_INFINITY;
@@ -569,7 +571,8 @@ static int bound_stop(struct child *c) {
         if (!has_process(c) && c->spawn)
                 bound = time_add(bound, stop_usec_of(c)); /* there is no SIGTERM to follow */
         return actor_timer_set(
-                        c->arbiter->actor, &c->stop_timer, time_add(now_usec(), time_add(bound, bound / 4)));
+                        c->arbiter->actor, &c->stop_timer,
+                        time_add(time_add(now_usec(), patience), time_add(bound, bound / 4)));
 }
 
 void child_stops_itself(struct child *c) {
@@ -592,6 +595,7 @@ int child_stop(struct child *c, arbiter_future *waits) {
                 return 0;
         set_reason(c, ARBITER_REASON_SHUTDOWN);
         child_set_state(c, ARBITER_STATE_STOPPING);
+        load_ask(c); /* how long it may take for what it has begun */
         if (c->plain || !c->welcomed || child_ask_to_stop(c) < 0) {
                 if (has_process(c))
                         signal_stage(c);

@@ -295,6 +295,8 @@ const arbiter_command arbiter_commands[] = {
                 ARBITER_COMMAND("links", "a(ts)", "links", "", "", broker_links, SYSTEM),
                 ARBITER_COMMAND("notify", "ytt", "state queued dead_letters", "", "", handshake_notify,
                                 SYSTEM),
+                ARBITER_COMMAND("load", "tutttb", "queued begun done busy work draining", "", "",
+                                load_report, SYSTEM),
                 ARBITER_COMMAND("mailbox", "y", "policy", "", "", handshake_mailbox, SYSTEM),
                 ARBITER_COMMAND("failed", "is", "errno text", "", "", handshake_failed, SYSTEM),
                 ARBITER_COMMAND("ignored", "", "", "", "", handshake_ignored, SYSTEM),

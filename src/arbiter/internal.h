@@ -13,9 +13,10 @@
  *   host.c       threads that live together in one arbiter-host process
  *   log.c        what the program is told
  *   set.c        the glue to src/supervise: events in, actions carried out
- *   monitor.c    pools; roll.c how their workers are replaced
- *   monitor.c    pools; tree.c, tree-child.c, tree-verb.c monitors of different children (tree.h)
- *   load.c       what workers are doing: who may have new work
+ *   monitor.c    pools; roll.c how their workers are replaced; tree.c, tree-child.c, tree-verb.c monitors
+ *                of different children (tree.h)
+ *   worker-load.c  what workers are doing: who may have new work, who drains, reports of load
+ *   autoscale.c  what follows from that for a pool: recycling by requests and memory, its size by load
  *   spawn.c      descriptions of actors to be
  *   mailbox-socket.c  how an actor that did not inherit its control link comes to it
  *   handshake.c  hello, welcome, notify
@@ -40,7 +41,7 @@
 #include "arbiter/cgroup.h"
 #include "arbiter/control.h"
 #include "arbiter/exec-context.h"
-#include "arbiter/load.h"
+#include "arbiter/worker-load.h"
 #include "arbiter/member.h"
 #include "arbiter/notify-socket.h"
 #include "arbiter/process.h"
@@ -238,6 +239,7 @@ struct child {
         bool plain, welcomed, registered, counted;
         bool adopted; /* another arbiter has started it */
         bool serves;  /* it may have new work: load_serve() */
+        struct child_load load;
         bool links_due; /* an earlier arbiter has started it, and it has not told of its direct links yet */
         struct peer *peer;
         struct relink *relink; /* until it has changed over to the control link that we have given it */
@@ -326,6 +328,7 @@ struct arbiter_monitor {
         uint64_t revision;
         uint32_t workers, configured; /* wanted; what it was started with */
         bool started, stopping, failed, restarting;
+        struct pool_load load;
         arbiter_future *start_future, *stop_future;
         struct list_node settled; /* struct waiter: scale, restart */
         struct pool pool;
@@ -727,48 +730,7 @@ void status_count_set(struct set *s);
 void status_forget_set(struct set *s);
 void status_count_dead_letters(arbiter *a, uint64_t n);
 
-/* state.c. All of it is for nothing, and costs nothing, without a journal. */
-void state_init(arbiter *a);
-void state_done(arbiter *a);
-/* It has changed, and is to be written as it is by the next commit. */
-void state_mark_arbiter(arbiter *a);
-void state_mark_child(struct child *c);
-void state_mark_set(struct set *s);
-void state_mark_monitor(arbiter_monitor *m);
-/* It is no more. */
-void state_forget_child(struct child *c);
-void state_forget_set(struct set *s);
-void state_forget_monitor(arbiter_monitor *m);
-/* All that has been marked and put since the last one becomes true at once: before each effect of a
- * decision, and at the end of each turn before what was sent leaves. */
-void state_commit(arbiter *a);
-/* It has ended in order: nothing is left to take over. */
-void state_end(arbiter *a);
-/* Who takes over: from arbiter_set_state() on nothing is committed, so that what was left can be read in
- * peace; once it has been taken up, what nobody has taken up is swept out, and it goes on. */
-void state_sweep(arbiter *a);
-void state_release(arbiter *a);
-
-/* state-fill.c: what is written as soon as it is there, with the next commit. */
-struct death;
-void state_put_name(arbiter *a, const struct name_memory *n);
-void state_forget_name(arbiter *a, const struct name_memory *n);
-void state_put_dead_aid(arbiter *a, uint32_t i);
-void state_put_death(arbiter *a, const char *name, const char *monitor, const struct death *death);
-void state_put_place(struct set *s, uint32_t slot);
-void state_forget_place(struct set *s, uint32_t slot);
-void state_put_link(const struct relation *r);
-void state_forget_link(const struct relation *r);
-void state_put_exit(struct notice *n);
-void state_forget_exit(const struct notice *n);
-/* It has been sent; true: it stays until it has left for sure. */
-bool state_exit_sent(struct notice *n);
-/* What is configured by this name is over, and not to be started by who takes over; or (on false) is not. */
-void state_mark_rest(arbiter *a, const char *name, bool monitor, bool on);
-/* *use: a description that it is started from, taken in place of the one that it had; as it was left by the
- * arbiter before, by its key. */
-int state_use_spawn(arbiter *a, const arbiter_spawn *s, struct state_use **use);
-int state_use_left(arbiter *a, const struct state_key *key, struct state_use **use);
+#include "arbiter/state-mark.h"
 
 /* control-metrics.c */
 void metrics_count_start(struct child *c);

@@ -44,6 +44,7 @@ _public_ int arbiter_monitor_new(arbiter *a, const char *name, arbiter_spawn *wo
         list_init(&m->set.marked);
         list_init(&m->settled);
         roll_init(m);
+        autoscale_init(m);
         m->name = strdup(name);
         if (!m->name)
                 return -ENOMEM;
@@ -68,6 +69,7 @@ _public_ arbiter_monitor *arbiter_monitor_unref(arbiter_monitor *m) {
 
         if (!m || --m->n_ref > 0)
                 return NULL;
+        autoscale_stop(m);
         if (!m->arbiter)
                 m->set.arbiter = NULL; /* it may be gone by now, and its timers with it */
         tree_dismiss(m);
@@ -246,6 +248,7 @@ void monitor_gone(arbiter_monitor *m) {
                         !m->worker->unit_template)
                 unit_release_slice(a, m->name);
         deaths_forget_monitor(a->deaths, m->name);
+        autoscale_stop(m);
         m->child = NULL;
         m->arbiter = NULL;
         map_remove_string(a->monitors_by_name, m->name);
@@ -324,6 +327,9 @@ void monitor_acted(arbiter_monitor *m, const supervise_action *action) {
                 if (m->failed)
                         state_mark_monitor(m);
                 m->failed = false;
+                break;
+        case SUPERVISE_ACTION_SCALED:
+                autoscale_scaled(m);
                 break;
         default:
                 break;
@@ -421,7 +427,9 @@ _public_ int arbiter_monitor_start(arbiter_monitor *m, unsigned workers, arbiter
         if (adopted)
                 return adopt_workers(m);
         control_monitor_new(m);
-        return set_handle(&m->set, &(supervise_event){ .type = SUPERVISE_START });
+        r = set_handle(&m->set, &(supervise_event){ .type = SUPERVISE_START });
+        autoscale_policy_changed(m);
+        return r;
 }
 
 _public_ int arbiter_monitor_scale(arbiter_monitor *m, unsigned workers, arbiter_future **ret) {

@@ -101,6 +101,9 @@ int process_signal(const struct process *p, int signal);
  * it only: then -ESRCH). A descendant that left both is out of reach. */
 int process_kill_all(const struct process *p);
 
+/* CPU time and resident memory, of itself alone, as /proc has them. -ESRCH once it is dead. */
+int process_read_usage(const struct process *p, struct cgroup_usage *ret);
+
 /* arbiterd only: descendants whose parents died become our children. */
 int process_become_subreaper(void);
 /* Reaps dead children that are nobody's: known(pid) true means that process_reap() will come for it. Stops

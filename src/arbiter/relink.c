@@ -453,5 +453,6 @@ int relink_relinked(arbiter_actor *a, arbiter_message *m, void *userdata) {
         state_mark_child(c);
         relations_forget_watches(c); /* it tells them anew */
         confirmed(c);
+        load_ask(c);
         return 0;
 }

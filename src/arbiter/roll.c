@@ -154,8 +154,11 @@ int roll_set_policy(arbiter_monitor *m, const supervise_policy *policy) {
                         return r;
         }
         m->policy = *policy;
-        if (m->set.supervise && m->started) /* what is waited for may be due by the new one */
-                (void) set_handle(&m->set, &(supervise_event){ .type = SUPERVISE_TICK });
+        if (!m->set.supervise || !m->started)
+                return 0;
+        /* what is waited for may be due by the new one */
+        (void) set_handle(&m->set, &(supervise_event){ .type = SUPERVISE_TICK });
+        autoscale_policy_changed(m);
         return 0;
 }
 

@@ -211,14 +211,6 @@ static void act_stop(struct set *s, const supervise_action *action) {
                 child_shut_down(c, action->shutdown);
 }
 
-/* It has no new work from now on; nobody tells what it still has, so that it counts as idle. */
-static void act_drain(struct set *s, const supervise_action *action) {
-        (void) set_handle(s,
-                        &(supervise_event){ .type = SUPERVISE_LOAD,
-                                        .slot = action->slot,
-                                        .generation = action->generation });
-}
-
 void set_slot_settle(struct set *s, uint32_t slot, const char *why) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
 
@@ -278,7 +270,8 @@ static void act(struct set *s, const supervise_action *action) {
                 act_stop(s, action);
                 break;
         case SUPERVISE_ACTION_DRAIN:
-                act_drain(s, action);
+        case SUPERVISE_ACTION_SERVE:
+                load_acted(s, action);
                 break;
         case SUPERVISE_ACTION_ARM:
                 if (s->monitor && !s->monitor->arbiter)
@@ -437,7 +430,8 @@ int set_handle(struct set *s, const supervise_event *e) {
         int r;
 
         r = decide(s, e);
-        state_mark_set(s);
+        if (e->type != SUPERVISE_LOAD || supervise_is_dirty(s->supervise)) /* it comes often */
+                state_mark_set(s);
         if (r >= 0 && (e->type == SUPERVISE_EXITED || e->type == SUPERVISE_START_FAILED))
                 tell_backoff(s, e->slot);
         if (s->acting)

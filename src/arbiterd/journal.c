@@ -112,6 +112,7 @@ static const struct event {
         { "roll-aborted", false, MESSAGE_ROLL_ABORTED },
         { "breaker-open", false, MESSAGE_BREAKER_OPEN, add_failures },
         { "breaker-closed", false, MESSAGE_BREAKER_CLOSED },
+        { "recycled", true, MESSAGE_ACTOR_RECYCLED },
         { "re-adopted", false, MESSAGE_TAKEN_OVER, add_actors },
 };
 
