@@ -318,14 +318,14 @@ int launch_unit(struct child *c) {
                 return r;
         make_mark(c, mark);
         q = (struct unit_request){ .name = c->unit_name, .mark = mark, .properties = m };
-        state_mark_child(c);
-        state_commit(a);
-        r = a->unit_ops->start(a->systemd, &q, &events, c, &c->unit);
+        /* Until its turn comes it may wait for others. */
+        r = actor_timer_set(a->actor, &c->start_timer,
+                        time_add(time_add(c->created_usec, c->spawn->start_usec), UNIT_QUEUE_USEC));
         if (r < 0)
                 return r;
-        /* Until its turn comes it may wait for others. */
-        return actor_timer_set(a->actor, &c->start_timer,
-                        time_add(time_add(c->created_usec, c->spawn->start_usec), UNIT_QUEUE_USEC));
+        state_mark_child(c);
+        state_commit(a);
+        return a->unit_ops->start(a->systemd, &q, &events, c, &c->unit);
 }
 
 int unit_adopt(struct child *c) {

@@ -184,11 +184,23 @@ static int add_limits(const struct exec_context *x, arbiter_message *m) {
         return r;
 }
 
-static int add_context(const arbiter_spawn *s, arbiter_message *m) {
-        const struct exec_context *x = &s->context;
+/* What is so for each service of the system need not be said, and is not for nothing: for User= its process
+ * tells PID 1 who that is, and that tells all who listen; "/" as directory is a dependency on its mount,
+ * which has changed, then, with each start. Settings in [Service] may ask for what is said. */
+static bool is_plain_service(const struct child *c) {
+        return c->spawn->unit_properties.n == 0 && c->arbiter->unit_ops->is_of_system(c->arbiter->systemd);
+}
+
+static bool is_of_root(const struct exec_context *x) {
+        return streq_ptr(x->user, "root") && !x->group && !x->supplementary_groups;
+}
+
+static int add_context(const struct child *c, arbiter_message *m) {
+        const struct exec_context *x = &c->spawn->context;
+        bool plain = is_plain_service(c);
         int r = 0;
 
-        if (x->user)
+        if (x->user && !(plain && is_of_root(x)))
                 r = arbiter_message_append(m, "(sv)", "User", "s", x->user);
         if (r >= 0 && x->group)
                 r = arbiter_message_append(m, "(sv)", "Group", "s", x->group);
@@ -196,7 +208,7 @@ static int add_context(const arbiter_spawn *s, arbiter_message *m) {
                 r = add_strings(m, "SupplementaryGroups", x->supplementary_groups);
         if (r >= 0)
                 r = add_environment(m, x->environment);
-        if (r >= 0 && x->working_directory)
+        if (r >= 0 && x->working_directory && !(plain && streq(x->working_directory, "/")))
                 r = arbiter_message_append(m, "(sv)", "WorkingDirectory", "s", x->working_directory);
         if (r >= 0 && x->has_umask)
                 r = arbiter_message_append(m, "(sv)", "UMask", "u", (uint32_t)x->umask);
@@ -315,7 +327,7 @@ int unit_make_properties(struct child *c, int mailbox, arbiter_message **ret) {
         if (r >= 0)
                 r = add_command(c, m);
         if (r >= 0)
-                r = add_context(c->spawn, m);
+                r = add_context(c, m);
         if (r >= 0)
                 r = add_output(c->spawn, m);
         if (r >= 0)

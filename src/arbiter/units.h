@@ -3,7 +3,7 @@
 
 /* Units of systemd as the arbiter sees them (Concurrency=unit, DESIGN.md 4.1): what it asks for, and what it
  * is told. Implemented by src/bus/systemd.c, which alone speaks to systemd; used by launch-unit.c. All of it
- * is asynchronous: nothing here waits, and no event is told from within a call. */
+ * is asynchronous: nothing here waits, and no event but `begun` is told from within a call. */
 
 #include <sys/types.h>
 
@@ -65,7 +65,9 @@ struct unit_events {
 struct unit_ops {
         /* NULL: units can be had; else what is missing, for people. */
         const char *(*why_not)(void *systemd);
-        /* Queues a start. The request is copied. */
+        /* The manager is that of the machine, not of a user. */
+        bool (*is_of_system)(void *systemd);
+        /* Queues a start: `begun` is told from within if it is its turn. The request is copied. */
         int (*start)(void *systemd, const struct unit_request *q, const struct unit_events *events,
                         void *userdata, struct systemd_unit **ret);
         /* The same for a unit that is there already, if it is the one that is meant: what has become of

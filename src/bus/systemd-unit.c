@@ -81,25 +81,9 @@ int systemd_unit_new_adopted(struct systemd *s, const struct unit_adoption *q,
         return 0;
 }
 
-void systemd_unit_hold(struct systemd_unit *u) {
-        if (!u->transient || u->held || u->systemd->direct)
-                return;
-        if (u->state < UNIT_LOST || u->state >= UNIT_ENDING)
-                return;
-        systemd_tell(u->systemd, u->path, SYSTEMD_UNIT, "Ref", NULL);
-        u->held = true;
-}
-
-void systemd_unit_release(struct systemd_unit *u) {
-        if (u->held)
-                systemd_tell(u->systemd, u->path, SYSTEMD_UNIT, "Unref", NULL);
-        u->held = false;
-}
-
 struct systemd_unit *systemd_unit_free(struct systemd_unit *u) {
         struct systemd *s = u->systemd;
 
-        systemd_unit_release(u);
         leave_flight(u);
         list_remove(&u->queue);
         if (u->name && map_get_string(s->by_name, u->name) == u)
@@ -127,7 +111,6 @@ void systemd_unit_set_over(struct systemd_unit *u) {
         if (u->state == UNIT_OVER)
                 return;
         u->state = UNIT_OVER;
-        systemd_unit_release(u);
         leave_flight(u);
         u->call = sd_bus_slot_unref(u->call);
         u->stop_call = sd_bus_slot_unref(u->stop_call);
@@ -155,8 +138,9 @@ void systemd_unit_clear(struct systemd_unit *u) {
         systemd_tell(u->systemd, SYSTEMD_PATH, SYSTEMD_MANAGER, "ResetFailedUnit", "s", u->name);
 }
 
-/* It is down. What of it is to be known is known now; systemd may let go of it, and its name is free
- * then. An instance of a template may stay, as failed, until somebody looks. */
+/* It is down. What of it is to be known is known now: systemd says it before it lets go of a unit, and its
+ * name is free then. (To be asked to wait until we have looked, it would ask the bus about us at each start,
+ * and wait for the answers.) An instance of a template may stay, as failed, until somebody looks. */
 void systemd_unit_set_ending(struct systemd_unit *u) {
         if (u->state >= UNIT_ENDING)
                 return;
@@ -175,7 +159,6 @@ void systemd_unit_set_ending(struct systemd_unit *u) {
         }
         if (!streq(u->result, "success")) /* it would stay, so that somebody could look at it: we have */
                 systemd_unit_clear(u);
-        systemd_unit_release(u);
 }
 
 /* Somebody else has had systemd start it again, behind our back: the arbiter does that, and this goes. */
@@ -348,7 +331,6 @@ static int on_start_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret)
                         leave_flight(u);
                 return 0;
         }
-        u->held = u->transient && !u->systemd->direct;
         r = sd_bus_message_read(m, "o", &job);
         u->job = r < 0 ? NULL : strdup(job);
         if (!u->job) {
@@ -377,9 +359,6 @@ static int append_properties(struct systemd_unit *u, sd_bus_message *m) {
                 r = arbiter_message_enter_container(u->properties, 'a', "(sv)");
         if (r >= 0)
                 r = convert_to_bus(u->properties, m);
-        /* So that it is there to be asked after its end, as long as we are. */
-        if (r >= 0 && !u->systemd->direct)
-                r = sd_bus_message_append(m, "(sv)", "AddRef", "b", 1);
         if (r >= 0)
                 r = sd_bus_message_close_container(m);
         return r < 0 ? r : sd_bus_message_append(m, "a(sa(sv))", 0);

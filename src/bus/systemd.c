@@ -107,11 +107,6 @@ static void each_unit(struct systemd *s, void (*f)(struct systemd_unit *u)) {
                 f(u);
 }
 
-static void let_go(struct systemd_unit *u) {
-        u->held = false; /* that went with the connection */
-        systemd_unit_stop_asking(u);
-}
-
 static int note_manager(struct systemd *s, const char *name) {
         char *copy = name ? strdup(name) : NULL;
 
@@ -122,7 +117,7 @@ static int note_manager(struct systemd *s, const char *name) {
 
 static void disconnect(struct systemd *s) {
         s->ready = s->broken = s->reloading = false;
-        each_unit(s, let_go);
+        each_unit(s, systemd_unit_stop_asking);
         (void) note_manager(s, NULL);
         s->bus = sd_bus_close_unref(s->bus);
 }
@@ -251,15 +246,15 @@ static int on_unit_removed(sd_bus_message *m, void *userdata, sd_bus_error *ret)
         return 0;
 }
 
-/* Of all units of the machine: few of them are ours. Those of the service come before those of the unit,
- * with which a change is complete. */
+/* Of all units and services of the machine: few of them are ours. Those of the service come before those of
+ * the unit, with which a change is complete. */
 static int on_properties_changed(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         struct systemd *s = userdata;
         const char *path = sd_bus_message_get_path(m), *interface;
         struct systemd_unit *u = path ? map_get_string(s->by_path, path) : NULL;
 
         if (!u || !is_of_manager(s, m) || sd_bus_message_read_basic(m, 's', &interface) < 0 ||
-                        !startswith(interface, SYSTEMD ".") || unit_facts_read(&u->facts, m, u->mark) < 0)
+                        unit_facts_read(&u->facts, m, u->mark) < 0)
                 return 0;
         if (streq(interface, SYSTEMD_UNIT))
                 systemd_unit_changed(u);
@@ -420,16 +415,24 @@ static int match(struct systemd *s, const char *signal, sd_bus_message_handler_t
                         SYSTEMD_MANAGER, signal, handler, NULL, s);
 }
 
+/* Each start of a unit touches half a dozen of others (targets, slices, mounts), all of whose changes the
+ * manager tells by two signals each: what need not be woken for is not. */
+static int match_changes(struct systemd *s, const char *interface) {
+        char filter[512];
+
+        (void) snprintf(filter, sizeof(filter),
+                        "type='signal',interface='org.freedesktop.DBus.Properties',"
+                        "member='PropertiesChanged',path_namespace='" SYSTEMD_UNIT_PATH "',arg0='%s'%s",
+                        interface, s->direct ? "" : ",sender='" SYSTEMD "'");
+        return sd_bus_add_match_async(s->bus, NULL, filter, on_properties_changed, NULL, s);
+}
+
 static int match_all(struct systemd *s) {
-        static const char changes[] = "type='signal',interface='org.freedesktop.DBus.Properties',"
-                                      "member='PropertiesChanged',path_namespace='" SYSTEMD_UNIT_PATH "'";
         static const char owner[] =
                         "type='signal',sender='org.freedesktop.DBus',"
                         "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" SYSTEMD "'";
-        char filter[sizeof(changes) + 64];
         int r;
 
-        (void)snprintf(filter, sizeof(filter), "%s%s", changes, s->direct ? "" : ",sender='" SYSTEMD "'");
         r = match(s, "Reloading", on_reloading);
         if (r >= 0)
                 r = match(s, "JobNew", on_job_new);
@@ -438,7 +441,9 @@ static int match_all(struct systemd *s) {
         if (r >= 0)
                 r = match(s, "UnitRemoved", on_unit_removed);
         if (r >= 0)
-                r = sd_bus_add_match_async(s->bus, NULL, filter, on_properties_changed, NULL, s);
+                r = match_changes(s, SYSTEMD_SERVICE);
+        if (r >= 0)
+                r = match_changes(s, SYSTEMD_UNIT);
         if (r >= 0 && !s->direct)
                 r = sd_bus_add_match_async(s->bus, NULL, owner, on_owner_changed, NULL, s);
         if (r >= 0)
@@ -478,7 +483,7 @@ static int open_private(struct systemd *s) {
         return open_direct(address, &s->bus);
 }
 
-/* The bus first: only there can it be asked to keep what has ended until we have looked at it. */
+/* The bus first: the other way is for when there is none. */
 static int open_bus(struct systemd *s) {
         int r, q;
 
@@ -502,8 +507,6 @@ static int connect_systemd(struct systemd *s) {
                 r = sd_bus_attach_event(s->bus, s->event, SD_EVENT_PRIORITY_NORMAL);
         if (r >= 0)
                 r = match_all(s);
-        if (r >= 0)
-                each_unit(s, systemd_unit_hold);
         if (r >= 0)
                 r = subscribe(s);
         if (r < 0) {
@@ -544,9 +547,21 @@ static int start(void *userdata, const struct unit_request *q, const struct unit
         if (r < 0)
                 return r;
         list_append(&s->starts, &u->queue);
-        systemd_again(s);
         *ret = u;
+        /* Of a hundred the first ones are systemd's to start while the others are still thought of. */
+        if (s->ready && list_is_empty(&s->stops) && s->n_in_flight < UNITS_IN_FLIGHT_MAX &&
+                        LIST_FIRST(&s->starts, struct systemd_unit, queue) == u) {
+                list_remove(&u->queue);
+                systemd_unit_start(u);
+        }
+        systemd_again(s);
         return 0;
+}
+
+static bool is_of_system(void *userdata) {
+        struct systemd *s = userdata;
+
+        return s->kind == ARBITER_BUS_SYSTEM;
 }
 
 static int adopt(void *userdata, const struct unit_adoption *q, const struct unit_events *events,
@@ -558,8 +573,6 @@ static int adopt(void *userdata, const struct unit_adoption *q, const struct uni
         r = systemd_unit_new_adopted(s, q, events, events_userdata, &u);
         if (r < 0)
                 return r;
-        if (s->bus)
-                systemd_unit_hold(u);
         s->compare = true;
         systemd_again(s);
         *ret = u;
@@ -595,6 +608,7 @@ static void free_systemd(void *userdata) {
 
 const struct unit_ops systemd_ops = {
         .why_not = why_not,
+        .is_of_system = is_of_system,
         .start = start,
         .adopt = adopt,
         .stop = systemd_unit_stop,

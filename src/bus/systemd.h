@@ -73,7 +73,6 @@ struct systemd_unit {
         enum unit_state state;
         bool in_flight;   /* counted among those that PID 1 has to do with */
         bool asked;       /* counted among those that are asked for */
-        bool held;        /* systemd keeps it for us, as long as this connection lasts */
         bool cleared;     /* what was left of another one of its name has been let go of */
         bool stop_wanted; /* by us */
         bool stop_called, told_process, told_stopping;
@@ -100,7 +99,7 @@ struct systemd {
         char *version; /* of systemd, for people; NULL: not known yet */
         sd_bus *bus;
         char *manager; /* its unique name on the bus; NULL: not known (yet) */
-        bool direct; /* without a bus daemon: no names, and nothing to be held by one */
+        bool direct; /* without a bus daemon: no names */
         bool ready;  /* it answers, and tells us what happens */
         bool reloading; /* it forgets all that it knows, and reads it again: what it tells is not so */
         bool broken;
@@ -142,9 +141,6 @@ struct systemd_unit *systemd_unit_free(struct systemd_unit *u);
 DEFINE_CLEANUP(struct systemd_unit *, systemd_unit_free);
 int systemd_unit_new_adopted(struct systemd *s, const struct unit_adoption *q,
                 const struct unit_events *events, void *userdata, struct systemd_unit **ret);
-/* systemd is asked to keep it until we have looked at its end, or not to any more. */
-void systemd_unit_hold(struct systemd_unit *u);
-void systemd_unit_release(struct systemd_unit *u);
 /* Its turn in the queue. */
 void systemd_unit_start(struct systemd_unit *u);
 void systemd_unit_call_stop(struct systemd_unit *u);

@@ -291,6 +291,21 @@ class Units(case.Case):
         self.wait_running(1)
         self.assertEqual(self.systemctl('is-active', 'fighter@1.service').stdout, 'active\n')
 
+    def test_unsaid(self):
+        """A service of the system is root's, in /, by itself: that is not said, unless a setting might ask for it."""
+        self.monitor('web', 'Exec=/bin/sleep 1000\n')
+        self.monitor('set', 'Exec=/bin/sleep 1000\n', service='[Service]\nTasksMax=100\n')
+        self.start()
+        for name, actor in self.wait_running(2).items():
+            said = not self.user and name == 'set.1'
+            self.assertEqual(self.show(name, 'User'), 'root' if said else '')
+            file = '/proc/%d/' % actor['pid']
+            directory = self.run_in('readlink', file + 'cwd').stdout.rstrip('\n')
+            environment = dict(e.split('=', 1) for e in self.run_in('cat', file + 'environ').stdout.split('\0') if e)
+            self.assertEqual(directory, '/')
+            self.assertEqual(environment['HOME'], '/home/' + self.user if self.user else '/root')
+            self.assertEqual(environment['USER'], self.user or 'root')
+
     def test_settings(self):
         self.monitor('web', 'Exec=/bin/sleep 1000\n', service='[Service]\nMemoryMax=500M\nPrivateTmp=yes\nOOMScoreAdjust=100\nRuntimeDirectory=web/%i\n')
         self.start()

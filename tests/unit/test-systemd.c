@@ -17,13 +17,13 @@ static void test_life(void **state) {
         struct seen *s = &x->seen[0];
 
         start(x, 0);
-        assert_int_equal(s->n_begun, 0); /* never from within the call */
+        assert_int_equal(s->n_begun, 0); /* nobody is there yet */
         settle(x);
         assert_int_equal(s->n_begun, 1);
         assert_int_equal(x->manager.n_starts, 1);
         assert_string_equal(x->manager.started[0], "arbiter-system-web-0.service");
         assert_non_null(strstr(x->manager.settings, "Description "));
-        assert_null(strstr(x->manager.settings, "AddRef")); /* nobody's name, nothing to hold it by */
+        assert_null(strstr(x->manager.settings, "AddRef")); /* PID 1 would wait for the bus */
         fake_process(&x->manager, 0, 4711, 1);
         settle(x);
         assert_int_equal(s->n_process, 1);
@@ -320,12 +320,26 @@ static void test_stop_while_called(void **state) {
         assert_int_equal(x->seen[0].end.wish, UNIT_WISH_NONE);
 }
 
-static void test_forget(void **state) {
+/* Where nothing is in its way it is asked for at once, not after all that is spawned in the same turn. */
+static void test_at_once(void **state) {
         struct fixture *x = *state;
 
         start_all(x, 0);
+        for (unsigned i = 1; i <= UNITS_IN_FLIGHT_MAX + 1; i++)
+                start(x, i);
+        for (unsigned i = 1; i <= UNITS_IN_FLIGHT_MAX; i++)
+                assert_int_equal(x->seen[i].n_begun, 1);
+        assert_int_equal(x->seen[UNITS_IN_FLIGHT_MAX + 1].n_begun, 0);
+        settle(x);
+        assert_int_equal(x->manager.n_starts, UNITS_IN_FLIGHT_MAX + 1);
+}
+
+static void test_forget(void **state) {
+        struct fixture *x = *state;
+
         start(x, 1);
         systemd_ops.forget(x->seen[1].unit); /* still in the queue */
+        start_all(x, 0);
         systemd_ops.forget(x->seen[0].unit);
         settle(x);
         assert_int_equal(x->manager.n_starts, 1);
@@ -576,6 +590,7 @@ int main(void) {
                 test(test_restarted_by_others),
                 test(test_kill),
                 test(test_stop_while_called),
+                test(test_at_once),
                 test(test_forget),
                 test(test_lost_while_running),
                 test(test_gone_after_outage),
