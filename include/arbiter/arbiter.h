@@ -20,6 +20,7 @@
 #include <arbiter/module.h>
 #include <arbiter/monitor.h>
 #include <arbiter/pool.h>
+#include <arbiter/probe.h>
 #include <arbiter/proxy.h>
 #include <arbiter/spawn.h>
 #include <arbiter/status.h>

@@ -64,7 +64,8 @@ typedef enum arbiter_reason {
         ARBITER_REASON_HANDSHAKE = 11,   /* it broke the handshake, or its start hook failed */
         ARBITER_REASON_NOPROC = 12,
         ARBITER_REASON_NO_CONNECTION = 13,
-        ARBITER_REASON_UNKNOWN = 14 /* status lost */
+        ARBITER_REASON_UNKNOWN = 14,  /* status lost */
+        ARBITER_REASON_UNHEALTHY = 15 /* its liveness probe failed; or its start probe did */
 } arbiter_reason;
 
 /* "normal", "exit-code", "oom-kill" ...: static strings, NULL for an unknown value. */

@@ -75,6 +75,8 @@ static int make_spawn(struct adoption *x, struct made_spawn *m) {
         m->same = base && state_spawn_same(old, base);
         /* Where each life is prepared, that of this one is how it was. */
         m->spawn = m->same && !base->prepare ? arbiter_spawn_ref(base) : TAKE_PTR(old);
+        if (m->same) /* they are not kept: who lives is asked as the definition says now */
+                probe_set_copy(&base->probes, &m->spawn->probes);
         return 0;
 }
 
@@ -374,7 +376,8 @@ static int restore_life(struct adoption *x, struct orphan *o, arbiter_spawn *spa
         c->welcomed = s->welcomed && !s->plain; /* its stand-in was the dead arbiter's */
         c->culprit = s->culprit;
         c->created_usec = s->created_usec;
-        c->started_usec = s->started_usec;
+        c->up = s->state == ARBITER_STATE_STARTING && s->started_usec > 0;
+        c->started_usec = c->up ? 0 : s->started_usec;
         c->watchdog_usec = s->watchdog_usec;
         c->stop_stage = s->stop_stage;
         c->stage_done = s->stage_done;

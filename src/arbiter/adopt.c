@@ -635,6 +635,9 @@ static void go_on_starting(arbiter *a) {
                 if (c->adopted && c->plain && !c->unit && c->spawn->exec_type == ARBITER_EXEC_EXEC &&
                                 c->process.pidfd >= 0 && c->stop_stage == CHILD_STOP_NONE)
                         child_running(c);
+        LIST_FOREACH(c, &a->children, struct child, children)
+                if (c->adopted)
+                        probes_adopt(c);
 }
 
 static int compare_age(const void *p, const void *q) {

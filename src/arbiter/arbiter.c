@@ -133,6 +133,7 @@ static int init_actor(arbiter *a, const arbiter_module *module) {
 static void init_lists(arbiter *a) {
         a->cgroup_root = a->hierarchy = CGROUP_ROOT_INIT;
         a->leaf_timer = ACTOR_TIMER_INIT(on_leaf_timer);
+        probes_init(a);
         a->accept_timer = ACTOR_TIMER_INIT(mailbox_socket_retry);
         a->notice_timer = ACTOR_TIMER_INIT(relations_retry);
         list_init(&a->notices);
@@ -270,6 +271,7 @@ _public_ arbiter *arbiter_unref(arbiter *a) {
                 kill_children(a);
                 free_monitors(a);
                 set_done(&a->root);
+                probes_done(a);
                 if (a->unit_ops)
                         a->unit_ops->free(a->systemd);
                 actor_timer_clear(a->actor, &a->leaf_timer);
@@ -467,7 +469,7 @@ static bool is_known(pid_t pid, void *userdata) {
         LIST_FOREACH(c, &a->children, struct child, children)
                 if (c->process.pid == pid)
                         return true;
-        return false;
+        return probes_know(a, pid);
 }
 
 static int on_sigchld(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {

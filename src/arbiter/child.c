@@ -132,6 +132,7 @@ void child_free(struct child *c) {
         struct waiter *w;
 
         unregister_child(c);
+        probes_free(c);
         member_gone(&c->member);
         commands_discharge(c);
         relations_forget_notices(c);
@@ -273,7 +274,7 @@ void child_running(struct child *c) {
         arbiter_actor *a = c->arbiter->actor;
         usec_t silence = c->plain ? c->watchdog_usec : c->spawn ? c->spawn->silence_usec : 0;
 
-        if (c->state != ARBITER_STATE_STARTING)
+        if (c->state != ARBITER_STATE_STARTING || probes_hold_back(c))
                 return;
         state_mark_child(c);
         actor_timer_clear(a, &c->start_timer);
@@ -298,6 +299,7 @@ void child_running(struct child *c) {
                 (void)set_handle(c->set, &(supervise_event){.type = SUPERVISE_STARTED,
                                                          .slot = c->slot,
                                                          .generation = c->set_generation});
+        probes_start(c);
 }
 
 void child_fail_start(struct child *c, arbiter_reason reason, const char *format, ...) {
@@ -530,6 +532,15 @@ static void on_stop_timer(arbiter_actor *a, struct actor_timer *t) {
                 state_mark_child(c);
         }
         child_kill(c, ARBITER_REASON_STOP_TIMEOUT);
+}
+
+void child_unhealthy(struct child *c) {
+        set_reason(c, ARBITER_REASON_UNHEALTHY);
+        /* a set may not know of a life that ends already, and a lone host has none */
+        if (!c->set || set_handle(c->set, &(supervise_event){ .type = SUPERVISE_UNHEALTHY,
+                                                          .slot = c->slot,
+                                                          .generation = c->set_generation }) < 0)
+                (void) child_stop(c, NULL);
 }
 
 int child_ask_to_stop(struct child *c) {

@@ -101,12 +101,14 @@ static void fill_monitor(arbiter_monitor *m, struct metrics_monitor *ret) {
                 .cpu_usec = m->arbiter->has_cgroup ? k->cpu_usec : METRICS_UNKNOWN,
         };
         memcpy(ret->deaths, k->deaths, sizeof(ret->deaths));
+        memcpy(ret->probes, k->probes, sizeof(ret->probes));
         for (uint32_t n = 1; n < m->set.n_slots; n++) {
                 const struct child *c = m->set.slots[n].child;
 
-                if (c)
-                        ret->mailbox_queued +=
-                                        c->inline_actor ? c->inline_actor->n_queued : c->mailbox_queued;
+                if (!c)
+                        continue;
+                ret->mailbox_queued += c->inline_actor ? c->inline_actor->n_queued : c->mailbox_queued;
+                ret->ready += child_is_ready(c);
         }
 }
 

@@ -86,13 +86,24 @@ static enum why_kind kind_of_child(const struct child *c) {
                 return WHY_KILL;
         if (c->stop_stage != CHILD_STOP_NONE || c->state == ARBITER_STATE_STOPPING)
                 return WHY_STOP;
+        if (c->state == ARBITER_STATE_RUNNING && c->spawn && !child_is_ready(c))
+                return WHY_READINESS;
         if (c->state != ARBITER_STATE_STARTING)
                 return WHY_NOTHING;
+        if (c->up)
+                return WHY_PROBE;
         if (c->host && c->host->state == ARBITER_STATE_STARTING)
                 return WHY_HOST;
         if (c->plain)
                 return is_unit(c) && c->spawn->exec_type != ARBITER_EXEC_NOTIFY ? WHY_UNIT : WHY_READY;
         return c->welcomed ? WHY_START_HOOK : WHY_HANDSHAKE;
+}
+
+static const char *probe_words(const struct child *c, enum why_kind kind) {
+        const struct probe_run *run = c->probes[kind == WHY_PROBE ? ARBITER_PROBE_START
+                                                                  : ARBITER_PROBE_READINESS];
+
+        return run ? run->text : NULL;
 }
 
 static int add_child(struct rows *rows, struct child *c, bool only_waiting) {
@@ -110,8 +121,10 @@ static int add_child(struct rows *rows, struct child *c, bool only_waiting) {
                 return 0;
         if (w.kind == WHY_STOP)
                 w.until = timer_due(&c->stop_timer);
-        else if (w.kind != WHY_NOTHING && w.kind != WHY_KILL)
+        else if (w.kind != WHY_NOTHING && w.kind != WHY_KILL && w.kind != WHY_READINESS)
                 w.until = start_due(c);
+        if (w.kind == WHY_PROBE || w.kind == WHY_READINESS)
+                w.probe = probe_words(c, w.kind);
         if (c->set)
                 fill_history(rows->arbiter, c->set, c->slot, &w);
         return add_row(rows, &w);

@@ -33,6 +33,7 @@ static void fill_view(struct child *c, struct actor_view *v) {
                 .last_reason = c->last_reason,
                 .last_status = c->last_status,
                 .plain = c->plain,
+                .ready = child_is_ready(c),
         };
 }
 

@@ -13,6 +13,8 @@
 #include "basic/list.h"
 #include "basic/time-util.h"
 
+enum { N_REASONS = ARBITER_REASON_UNHEALTHY + 1 };
+
 /* A snapshot of one actor. Strings are borrowed and valid until control returns to the loop. */
 struct actor_view {
         const char *aid, *name;
@@ -31,6 +33,7 @@ struct actor_view {
         arbiter_reason last_reason; /* of the previous life of this name, if restarts > 0 */
         int last_status;
         bool plain; /* knows nothing of arbiter: the arbiter answers for it */
+        bool ready; /* it runs, and its readiness probe is good if it has one */
 };
 
 struct monitor_view {
@@ -46,11 +49,26 @@ struct actor_usage {
         uint64_t memory_bytes, cpu_usec;
 };
 
+/* One of its probes. */
+enum { PROBE_VIEWS_MAX = 3, PROBE_HOW_SIZE = 256 };
+struct probe_view {
+        const char *kind;         /* "start", "readiness", "liveness" */
+        char how[PROBE_HOW_SIZE]; /* "http 8080/health", cut if need be */
+        const char *verdict;      /* "good", "bad"; "unknown": not yet so many in a row */
+        uint64_t n_good, n_bad;   /* results of this life */
+        usec_t last_usec;         /* CLOCK_MONOTONIC of the last one, 0: none */
+        const char *text;         /* what it said */
+};
+
 /* By aid, or by name. Fills the view and returns 0, or -ESRCH. */
 int control_get_actor(arbiter *a, const char *aid_or_name, struct actor_view *ret);
 int control_get_monitor(arbiter *a, const char *name, struct monitor_view *ret);
 /* Files are read for it, of one actor at most twice a second, however many ask. */
 void control_get_usage(arbiter *a, const char *id, struct actor_usage *ret);
+/* How many it has; nobody has none. */
+size_t control_get_probes(arbiter *a, const char *id, struct probe_view ret[static PROBE_VIEWS_MAX]);
+/* In a line for people; "" for none. */
+void control_format_probes(const struct probe_view *v, size_t n, char *buffer, size_t size);
 /* All, in start order: an array to free(). */
 int control_list_actors(arbiter *a, struct actor_view **ret, size_t *ret_n);
 /* The same one by one, for who is done with them before control returns to the loop:

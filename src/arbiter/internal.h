@@ -30,6 +30,7 @@
  *   adopt.c      what another arbiter has left goes on here (adoption.h): adopt-set.c sets, adopt-child.c
  *                lives; adopt-decide.c what becomes of each
  *   state.c      what its successor must know, kept in the state journal before anything is done
+ *   probe.c      what is asked of children from outside: when, and what follows (probes.h has its parts)
  *   plain.c      stand-ins for programs that know nothing of arbiter */
 
 #include <pthread.h>
@@ -44,6 +45,7 @@
 #include "arbiter/worker-load.h"
 #include "arbiter/member.h"
 #include "arbiter/notify-socket.h"
+#include "arbiter/probes.h"
 #include "arbiter/process.h"
 #include "arbiter/roll.h"
 #include "arbiter/state.h"
@@ -128,6 +130,7 @@ struct arbiter_spawn {
         char *source;         /* what it was made from; copies do not have it */
         struct unit_properties unit_properties;
         char *unit_template; /* "my-worker@.service"; NULL: none */
+        struct probe_set probes;
 };
 
 /* A set of supervised children: the implicit root monitor, or a pool. */
@@ -159,11 +162,12 @@ struct set {
                 uint32_t wanted, backoff, failed, monitor_failed;
         } counted;
         struct set_sums { /* over all lives, for the metrics */
-                uint64_t restarts, starts, deaths[ARBITER_REASON_UNKNOWN + 1];
+                uint64_t restarts, starts, deaths[N_REASONS];
                 usec_t start_usec, cpu_usec; /* the latter of the living as of the last look, which is */
                 usec_t live_cpu_usec;
                 uint64_t memory_bytes;
                 bool has_memory;
+                uint64_t probes[PROBE_KINDS][2]; /* results, good and bad; of this arbiter only */
         } sums;
 };
 
@@ -282,6 +286,8 @@ struct child {
         arbiter_reason end_reason;
         int end_status;
         char *failure; /* why the start failed, in words */
+        struct probe_run *probes[PROBE_KINDS];
+        bool up; /* starting, but for its start probe */
 
         arbiter_future *future;   /* of the spawn */
         arbiter_proxy *proxy;     /* what it will resolve to: success must not fail for want of memory */
@@ -361,7 +367,7 @@ struct state_keeping {
 struct status_counters {
         uint32_t lives[ARBITER_STATE_TERMINATED + 1]; /* by state */
         uint32_t wanted, backoff, failed, monitors_failed;
-        uint64_t restarts, deaths, deaths_by[ARBITER_REASON_UNKNOWN + 1];
+        uint64_t restarts, deaths, deaths_by[N_REASONS];
         uint64_t dead_letters; /* what actors told of; the arbiter's own are its actor's */
 };
 
@@ -446,6 +452,7 @@ struct arbiter {
         char *instance, **failed_files;
         usec_t usage_usec; /* when cgroups were last looked at for the metrics */
         struct metrics_socket *metrics_socket;
+        struct probe_lanes probes;
 
         bool started, running;
         usec_t resumed_usec; /* when this loop was last found to have been held up */
@@ -498,6 +505,8 @@ void child_stop_again(struct child *c);
 /* At once from SIGTERM on, with this reason. */
 void child_escalate(struct child *c, arbiter_reason reason);
 void child_kill(struct child *c, arbiter_reason reason);
+/* Its liveness probe has failed: stopped in order, and that is a failure. */
+void child_unhealthy(struct child *c);
 /* It is dead and reaped: everybody is told, its set decides, it is freed. */
 void child_end(struct child *c, arbiter_reason reason, int status);
 void child_free(struct child *c);

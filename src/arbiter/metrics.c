@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include <arbiter/probe.h>
+
 #include "arbiter/metrics.h"
 
 struct text {
@@ -227,6 +229,37 @@ static void put_workers(struct text *t, const struct metrics_snapshot *s) {
                                                 m->deaths[i]);
 }
 
+/* By kind; those that were never asked are left out. */
+static void put_results(struct text *t, const char *name, const struct metrics_monitor *m, size_t i) {
+        for (unsigned kind = 0; kind < ELEMENTSOF(m->probes); kind++) {
+                const char *word = arbiter_probe_kind_to_string((arbiter_probe_kind) kind);
+
+                if (m->probes[kind][0] > 0 || m->probes[kind][1] > 0)
+                        sample(t, name, "_total", LABEL("monitor", m->name), LABEL("probe", word),
+                                        m->probes[kind][i]);
+        }
+}
+
+static void put_probes(struct text *t, const struct metrics_snapshot *s) {
+        static const struct {
+                const char *name, *help;
+        } families[] = {
+                { "arbiter_monitor_probes_passed", "Answers of workers to their probes that were good." },
+                { "arbiter_monitor_probes_failed", "Answers of workers to their probes that were bad." },
+        };
+
+        family(t, "arbiter_monitor_workers_ready", "gauge", NULL,
+                        "Workers that run, and whose readiness probe is good if they have one.");
+        FOREACH_MONITOR (m, s)
+                sample(t, "arbiter_monitor_workers_ready", "", LABEL("monitor", m->name), NO_LABEL,
+                                m->ready);
+        for (size_t i = 0; i < ELEMENTSOF(families); i++) {
+                family(t, families[i].name, "counter", NULL, families[i].help);
+                FOREACH_MONITOR (m, s)
+                        put_results(t, families[i].name, m, i);
+        }
+}
+
 static void put_usage(struct text *t, const struct metrics_snapshot *s) {
         family(t, "arbiter_monitor_mailbox_messages", "gauge", NULL,
                         "Messages that wait in the mailboxes of a monitor's workers, as last told.");
@@ -261,6 +294,7 @@ int metrics_format(const struct metrics_snapshot *s, char **ret, size_t *ret_siz
         put_identity(&t, s);
         put_actors(&t, s);
         put_workers(&t, s);
+        put_probes(&t, s);
         put_usage(&t, s);
         put(&t, "# EOF\n");
         if (t.failed) {

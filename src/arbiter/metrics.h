@@ -11,7 +11,7 @@
 #include "basic/time-util.h"
 
 enum {
-        METRICS_REASONS = ARBITER_REASON_UNKNOWN + 1,
+        METRICS_REASONS = ARBITER_REASON_UNHEALTHY + 1,
         METRICS_STATES = 7,        /* of arbiter_state */
         METRICS_CONCURRENCIES = 4, /* of arbiter_concurrency */
 };
@@ -25,6 +25,8 @@ struct metrics_monitor {
         uint64_t starts; /* that came to run, and how long that took */
         usec_t start_usec;
         uint64_t mailbox_queued;
+        uint32_t ready;          /* of the running */
+        uint64_t probes[3][2];   /* results by kind, good and bad, as far as this arbiter has asked */
         uint64_t memory_bytes; /* METRICS_UNKNOWN: no cgroups, or no memory controller */
         usec_t cpu_usec;       /* of all lives; METRICS_UNKNOWN: no cgroups */
 };

@@ -372,6 +372,7 @@ int monitor_make_pool(arbiter_monitor *m, unsigned workers) {
         int r;
 
         m->policy.restart = monitor_restart_of(m->worker);
+        m->policy.readiness = probes_want_readiness(m->worker);
         r = roll_resize(m, workers);
         if (r >= 0)
                 r = set_init(&m->set, m->arbiter, m, &m->policy, workers);

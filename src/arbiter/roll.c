@@ -534,6 +534,7 @@ static void set_worker(arbiter_monitor *m, arbiter_spawn *worker) {
         policy.restart = monitor_restart_of(worker);
         (void) supervise_set_policy(m->set.supervise, &policy);
         m->policy = policy;
+        probes_worker_changed(m);
 }
 
 /* Without a roll (nobody runs, or nobody has to be replaced) it is done when the set has settled. */

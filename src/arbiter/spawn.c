@@ -141,6 +141,7 @@ _public_ arbiter_spawn *arbiter_spawn_unref(arbiter_spawn *s) {
         free(s->module_file);
         free(s->process_name);
         unit_properties_done(&s->unit_properties);
+        probe_set_done(&s->probes);
         free(s->unit_template);
         free(s->prepare_definition);
         free(s->source);
@@ -508,6 +509,8 @@ int spawn_check(arbiter_spawn *s, char **ret_text) {
         if (s->unit_template && s->unit_properties.n > 0)
                 return complain(ret_text, -EINVAL,
                                 "instances of a template have its settings: write a drop-in for it");
+        if (!contradiction)
+                contradiction = probe_contradiction(s);
         if (contradiction)
                 return complain(ret_text, -EINVAL, contradiction);
         if (s->concurrency == ARBITER_CONCURRENCY_UNIT) {
@@ -575,6 +578,7 @@ static int copy_rest(const arbiter_spawn *from, arbiter_spawn *to) {
         to->context_changed = from->context_changed;
         to->user_set = from->user_set;
         to->fingerprint = from->fingerprint;
+        probe_set_copy(&from->probes, &to->probes);
         r = arbiter_spawn_set_mailbox(to, from->mailbox_messages, from->mailbox_bytes, from->mailbox_policy);
         if (r >= 0)
                 r = replace_string(&to->module_file, from->module_file);

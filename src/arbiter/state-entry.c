@@ -328,7 +328,7 @@ static void check_name(struct state_reader *r, const char *name) {
 }
 
 static void get_reason(struct state_reader *r, arbiter_reason *ret_reason, int *ret_status) {
-        *ret_reason = (arbiter_reason) state_get_below(r, 1, ARBITER_REASON_UNKNOWN + 1);
+        *ret_reason = (arbiter_reason) state_get_below(r, 1, ARBITER_REASON_UNHEALTHY + 1);
         *ret_status = (int32_t) (uint32_t) state_get(r, 4);
 }
 

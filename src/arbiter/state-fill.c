@@ -9,7 +9,7 @@
 #include "basic/utf8.h"
 
 _Static_assert(STATE_SUPERVISE_MAX >= SUPERVISE_ENCODED_MAX, "an entry holds what supervise writes");
-_Static_assert((int) STATE_REASONS > (int) ARBITER_REASON_UNKNOWN, "an entry holds a count of each reason");
+_Static_assert((int) STATE_REASONS >= (int) N_REASONS, "an entry holds a count of each reason");
 _Static_assert(STATE_TOKEN_MAX == TOKEN_LENGTH + 1, "an entry holds a token");
 
 /* For text that may be somebody else's. */
@@ -248,7 +248,7 @@ static void fill_process(const struct child *c, struct state_child *s) {
 
 static void fill_course(const struct child *c, struct state_child *s) {
         s->created_usec = c->created_usec;
-        s->started_usec = c->started_usec;
+        s->started_usec = c->up && c->state == ARBITER_STATE_STARTING ? c->created_usec : c->started_usec;
         s->start_until = until(&c->start_timer);
         s->stop_until = until(&c->stop_timer);
         s->watchdog_usec = c->watchdog_usec;

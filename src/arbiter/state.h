@@ -169,7 +169,8 @@ struct state_child {
         char token[STATE_TOKEN_MAX]; /* somebody else starts it; it has not come yet */
         char notify[STATE_TEXT_MAX]; /* its NOTIFY_SOCKET, or "" */
 
-        usec_t created_usec, started_usec; /* 0: does not run yet */
+        /* 0: does not run yet; else, of one that is starting: only its start probe is missing */
+        usec_t created_usec, started_usec;
         usec_t start_until, stop_until;    /* the timers that are armed */
         usec_t watchdog_usec;              /* 0: off */
         uint8_t stop_stage;                /* enum child_stop_stage */

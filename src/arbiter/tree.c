@@ -423,6 +423,7 @@ int tree_restart(arbiter_monitor *m, arbiter_spawn *worker, arbiter_future **ret
                 arbiter_spawn_ref(worker);
                 arbiter_spawn_unref(m->worker);
                 m->worker = worker;
+                probes_worker_changed(m);
                 m->revision++;
                 if (m->set.supervise) {
                         roll_add_definition(m, m->revision, worker);

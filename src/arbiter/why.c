@@ -11,6 +11,7 @@ const char *why_kind_to_string(enum why_kind kind) {
         static const char *const names[_WHY_KIND_MAX] = {
                 [WHY_NOTHING] = "nothing",       [WHY_HANDSHAKE] = "handshake",
                 [WHY_START_HOOK] = "start-hook", [WHY_READY] = "ready",
+                [WHY_PROBE] = "probe",           [WHY_READINESS] = "readiness",
                 [WHY_UNIT] = "unit",             [WHY_HOST] = "host",
                 [WHY_BACKOFF] = "backoff",       [WHY_INTENSITY] = "intensity",
                 [WHY_STOPPED] = "stopped",       [WHY_STOP] = "stop",
@@ -87,6 +88,7 @@ static struct clause how_it_ended(arbiter_reason reason, int status) {
                 [ARBITER_REASON_NOPROC] = "it was gone",
                 [ARBITER_REASON_NO_CONNECTION] = "it closed its connection to the arbiter",
                 [ARBITER_REASON_UNKNOWN] = "it ended in a way that is not known",
+                [ARBITER_REASON_UNHEALTHY] = "its probe found it unhealthy",
         };
         const char *text = (size_t) reason < ELEMENTSOF(texts) ? texts[reason] : NULL;
         struct clause p;
@@ -154,6 +156,21 @@ static void format_starting(const struct why *w, char *buffer, size_t size) {
 
         (void) snprintf(buffer, size, "%s is starting: it was begun%s and %s%s.", w->name, ago(w).s,
                         what[w->kind], left(w, "; its start is given up in %s").s);
+}
+
+static void format_probe(const struct why *w, char *buffer, size_t size) {
+        const char *said = w->probe && *w->probe ? w->probe : NULL;
+
+        if (w->kind == WHY_PROBE)
+                (void) snprintf(buffer, size,
+                                "%s is starting: its start probe has been asked%s and has not passed%s%s%s.",
+                                w->name, ago(w).s, said ? "; it said last: " : "", said ? said : "",
+                                left(w, "; its start is given up in %s").s);
+        else
+                (void) snprintf(buffer, size, "%s runs, but is not ready%s%s.", w->name,
+                                said ? ": its readiness probe says: "
+                                     : ": its readiness probe has not passed yet",
+                                said ? said : "");
 }
 
 static void format_stopping(const struct why *w, char *buffer, size_t size) {
@@ -227,6 +244,10 @@ void why_format(const struct why *w, char *buffer, size_t size) {
         case WHY_UNIT:
         case WHY_HOST:
                 format_starting(w, buffer, size);
+                break;
+        case WHY_PROBE:
+        case WHY_READINESS:
+                format_probe(w, buffer, size);
                 break;
         case WHY_BACKOFF:
                 format_failures(w, failures, sizeof(failures));

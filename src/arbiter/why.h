@@ -12,6 +12,8 @@ enum why_kind {
         WHY_HANDSHAKE,
         WHY_START_HOOK,
         WHY_READY,
+        WHY_PROBE, /* its start probe */
+        WHY_READINESS, /* it runs, but has no work before its readiness probe is good */
         WHY_UNIT, /* systemd's word that it has been started */
         WHY_HOST,
         WHY_BACKOFF,
@@ -36,6 +38,7 @@ struct why {
         bool is_monitor, empty; /* empty: a place that has nobody in it */
         bool signaled, stuck;   /* how far its stop is: SIGTERM, or a thread that cannot be killed */
         uint32_t wanted, running, backoff; /* of a monitor */
+        const char *probe; /* what its probe said last, or NULL */
 };
 
 /* "handshake" ... */

@@ -90,6 +90,7 @@ static const char *const reasons[] = {
         [ARBITER_REASON_NOPROC] = "noproc",
         [ARBITER_REASON_NO_CONNECTION] = "no-connection",
         [ARBITER_REASON_UNKNOWN] = "unknown",
+        [ARBITER_REASON_UNHEALTHY] = "unhealthy",
 };
 
 _public_ const char *arbiter_reason_to_string(arbiter_reason reason) {
