@@ -168,7 +168,9 @@ static int compare_monitors(const struct monitor_config *a, const struct monitor
                 r = serialize(b, false, NULL, &y);
         if (r < 0)
                 return r;
-        *ret = !streq(x, y) ? CONFIG_CHANGED : a->workers != b->workers ? CONFIG_SCALED : CONFIG_UNCHANGED;
+        *ret = !streq(x, y) || !config_probes_equal(&a->actor, &b->actor) ? CONFIG_CHANGED
+               : a->workers != b->workers                                 ? CONFIG_SCALED
+                                                                          : CONFIG_UNCHANGED;
         return 0;
 }
 
@@ -182,7 +184,9 @@ static int compare_actors(const struct actor_config *a, const struct actor_confi
                 r = serialize(NULL, false, b, &y);
         if (r < 0)
                 return r;
-        *ret = streq(x, y) ? CONFIG_UNCHANGED : CONFIG_CHANGED;
+        *ret = !streq(x, y)                ? CONFIG_CHANGED
+               : !config_probes_equal(a, b) ? CONFIG_PROBED
+                                            : CONFIG_UNCHANGED;
         return 0;
 }
 

@@ -19,7 +19,8 @@ enum place_key {
         PLACE_SOCKETS,
         PLACE_REUSE_PORT,
         PLACE_FD_NAME,
-        N_PLACES
+        PLACE_PROBES, /* and so on, by kind */
+        N_PLACES = PLACE_PROBES + CONFIG_PROBES
 };
 
 struct place {
@@ -71,6 +72,18 @@ bool config_is_percentage(const char *value);
 void config_done_service(struct config_assignment *service, size_t n);
 /* Does the definition say that systemd shall find a user for it? */
 bool config_has_dynamic_user(const struct actor_config *a);
+
+/* probes, config-probe.c */
+int config_parse_probe_exec(const struct conf_context *c, const char *value, void *field);
+int config_parse_probe_tcp(const struct conf_context *c, const char *value, void *field);
+int config_parse_probe_http(const struct conf_context *c, const char *value, void *field);
+int config_parse_probe_host(const struct conf_context *c, const char *value, void *field);
+int config_parse_probe_ping(const struct conf_context *c, const char *value, void *field);
+int config_parse_probe_time(const struct conf_context *c, const char *value, void *field);
+int config_parse_probe_threshold(const struct conf_context *c, const char *value, void *field);
+/* What they say together. -EBADMSG (told). */
+int config_finish_probes(struct actor_config *a, const struct load_context *l, const char *path);
+void config_done_probe(struct config_probe *p);
 
 /* sockets, config-socket.c */
 int config_parse_listen(const struct conf_context *c, const char *value, void *field);

@@ -4,6 +4,8 @@
 
 #include <sys/stat.h>
 
+#include <arbiter/probe.h>
+
 #include "arbiterd/config-internal.h"
 #include "basic/parse.h"
 #include "shared/exec-line.h"
@@ -420,6 +422,9 @@ static const struct conf_range range_timeout_start = { MINIMUM_TIMEOUT, USEC_INF
 static const struct conf_range range_timeout_stop = { USEC_PER_MSEC, USEC_INFINITY, "5s" };
 static const struct conf_range range_log_rate = { 0, 366 * 86400 * USEC_PER_SEC, "30s" };
 static const struct conf_range range_log_burst = { 0, INT32_MAX, "5000" };
+static const struct conf_range range_probe = { 10 * USEC_PER_MSEC, 366 * 86400 * USEC_PER_SEC, "10s" };
+static const struct conf_range range_delay = { 0, 366 * 86400 * USEC_PER_SEC, "10s" };
+static const struct conf_range range_threshold = { 1, 1000000, "3" };
 static const struct conf_range range_buffer = { 1, INT32_MAX, "256K" };
 static const int stream = SOCK_STREAM, datagram = SOCK_DGRAM, packets = SOCK_SEQPACKET, fifo = LISTEN_FIFO;
 
@@ -429,7 +434,21 @@ static const int stream = SOCK_STREAM, datagram = SOCK_DGRAM, packets = SOCK_SEQ
         { "Actor", key, parse, offsetof(struct monitor_config, actor.field), __VA_ARGS__ }
 #define LIMIT(name) ACTOR("Limit" #name, parse_limit, limits[RLIMIT_##name])
 
+#define PROBE(section, kind, key, parse, field, ...)                                                        \
+        { section, key, parse, offsetof(struct monitor_config, actor.probes[kind].field), __VA_ARGS__ }
+
 /* clang-format off: a row a key */
+#define PROBE_ITEMS(section, kind)                                                                        \
+        PROBE(section, kind, "ProbeExec", config_parse_probe_exec, exec),                                 \
+        PROBE(section, kind, "ProbeTcp", config_parse_probe_tcp, tcp),                                    \
+        PROBE(section, kind, "ProbeHttp", config_parse_probe_http, http),                                 \
+        PROBE(section, kind, "ProbeHttpHost", config_parse_probe_host, host),                             \
+        PROBE(section, kind, "ProbePing", config_parse_probe_ping, ping),                                 \
+        PROBE(section, kind, "IntervalSec", config_parse_probe_time, interval_usec, &range_probe),        \
+        PROBE(section, kind, "TimeoutSec", config_parse_probe_time, timeout_usec, &range_probe),          \
+        PROBE(section, kind, "InitialDelaySec", config_parse_probe_time, delay_usec, &range_delay),       \
+        PROBE(section, kind, "FailureThreshold", config_parse_probe_threshold, failures, &range_threshold), \
+        PROBE(section, kind, "SuccessThreshold", config_parse_probe_threshold, successes, &range_threshold)
 #define ACTOR_ITEMS                                                                                       \
         ACTOR("Description", parse_shared_string, description),                                           \
         ACTOR("Concurrency", parse_concurrency, concurrency, concurrency_words),                          \
@@ -489,6 +508,9 @@ static const int stream = SOCK_STREAM, datagram = SOCK_DGRAM, packets = SOCK_SEQ
         ACTOR("MailboxBytes", conf_parse_size, mailbox_bytes, &range_bytes),                              \
         ACTOR("MailboxPolicy", conf_parse_word, mailbox_policy, policy_words),                            \
         ACTOR("Allow", conf_parse_words, allow),                                                          \
+        PROBE_ITEMS("StartProbe", ARBITER_PROBE_START),                                                   \
+        PROBE_ITEMS("ReadinessProbe", ARBITER_PROBE_READINESS),                                           \
+        PROBE_ITEMS("LivenessProbe", ARBITER_PROBE_LIVENESS),                                             \
         { "Service", NULL, config_parse_service, 0 }
 /* clang-format on */
 

@@ -44,6 +44,8 @@ void config_done_actor(struct actor_config *a) {
         free(a->process_name);
         free(a->syslog_identifier);
         strv_free(a->allow);
+        for (unsigned i = 0; i < CONFIG_PROBES; i++)
+                config_done_probe(&a->probes[i]);
         *a = (struct actor_config){};
 }
 
@@ -197,7 +199,8 @@ int config_finish_actor(struct monitor_config *m, const struct load_context *l, 
                             "(Exec=) runs with Concurrency=process.");
                 r = -EBADMSG;
         }
-        if (check_unit(a, l, path) < 0 || config_finish_sockets(a, l, path) < 0)
+        if (check_unit(a, l, path) < 0 || config_finish_sockets(a, l, path) < 0 ||
+            config_finish_probes(a, l, path) < 0)
                 r = -EBADMSG;
         if (m->backoff_min_usec > m->backoff_max_usec) {
                 config_complain_at(l, CONF_ERROR, PLACE_BACKOFF, path,

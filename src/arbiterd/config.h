@@ -40,6 +40,19 @@ struct config_assignment { /* a line of [Service] */
         char *value; /* (%) never empty: that has taken back what was above */
 };
 
+enum { CONFIG_PROBES = 3 }; /* by arbiter_probe_kind */
+
+/* [StartProbe] and so on: how an actor is asked; all zero: it is not. Texts with %n %N %i, which the library
+ * fills in at each question, and %% for a percent sign. */
+struct config_probe {
+        char **exec;       /* ProbeExec= split into words; the first is an absolute path */
+        char *tcp, *http;  /* ProbeTcp= ProbeHttp= */
+        char *host;        /* ProbeHttpHost= */
+        bool ping;         /* ProbePing= */
+        usec_t interval_usec, timeout_usec, delay_usec; /* 0: the library's default */
+        unsigned failures, successes;                   /* 0: the library's default */
+};
+
 /* [Actor]: how one actor, or each worker of a pool, is run. Fields marked (%) hold text before specifiers:
  * use config_expand() for a worker. */
 struct actor_config {
@@ -99,6 +112,8 @@ struct actor_config {
 
         struct config_assignment *service; /* [Service], for Concurrency=unit; each has been checked */
         size_t n_service;
+
+        struct config_probe probes[CONFIG_PROBES]; /* no part of what tells two workers apart */
 };
 
 /* NAME.monitor: [Monitor] and the [Actor] of its workers. */
@@ -191,6 +206,7 @@ void config_expanded_done(struct config_expanded *e);
 enum config_change {
         CONFIG_UNCHANGED,
         CONFIG_SCALED /* only Workers= */,
+        CONFIG_PROBED /* of a lone actor: only how it is asked */,
         CONFIG_CHANGED,
         CONFIG_ADDED,
         CONFIG_REMOVED
@@ -216,6 +232,12 @@ int config_adopt(struct config *new, struct config *old);
  * added nothing is put as long as it has its default, or an upgrade would replace all actors. */
 int monitor_config_serialize(const struct monitor_config *m, bool workers, char **ret);
 int actor_config_serialize(const struct actor_config *a, char **ret);
+/* These are no part of that: a change of them touches no actor. */
+bool config_probe_equal(const struct config_probe *a, const struct config_probe *b);
+bool config_probes_equal(const struct actor_config *a, const struct actor_config *b);
+/* *ret is NULL if it asks nothing. */
+struct arbiter_probe;
+int config_make_probe(const struct config_probe *p, struct arbiter_probe **ret);
 /* The file that Module= means. */
 int config_module_path(const char *module, char **ret);
 /* All keys, for completions and tests: "Monitor", "Workers"; i counts up until false. */

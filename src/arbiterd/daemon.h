@@ -77,6 +77,9 @@ int daemon_refuse(struct daemon *d, int error, const char *format, ...) _printf_
 
 /* definition.c: what one actor, or each worker of a pool, is started from. Errors have been told. */
 int definition_new(struct daemon *d, const struct actor_config *a, arbiter_spawn **ret);
+/* How it is asked, of what runs by that name: nobody is stopped. */
+int definition_change_probes(
+                struct daemon *d, const struct actor_config *old, const struct actor_config *new);
 /* A life that an arbiter before us has started goes on, and so does what it writes. */
 int definition_take_over_output(struct daemon *d, const arbiter_life *life);
 

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include <arbiter/probe.h>
+
 #include "arbiterd/daemon.h"
 #include "arbiterd/listener.h"
 #include "arbiterd/output.h"
@@ -342,6 +344,35 @@ static int set_fingerprint(const struct actor_config *a, arbiter_spawn *s) {
         return r < 0 ? r : arbiter_spawn_set_fingerprint(s, siphash24(text, strlen(text), &key));
 }
 
+static int set_probes(const struct actor_config *a, arbiter_spawn *s) {
+        int r = 0;
+
+        for (unsigned kind = 0; r >= 0 && kind < CONFIG_PROBES; kind++) {
+                _cleanup_(arbiter_probe_unrefp) arbiter_probe *p = NULL;
+
+                r = config_make_probe(&a->probes[kind], &p);
+                if (r >= 0)
+                        r = arbiter_spawn_set_probe(s, (arbiter_probe_kind) kind, p);
+        }
+        return r;
+}
+
+int definition_change_probes(
+                struct daemon *d, const struct actor_config *old, const struct actor_config *new) {
+        int r = 0;
+
+        for (unsigned kind = 0; r >= 0 && kind < CONFIG_PROBES; kind++) {
+                _cleanup_(arbiter_probe_unrefp) arbiter_probe *p = NULL;
+
+                if (config_probe_equal(&old->probes[kind], &new->probes[kind]))
+                        continue;
+                r = config_make_probe(&new->probes[kind], &p);
+                if (r >= 0)
+                        r = arbiter_set_probe(d->arbiter, new->name, (arbiter_probe_kind) kind, p);
+        }
+        return r == -ESRCH ? 0 : r; /* it has ended: its next start is by the new ones */
+}
+
 int definition_new(struct daemon *d, const struct actor_config *a, arbiter_spawn **ret) {
         _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
         int r;
@@ -360,6 +391,8 @@ int definition_new(struct daemon *d, const struct actor_config *a, arbiter_spawn
                 r = set_process(a, s);
         if (r >= 0)
                 r = set_command(d, a, s);
+        if (r >= 0)
+                r = set_probes(a, s);
         if (r >= 0)
                 r = set_fingerprint(a, s);
         if (r < 0)

@@ -85,6 +85,11 @@ static void add_text(const arbiter_log_entry *e, struct fields *f) {
         add(f, "ARBITER_TEXT", e->text);
 }
 
+static void add_probe(const arbiter_log_entry *e, struct fields *f) {
+        add_text(e, f);
+        add_number(f, "ARBITER_FAILURES", e->n);
+}
+
 static void add_actors(const arbiter_log_entry *e, struct fields *f) {
         add_number(f, "ARBITER_ACTORS", e->n);
 }
@@ -102,6 +107,9 @@ static const struct event {
         { "start-failed", true, MESSAGE_ACTOR_START_FAILED, add_text },
         { "silent", true, MESSAGE_ACTOR_SILENT, add_time_of },
         { "watchdog", true, MESSAGE_ACTOR_SILENT, add_time_of },
+        { "unhealthy", true, MESSAGE_ACTOR_UNHEALTHY, add_probe },
+        { "ready", true, MESSAGE_ACTOR_READY, add_text },
+        { "unready", true, MESSAGE_ACTOR_UNREADY, add_probe },
         { "stuck", true, MESSAGE_ACTOR_STUCK },
         { "backoff", true, MESSAGE_ACTOR_BACKOFF, add_failures },
         { "gave-up", true, MESSAGE_ACTOR_GAVE_UP, add_limit },

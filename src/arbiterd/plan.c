@@ -46,6 +46,7 @@ int monitor_change_of(const struct config_difference *x, struct monitor_change *
                 if (r < 0)
                         return r;
                 c.roll = r == 0;
+                c.probe = !config_probes_equal(&old->actor, &new->actor);
         }
         *ret = c;
         return 0;
@@ -87,6 +88,8 @@ static int add_monitor_change(arbiter_message *plan, const struct config_differe
         if (r >= 0 && c.scale)
                 r = add(plan, x->name, "scale", "%u to %u workers", x->old_monitor->workers,
                                 x->new_monitor->workers);
+        if (r >= 0 && c.probe && !c.roll)
+                r = add(plan, x->name, "probe", "its workers are probed otherwise, and go on");
         if (r >= 0 && c.describe)
                 r = add(plan, x->name, "describe", "its description is another one");
         return r;
@@ -108,6 +111,8 @@ static int add_difference(struct daemon *d, arbiter_message *plan, const struct 
                 return strv_contains(d->unstarted, x->name)
                                ? add(plan, x->name, "start", "it could not be started before")
                                : 0;
+        case CONFIG_PROBED:
+                return add(plan, x->name, "probe", "it is probed otherwise, and goes on");
         default:
                 return x->new_monitor ? add_monitor_change(plan, x)
                                       : add(plan, x->name, "restart", "it is stopped, and started anew");

@@ -11,7 +11,7 @@
 /* To a monitor that is in both. */
 struct monitor_change {
         bool replace; /* stopped, and started anew: else any of */
-        bool describe, roll, scale;
+        bool describe, roll, scale, probe;
 };
 
 /* -ENOMEM. */

@@ -223,6 +223,8 @@ static int change_monitor(struct daemon *d, const struct config_difference *x) {
                 if (r >= 0)
                         r = arbiter_monitor_restart(monitor, s, NULL);
         }
+        if (r >= 0 && c.probe && !c.roll) /* else they are the new workers' */
+                r = definition_change_probes(d, &x->old_monitor->actor, &m->actor);
         return r < 0 || !c.scale ? r : arbiter_monitor_scale(monitor, m->workers, NULL);
 }
 
@@ -236,6 +238,8 @@ static void apply_one(struct daemon *d, const struct config_difference *x) {
                 r = replace(d, x->name);
         else if (x->change == CONFIG_CHANGED && x->new_actor)
                 r = replace(d, x->name);
+        else if (x->change == CONFIG_PROBED)
+                r = definition_change_probes(d, x->old_actor, x->new_actor);
         else if ((x->change == CONFIG_CHANGED || x->change == CONFIG_SCALED) && x->new_monitor)
                 r = change_monitor(d, x);
         else if (x->change == CONFIG_ADDED ||

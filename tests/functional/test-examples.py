@@ -202,6 +202,7 @@ class Daemon(Case):
             s.bind(('127.0.0.1', 0))
             t.bind(('127.0.0.1', 0))
             self.port, self.greeter = s.getsockname()[1], t.getsockname()[1]
+        self.tag = '%d-%d' % (os.getpid(), self.port)
         os.mkdir(self.path('config'))
         for name in os.listdir(SOURCE):
             if name.endswith(('.monitor', '.actor')):
@@ -212,6 +213,7 @@ class Daemon(Case):
         with open(os.path.join(SOURCE, name)) as f:
             text = f.read()
         text = text.replace('\nModule=', '\nModule=%s/' % BUILT).replace('/usr/local/share/arbiter/examples/', SOURCE + '/')
+        text = text.replace('@arbiter-example-%n', '@arbiter-example-%n-' + self.tag)
         text = text.replace('127.0.0.1:7878', '127.0.0.1:%d' % self.port).replace('127.0.0.1:7879', '127.0.0.1:%d' % self.greeter)
         self.write(os.path.join('config', name), text.encode())
         if os.geteuid() == 0:
@@ -225,7 +227,8 @@ class Daemon(Case):
         self.addCleanup(self.stop)
         self.log = b''
         self.read_log(b'clock is running (', *(b'%s.%d is running (' % (n, i) for n, last in
-                                               ((b'words', 4), (b'squares', 1), (b'load', 2), (b'hello', 3), (b'greeter', 2))
+                                               ((b'words', 4), (b'squares', 1), (b'load', 2), (b'hello', 3), (b'greeter', 2),
+                                                (b'health', 2))
                                                for i in range(1, last + 1)))
 
     def read_log(self, *wanted):
@@ -284,6 +287,25 @@ class Daemon(Case):
             with socket.create_connection(('127.0.0.1', self.greeter), timeout=LIMIT) as c, c.makefile() as f:
                 said.add(f.readline())
         self.assertEqual(said, {'hello from greeter.1\n', 'hello from greeter.2\n'})
+
+    def test_health(self):
+        """It is asked, says what it is told to say, and is taken at its word."""
+        def say(path):
+            with socket.socket(socket.AF_UNIX) as s:
+                s.settimeout(LIMIT)
+                s.connect('\0arbiter-example-health.1-%s' % self.tag)
+                s.sendall(b'GET %s HTTP/1.0\r\n\r\n' % path)
+                self.assertTrue(s.recv(100).startswith(b'HTTP/'))
+
+        self.start()
+        self.read_log(b'health.1 is ready', b'health.2 is ready')
+        say(b'/busy')
+        self.read_log(b'health.1 is not ready: its readiness probe says: status 503')
+        self.assertIn('health.1 runs, but is not ready', self.ctl('why'))
+        self.assertIn('readiness: bad (status 503)', self.ctl('status', 'health.1'))
+        say(b'/ill')
+        self.read_log(b'health.1 is stopped, for it is unhealthy', b'health.1 has ended: unhealthy')
+        self.assertIn('unhealthy', self.ctl('deaths', 'health'))
 
     def test_alive_while_it_counts(self):
         self.start()

@@ -56,6 +56,20 @@ static void test_diff(void **state) {
         config_free(new);
 }
 
+/* The same for those of probes. */
+static const char *sample_of_probe(const char *key) {
+        static const char *const samples[][2] = {
+                { "ProbeExec", "/bin/true" }, { "ProbeTcp", "7" },         { "ProbeHttp", "7/x" },
+                { "ProbeHttpHost", "x" },     { "ProbePing", "yes" },      { "IntervalSec", "7s" },
+                { "InitialDelaySec", "7s" },  { "FailureThreshold", "7" }, { "SuccessThreshold", "7" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(samples); i++)
+                if (streq(samples[i][0], key))
+                        return samples[i][1];
+        return NULL;
+}
+
 /* A value that is not the default, for each key. */
 static const char *sample(const char *key) {
         static const char *const samples[][2] = {
@@ -131,8 +145,19 @@ static const char *sample(const char *key) {
                         return samples[i][1];
         if (startswith(key, "Limit"))
                 return "7";
+        if (sample_of_probe(key))
+                return sample_of_probe(key);
         fail_msg("%s= has no sample value in this test: add one", key);
         return NULL;
+}
+
+/* How it is asked without the key: somehow, and otherwise than with it. */
+static const char *probe_before(const char *section, const char *key) {
+        if (!strstr(section, "Probe"))
+                return "";
+        if (streq(key, "ProbeHttpHost"))
+                return "ProbeHttp=1\n";
+        return startswith(key, "Probe") ? "" : "ProbeTcp=1\n";
 }
 
 /* No key may be forgotten by config_diff(): each is changed alone, and must be seen. */
@@ -153,10 +178,16 @@ static void test_diff_sees_every_key(void **state) {
                         run = "";
                 if (streq(key, "Unit"))
                         run = "Concurrency=unit\n";
-                put(etc, "web.monitor", "[Actor]\nModule=x.so\n");
+                if (streq(section, "LivenessProbe") && streq(key, "SuccessThreshold"))
+                        continue; /* 1, or an error */
+                (void) snprintf(text, sizeof(text), "[Actor]\nModule=x.so\n");
+                if (*probe_before(section, key))
+                        (void) snprintf(text, sizeof(text), "[Actor]\nModule=x.so\n[%s]\n%s", section,
+                                        probe_before(section, key));
+                put(etc, "web.monitor", text);
                 old = load();
-                (void) snprintf(text, sizeof(text), "[Actor]\n%s[%s]\n%s=%s\n", run, section, key,
-                                sample(key));
+                (void) snprintf(text, sizeof(text), "[Actor]\n%s[%s]\n%s%s=%s\n", run, section,
+                                probe_before(section, key), key, sample(key));
                 put(etc, "web.monitor", text);
                 new = load();
                 if (new->n_monitors != 1)
