@@ -36,6 +36,7 @@ static const struct property actor_properties[] = {
         ACTOR("LastReason", 's', last_reason),
         ACTOR("LastStatus", 'i', last_status),
         ACTOR("Status", 's', status),
+        ACTOR("ProbeStatus", 's', probe_status),
         ACTOR("MailboxQueued", 't', mailbox_queued),
         { "MemoryBytes", "memory_bytes", 't', offsetof(struct actor_object, memory_bytes), UINT64_MAX },
         { "CPUUsec", "cpu_usec", 't', offsetof(struct actor_object, cpu_usec), UINT64_MAX },

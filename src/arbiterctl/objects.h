@@ -8,7 +8,7 @@
 
 struct actor_object {
         const char *path, *aid, *name, *monitor, *description, *program, *concurrency, *state, *last_reason,
-                        *status;
+                        *status, *probe_status;
         uint32_t pid, generation, restarts;
         int32_t last_status;
         bool plain, empty; /* empty: a place without an actor; its status says what it waits for */

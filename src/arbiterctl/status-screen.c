@@ -102,6 +102,7 @@ void status_print_actor(const struct actor_object *a) {
                 label("Status");
                 (void) printf("\"%s\"\n", a->status);
         }
+        print_text("Probes", a->probe_status);
         if (!a->plain) {
                 label("Mailbox");
                 (void) printf("%" PRIu64 " message%s\n", a->mailbox_queued,

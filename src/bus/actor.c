@@ -29,6 +29,7 @@ static int fill_object(struct bus_connection *c, const char *id, struct actor_ob
         o->status = bus_text(o->view.status, o->text[2]);
         o->pid = (uint32_t) o->view.pid;
         o->plain = o->view.plain;
+        o->ready = o->view.ready;
         *ret = o;
         return 1;
 }
@@ -130,6 +131,34 @@ static int get_usage(sd_bus *bus, const char *path, const char *interface, const
                         reply, "t", streq(property, "MemoryBytes") ? u.memory_bytes : u.cpu_usec);
 }
 
+/* Probes: what is asked, and what came of it. */
+static int get_probes(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        struct actor_object *o = userdata;
+        struct probe_view v[PROBE_VIEWS_MAX];
+        size_t n = control_get_probes(o->connection->face->arbiter, o->view.aid, v);
+        char how[TEXT_SIZE], text[TEXT_SIZE];
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "(sssttts)");
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = sd_bus_message_append(reply, "(sssttts)", v[i].kind, bus_text(v[i].how, how),
+                                v[i].verdict, v[i].n_good, v[i].n_bad, (uint64_t) v[i].last_usec,
+                                bus_text(v[i].text, text));
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int get_probe_status(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        struct actor_object *o = userdata;
+        struct probe_view v[PROBE_VIEWS_MAX];
+        size_t n = control_get_probes(o->connection->face->arbiter, o->view.aid, v);
+        char line[PROBE_VIEWS_MAX * TEXT_SIZE], text[TEXT_SIZE];
+
+        control_format_probes(v, n, line, sizeof(line));
+        return sd_bus_message_append(reply, "s", bus_text(line, text));
+}
+
 #define PROPERTY(name, signature, field, flags) \
         SD_BUS_PROPERTY(name, signature, NULL, offsetof(struct actor_object, field), flags)
 
@@ -152,6 +181,9 @@ const sd_bus_vtable bus_actor_vtable[] = {
         PROPERTY("Status", "s", status, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         PROPERTY("LastNotifiedUsec", "t", view.last_notified_usec, 0),
         PROPERTY("MailboxQueued", "t", view.mailbox_queued, 0),
+        PROPERTY("Ready", "b", ready, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("ProbeStatus", "s", get_probe_status, 0, 0),
+        SD_BUS_PROPERTY("Probes", "a(sssttts)", get_probes, 0, 0),
         SD_BUS_PROPERTY("MemoryBytes", "t", get_usage, 0, 0),
         SD_BUS_PROPERTY("CPUUsec", "t", get_usage, 0, 0),
         SD_BUS_METHOD_WITH_ARGS("Ping", SD_BUS_NO_ARGS, SD_BUS_RESULT("t", roundtrip_usec), method_ping,

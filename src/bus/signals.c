@@ -16,6 +16,7 @@ struct actor_record {
         pid_t pid;
         usec_t started_usec;
         uint32_t restarts;
+        bool ready;
         char *status; /* NULL: "" */
 };
 
@@ -157,12 +158,14 @@ static void update_actor(struct bus_face *f, const struct actor_view *v, struct 
         add_change(ret, first || record->started_usec != v->started_usec, "StartedUsec");
         add_change(ret, first || record->restarts != v->restarts, "Restarts");
         add_change(ret, first || string_differs(record->status, v->status), "Status");
+        add_change(ret, first || record->ready != v->ready, "Ready");
         if (!record)
                 return;
         record->state = v->state;
         record->pid = v->pid;
         record->started_usec = v->started_usec;
         record->restarts = v->restarts;
+        record->ready = v->ready;
         keep_string(&record->status, v->status);
 }
 

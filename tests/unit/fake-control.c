@@ -360,6 +360,23 @@ void control_get_usage(arbiter *a, const char *id, struct actor_usage *ret) {
         *ret = (struct actor_usage){ .memory_bytes = UINT64_MAX, .cpu_usec = 5 };
 }
 
+size_t control_get_probes(arbiter *a, const char *id, struct probe_view ret[static PROBE_VIEWS_MAX]) {
+        ret[0] = (struct probe_view){
+                .kind = "readiness",
+                .how = "http 8080/",
+                .verdict = "bad",
+                .n_good = 3,
+                .n_bad = 4,
+                .last_usec = 5,
+                .text = "status \xff",
+        };
+        return 1;
+}
+
+void control_format_probes(const struct probe_view *v, size_t n, char *buffer, size_t size) {
+        (void) snprintf(buffer, size, "%s: %s", v[0].kind, v[0].verdict);
+}
+
 int control_get_monitor(arbiter *a, const char *name, struct monitor_view *ret) {
         if (!a->monitor.name || !streq(a->monitor.name, name))
                 return -ESRCH;
