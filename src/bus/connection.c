@@ -8,6 +8,7 @@
  * sd-bus is inside it. */
 
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "basic/fd.h"
 #include "bus/client.h"
@@ -23,7 +24,8 @@ enum {
         /* Answers that a bus has not taken, all of them refusals by then: from here on it is not read
          * from. Until then it is, or those who have asked little would wait behind those who have asked
          * too much. */
-        BUS_QUEUE_PAUSE = 256,
+        BUS_QUEUE_PAUSE = 2048,
+        BUS_PIPE_SIZE = 64 * 1024, /* the kernel doubles it, and counts its own expense */
 };
 
 static int register_objects(struct bus_connection *c) {
@@ -124,9 +126,8 @@ static int set_timer(struct bus_connection *c, uint64_t usec) {
 }
 
 static int prepare(struct bus_connection *c) {
-        uint64_t until = UINT64_MAX;
+        uint64_t until = UINT64_MAX, due = UINT64_MAX;
         int events, r;
-        bool more;
 
         if (c->doomed)
                 return -ENOTCONN;
@@ -141,12 +142,12 @@ static int prepare(struct bus_connection *c) {
         r = sd_bus_get_timeout(c->bus, &until);
         if (r < 0)
                 return r;
-        r = set_timer(c, c->ask_again ? 0 : until);
+        if (c->client && !is_clogged(c, QUEUE_PAUSE))
+                due = bus_unsaid_is_pending(c->unsaid) ? 0 : bus_queue_due(c->senders);
+        r = set_timer(c, c->ask_again ? 0 : MIN(until, due > 0 ? due : UINT64_MAX));
         if (r < 0 || !c->client)
                 return r;
-        more = !is_clogged(c, QUEUE_PAUSE) &&
-               (bus_queue_is_pending(c->senders) || bus_unsaid_is_pending(c->unsaid));
-        return sd_event_source_set_enabled(c->again, more ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+        return sd_event_source_set_enabled(c->again, due == 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
 /* Before each poll: what to wait for. A connection that is over is freed by its timer, at once. */
@@ -193,8 +194,19 @@ static int add_sources(struct bus_connection *c) {
         return set_timer(c, UINT64_MAX);
 }
 
+/* sd-bus has made it 8 MB where it may: answers of a second, to be looked through by the bus daemon before
+ * it comes to that for somebody else. What does not fit waits here, where it is known of. */
+static void shorten_pipe(struct bus_connection *c) {
+        int size = BUS_PIPE_SIZE, fd = sd_bus_get_fd(c->bus);
+
+        if (fd >= 0)
+                (void) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
 static int add_client_parts(struct bus_connection *c) {
         int r;
+
+        shorten_pipe(c);
 
         r = bus_senders_new(c, &c->senders);
         if (r < 0)

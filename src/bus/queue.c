@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The messages of a bus, in a queue for each sender. Called by sd-bus for each message that is read, and
  * by the connection's drive, which reads all there is before anything is done. Then each sender in turn
- * has one message dispatched: sd-bus gets it once more (sd_bus_enqueue_for_read) and finds the object and
- * the method. What exceeds the bounds is refused unread. Nothing here may hold more of a sender's than
- * sender.h says, or change the order of one sender's messages. */
+ * (pace.h) has one message dispatched: sd-bus gets it once more (sd_bus_enqueue_for_read) and finds the
+ * object and the method. What exceeds the bounds is refused unread. Nothing here may hold more of a sender's
+ * than sender.h says, or change the order of one sender's messages. */
 
 #include "bus/sender.h"
 #include "bus/vtables.h"
 
 enum {
         DISPATCH_USEC = 1000,
-        DISPATCH_FEW_MESSAGES = 16, /* a sender with more has to wait while there is more to read ... */
-        DISPATCH_MANY_EVERY = 16,   /* ... for so many turns */
         VALUES_MAX = 1024,
 };
 
@@ -223,6 +221,7 @@ static int enqueue(struct bus_senders *q, sd_bus_message *m) {
                 if (has_room(q, s, item)) {
                         item->message = sd_bus_message_ref(m);
                         put(s, item);
+                        pace_read(&q->pace, s->n_messages, now_usec());
                         return 1;
                 }
                 free(item);
@@ -304,36 +303,57 @@ static void dispatch_sender(struct bus_senders *q, struct bus_sender *s) {
         bus_sender_release(s);
 }
 
-/* Who is next? A flood is one queue in the bus daemon: whoever calls after it is not heard before all of it
- * is read. So while there is more to read, those who have sent it wait. */
-static struct bus_sender *next_sender(struct bus_senders *q, bool few_only) {
-        LIST_FOREACH(s, &q->ready, struct bus_sender, ready)
-                if (!few_only || s->n_messages <= DISPATCH_FEW_MESSAGES)
+static uint64_t count_unwritten(struct bus_senders *q) {
+        uint64_t n;
+
+        return sd_bus_get_n_queued_write(q->connection->bus, &n) < 0 ? UINT64_MAX : n;
+}
+
+/* Who is next? NULL: nobody yet, or at all; then it is said when. What has not been written yet stands
+ * before the answers to all others: for those who have many nothing is done meanwhile. That it can be
+ * written is an event of its own. */
+static struct bus_sender *next_sender(struct bus_senders *q, bool more, usec_t now, usec_t *ret_due) {
+        uint64_t unwritten = count_unwritten(q);
+        usec_t due = UINT64_MAX;
+
+        LIST_FOREACH(s, &q->ready, struct bus_sender, ready) {
+                usec_t at = pace_due(&q->pace, s->n_messages, more, now);
+
+                if (unwritten >= (s->n_messages > PACE_FEW ? 1 : QUEUE_PAUSE))
+                        continue;
+                if (at <= now)
                         return s;
+                due = MIN(due, at);
+        }
+        *ret_due = due;
         return NULL;
 }
 
-bool bus_queue_is_pending(struct bus_senders *q) {
-        return !list_is_empty(&q->granted) || !list_is_empty(&q->ready);
+usec_t bus_queue_due(struct bus_senders *q) {
+        usec_t due = 0;
+
+        if (list_is_empty(&q->granted))
+                (void) next_sender(q, false, now_usec(), &due);
+        return due;
 }
 
 void bus_queue_run(struct bus_senders *q, bool more) {
-        bool few_only = more && ++q->n_turns % DISPATCH_MANY_EVERY > 0;
+        usec_t now = now_usec(), until = now + DISPATCH_USEC, due;
         struct bus_connection *c = q->connection;
-        usec_t until = now_usec() + DISPATCH_USEC;
-        uint64_t queued = 0;
 
-        while (!c->doomed && sd_bus_is_open(c->bus) > 0) {
+        while (!c->doomed && sd_bus_is_open(c->bus) > 0 && now < until && count_unwritten(q) < QUEUE_PAUSE) {
                 struct bus_sender *s = NULL;
+                usec_t begun = now;
+                unsigned n = 0;
 
                 if (!list_is_empty(&q->granted))
                         dispatch_granted(q);
-                else if ((s = next_sender(q, few_only)))
+                else if ((s = next_sender(q, more, now, &due))) {
+                        n = s->n_messages;
                         dispatch_sender(q, s);
-                else
+                } else
                         break;
-                if (sd_bus_get_n_queued_write(c->bus, &queued) < 0 || queued >= QUEUE_PAUSE ||
-                                now_usec() >= until)
-                        break;
+                now = now_usec();
+                pace_dispatched(&q->pace, n, begun, now);
         }
 }

@@ -6,6 +6,7 @@
  * (sender.c); and what it may do is asked (authorize.c). */
 
 #include "bus/face.h"
+#include "bus/pace.h"
 
 enum {
         SENDERS_MAX = 1024,        /* records */
@@ -57,7 +58,7 @@ struct bus_check {
 
 struct bus_senders {
         struct bus_connection *connection;
-        unsigned n_turns; /* of bus_queue_run() while there was more to read */
+        struct pace pace;
         map *by_name;
         struct list_node ready, idle, granted;
         unsigned n_idle, n_watched, n_messages, n_large, n_asked_large;
@@ -97,7 +98,8 @@ void bus_queue_charge(struct bus_check *check);
 void bus_queue_discharge(struct bus_check *check);
 /* Dispatches, a message of each sender in turn, for a bounded time. more: the bus has more to read. */
 void bus_queue_run(struct bus_senders *q, bool more);
-bool bus_queue_is_pending(struct bus_senders *q);
+/* When there is something to dispatch: 0: now. UINT64_MAX: there is nothing. */
+usec_t bus_queue_due(struct bus_senders *q);
 
 /* authorize.c */
 /* The sender is known now, or its credentials are not to be had: what waits for that goes on. */
