@@ -135,7 +135,7 @@ static uint64_t workers_load(arbiter_monitor *m, usec_t now) {
         return sum;
 }
 
-static uint32_t read_backlog(const arbiter_spawn *s) {
+static uint32_t read_sockets(const arbiter_spawn *s) {
         uint32_t n, sum = 0;
 
         for (size_t i = 0; i < s->n_listen_fds; i++)
@@ -144,12 +144,26 @@ static uint32_t read_backlog(const arbiter_spawn *s) {
         return sum;
 }
 
+/* Sockets that all of them have, or that each has for itself (ReusePort=). */
+static uint32_t read_backlog(const arbiter_monitor *m) {
+        uint32_t sum = read_sockets(m->worker);
+
+        for (uint32_t i = 1; m->worker->n_listen_fds == 0 && i < m->set.n_slots; i++)
+                if (m->set.slots[i].child)
+                        sum += read_sockets(m->set.slots[i].child->spawn);
+        return sum;
+}
+
 /* Nobody tells when there is something to do for them. */
 static bool is_silent(const arbiter_monitor *m) {
         const arbiter_spawn *s = m->worker;
-        bool program = s->exec || s->unit_template;
 
-        return s->n_listen_fds > 0 || (program && s->exec_type != ARBITER_EXEC_MAILBOX);
+        if ((s->exec || s->unit_template) && s->exec_type != ARBITER_EXEC_MAILBOX)
+                return true;
+        for (uint32_t i = 1; i < m->set.n_slots; i++)
+                if (m->set.slots[i].child && m->set.slots[i].child->spawn->n_listen_fds > 0)
+                        return true;
+        return s->n_listen_fds > 0;
 }
 
 static void wake(arbiter_monitor *m) {
@@ -162,7 +176,7 @@ static void on_look_timer(arbiter_actor *a, struct actor_timer *t) {
         arbiter_monitor *m = CONTAINER_OF(t, arbiter_monitor, load.look_timer);
         uint64_t percent;
 
-        m->load.backlog = read_backlog(m->worker);
+        m->load.backlog = read_backlog(m);
         percent = workers_load(m, now_usec()) + (uint64_t) m->load.backlog * 100;
         percent = MIN(percent, (uint64_t) UINT32_MAX);
         if (percent > 0 || m->load.percent > 0 || is_silent(m))

@@ -127,6 +127,7 @@ static void put_monitor(FILE *f, const struct monitor_config *m, bool workers) {
         put_number(f, "backoff-factor", m->backoff_factor);
         put_number(f, "backoff-jitter", m->backoff_jitter_percent);
         put_number(f, "stable", m->stable_usec);
+        config_put_load(f, m);
         put_list(f, "after", m->after);
         put_actor(f, &m->actor);
 }

@@ -3,6 +3,8 @@
 
 /* What the files of the configuration loader share. */
 
+#include <stdio.h>
+
 #include "arbiterd/config.h"
 
 /* Where a key was last assigned, for checks that need more than one key. */
@@ -19,6 +21,10 @@ enum place_key {
         PLACE_SOCKETS,
         PLACE_REUSE_PORT,
         PLACE_FD_NAME,
+        PLACE_WORKERS,
+        PLACE_SCALE,
+        PLACE_REQUESTS,
+        PLACE_MEMORY,
         PLACE_PROBES, /* and so on, by kind */
         N_PLACES = PLACE_PROBES + CONFIG_PROBES
 };
@@ -93,6 +99,19 @@ int config_parse_device(const struct conf_context *c, const char *value, void *f
 /* What they say together. -EBADMSG (told). */
 int config_finish_sockets(struct actor_config *a, const struct load_context *l, const char *path);
 void config_done_sockets(struct actor_config *a);
+
+/* what workers do, config-load.c */
+int config_parse_workers(const struct conf_context *c, const char *value, void *field);
+int config_parse_worker_bound(const struct conf_context *c, const char *value, void *field);
+int config_parse_scale_load(const struct conf_context *c, const char *value, void *field);
+int config_parse_scale_time(const struct conf_context *c, const char *value, void *field);
+int config_parse_requests(const struct conf_context *c, const char *value, void *field);
+int config_parse_memory(const struct conf_context *c, const char *value, void *field);
+int config_parse_spread(const struct conf_context *c, const char *value, void *field);
+void config_init_load(struct monitor_config *m);
+/* What they say together; Workers= follows WorkersMin=. -EBADMSG (told). */
+int config_finish_load(struct monitor_config *m, const struct load_context *l, const char *path);
+void config_put_load(FILE *f, const struct monitor_config *m);
 
 /* Expands, or says with place which specifier is wrong. numbered: %i is the number of a worker; else it is
  * refused. */

@@ -410,6 +410,10 @@ static const struct conf_word output_words[] = {
 };
 static const char access_mode[] = "an access mode from 0000 to 0777; write for example 0660";
 static const struct conf_range range_workers = { 0, CONFIG_WORKERS_MAX, "4" };
+static const struct conf_range range_workers_min = { 1, CONFIG_WORKERS_MAX, "2" };
+static const struct conf_range range_requests = { 0, INT64_MAX, "100000" };
+static const struct conf_range range_memory = { 0, (uint64_t) 1 << 50, "512M" };
+static const struct conf_range range_runtime = { USEC_PER_SEC, USEC_INFINITY, "1d" };
 static const struct conf_range range_intensity = { 0, 1000, "5" }; /* as many as are remembered */
 static const struct conf_range range_factor = { 1, 100, "2" };
 static const struct conf_range range_backlog = { 1, INT32_MAX, "4096" };
@@ -517,7 +521,7 @@ static const int stream = SOCK_STREAM, datagram = SOCK_DGRAM, packets = SOCK_SEQ
 const struct conf_item config_monitor_items[] = {
         MONITOR("Description", parse_shared_string, description),
         MONITOR("Documentation", conf_parse_words, documentation),
-        MONITOR("Workers", conf_parse_unsigned, workers, &range_workers),
+        MONITOR("Workers", config_parse_workers, workers, &range_workers),
         MONITOR("RestartIntensity", conf_parse_unsigned, restart_intensity, &range_intensity),
         MONITOR("RestartPeriodSec", conf_parse_timespan, restart_period_usec, &range_period),
         MONITOR("BackoffMinSec", parse_backoff, backoff_min_usec, &range_backoff),
@@ -525,6 +529,16 @@ const struct conf_item config_monitor_items[] = {
         MONITOR("BackoffFactor", conf_parse_unsigned, backoff_factor, &range_factor),
         MONITOR("BackoffJitter", parse_jitter, backoff_jitter_percent),
         MONITOR("StableSec", conf_parse_timespan, stable_usec, &range_period),
+        MONITOR("MaxRequests", config_parse_requests, load.requests_max, &range_requests),
+        MONITOR("RuntimeMaxSec", conf_parse_timeout, load.runtime_max_usec, &range_runtime),
+        MONITOR("MaxMemory", config_parse_memory, load.memory_max, &range_memory),
+        MONITOR("RecycleSpread", config_parse_spread, load.recycle_spread_percent),
+        MONITOR("WorkersMin", config_parse_worker_bound, load.workers_min, &range_workers_min),
+        MONITOR("WorkersMax", config_parse_worker_bound, load.workers_max, &range_workers),
+        MONITOR("ScaleUpLoad", config_parse_scale_load, load.scale_up_percent),
+        MONITOR("ScaleDownLoad", config_parse_scale_load, load.scale_down_percent),
+        MONITOR("ScaleUpSec", config_parse_scale_time, load.scale_up_usec, &range_period),
+        MONITOR("ScaleDownSec", config_parse_scale_time, load.scale_down_usec, &range_period),
         MONITOR("After", parse_after, after),
         ACTOR_ITEMS,
         {},
@@ -590,6 +604,7 @@ void config_init_monitor(struct monitor_config *m, const struct daemon_config *d
                         .kill_signal = SIGTERM,
                 },
         };
+        config_init_load(m);
 }
 
 bool config_key(unsigned i, const char **ret_section, const char **ret_key) {

@@ -202,6 +202,8 @@ int config_finish_actor(struct monitor_config *m, const struct load_context *l, 
         if (check_unit(a, l, path) < 0 || config_finish_sockets(a, l, path) < 0 ||
             config_finish_probes(a, l, path) < 0)
                 r = -EBADMSG;
+        if (config_finish_load(m, l, path) < 0)
+                r = -EBADMSG;
         if (m->backoff_min_usec > m->backoff_max_usec) {
                 config_complain_at(l, CONF_ERROR, PLACE_BACKOFF, path,
                             "BackoffMinSec= is longer than BackoffMaxSec=; raise "

@@ -116,6 +116,20 @@ struct actor_config {
         struct config_probe probes[CONFIG_PROBES]; /* no part of what tells two workers apart */
 };
 
+/* What follows for a pool from what its workers do. */
+struct load_config {
+        uint64_t requests_max;           /* MaxRequests=; 0: never */
+        usec_t runtime_max_usec;         /* RuntimeMaxSec=; never */
+        uint64_t memory_max;             /* MaxMemory=; 0: never */
+        unsigned recycle_spread_percent; /* RecycleSpread= 0 ... 100; 10 */
+        unsigned workers_min;            /* WorkersMin=; 1 */
+        unsigned workers_max;            /* WorkersMax=; 0: the size does not follow the load */
+        unsigned scale_up_percent;       /* ScaleUpLoad= of each worker; 80 */
+        unsigned scale_down_percent;     /* ScaleDownLoad=; 30 */
+        usec_t scale_up_usec;            /* ScaleUpSec=; 5 s */
+        usec_t scale_down_usec;          /* ScaleDownSec=; 1 min */
+};
+
 /* NAME.monitor: [Monitor] and the [Actor] of its workers. */
 struct monitor_config {
         char *name;
@@ -130,6 +144,7 @@ struct monitor_config {
         unsigned backoff_factor;          /* BackoffFactor= 1 ... 100; 2 */
         unsigned backoff_jitter_percent;  /* BackoffJitter= 0 ... 100; 20 */
         usec_t stable_usec;               /* StableSec= a life as long as this forgives one failure; 10 s */
+        struct load_config load;
         char **after;                     /* After= names of monitors that start first */
         char *after_file;                 /* where the last After= stands, for messages */
         unsigned after_line;
@@ -238,6 +253,8 @@ bool config_probes_equal(const struct actor_config *a, const struct actor_config
 /* *ret is NULL if it asks nothing. */
 struct arbiter_probe;
 int config_make_probe(const struct config_probe *p, struct arbiter_probe **ret);
+/* Nothing of what workers do counts otherwise. */
+bool config_same_load(const struct monitor_config *a, const struct monitor_config *b);
 /* The file that Module= means. */
 int config_module_path(const char *module, char **ret);
 /* All keys, for completions and tests: "Monitor", "Workers"; i counts up until false. */

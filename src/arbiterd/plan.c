@@ -17,6 +17,7 @@ static bool same_policy(const struct monitor_config *a, const struct monitor_con
                a->backoff_min_usec == b->backoff_min_usec && a->backoff_max_usec == b->backoff_max_usec &&
                a->backoff_factor == b->backoff_factor &&
                a->backoff_jitter_percent == b->backoff_jitter_percent && a->stable_usec == b->stable_usec &&
+               config_same_load(a, b) &&
                a->actor.restart == b->actor.restart && !listeners_rebind(&a->actor, &b->actor);
 }
 

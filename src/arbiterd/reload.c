@@ -77,6 +77,18 @@ static void forget(char **names, const char *name) {
                 }
 }
 
+static int set_load(const struct load_config *k, arbiter_monitor *monitor) {
+        int r;
+
+        r = arbiter_monitor_set_recycling(monitor, k->requests_max,
+                        k->runtime_max_usec == USEC_INFINITY ? 0 : k->runtime_max_usec, k->memory_max,
+                        k->recycle_spread_percent);
+        if (r < 0)
+                return r;
+        return arbiter_monitor_set_autoscale(monitor, k->workers_min, k->workers_max, k->scale_up_percent,
+                        k->scale_down_percent, k->scale_up_usec, k->scale_down_usec);
+}
+
 static int configure_monitor(const struct monitor_config *m, arbiter_monitor *monitor) {
         int r;
 
@@ -88,6 +100,8 @@ static int configure_monitor(const struct monitor_config *m, arbiter_monitor *mo
                                 m->backoff_factor,
                                 m->backoff_jitter_percent > 0 ? m->backoff_jitter_percent : UINT_MAX,
                                 m->stable_usec);
+        if (r >= 0)
+                r = set_load(&m->load, monitor);
         return r;
 }
 

@@ -71,8 +71,7 @@ static const char *sample_of_probe(const char *key) {
 }
 
 /* A value that is not the default, for each key. */
-static const char *sample(const char *key) {
-        static const char *const samples[][2] = {
+static const char *const samples[][2] = {
                 { "Description", "other" },
                 { "Documentation", "man:x(1)" },
                 { "Unit", "x@.service" },
@@ -84,6 +83,16 @@ static const char *sample(const char *key) {
                 { "BackoffFactor", "7" },
                 { "BackoffJitter", "7" },
                 { "StableSec", "7s" },
+                { "MaxRequests", "7" },
+                { "RuntimeMaxSec", "7s" },
+                { "MaxMemory", "7M" },
+                { "RecycleSpread", "7" },
+                { "WorkersMin", "7" },
+                { "WorkersMax", "7" },
+                { "ScaleUpLoad", "700%" },
+                { "ScaleDownLoad", "7" },
+                { "ScaleUpSec", "7s" },
+                { "ScaleDownSec", "7s" },
                 { "After", "a" },
                 { "Concurrency", "thread" },
                 { "Exec", "/bin/sh" },
@@ -138,8 +147,9 @@ static const char *sample(const char *key) {
                 { "MailboxBytes", "7M" },
                 { "MailboxPolicy", "block" },
                 { "Allow", "a" },
-        };
+};
 
+static const char *sample(const char *key) {
         for (size_t i = 0; i < ELEMENTSOF(samples); i++)
                 if (streq(samples[i][0], key))
                         return samples[i][1];
