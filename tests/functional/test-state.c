@@ -297,14 +297,15 @@ static struct child *start(const char *name, arbiter_restart restart) {
         return child_find(the, name);
 }
 
-static struct child *start_sleep(const char *name, int kill_signal) {
+/* Only one that is to be killed has a bound that can be reached, on however slow a machine. */
+static struct child *start_sleep(const char *name, int kill_signal, uint64_t stop_usec) {
         static const char *const argv[] = { "/bin/sleep", "1000", NULL };
         _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
         arbiter_future *f;
 
         assert_ok(arbiter_spawn_new(the, name, &s));
         assert_ok(arbiter_spawn_set_exec(s, argv, ARBITER_EXEC_EXEC));
-        assert_ok(arbiter_spawn_set_timeouts(s, 0, 0, 200 * 1000, 0));
+        assert_ok(arbiter_spawn_set_timeouts(s, 0, 0, stop_usec, 0));
         assert_ok(arbiter_spawn_set_kill_signal(s, kill_signal)); /* it dies of one, and ignores the other */
         assert_ok(arbiter_spawn_start(s, &f));
         wait_for(f);
@@ -401,7 +402,7 @@ static void test_program(void **state) {
         struct child *c;
         arbiter_future *f;
 
-        c = start_sleep("obedient", SIGTERM);
+        c = start_sleep("obedient", SIGTERM, GUARD_USEC);
         assert_int_equal(count(STATE_CHILD, NULL), 1);
         assert_true(child_as_left(c, &s));
         assert_true(s.plain && s.pid == c->process.pid);
@@ -410,13 +411,13 @@ static void test_program(void **state) {
         assert_true(n_signaled > 0);
         assert_int_equal(n_killed, 0);
 
-        (void) start_sleep("stubborn", SIGURG);
+        (void) start_sleep("stubborn", SIGURG, 200 * 1000);
         assert_ok(control_stop(the, "stubborn", &f));
         wait_for(f);
         assert_true(n_killed > 0);
 
         n_killed = 0;
-        (void) start_sleep("victim", SIGTERM);
+        (void) start_sleep("victim", SIGTERM, GUARD_USEC);
         assert_ok(control_kill(the, "victim", SIGKILL));
         wait_gone("victim");
         assert_int_equal(n_killed, 1);

@@ -435,7 +435,7 @@ static void test_outcomes(void **state) {
 static void test_reasons(void **state) {
         arbiter_reason r = ARBITER_REASON_OOM_KILL;
 
-        for (unsigned i = 0; i <= ARBITER_REASON_UNKNOWN; i++) {
+        for (unsigned i = 0; i <= ARBITER_REASON_UNHEALTHY; i++) {
                 assert_ok(arbiter_reason_from_string(arbiter_reason_to_string((arbiter_reason) i), &r));
                 assert_int_equal(r, i);
         }
@@ -443,7 +443,7 @@ static void test_reasons(void **state) {
         assert_errno(arbiter_reason_from_string("", &r), EINVAL);
         assert_errno(arbiter_reason_from_string("Normal", &r), EINVAL);
         assert_int_equal(r, ARBITER_REASON_OOM_KILL);
-        assert_null(arbiter_reason_to_string((arbiter_reason) 15));
+        assert_null(arbiter_reason_to_string((arbiter_reason) (ARBITER_REASON_UNHEALTHY + 1)));
         assert_true(arbiter_reason_is_normal(ARBITER_REASON_NORMAL, 1));
         assert_true(arbiter_reason_is_normal(ARBITER_REASON_SHUTDOWN, 0));
         assert_true(arbiter_reason_is_normal(ARBITER_REASON_EXIT_CODE, 0));
