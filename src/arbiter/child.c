@@ -107,6 +107,7 @@ int child_new(arbiter *a, arbiter_spawn *spawn, const char *name, const aid *wan
         c->notify = NOTIFY_SOCKET_INIT;
         c->created_usec = c->waiting_usec = now_usec();
         c->age = ++a->age_counter;
+        state_mark_arbiter(a);
         c->spawn_tokens = CHILD_SPAWNS_BURST;
         (void) snprintf(c->name, sizeof(c->name), "%s", name);
 

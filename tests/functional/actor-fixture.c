@@ -20,9 +20,11 @@ static void on_log(const arbiter_log_entry *e, void *userdata) {
 }
 
 int fixture_setup(void **state) {
+        const struct fixture_case *c = *state;
         struct fixture *x = calloc(1, sizeof(*x));
 
-        x->kind = *(arbiter_concurrency *)*state;
+        x->kind = c->kind;
+        x->data = c->data;
         memset(shared, 0, sizeof(*shared));
         shared->pid = getpid();
         if (pipe2(entered_fd, O_CLOEXEC) < 0 || pipe2(release_fd, O_CLOEXEC) < 0)
@@ -72,23 +74,29 @@ int fixture_run(const char *group, const struct fixture_test *tests, size_t n) {
                 return 1;
         for (size_t k = 0; k < 3; k++) {
                 struct CMUnitTest *t = calloc(n, sizeof(*t));
+                struct fixture_case *cases = calloc(n, sizeof(*cases));
                 char *name = NULL;
                 size_t m = 0;
 
                 if (only && strcmp(only, arbiter_concurrency_to_string(kinds[k])) != 0) {
                         free(t);
+                        free(cases);
                         continue;
                 }
                 for (size_t i = 0; i < n; i++)
-                        if (tests[i].kinds == 0 || (tests[i].kinds & (1U << kinds[k])))
-                                t[m++] = (struct CMUnitTest){tests[i].name, tests[i].run, fixture_setup,
-                                                fixture_teardown, &kinds[k]};
+                        if (tests[i].kinds == 0 || (tests[i].kinds & (1U << kinds[k]))) {
+                                cases[m] = (struct fixture_case){kinds[k], tests[i].data};
+                                t[m] = (struct CMUnitTest){tests[i].name, tests[i].run, fixture_setup,
+                                                fixture_teardown, cases + m};
+                                m++;
+                        }
                 if (asprintf(&name, "%s as %s", group, arbiter_concurrency_to_string(kinds[k])) < 0)
                         return 1;
                 if (m > 0)
                         failed += _cmocka_run_group_tests(name, t, m, NULL, NULL);
                 free(name);
                 free(t);
+                free(cases);
         }
         munmap(shared, sizeof(*shared));
         return failed;
@@ -336,6 +344,25 @@ void fixture_until_text(struct fixture *x, const char *text, const char *expecte
                         fail_msg("\"%s\", not \"%s\"", text, expected);
                 assert_ok(sd_event_run(x->event, 1000));
         }
+}
+
+void fixture_journal(char letter) {
+        uint32_t n = atomic_fetch_add(&shared->n_journal, 1);
+
+        if (n < sizeof(shared->journal) - 1)
+                shared->journal[n] = letter;
+        (void) !write(entered_fd[1], "x", 1);
+}
+
+int fixture_on_end(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        int64_t reason;
+        int r = arbiter_message_read(m, "x", &reason);
+
+        return r < 0 ? r : arbiter_actor_exit(a, (arbiter_reason) reason);
+}
+
+int fixture_on_generation(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        return arbiter_message_reply(m, "x", (int64_t) arbiter_actor_get_generation(a));
 }
 
 void fixture_until_journal(struct fixture *x, const char *journal) {

@@ -50,6 +50,7 @@ struct fixture {
         arbiter_concurrency kind;
         unsigned log_gave_up, log_replaced;
         int exit_code; /* what the arbiter returns in the end */
+        const void *data; /* of the test */
 };
 
 struct result {
@@ -64,7 +65,11 @@ struct result {
 
 extern const arbiter_module fixture_module;
 
-/* state: a pointer to the concurrency before, to the fixture after. */
+/* state: a pointer to a struct fixture_case before, to the fixture after. */
+struct fixture_case {
+        arbiter_concurrency kind;
+        const void *data;
+};
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
 /* Runs the tests once for each of the kinds. */
@@ -72,6 +77,7 @@ struct fixture_test {
         const char *name;
         void (*run)(void **state);
         unsigned kinds; /* 1 << ARBITER_CONCURRENCY_..., 0: all three */
+        const void *data;
 };
 int fixture_run(const char *group, const struct fixture_test *tests, size_t n);
 enum {
@@ -114,6 +120,11 @@ arbiter_proxy *fixture_proxy_of(struct fixture *x, const char *target);
 /* Until the name is running (again). */
 void fixture_until_answers(struct fixture *x, const char *target);
 
+/* For modules of the tests' own: a letter into the journal of the hooks; the commands "End", x → (exits for
+ * that reason), and "Generation", x → x. */
+void fixture_journal(char letter);
+int fixture_on_end(arbiter_actor *a, arbiter_message *m, void *userdata);
+int fixture_on_generation(arbiter_actor *a, arbiter_message *m, void *userdata);
 /* Until the journal of the hooks says so; then it is empty again. */
 void fixture_until_journal(struct fixture *x, const char *journal);
 void fixture_until_text(struct fixture *x, const char *text, const char *expected);

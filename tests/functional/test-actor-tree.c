@@ -10,14 +10,6 @@
 
 /* Children. Each writes its letter into the journal: a capital when it starts, a small one when it stops. */
 
-static void write_letter(char c) {
-        uint32_t n = atomic_fetch_add(&shared->n_journal, 1);
-
-        if (n < sizeof(shared->journal) - 1)
-                shared->journal[n] = c;
-        (void) !write(entered_fd[1], "x", 1);
-}
-
 static char letter_of(arbiter_actor *a) {
         return arbiter_actor_get_name(a)[0];
 }
@@ -29,7 +21,7 @@ static int child_start(arbiter_actor *a, void *userdata) {
         uint64_t stage = atomic_load(&shared->stages);
 
         if ((char) stage != letter_of(a)) {
-                write_letter((char) (letter_of(a) - 'a' + 'A'));
+                fixture_journal((char) (letter_of(a) - 'a' + 'A'));
                 return 0;
         }
         if ((stage & 0xf00) == STAGE_FAIL)
@@ -40,24 +32,13 @@ static int child_start(arbiter_actor *a, void *userdata) {
 }
 
 static int child_stopping(arbiter_actor *a, void *userdata) {
-        write_letter(letter_of(a));
+        fixture_journal(letter_of(a));
         return 0;
 }
 
-static int on_end(arbiter_actor *a, arbiter_message *m, void *userdata) {
-        int64_t reason;
-        int r = arbiter_message_read(m, "x", &reason);
-
-        return r < 0 ? r : arbiter_actor_exit(a, (arbiter_reason) reason);
-}
-
-static int on_generation(arbiter_actor *a, arbiter_message *m, void *userdata) {
-        return arbiter_message_reply(m, "x", (int64_t) arbiter_actor_get_generation(a));
-}
-
 static const arbiter_command commands[] = {
-        ARBITER_COMMAND("End", "x", "reason", NULL, NULL, on_end, 0),
-        ARBITER_COMMAND("Generation", "x", "", "x", "", on_generation, 0),
+        ARBITER_COMMAND("End", "x", "reason", NULL, NULL, fixture_on_end, 0),
+        ARBITER_COMMAND("Generation", "x", "", "x", "", fixture_on_generation, 0),
         ARBITER_COMMANDS_END,
 };
 
