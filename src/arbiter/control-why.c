@@ -86,6 +86,8 @@ static enum why_kind kind_of_child(const struct child *c) {
                 return WHY_KILL;
         if (c->stop_stage != CHILD_STOP_NONE || c->state == ARBITER_STATE_STOPPING)
                 return WHY_STOP;
+        if (c->load.draining && c->state == ARBITER_STATE_RUNNING)
+                return WHY_DRAIN;
         if (c->state == ARBITER_STATE_RUNNING && c->spawn && !child_is_ready(c))
                 return WHY_READINESS;
         if (c->state != ARBITER_STATE_STARTING)
@@ -106,6 +108,15 @@ static const char *probe_words(const struct child *c, enum why_kind kind) {
         return run ? run->text : NULL;
 }
 
+static void fill_draining(const struct child *c, struct why *w) {
+        supervise_slot_info i;
+
+        if (supervise_get_slot(c->set->supervise, c->slot, &i) < 0)
+                return;
+        w->since = of_nsec(i.since);
+        w->until = of_nsec(i.until);
+}
+
 static int add_child(struct rows *rows, struct child *c, bool only_waiting) {
         struct why w = {
                 .name = c->name,
@@ -121,6 +132,8 @@ static int add_child(struct rows *rows, struct child *c, bool only_waiting) {
                 return 0;
         if (w.kind == WHY_STOP)
                 w.until = timer_due(&c->stop_timer);
+        else if (w.kind == WHY_DRAIN)
+                fill_draining(c, &w);
         else if (w.kind != WHY_NOTHING && w.kind != WHY_KILL && w.kind != WHY_READINESS)
                 w.until = start_due(c);
         if (w.kind == WHY_PROBE || w.kind == WHY_READINESS)

@@ -30,6 +30,9 @@ static void fill_view(struct child *c, struct actor_view *v) {
                 .restarts = restarts_of(c),
                 .mailbox_queued = c->inline_actor ? c->inline_actor->n_queued : c->mailbox_queued,
                 .status = c->status ? c->status : "",
+                .requests_begun = c->load.report.begun,
+                .requests_done = c->load.report.done,
+                .draining = c->load.draining && c->state == ARBITER_STATE_RUNNING,
                 .last_reason = c->last_reason,
                 .last_status = c->last_status,
                 .plain = c->plain,
@@ -78,6 +81,11 @@ static void fill_monitor(arbiter_monitor *m, struct monitor_view *v) {
                         .backoff = i.n[SUPERVISE_SLOT_BACKOFF],
                         .restarts = (uint32_t)i.restarts,
                         .revision = (uint32_t)m->revision,
+                        .draining = i.n[SUPERVISE_SLOT_DRAINING],
+                        .load = m->load.percent,
+                        .backlog = m->load.backlog,
+                        .workers_min = m->policy.workers_min,
+                        .workers_max = m->policy.workers_max,
                         .next_attempt_usec = i.n[SUPERVISE_SLOT_BACKOFF] > 0 && i.due != NSEC_INFINITY
                                                              ? i.due / NSEC_PER_USEC
                                                              : 0,

@@ -28,7 +28,10 @@ struct actor_view {
         usec_t started_usec;       /* CLOCK_MONOTONIC of its running state, 0 before */
         usec_t last_notified_usec; /* 0: never */
         uint32_t restarts;         /* of its name */
-        uint64_t mailbox_queued;   /* as of the last notify */
+        uint64_t mailbox_queued;   /* as of the last notify, or report of its load */
+        uint32_t requests_begun;   /* and not done; these two as far as its arbiter has asked */
+        uint64_t requests_done;
+        bool draining; /* it has no new work, and is stopped when it has done what it has */
         const char *status; /* a plain program's STATUS=, or "" */
         arbiter_reason last_reason; /* of the previous life of this name, if restarts > 0 */
         int last_status;
@@ -42,6 +45,10 @@ struct monitor_view {
         uint32_t workers, running, failed, backoff; /* wanted; and of those in these states */
         uint32_t restarts, revision;
         usec_t next_attempt_usec; /* CLOCK_MONOTONIC of the next restart after backoff, 0: none */
+        uint32_t draining;
+        uint64_t load;      /* in percent of one worker, as of the last look; 0 where nobody looks */
+        uint32_t backlog;   /* connections that wait, likewise */
+        uint32_t workers_min, workers_max; /* max 0: its size does not follow its load */
 };
 
 /* Of its cgroup leaf; UINT64_MAX: not known. */

@@ -132,6 +132,15 @@ static void sample_seconds(
         put(t, "\n");
 }
 
+static void put_ratio(struct text *t, const char *name, struct label a, uint64_t percent) {
+        char digits[32];
+
+        begin_sample(t, name, "", a, NO_LABEL);
+        (void) snprintf(digits, sizeof(digits), "%llu.%02u\n", (unsigned long long) (percent / 100),
+                        (unsigned) (percent % 100));
+        put(t, digits);
+}
+
 static void gauge(struct text *t, const char *name, const char *help, uint64_t value) {
         family(t, name, "gauge", NULL, help);
         sample(t, name, "", NO_LABEL, NO_LABEL, value);
@@ -205,6 +214,7 @@ static void put_workers(struct text *t, const struct metrics_snapshot *s) {
                 } rows[] = {
                         { "starting", m->starting }, { "running", m->running }, { "stopping", m->stopping },
                         { "backoff", m->backoff },   { "failed", m->failed },   { "stopped", m->stopped },
+                        { "draining", m->draining },
                 };
 
                 for (size_t i = 0; i < ELEMENTSOF(rows); i++)
@@ -260,6 +270,22 @@ static void put_probes(struct text *t, const struct metrics_snapshot *s) {
         }
 }
 
+/* Only of those whose size follows it: nobody looks at the others. */
+static void put_load(struct text *t, const struct metrics_snapshot *s) {
+        family(t, "arbiter_monitor_load_ratio", "gauge", "ratio",
+                        "Work that a monitor's workers have, in workers that it keeps busy.");
+        FOREACH_MONITOR (m, s)
+                if (m->scales)
+                        put_ratio(t, "arbiter_monitor_load_ratio", LABEL("monitor", m->name),
+                                        m->load_percent);
+        family(t, "arbiter_monitor_backlog_connections", "gauge", NULL,
+                        "Connections that wait in the listening sockets of a monitor's workers.");
+        FOREACH_MONITOR (m, s)
+                if (m->scales)
+                        sample(t, "arbiter_monitor_backlog_connections", "", LABEL("monitor", m->name),
+                                        NO_LABEL, m->backlog);
+}
+
 static void put_usage(struct text *t, const struct metrics_snapshot *s) {
         family(t, "arbiter_monitor_mailbox_messages", "gauge", NULL,
                         "Messages that wait in the mailboxes of a monitor's workers, as last told.");
@@ -295,6 +321,7 @@ int metrics_format(const struct metrics_snapshot *s, char **ret, size_t *ret_siz
         put_actors(&t, s);
         put_workers(&t, s);
         put_probes(&t, s);
+        put_load(&t, s);
         put_usage(&t, s);
         put(&t, "# EOF\n");
         if (t.failed) {

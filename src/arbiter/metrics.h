@@ -26,6 +26,10 @@ struct metrics_monitor {
         usec_t start_usec;
         uint64_t mailbox_queued;
         uint32_t ready;          /* of the running */
+        uint32_t draining;
+        bool scales;             /* its size follows its load: */
+        uint64_t load_percent;   /* of one worker */
+        uint32_t backlog;        /* connections that wait */
         uint64_t probes[3][2];   /* results by kind, good and bad, as far as this arbiter has asked */
         uint64_t memory_bytes; /* METRICS_UNKNOWN: no cgroups, or no memory controller */
         usec_t cpu_usec;       /* of all lives; METRICS_UNKNOWN: no cgroups */

@@ -16,6 +16,7 @@ const char *why_kind_to_string(enum why_kind kind) {
                 [WHY_BACKOFF] = "backoff",       [WHY_INTENSITY] = "intensity",
                 [WHY_STOPPED] = "stopped",       [WHY_STOP] = "stop",
                 [WHY_KILL] = "kill",             [WHY_SETTLING] = "settling",
+                [WHY_DRAIN] = "drain",
         };
 
         return (unsigned) kind < _WHY_KIND_MAX ? names[kind] : NULL;
@@ -173,6 +174,13 @@ static void format_probe(const struct why *w, char *buffer, size_t size) {
                                 said ? said : "");
 }
 
+static void format_draining(const struct why *w, char *buffer, size_t size) {
+        (void) snprintf(buffer, size,
+                        "%s is about to be stopped: it has no new work any more, and finishes what it has "
+                        "begun%s.",
+                        w->name, left(w, ", for which it has %s more").s);
+}
+
 static void format_stopping(const struct why *w, char *buffer, size_t size) {
         if (w->kind == WHY_KILL && w->stuck)
                 (void) snprintf(buffer, size,
@@ -248,6 +256,9 @@ void why_format(const struct why *w, char *buffer, size_t size) {
         case WHY_PROBE:
         case WHY_READINESS:
                 format_probe(w, buffer, size);
+                break;
+        case WHY_DRAIN:
+                format_draining(w, buffer, size);
                 break;
         case WHY_BACKOFF:
                 format_failures(w, failures, sizeof(failures));

@@ -20,6 +20,7 @@ enum why_kind {
         WHY_INTENSITY,
         WHY_STOPPED,
         WHY_STOP,
+        WHY_DRAIN,
         WHY_KILL,
         WHY_SETTLING,
         _WHY_KIND_MAX,

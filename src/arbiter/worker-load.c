@@ -149,6 +149,7 @@ int load_report(arbiter_actor *a, arbiter_message *m, void *userdata) {
                 return 0;
         }
         c->load.report = r;
+        c->mailbox_queued = r.queued;
         if (c->state != ARBITER_STATE_RUNNING)
                 return 0;
         consider(c);

@@ -38,6 +38,9 @@ static const struct property actor_properties[] = {
         ACTOR("Status", 's', status),
         ACTOR("ProbeStatus", 's', probe_status),
         ACTOR("MailboxQueued", 't', mailbox_queued),
+        ACTOR("RequestsBegun", 'u', requests_begun),
+        ACTOR("RequestsDone", 't', requests_done),
+        ACTOR("Draining", 'b', draining),
         { "MemoryBytes", "memory_bytes", 't', offsetof(struct actor_object, memory_bytes), UINT64_MAX },
         { "CPUUsec", "cpu_usec", 't', offsetof(struct actor_object, cpu_usec), UINT64_MAX },
         {},
@@ -58,6 +61,11 @@ static const struct property monitor_properties[] = {
         MONITOR("Backoff", 'u', backoff),
         MONITOR("Revision", 'u', revision),
         MONITOR("NextAttemptUsec", 't', next_attempt_usec),
+        MONITOR("Draining", 'u', draining),
+        MONITOR("Load", 't', load),
+        MONITOR("Backlog", 'u', backlog),
+        MONITOR("WorkersMin", 'u', workers_min),
+        MONITOR("WorkersMax", 'u', workers_max),
         {},
 };
 

@@ -12,13 +12,17 @@ struct actor_object {
         uint32_t pid, generation, restarts;
         int32_t last_status;
         bool plain, empty; /* empty: a place without an actor; its status says what it waits for */
-        uint64_t started_usec, uptime_usec, last_notified_usec, mailbox_queued, memory_bytes, cpu_usec;
+        bool draining;
+        uint32_t requests_begun;
+        uint64_t started_usec, uptime_usec, last_notified_usec, mailbox_queued, memory_bytes, cpu_usec,
+                        requests_done;
 };
 
 struct monitor_object {
         const char *path, *aid, *name, *description, *state;
         uint32_t workers, running, failed, backoff, restarts, revision;
-        uint64_t next_attempt_usec;
+        uint32_t draining, backlog, workers_min, workers_max;
+        uint64_t next_attempt_usec, load;
 };
 
 struct objects {

@@ -50,8 +50,15 @@ static int add_actor(struct table *t, struct libscols_line *parent, const struct
 void monitor_detail(const struct monitor_object *m, char *buffer, size_t size) {
         char duration[DURATION_STRING_MAX], attempt[DURATION_STRING_MAX + 32] = "", failed[32] = "",
                                                                               waiting[32] = "";
+        char draining[32] = "", load[128] = "";
         usec_t now = now_usec();
 
+        if (m->draining > 0)
+                (void) snprintf(draining, sizeof(draining), ", %" PRIu32 " draining", m->draining);
+        if (m->workers_max > 0)
+                (void) snprintf(load, sizeof(load),
+                                ", load %" PRIu64 "%% (%" PRIu32 " to %" PRIu32 " workers)", m->load,
+                                m->workers_min, m->workers_max);
         if (m->failed > 0)
                 (void) snprintf(failed, sizeof(failed), ", %" PRIu32 " failed", m->failed);
         if (m->backoff > 0)
@@ -59,8 +66,8 @@ void monitor_detail(const struct monitor_object *m, char *buffer, size_t size) {
         if (m->next_attempt_usec > now)
                 (void) snprintf(attempt, sizeof(attempt), ", next attempt in %s",
                                 format_duration(duration, m->next_attempt_usec - now));
-        (void) snprintf(buffer, size, "%" PRIu32 " of %" PRIu32 " running%s%s%s", m->running, m->workers,
-                        failed, waiting, attempt);
+        (void) snprintf(buffer, size, "%" PRIu32 " of %" PRIu32 " running%s%s%s%s%s", m->running,
+                        m->workers, draining, failed, waiting, attempt, load);
 }
 
 enum colour monitor_colour(const struct monitor_object *m) {

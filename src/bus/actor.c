@@ -30,6 +30,7 @@ static int fill_object(struct bus_connection *c, const char *id, struct actor_ob
         o->pid = (uint32_t) o->view.pid;
         o->plain = o->view.plain;
         o->ready = o->view.ready;
+        o->draining = o->view.draining;
         *ret = o;
         return 1;
 }
@@ -181,6 +182,9 @@ const sd_bus_vtable bus_actor_vtable[] = {
         PROPERTY("Status", "s", status, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         PROPERTY("LastNotifiedUsec", "t", view.last_notified_usec, 0),
         PROPERTY("MailboxQueued", "t", view.mailbox_queued, 0),
+        PROPERTY("RequestsBegun", "u", view.requests_begun, 0),
+        PROPERTY("RequestsDone", "t", view.requests_done, 0),
+        PROPERTY("Draining", "b", draining, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         PROPERTY("Ready", "b", ready, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("ProbeStatus", "s", get_probe_status, 0, 0),
         SD_BUS_PROPERTY("Probes", "a(sssttts)", get_probes, 0, 0),

@@ -31,7 +31,7 @@ struct actor_object {
         const char *concurrency, *state, *last_reason;
         const char *description, *program, *status;
         uint32_t pid;
-        int plain, ready;
+        int plain, ready, draining;
         char text[3][TEXT_SIZE]; /* of the three above, when what was given is no UTF-8 */
 };
 

@@ -16,7 +16,7 @@ struct actor_record {
         pid_t pid;
         usec_t started_usec;
         uint32_t restarts;
-        bool ready;
+        bool ready, draining;
         char *status; /* NULL: "" */
 };
 
@@ -159,6 +159,7 @@ static void update_actor(struct bus_face *f, const struct actor_view *v, struct 
         add_change(ret, first || record->restarts != v->restarts, "Restarts");
         add_change(ret, first || string_differs(record->status, v->status), "Status");
         add_change(ret, first || record->ready != v->ready, "Ready");
+        add_change(ret, first || record->draining != v->draining, "Draining");
         if (!record)
                 return;
         record->state = v->state;
@@ -166,6 +167,7 @@ static void update_actor(struct bus_face *f, const struct actor_view *v, struct 
         record->started_usec = v->started_usec;
         record->restarts = v->restarts;
         record->ready = v->ready;
+        record->draining = v->draining;
         keep_string(&record->status, v->status);
 }
 
@@ -239,6 +241,9 @@ static void compare_monitors(
         add_change(ret, !old || old->restarts != v->restarts, "Restarts");
         add_change(ret, !old || old->revision != v->revision, "Revision");
         add_change(ret, !old || old->next_attempt_usec != v->next_attempt_usec, "NextAttemptUsec");
+        add_change(ret, !old || old->draining != v->draining, "Draining");
+        add_change(ret, !old || old->workers_min != v->workers_min, "WorkersMin");
+        add_change(ret, !old || old->workers_max != v->workers_max, "WorkersMax");
         add_change(ret, !old || string_differs(record->description, v->description), "Description");
 }
 
