@@ -249,12 +249,12 @@ void monitor_gone(arbiter_monitor *m) {
                 unit_release_slice(a, m->name);
         deaths_forget_monitor(a->deaths, m->name);
         autoscale_stop(m);
+        roll_end(m, ARBITER_OUTCOME_CANCELLED, "the monitor was stopped"); /* while it has an arbiter */
         m->child = NULL;
         m->arbiter = NULL;
         map_remove_string(a->monitors_by_name, m->name);
         list_remove(&m->monitors);
         settle(m, ARBITER_OUTCOME_CANCELLED);
-        roll_end(m, ARBITER_OUTCOME_CANCELLED, "the monitor was stopped");
         if (m->start_future)
                 future_fail(m->start_future, ARBITER_OUTCOME_CANCELLED, "monitor '%s' was stopped", m->name);
         if (m->stop_future)
