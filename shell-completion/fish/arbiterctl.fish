@@ -31,7 +31,7 @@ end
 
 function __arbiterctl_properties
     __arbiterctl_ask show | string replace -r '=.*' ''
-    printf '%s\n' AID Name Monitor State PID StartedUsec Restarts LastReason LastStatus Status MailboxQueued RequestsBegun RequestsDone Draining MemoryBytes CPUUsec
+    printf '%s\n' AID Name Monitor State PID StartedUsec Restarts LastReason LastStatus Status MailboxQueued RequestsBegun RequestsDone Draining Ready ProbeStatus Probes MemoryBytes CPUUsec
 end
 
 function __arbiterctl_configured

@@ -259,7 +259,22 @@ bool probes_hold_back(struct child *c) {
         return true;
 }
 
+static bool pool_wants_readiness(const struct child *c) {
+        return c->set && c->set->supervise && supervise_get_policy(c->set->supervise)->readiness;
+}
+
+static void tell_set(struct child *c, bool ready) {
+        (void) set_handle(c->set, &(supervise_event){ .type = SUPERVISE_READY,
+                                                  .slot = c->slot,
+                                                  .generation = c->set_generation,
+                                                  .ok = ready });
+        load_serve(c, true);
+}
+
 static void start_rest(struct child *c, bool fresh, bool was_ready) {
+        /* Of another definition than the one for which its pool waits: nobody will say it. */
+        if (pool_wants_readiness(c) && !has_probe(c, ARBITER_PROBE_READINESS) && !was_ready)
+                tell_set(c, true);
         for (unsigned kind = ARBITER_PROBE_READINESS; kind < PROBE_KINDS; kind++) {
                 bool known = kind == ARBITER_PROBE_READINESS && was_ready;
                 int r;
@@ -375,13 +390,8 @@ static void change_readiness(struct probe_run *run, bool ready) {
         tell(run, ready ? LOG_INFO : LOG_WARNING, ready ? "ready" : "unready",
                         ready ? "is ready" : "is not ready");
         control_actor_changed(c);
-        if (!c->set)
-                return;
-        (void) set_handle(c->set, &(supervise_event){ .type = SUPERVISE_READY,
-                                                  .slot = c->slot,
-                                                  .generation = c->set_generation,
-                                                  .ok = ready });
-        load_serve(c, true);
+        if (c->set)
+                tell_set(c, ready);
 }
 
 static void fail(struct probe_run *run) {
@@ -484,10 +494,7 @@ static void believe_ready(arbiter_monitor *m) {
                 struct child *c = m->set.slots[i].child;
 
                 if (c && c->state == ARBITER_STATE_RUNNING)
-                        (void) set_handle(&m->set, &(supervise_event){ .type = SUPERVISE_READY,
-                                                                   .slot = i,
-                                                                   .generation = c->set_generation,
-                                                                   .ok = true });
+                        tell_set(c, true);
         }
 }
 

@@ -291,6 +291,56 @@ class Probes(base.Case):
         self.assertEqual(self.actors()['web.1']['pid'], first)
         self.stop()
 
+    def test_roll(self):
+        """The next worker is replaced only when the one before it is ready."""
+        answers = {b'/1': OK, b'/2': OK}
+
+        class Paths(Server):
+            def serve(self, c):
+                request = c.recv(65536)
+                c.sendall(answers[request.split()[1]])
+                c.close()
+
+        server = Paths(None)
+        self.addCleanup(server.close)
+        probe = '[ReadinessProbe]\nProbeHttp=%d/%%i\n%s' % (server.port, FAST)
+        self.pool('web', probe, monitor='Workers=2\n')
+        self.start()
+        self.told(r'web\.1 is ready', r'web\.2 is ready')
+        before = self.actors()
+        answers[b'/1'] = b'HTTP/1.1 503 Not yet\r\n\r\n'
+        self.log.expect(r'web\.1 is not ready')
+        self.pool('web', probe, 'Exec=/bin/sleep 1001\n', monitor='Workers=2\n')
+        self.reload()
+        self.log.expect(r'web\.1 is not ready')  # the new one, whatever has come between
+        now = self.actors()
+        self.assertNotEqual(now['web.1']['pid'], before['web.1']['pid'])
+        self.assertEqual(now['web.2']['pid'], before['web.2']['pid'])
+        answers[b'/1'] = OK
+        self.log.expect(r'web\.1 is ready')
+        self.log.expect(r'web\.2 is ready')
+        self.assertNotEqual(self.actors()['web.2']['pid'], before['web.2']['pid'])
+        self.stop()
+
+    def test_roll_to_readiness(self):
+        """Those that nobody asks yet serve, and those that are asked take their place; and the other way round."""
+        server = self.serve(OK)
+        probe = '[ReadinessProbe]\nProbeHttp=%d\n%s' % (server.port, FAST)
+        self.pool('web', '', monitor='Workers=2\n')
+        self.start()
+        before = self.pids_of('web.1', 'web.2')
+        self.pool('web', probe, 'Exec=/bin/sleep 1001\n', monitor='Workers=2\n')
+        self.reload()
+        self.log.expect_all(r'web\.1 is ready', r'web\.2 is ready')
+        now = self.actors()
+        between = [now[n]['pid'] for n in ('web.1', 'web.2')]
+        self.assertFalse(set(before) & set(between))
+        self.pool('web', '', monitor='Workers=2\n')
+        self.reload()
+        self.log.expect_all(r'web\.1 is running', r'web\.2 is running')
+        self.assertFalse(set(between) & {a['pid'] for a in self.actors().values()})
+        self.stop()
+
     def test_ping(self):
         """A module that answers; then its process is stopped, and does not."""
         for concurrency in 'process', 'thread':
