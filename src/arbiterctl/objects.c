@@ -36,6 +36,7 @@ static const struct property actor_properties[] = {
         ACTOR("LastReason", 's', last_reason),
         ACTOR("LastStatus", 'i', last_status),
         ACTOR("Status", 's', status),
+        ACTOR("Ready", 'b', ready),
         ACTOR("ProbeStatus", 's', probe_status),
         ACTOR("MailboxQueued", 't', mailbox_queued),
         ACTOR("RequestsBegun", 'u', requests_begun),
@@ -123,7 +124,7 @@ static int add_actor(sd_bus_message *m, const char *path, struct objects *o) {
                 return -ENOMEM;
         o->actors = a;
         a += o->n_actors;
-        *a = (struct actor_object){ .memory_bytes = UINT64_MAX, .cpu_usec = UINT64_MAX };
+        *a = (struct actor_object){ .ready = true, .memory_bytes = UINT64_MAX, .cpu_usec = UINT64_MAX };
         set_texts(actor_properties, a);
         r = read_properties(m, actor_properties, a);
         if (r < 0)

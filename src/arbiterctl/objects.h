@@ -11,6 +11,7 @@ struct actor_object {
                         *status, *probe_status;
         uint32_t pid, generation, restarts;
         int32_t last_status;
+        bool ready; /* or it is of an arbiter that does not say */
         bool plain, empty; /* empty: a place without an actor; its status says what it waits for */
         bool draining;
         uint32_t requests_begun;

@@ -11,11 +11,23 @@ const char *format_unless_unknown(char buffer[static DURATION_STRING_MAX], usec_
         return t == unknown ? "-" : format_duration(buffer, t);
 }
 
-/* What is to be known of an actor beyond the numbers: its own words, else how its last life ended. */
+/* It has no work for what a probe says. */
+static bool is_held_back(const struct actor_object *a) {
+        return !a->ready && *a->probe_status;
+}
+
+static enum colour actor_colour(const struct actor_object *a) {
+        return is_held_back(a) ? COLOUR_YELLOW : state_colour(a->state);
+}
+
+/* What is to be known of an actor beyond the numbers: what holds it back, its own words, else how its last
+ * life ended. */
 static void actor_detail(const struct actor_object *a, char *buffer, size_t size) {
         char reason[REASON_STRING_MAX];
 
-        if (*a->status)
+        if (is_held_back(a))
+                (void) snprintf(buffer, size, "%s", a->probe_status);
+        else if (*a->status)
                 (void) snprintf(buffer, size, "%s", a->status);
         else if (a->restarts > 0 && *a->last_reason)
                 (void) snprintf(buffer, size, "last life: %s",
@@ -38,7 +50,7 @@ static int add_actor(struct table *t, struct libscols_line *parent, const struct
         (void) snprintf(numbers[2], sizeof(numbers[2]), "%" PRIu64, a->mailbox_queued);
         actor_detail(a, detail, sizeof(detail));
         return table_add_child(
-                        t, parent, state_colour(a->state),
+                        t, parent, actor_colour(a),
                         (const char *[]){ glyph(GLYPH_DOT), a->name, a->state,
                                           a->pid > 0 ? numbers[0] : "-",
                                           format_unless_unknown(uptime, a->uptime_usec, 0), numbers[1],

@@ -286,6 +286,7 @@ class Probes(base.Case):
             self.log.expect(r'web\.1 is not ready: its readiness probe says: status 503')
             self.assertIn('web.1 runs, but is not ready: its readiness probe says: status 503', self.ctl('why', 'web.1'))
             self.assertIn('\nReady=false\n', self.ctl('show', 'web.1'))
+            self.assertRegex(self.ctl('status'), r'web\.1 +running .* readiness: bad \(status 503\)')
             self.assertIn('arbiter_monitor_workers_ready{monitor="web"} 0\n', self.ctl('metrics'))
             server.answer = OK
         self.assertEqual(self.actors()['web.1']['pid'], first)
