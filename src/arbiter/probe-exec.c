@@ -161,6 +161,11 @@ static int expand_arguments(const arbiter_probe *p, const char *name, char ***re
         return 0;
 }
 
+/* Of a thread it is that of its host; 0: none. */
+static pid_t main_process(const struct child *c) {
+        return c->host ? c->host->process.pid : c->process.pid;
+}
+
 /* The actor's, and MAINPID; borrowed, but for the list. */
 static int make_environment(const struct child *c, char *main_pid, char ***ret) {
         char **l, *const *e = c->spawn->context.environment;
@@ -173,7 +178,7 @@ static int make_environment(const struct child *c, char *main_pid, char ***ret) 
                 return -ENOMEM;
         for (size_t i = 0; i < n; i++)
                 l[i] = e[i];
-        if (c->process.pid > 0)
+        if (main_process(c) > 0)
                 l[n] = main_pid;
         *ret = l;
         return 0;
@@ -229,7 +234,7 @@ int probe_exec_begin(struct probe_attempt *x) {
         struct exec_context context;
         int r;
 
-        (void) snprintf(main_pid, sizeof(main_pid), "MAINPID=%d", (int) c->process.pid);
+        (void) snprintf(main_pid, sizeof(main_pid), "MAINPID=%d", (int) main_process(c));
         r = resolve(c, &failure);
         if (r >= 0)
                 r = expand_arguments(x->run->probe, c->name, &argv);
