@@ -169,6 +169,7 @@ static void test_refused(void **state) {
 /* The arbiter goes while a program hangs, and a server says nothing: nothing is left of either. */
 static void test_end_in_the_midst(void **state) {
         struct fixture *x = *state;
+        static const char *const sleep_1000[] = { "/bin/sleep", "1000", NULL };
         int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
         socklen_t size = sizeof(a);
@@ -184,7 +185,7 @@ static void test_end_in_the_midst(void **state) {
         (void) snprintf(url, sizeof(url), "127.0.0.1:%d", ntohs(a.sin_port));
         assert_ok(arbiter_probe_new_http(url, NULL, &silent, NULL));
         assert_ok(arbiter_probe_set_times(silent, 10000, GUARD_USEC, 0));
-        assert_ok(arbiter_probe_new_exec((const char *const[]){ "/bin/sleep", "1000", NULL }, &hanging, NULL));
+        assert_ok(arbiter_probe_new_exec(sleep_1000, &hanging, NULL));
         assert_ok(arbiter_probe_set_times(hanging, 10000, GUARD_USEC, 0));
         s = fixture_describe(x, "w");
         assert_ok(arbiter_spawn_set_probe(s, ARBITER_PROBE_LIVENESS, silent));
