@@ -370,11 +370,13 @@ size_t control_get_probes(arbiter *a, const char *id, struct probe_view ret[stat
                 .last_usec = 5,
                 .text = "status \xff",
         };
-        return 1;
+        return a->n_probes;
 }
 
 void control_format_probes(const struct probe_view *v, size_t n, char *buffer, size_t size) {
-        (void) snprintf(buffer, size, "%s: %s", v[0].kind, v[0].verdict);
+        buffer[0] = 0;
+        if (n > 0)
+                (void) snprintf(buffer, size, "%s: %s", v[0].kind, v[0].verdict);
 }
 
 int control_get_monitor(arbiter *a, const char *name, struct monitor_view *ret) {

@@ -29,6 +29,7 @@ struct arbiter {
         size_t n_actors;
         struct monitor_view monitor;          /* the one monitor; name NULL: none */
         struct fake_request *requests, *last; /* in order */
+        unsigned n_probes; /* of each actor: 0 or 1 */
         unsigned n_requests, n_lookups, n_usages, n_reloads, n_plans;
         int kill_signal, reload_result, reexecute_result;
         unsigned n_futures; /* that live */

@@ -448,6 +448,22 @@ static void get_property(struct fixture *x, struct call *c, const char *path, co
                 free_call(&_c);                                                     \
         } while (0)
 
+static void assert_probes(struct fixture *x, const char *actor) {
+        const char *kind, *how, *verdict, *text;
+        uint64_t n_good, n_bad, last;
+        struct call c = {};
+
+        get_property(x, &c, actor, BUS_INTERFACE_ACTOR, "Probes");
+        assert_ok(sd_bus_message_read(c.reply, "v", "a(sssttts)", 1, &kind, &how, &verdict, &n_good, &n_bad,
+                        &last, &text));
+        assert_string_equal(kind, "readiness");
+        assert_string_equal(how, "http 8080/");
+        assert_string_equal(verdict, "bad");
+        assert_true(n_good == 3 && n_bad == 4 && last == 5);
+        assert_string_equal(text, "status ?");
+        free_call(&c);
+}
+
 static void test_properties(void **state) {
         struct fixture *x = *state;
         const char *actor = BUS_PATH_ACTOR "/_370000003", *monitor = BUS_PATH_MONITOR "/my_2dweb";
@@ -496,6 +512,11 @@ static void test_properties(void **state) {
         assert_number_property(x, actor, BUS_INTERFACE_ACTOR, "Generation", "u", uint32_t, 2);
         assert_number_property(x, actor, BUS_INTERFACE_ACTOR, "Restarts", "u", uint32_t, 1);
         assert_number_property(x, actor, BUS_INTERFACE_ACTOR, "Plain", "b", int, 1);
+        assert_number_property(x, actor, BUS_INTERFACE_ACTOR, "Ready", "b", int, 0);
+        assert_string_property(x, actor, BUS_INTERFACE_ACTOR, "ProbeStatus", "");
+        x->arbiter->n_probes = 1;
+        assert_string_property(x, actor, BUS_INTERFACE_ACTOR, "ProbeStatus", "readiness: bad");
+        assert_probes(x, actor);
         assert_int_equal(x->arbiter->n_usages, 0); /* files are read for who asks, not to find the object */
         assert_number_property(x, actor, BUS_INTERFACE_ACTOR, "MemoryBytes", "t", uint64_t, UINT64_MAX);
         assert_number_property(x, actor, BUS_INTERFACE_ACTOR, "CPUUsec", "t", uint64_t, 5);
