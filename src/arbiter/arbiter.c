@@ -467,13 +467,27 @@ static bool is_known(pid_t pid, void *userdata) {
         arbiter *a = userdata;
 
         LIST_FOREACH(c, &a->children, struct child, children)
-                if (c->process.pid == pid)
+                if (c->process.pid == pid) {
+                        a->orphans_behind = true;
                         return true;
-        return probes_know(a, pid);
+                }
+        if (probes_know(a, pid))
+                a->orphans_behind = true;
+        return a->orphans_behind;
+}
+
+static void reap_orphans(arbiter *a) {
+        a->orphans_behind = false;
+        (void) process_reap_orphans(is_known, a);
+}
+
+void arbiter_reap_orphans(arbiter *a) {
+        if (a->orphans_behind)
+                reap_orphans(a);
 }
 
 static int on_sigchld(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
-        (void) process_reap_orphans(is_known, userdata);
+        reap_orphans(userdata);
         return 0;
 }
 

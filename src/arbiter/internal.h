@@ -384,6 +384,7 @@ struct arbiter {
         void *systemd;
         rlim_t soft_nofile;
         sd_event_source *sigchld_source;
+        bool orphans_behind; /* perhaps: a zombie that somebody will come for stood before them */
 
         map *by_aid, *by_name; /* struct child */
         struct list_node children, monitors;
@@ -481,6 +482,8 @@ void arbiter_log_facts(arbiter *a, const struct child *c, const arbiter_log_entr
 /* arbiter.c */
 void arbiter_set_ended(arbiter *a, struct set *s); /* a set is down: go on stopping */
 int arbiter_open_cgroup(arbiter *a);
+/* A child of ours has been reaped: orphans that stood behind it when SIGCHLD came are to be, too. */
+void arbiter_reap_orphans(arbiter *a);
 
 /* info.c */
 int arbiter_append_info(arbiter_actor *a, arbiter_message *m);

@@ -91,6 +91,7 @@ static void bury(struct child *c, struct process_exit *e) {
         decide_end(c, e); /* nobody can ask for it again */
         if (process_reap(&c->process, e) < 0)
                 process_done(&c->process); /* somebody else's child, which nobody has reaped */
+        arbiter_reap_orphans(a);
         child_end(c, c->end_reason, c->end_status);
         actor_leave(a->actor, previous);
         actor_turn_end(a->actor);

@@ -94,6 +94,7 @@ static int on_death(sd_event_source *s, int fd, uint32_t events, void *userdata)
         x->death_source = sd_event_source_disable_unref(x->death_source);
         if (process_reap(&x->process, &e) < 0)
                 process_done(&x->process);
+        arbiter_reap_orphans(a);
         if (x->run)
                 judge(x, &e);
         else
