@@ -58,8 +58,9 @@ int arbiter_set_subreaper(arbiter *a, bool on);
  * definition's name. */
 int arbiter_add_definition(arbiter *a, arbiter_spawn *definition);
 int arbiter_remove_definition(arbiter *a, const char *name);
-/* Stops a lone actor (one that arbiter_spawn_start() or "spawn" made) and forgets it: nothing replaces
- * it, and its name is free when the future (may be NULL) resolves. -ESRCH. */
+/* Stops an actor that is no worker of a pool (one that arbiter_spawn_start() or "spawn" made, or a child of
+ * a monitor) and forgets it: nothing replaces it, and its name is free when the future (may be NULL)
+ * resolves. -ESRCH. */
 int arbiter_remove_actor(arbiter *a, const char *name, arbiter_future **ret);
 /* Called for Reload (the D-Bus method, and the daemon's own SIGHUP): 0, or a negative errno and a text to
  * be freed. */

@@ -80,6 +80,11 @@ int arbiter_monitor_remove_child(arbiter_monitor *m, const char *name, arbiter_f
 int arbiter_monitor_terminate_child(arbiter_monitor *m, const char *name, arbiter_future **ret);
 int arbiter_monitor_restart_child(arbiter_monitor *m, const char *name, arbiter_future **ret);
 
+/* What the child is from now on. child: the new description of an actor, by which it is stopped and started
+ * again, alone; NULL: it goes on as it is. */
+int arbiter_monitor_change_child(arbiter_monitor *m, const char *name, arbiter_spawn *child,
+                const arbiter_child_spec *spec);
+
 typedef struct arbiter_child_info {
         size_t size;      /* set it before */
         const char *name; /* borrowed, as all strings here, until control returns to the loop */

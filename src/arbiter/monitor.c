@@ -488,6 +488,8 @@ _public_ int arbiter_monitor_stop(arbiter_monitor *m, arbiter_future **ret) {
 
         if (!m || !m->arbiter)
                 return m ? -ESHUTDOWN : -EINVAL;
+        if (m->tree.place) /* nobody starts it again */
+                return tree_remove(m->tree.place, ret);
         if (ret) {
                 if (!m->stop_future) {
                         r = future_new(m->arbiter->actor, &m->stop_future);

@@ -738,6 +738,8 @@ _public_ int arbiter_remove_actor(arbiter *a, const char *name, arbiter_future *
 
         if (!a || !name)
                 return -EINVAL;
+        if (tree_find(a, name) && tree_find(a, name)->spawn)
+                return tree_remove(tree_find(a, name), ret);
         root = &a->root;
         while (slot < root->n_slots &&
                         !(root->slots[slot].spawn && streq(root->slots[slot].spawn->name, name)))

@@ -229,10 +229,7 @@ static int new_child(arbiter_monitor *m, arbiter_spawn *spawn, arbiter_monitor *
                 .parent = m,
                 .spawn = spawn,
                 .monitor = child,
-                .restart = (supervise_restart) spec->restart,
-                .significant = spec->significant,
                 .configured = spec->configured || !is_started(m),
-                .shutdown = shutdown_of(spec),
                 .revision = 1,
         };
         list_init(&k->children);
@@ -282,6 +279,18 @@ static int insert(struct tree_child *k, struct list_node *before, arbiter_future
         return 0;
 }
 
+int tree_read_spec(const arbiter_monitor *m, const arbiter_child_spec *spec, struct tree_child *k) {
+        static const arbiter_child_spec defaults = { .size = sizeof(defaults) };
+
+        spec = spec ? spec : &defaults;
+        if (spec->size < sizeof(*spec) || (unsigned) spec->restart > ARBITER_RESTART_TEMPORARY)
+                return -EINVAL;
+        k->restart = (supervise_restart) spec->restart;
+        k->significant = spec->significant;
+        k->shutdown = shutdown_of(spec);
+        return check_spec(m, k);
+}
+
 static int add_child(arbiter_monitor *m, arbiter_spawn *spawn, arbiter_monitor *child,
                 const arbiter_child_spec *spec, arbiter_future **ret) {
         static const arbiter_child_spec defaults = { .size = sizeof(defaults) };
@@ -290,8 +299,8 @@ static int add_child(arbiter_monitor *m, arbiter_spawn *spawn, arbiter_monitor *
         int r;
 
         spec = spec ? spec : &defaults;
-        if (spec->size < sizeof(*spec) || (unsigned) spec->restart > ARBITER_RESTART_TEMPORARY ||
-                        spec->workers > SUPERVISE_SLOTS_MAX || (spawn && spec->workers > 0))
+        if (spec->size < sizeof(*spec) || spec->workers > SUPERVISE_SLOTS_MAX ||
+                        (spawn && spec->workers > 0))
                 return -EINVAL;
         r = tree_make_set(m);
         if (r >= 0)
@@ -304,7 +313,7 @@ static int add_child(arbiter_monitor *m, arbiter_spawn *spawn, arbiter_monitor *
                 return r;
         if (child)
                 child->tree.workers = spec->workers;
-        r = check_spec(m, k);
+        r = tree_read_spec(m, spec, k);
         if (r < 0) {
                 free(k);
                 return r;

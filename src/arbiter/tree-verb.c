@@ -107,6 +107,56 @@ int tree_restart_child(struct tree_child *k, arbiter_future **ret) {
         return r;
 }
 
+/* In its place, alone, and at once; without a new description it goes on as it is. */
+static int redefine(struct tree_child *k, arbiter_spawn *spawn) {
+        struct set *s = &k->parent->set;
+
+        if (spawn) {
+                arbiter_spawn_ref(spawn);
+                arbiter_spawn_unref(k->spawn);
+                k->spawn = spawn;
+                k->revision++;
+        }
+        if (k->slot == 0)
+                return 0;
+        if (spawn) {
+                arbiter_spawn_ref(spawn);
+                arbiter_spawn_unref(s->slots[k->slot].spawn);
+                s->slots[k->slot].spawn = spawn;
+                state_put_place(s, k->slot);
+        }
+        return set_handle(s, &(supervise_event){ .type = SUPERVISE_DEFINITION_CHANGED,
+                                             .slot = k->slot,
+                                             .restart = k->spawn ? monitor_restart_of(k->spawn) : k->restart,
+                                             .significant = k->significant,
+                                             .shutdown = k->shutdown,
+                                             .revision = k->revision });
+}
+
+_public_ int arbiter_monitor_change_child(arbiter_monitor *m, const char *name, arbiter_spawn *child,
+                const arbiter_child_spec *spec) {
+        struct tree_child *k, after;
+        int r;
+
+        r = find_child(m, name, &k);
+        if (r < 0)
+                return r;
+        if (child && (!k->spawn || !streq(child->name, k->spawn->name)))
+                return -EINVAL;
+        r = child ? spawn_check(child, NULL) : 0;
+        if (r < 0)
+                return r;
+        after = *k;
+        after.spawn = child ? child : k->spawn;
+        r = tree_read_spec(m, spec, &after);
+        if (r < 0)
+                return r;
+        k->restart = after.restart;
+        k->significant = after.significant;
+        k->shutdown = after.shutdown;
+        return redefine(k, child);
+}
+
 /* Who does not ask for the future does not get it. */
 static int drop(int r, arbiter_future *f, arbiter_future **ret) {
         if (r >= 0 && ret)

@@ -81,6 +81,8 @@ const char *tree_child_name(const struct tree_child *k);
  * there again. */
 void tree_renew(arbiter_monitor *m);
 void tree_free_child(struct tree_child *k);
+/* -EINVAL: what is said of it contradicts itself, or its monitor. */
+int tree_read_spec(const arbiter_monitor *m, const arbiter_child_spec *spec, struct tree_child *k);
 /* The slot is no more. */
 void tree_forget_slot(struct set *s, uint32_t slot);
 /* The monitor is no more: so are its children. */

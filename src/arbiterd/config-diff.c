@@ -98,6 +98,10 @@ static void put_actor(FILE *f, const struct actor_config *a) {
         put_string(f, "unit", a->unit);
         put_list(f, "param", a->params);
         put_number(f, "restart", (uint64_t) a->restart);
+        if (a->significant)
+                put_number(f, "significant", a->significant);
+        if (a->shutdown_usec != CONFIG_SHUTDOWN_TIMEOUT)
+                put_number(f, "shutdown", a->shutdown_usec);
         put_number(f, "timeout", a->timeout_usec);
         put_number(f, "timeout-start", a->timeout_start_usec);
         put_number(f, "timeout-stop", a->timeout_stop_usec);
@@ -112,6 +116,22 @@ static void put_actor(FILE *f, const struct actor_config *a) {
                 put_string(f, "service-key", a->service[i].key);
                 put_string(f, "service-value", a->service[i].value);
         }
+}
+
+static void put_tree(FILE *f, const struct monitor_config *m) {
+        if (m->strategy != CONFIG_POOL)
+                put_number(f, "strategy", (uint64_t) m->strategy);
+        put_list(f, "child", m->children);
+        if (m->auto_shutdown != CONFIG_AUTO_SHUTDOWN_NEVER)
+                put_number(f, "auto-shutdown", (uint64_t) m->auto_shutdown);
+        if (m->failure_action != CONFIG_FAILURE_DEFAULT)
+                put_number(f, "failure-action", (uint64_t) m->failure_action);
+        if (m->failure_status != 70)
+                put_number(f, "failure-status", m->failure_status);
+        if (m->restart != CONFIG_PERMANENT)
+                put_number(f, "monitor-restart", (uint64_t) m->restart);
+        if (m->significant)
+                put_number(f, "monitor-significant", m->significant);
 }
 
 static void put_monitor(FILE *f, const struct monitor_config *m, bool workers) {
@@ -129,6 +149,7 @@ static void put_monitor(FILE *f, const struct monitor_config *m, bool workers) {
         put_number(f, "stable", m->stable_usec);
         config_put_load(f, m);
         put_list(f, "after", m->after);
+        put_tree(f, m);
         put_actor(f, &m->actor);
 }
 
@@ -327,5 +348,6 @@ int config_adopt(struct config *new, struct config *old) {
                         if (r >= 0)
                                 old->actors[i] = NULL;
                 }
+        config_link(new);
         return r;
 }

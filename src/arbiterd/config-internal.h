@@ -25,6 +25,12 @@ enum place_key {
         PLACE_SCALE,
         PLACE_REQUESTS,
         PLACE_MEMORY,
+        PLACE_STRATEGY,
+        PLACE_CHILDREN,
+        PLACE_AUTO_SHUTDOWN,
+        PLACE_SIGNIFICANT,
+        PLACE_ACTOR_SIGNIFICANT,
+        PLACE_SHUTDOWN,
         PLACE_PROBES, /* and so on, by kind */
         N_PLACES = PLACE_PROBES + CONFIG_PROBES
 };
@@ -58,6 +64,19 @@ void config_complain_at(const struct load_context *l, enum conf_level level, enu
 /* After the last drop-in: checks what depends on several keys and resolves the groups. -EBADMSG (told),
  * -ENOMEM. */
 int config_finish_actor(struct monitor_config *m, const struct load_context *l, const char *path);
+
+/* config-tree.c: monitors of different children */
+int config_parse_strategy(const struct conf_context *c, const char *value, void *field);
+int config_parse_children(const struct conf_context *c, const char *value, void *field);
+int config_parse_auto_shutdown(const struct conf_context *c, const char *value, void *field);
+int config_parse_significant(const struct conf_context *c, const char *value, void *field);
+int config_parse_shutdown(const struct conf_context *c, const char *value, void *field);
+/* What contradicts itself in one file; -EBADMSG (told). */
+int config_finish_tree(const struct monitor_config *m, const struct load_context *l, const char *path);
+/* How all files fit together: a monitor whose children cannot be is not loaded. */
+int config_check_trees(struct config *c, const struct config_options *o);
+/* These are children of a monitor that has errors. */
+int config_claim(struct config *c, char *const *children);
 
 /* credentials, config-user.c */
 int config_parse_user(const struct conf_context *c, const char *value, void *field);

@@ -389,6 +389,25 @@ static const struct conf_word restart_words[] = {
         { "no", CONFIG_TEMPORARY, "is systemd's word; write Restart=temporary" },
         {},
 };
+static const struct conf_word strategy_words[] = {
+        { "pool", CONFIG_POOL },
+        { "one-for-one", CONFIG_ONE_FOR_ONE },
+        { "one-for-all", CONFIG_ONE_FOR_ALL },
+        { "rest-for-one", CONFIG_REST_FOR_ONE },
+        { "simple-one-for-one", CONFIG_POOL, "is OTP's word; write Strategy=pool" },
+        {},
+};
+static const struct conf_word auto_shutdown_words[] = {
+        { "never", CONFIG_AUTO_SHUTDOWN_NEVER },
+        { "any", CONFIG_AUTO_SHUTDOWN_ANY },
+        { "all", CONFIG_AUTO_SHUTDOWN_ALL },
+        {},
+};
+static const struct conf_word failure_words[] = {
+        { "none", CONFIG_FAILURE_NONE },
+        { "exit", CONFIG_FAILURE_EXIT },
+        {},
+};
 static const struct conf_word policy_words[] = {
         { "reject", CONFIG_REJECT },
         { "drop-new", CONFIG_DROP_NEW },
@@ -414,6 +433,7 @@ static const struct conf_range range_workers_min = { 1, CONFIG_WORKERS_MAX, "2" 
 static const struct conf_range range_requests = { 0, INT64_MAX, "100000" };
 static const struct conf_range range_memory = { 0, (uint64_t) 1 << 50, "512M" };
 static const struct conf_range range_runtime = { USEC_PER_SEC, USEC_INFINITY, "1d" };
+static const struct conf_range range_status = { 1, 255, "70" };
 static const struct conf_range range_intensity = { 0, 1000, "5" }; /* as many as are remembered */
 static const struct conf_range range_factor = { 1, 100, "2" };
 static const struct conf_range range_backlog = { 1, INT32_MAX, "4096" };
@@ -462,6 +482,8 @@ static const int stream = SOCK_STREAM, datagram = SOCK_DGRAM, packets = SOCK_SEQ
         ACTOR("Unit", config_parse_unit, unit),                                                           \
         ACTOR("Params", parse_params, params),                                                            \
         ACTOR("Restart", conf_parse_word, restart, restart_words),                                        \
+        ACTOR("Significant", config_parse_significant, significant),                                      \
+        ACTOR("Shutdown", config_parse_shutdown, shutdown_usec),                                          \
         ACTOR("TimeoutSec", conf_parse_timeout, timeout_usec, &range_timeout),                            \
         ACTOR("TimeoutStartSec", conf_parse_timeout, timeout_start_usec, &range_timeout_start),           \
         ACTOR("TimeoutStopSec", conf_parse_timeout, timeout_stop_usec, &range_timeout_stop),              \
@@ -521,6 +543,13 @@ static const int stream = SOCK_STREAM, datagram = SOCK_DGRAM, packets = SOCK_SEQ
 const struct conf_item config_monitor_items[] = {
         MONITOR("Description", parse_shared_string, description),
         MONITOR("Documentation", conf_parse_words, documentation),
+        MONITOR("Strategy", config_parse_strategy, strategy, strategy_words),
+        MONITOR("Children", config_parse_children, children),
+        MONITOR("AutoShutdown", config_parse_auto_shutdown, auto_shutdown, auto_shutdown_words),
+        MONITOR("FailureAction", conf_parse_word, failure_action, failure_words),
+        MONITOR("FailureActionExitStatus", conf_parse_unsigned, failure_status, &range_status),
+        MONITOR("Restart", conf_parse_word, restart, restart_words),
+        MONITOR("Significant", config_parse_significant, significant),
         MONITOR("Workers", config_parse_workers, workers, &range_workers),
         MONITOR("RestartIntensity", conf_parse_unsigned, restart_intensity, &range_intensity),
         MONITOR("RestartPeriodSec", conf_parse_timespan, restart_period_usec, &range_period),
@@ -576,6 +605,7 @@ void config_init_daemon(struct daemon_config *d) {
 void config_init_monitor(struct monitor_config *m, const struct daemon_config *d) {
         *m = (struct monitor_config){
                 .workers = 1,
+                .failure_status = 70,
                 .restart_intensity = 5,
                 .restart_period_usec = 10 * USEC_PER_SEC,
                 .backoff_min_usec = 100 * USEC_PER_MSEC,

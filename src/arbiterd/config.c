@@ -63,6 +63,8 @@ static void done_monitor(struct monitor_config *m) {
         strv_free(m->documentation);
         strv_free(m->after);
         free(m->after_file);
+        strv_free(m->children);
+        free(m->children_file);
         config_done_actor(&m->actor);
         *m = (struct monitor_config){};
 }
@@ -84,6 +86,7 @@ struct config *config_free(struct config *c) {
         free(c->monitors);
         free(c->actors);
         free(c->order);
+        strv_free(c->claimed);
         strv_free(c->failed);
         config_done_daemon(&c->daemon);
         free(c);
@@ -187,7 +190,9 @@ int config_finish_actor(struct monitor_config *m, const struct load_context *l, 
         struct actor_config *a = &m->actor;
         int r = 0;
 
-        if (!a->exec && !a->module && !a->unit) {
+        if (config_finish_tree(m, l, path) < 0)
+                r = -EBADMSG;
+        if (!a->exec && !a->module && !a->unit && m->strategy == CONFIG_POOL) {
                 conf_message(&l->options->sink, CONF_ERROR, path, 0,
                              "There is nothing to run; add Exec=PROGRAM, Module=FILE.so or "
                              "Unit=TEMPLATE@.service to section [Actor].");
@@ -211,7 +216,8 @@ int config_finish_actor(struct monitor_config *m, const struct load_context *l, 
                 r = -EBADMSG;
         }
         /* of Unit= the template says it */
-        if (l->options->require_user && !a->user_set && !a->unit && !config_has_dynamic_user(a)) {
+        if (l->options->require_user && m->strategy == CONFIG_POOL && !a->user_set && !a->unit &&
+            !config_has_dynamic_user(a)) {
                 conf_message(&l->options->sink, CONF_ERROR, path, 0,
                              "This arbiter is root and runs an actor as root "
                              "only when told so; add User=NAME to section [Actor], or User=root.");
@@ -298,9 +304,19 @@ static int check_name(const struct config_options *o, const char *name, const ch
         return 0;
 }
 
-/* Of a .actor, the result's ->actor is what counts. */
+/* Where a list was last assigned: what is wrong with it shows only when all files are there. */
+static int remember_place(const struct place *p, char *const *list, char **ret_file, unsigned *ret_line) {
+        if (!list)
+                return 0;
+        *ret_line = p->line;
+        *ret_file = strdup(p->file);
+        return *ret_file ? 0 : -ENOMEM;
+}
+
+/* Of a .actor, the result's ->actor is what counts. claimed (may be NULL): of a file with errors, its
+ * children. */
 static int load_workers(const struct config_options *o, const struct daemon_config *d, const char *name,
-                        bool pool, const struct source *s, struct monitor_config **ret) {
+                        bool pool, const struct source *s, struct monitor_config **ret, char ***claimed) {
         struct place places[N_PLACES] = {};
         struct load_context l = { o, name, pool, places };
         struct monitor_config defaults, *m = malloc(sizeof(*m));
@@ -322,12 +338,14 @@ static int load_workers(const struct config_options *o, const struct daemon_conf
         /* The whole is judged only when each line is good: the bad line may be what it misses. */
         if (r >= 0)
                 r = config_finish_actor(m, &l, s->path);
-        if (r >= 0 && m->after) {
-                m->after_line = places[PLACE_AFTER].line;
-                m->after_file = strdup(places[PLACE_AFTER].file);
-                r = m->after_file ? 0 : -ENOMEM;
-        }
+        if (r >= 0)
+                r = remember_place(&places[PLACE_AFTER], m->after, &m->after_file, &m->after_line);
+        if (r >= 0)
+                r = remember_place(&places[PLACE_CHILDREN], m->children, &m->children_file,
+                                   &m->children_line);
         if (r < 0) {
+                if (claimed)
+                        *claimed = TAKE_PTR(m->children);
                 config_free_monitor(m);
                 return r;
         }
@@ -379,6 +397,7 @@ static int add_workers(struct config *c, const struct config_options *o, struct 
 static int load_file(struct config *c, const struct config_options *o, const char *file_name) {
         struct conf_files files = {};
         struct monitor_config *m = NULL;
+        _cleanup_strv_free_ char **claimed = NULL;
         _cleanup_free_ char *name = NULL;
         bool pool = false;
         int r;
@@ -396,7 +415,9 @@ static int load_file(struct config *c, const struct config_options *o, const cha
         if (r >= 0 && files.path) {
                 struct source s = { &files, files.path, NULL, 0 };
 
-                r = load_workers(o, &c->daemon, name, pool, &s, &m);
+                r = load_workers(o, &c->daemon, name, pool, &s, &m, &claimed);
+                if (r == -EBADMSG && config_claim(c, claimed) < 0)
+                        r = -ENOMEM;
                 if (r >= 0)
                         r = add_workers(c, o, m, pool);
         }
@@ -521,8 +542,10 @@ int config_load(const struct config_options *options, struct config **ret) {
                 r = load_suffix(c, options, ".actor");
         if (r >= 0) {
                 sort_by_name(c);
-                r = order_monitors(c, options);
+                r = config_check_trees(c, options);
         }
+        if (r >= 0)
+                r = order_monitors(c, options);
         if (r < 0) {
                 config_free(c);
                 return r;
@@ -549,7 +572,7 @@ static int check_source(const struct config_options *o, const char *file_name, c
         if (!name)
                 return -ENOMEM;
         config_init_daemon(&d);
-        r = load_workers(o, &d, name, pool, s, &m);
+        r = load_workers(o, &d, name, pool, s, &m, NULL);
         config_free_monitor(m);
         return r;
 }

@@ -18,6 +18,15 @@ enum config_concurrency { CONFIG_PROCESS, CONFIG_THREAD, CONFIG_UNIT };
 enum config_restart { CONFIG_PERMANENT, CONFIG_TRANSIENT, CONFIG_TEMPORARY };
 enum config_type { CONFIG_TYPE_EXEC, CONFIG_TYPE_NOTIFY, CONFIG_TYPE_MAILBOX /* linked with libarbiter */ };
 enum config_policy { CONFIG_REJECT, CONFIG_DROP_NEW, CONFIG_DROP_OLDEST, CONFIG_BLOCK };
+enum config_strategy { CONFIG_POOL, CONFIG_ONE_FOR_ONE, CONFIG_ONE_FOR_ALL, CONFIG_REST_FOR_ONE };
+enum config_auto_shutdown {
+        CONFIG_AUTO_SHUTDOWN_NEVER,
+        CONFIG_AUTO_SHUTDOWN_ANY,
+        CONFIG_AUTO_SHUTDOWN_ALL
+};
+enum config_failure_action { CONFIG_FAILURE_DEFAULT, CONFIG_FAILURE_NONE, CONFIG_FAILURE_EXIT };
+#define CONFIG_SHUTDOWN_TIMEOUT 0U /* TimeoutStopSec= */
+#define CONFIG_SHUTDOWN_BRUTAL 1U
 enum config_output {
         CONFIG_OUTPUT_DEFAULT, /* the journal if the arbiter logs to it, else inherited */
         CONFIG_OUTPUT_INHERIT,
@@ -67,6 +76,10 @@ struct actor_config {
         char *unit;      /* Unit= "my-worker@.service"; NULL if exec or module is set */
         char **params;   /* (%) Params= KEY=VALUE for the module */
         int restart;     /* enum config_restart; default permanent */
+
+        const char *parent; /* the monitor whose child it is, borrowed; NULL: none. config_link() */
+        bool significant;   /* Significant=; no */
+        usec_t shutdown_usec; /* Shutdown= as a child: CONFIG_SHUTDOWN_..., USEC_INFINITY, or a time */
 
         usec_t timeout_usec;       /* TimeoutSec= silence, of a module; 30 s; at least 100 ms */
         usec_t timeout_start_usec; /* TimeoutStartSec=; 90 s */
@@ -145,6 +158,16 @@ struct monitor_config {
         unsigned backoff_jitter_percent;  /* BackoffJitter= 0 ... 100; 20 */
         usec_t stable_usec;               /* StableSec= a life as long as this forgives one failure; 10 s */
         struct load_config load;
+        int strategy;                     /* enum config_strategy; pool */
+        char **children;                  /* Children= "db.actor", "web.monitor", in start order */
+        char *children_file;              /* where it stands, for messages */
+        unsigned children_line;
+        int auto_shutdown;                /* enum config_auto_shutdown; never */
+        int failure_action;               /* enum config_failure_action: of a pool none, else exit */
+        unsigned failure_status;          /* FailureActionExitStatus= 1 ... 255; 70 */
+        const char *parent;               /* as of an actor; and as a child: */
+        int restart;                      /* Restart=, enum config_restart; permanent */
+        bool significant;                 /* Significant=; no */
         char **after;                     /* After= names of monitors that start first */
         char *after_file;                 /* where the last After= stands, for messages */
         unsigned after_line;
@@ -167,6 +190,7 @@ struct config {
         struct actor_config **actors;     /* sorted by name; no name is used twice over both */
         struct monitor_config **order;    /* the monitors again, in start order (After=, else by name) */
         size_t n_monitors, n_actors;
+        char **claimed; /* "db.actor": children of monitors that were not loaded; they wait for those */
         char **failed; /* file names ("web.monitor") that were not loaded because of errors */
 };
 
@@ -237,6 +261,14 @@ struct config_difference {
  * slip in a file must not end what runs (its new pointer is NULL; keep the old data). old may be NULL. */
 int config_diff(const struct config *old, const struct config *new, struct config_difference **ret,
                 size_t *ret_n);
+
+/* Whose child each is, by the Children= of all: after a configuration has been put together. */
+void config_link(struct config *c);
+/* Is it the child of a monitor that could not be loaded? Then it waits for that. */
+bool config_is_claimed(const struct config *c, const char *name, bool monitor);
+
+/* Is it in both, as the child of another monitor than before, or of none? Of names that have been linked. */
+bool config_has_moved(const struct config_difference *d);
 
 /* What failed to load in new, and is in old, goes on as it was: moves it from old (may be NULL) into new.
  * -ENOMEM. */

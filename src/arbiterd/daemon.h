@@ -75,6 +75,9 @@ static inline usec_t daemon_timeout_stop(const struct daemon *d) {
  * is, if it is one. Returns the error, which is also that of %m. */
 int daemon_refuse(struct daemon *d, int error, const char *format, ...) _printf_(3, 4);
 
+/* How often it restarts its own, and what it is called. */
+int daemon_configure_monitor(const struct monitor_config *m, arbiter_monitor *monitor);
+
 /* definition.c: what one actor, or each worker of a pool, is started from. Errors have been told. */
 int definition_new(struct daemon *d, const struct actor_config *a, arbiter_spawn **ret);
 /* How it is asked, of what runs by that name: nobody is stopped. */

@@ -90,6 +90,15 @@ static void add_probe(const arbiter_log_entry *e, struct fields *f) {
         add_number(f, "ARBITER_FAILURES", e->n);
 }
 
+static void add_escalation(const arbiter_log_entry *e, struct fields *f) {
+        add_text(e, f);
+        add_limit(e, f);
+}
+
+static void add_exit_status(const arbiter_log_entry *e, struct fields *f) {
+        add_number(f, "ARBITER_STATUS", e->status);
+}
+
 static void add_actors(const arbiter_log_entry *e, struct fields *f) {
         add_number(f, "ARBITER_ACTORS", e->n);
 }
@@ -114,6 +123,9 @@ static const struct event {
         { "backoff", true, MESSAGE_ACTOR_BACKOFF, add_failures },
         { "gave-up", true, MESSAGE_ACTOR_GAVE_UP, add_limit },
         { "gave-up", false, MESSAGE_MONITOR_GAVE_UP, add_limit },
+        { "escalated", false, MESSAGE_MONITOR_ESCALATED, add_escalation },
+        { "auto-shutdown", false, MESSAGE_MONITOR_AUTO_SHUTDOWN, add_text },
+        { "root-gave-up", false, MESSAGE_ROOT_GAVE_UP, add_exit_status },
         { "scaled", true, MESSAGE_MONITOR_SCALED, add_workers },
         { "roll-halted", true, MESSAGE_ROLL_HALTED, add_text },
         { "rolled", false, MESSAGE_ROLLED },

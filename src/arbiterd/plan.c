@@ -7,6 +7,7 @@
 #include "arbiterd/daemon.h"
 #include "arbiterd/listener.h"
 #include "arbiterd/plan.h"
+#include "arbiterd/tree.h"
 #include "shared/strv.h"
 
 /* What is decided once, when a pool starts: how its sockets are bound, too, since those of its workers that
@@ -35,18 +36,31 @@ static bool same_text(const char *a, const char *b) {
         return a && b ? streq(a, b) : a == b;
 }
 
+/* What a monitor of different children, or a child, is from its start on. */
+static bool same_tree(const struct monitor_config *a, const struct monitor_config *b) {
+        return a->strategy == b->strategy && a->auto_shutdown == b->auto_shutdown &&
+               a->failure_action == b->failure_action && a->failure_status == b->failure_status &&
+               a->restart == b->restart && a->significant == b->significant;
+}
+
 int monitor_change_of(const struct config_difference *x, struct monitor_change *ret) {
         const struct monitor_config *old = x->old_monitor, *new = x->new_monitor;
-        struct monitor_change c = { .scale = old->workers != new->workers };
+        struct monitor_change c = { .scale = new->strategy == CONFIG_POOL && old->workers != new->workers };
         int r;
 
         if (x->change == CONFIG_CHANGED) {
-                c.replace = !same_policy(old, new);
+                _cleanup_strv_free_ char **moved = NULL;
+
+                c.replace = !same_policy(old, new) || !same_tree(old, new);
+                r = tree_find_moved(old, new, &moved);
+                if (r < 0)
+                        return r;
+                c.reorder = moved;
                 c.describe = !same_text(old->description, new->description);
                 r = same_worker(&old->actor, &new->actor);
                 if (r < 0)
                         return r;
-                c.roll = r == 0;
+                c.roll = r == 0 && new->strategy == CONFIG_POOL;
                 c.probe = !config_probes_equal(&old->actor, &new->actor);
         }
         *ret = c;
@@ -72,6 +86,38 @@ static int add(arbiter_message *plan, const char *name, const char *verb, const 
         return arbiter_message_append(plan, "(sss)", name, verb, text);
 }
 
+static int add_moved(arbiter_message *plan, const struct config_difference *x) {
+        _cleanup_strv_free_ char **moved = NULL;
+        int r;
+
+        r = tree_find_moved(x->old_monitor, x->new_monitor, &moved);
+        STRV_FOREACH(name, moved)
+                if (r >= 0)
+                        r = add(plan, *name, "restart", "it stands elsewhere among the children of %s",
+                                        x->name);
+        return r;
+}
+
+/* "a child of tree", or what it is else. */
+static int add_start(arbiter_message *plan, const struct config_difference *x) {
+        const struct monitor_config *m = x->new_monitor;
+        const char *parent = m ? m->parent : x->new_actor->parent;
+
+        if (parent)
+                return add(plan, x->name, "start", "as a child of %s", parent);
+        if (m && m->strategy != CONFIG_POOL)
+                return add(plan, x->name, "start", "with its %zu children", strv_length(m->children));
+        return m ? add(plan, x->name, "start", "with %u workers", m->workers)
+                 : add(plan, x->name, "start", "a lone actor");
+}
+
+static int add_moving(arbiter_message *plan, const struct config_difference *x) {
+        const char *to = x->new_monitor ? x->new_monitor->parent : x->new_actor->parent;
+
+        return to ? add(plan, x->name, "restart", "it becomes a child of %s", to)
+                  : add(plan, x->name, "restart", "it is nobody's child any more");
+}
+
 static int add_monitor_change(arbiter_message *plan, const struct config_difference *x) {
         struct monitor_change c;
         int r;
@@ -79,12 +125,17 @@ static int add_monitor_change(arbiter_message *plan, const struct config_differe
         r = monitor_change_of(x, &c);
         if (r < 0)
                 return r;
+        if (c.replace && x->new_monitor->strategy != CONFIG_POOL)
+                return add(plan, x->name, "restart",
+                                "all its children are stopped, then started: what it is has changed");
         if (c.replace)
                 return add(plan, x->name, "restart",
                                 "all workers are stopped, then %u are started: how often they may be "
                                 "restarted, or how sockets are bound, has changed",
                                 x->new_monitor->workers);
-        if (c.roll)
+        if (c.reorder)
+                r = add_moved(plan, x);
+        if (r >= 0 && c.roll)
                 r = add(plan, x->name, "replace", "its workers are replaced, one after the other");
         if (r >= 0 && c.scale)
                 r = add(plan, x->name, "scale", "%u to %u workers", x->old_monitor->workers,
@@ -97,15 +148,15 @@ static int add_monitor_change(arbiter_message *plan, const struct config_differe
 }
 
 static int add_difference(struct daemon *d, arbiter_message *plan, const struct config_difference *x) {
-        bool monitor = x->new_monitor || x->old_monitor;
-
+        if (config_has_moved(x))
+                return add_moving(plan, x);
         switch (x->change) {
         case CONFIG_REMOVED:
-                return monitor ? add(plan, x->name, "stop", "with its %u workers", x->old_monitor->workers)
+                return x->old_monitor && x->old_monitor->strategy == CONFIG_POOL
+                               ? add(plan, x->name, "stop", "with its %u workers", x->old_monitor->workers)
                                : add(plan, x->name, "stop", "it is not configured any more");
         case CONFIG_ADDED:
-                return monitor ? add(plan, x->name, "start", "with %u workers", x->new_monitor->workers)
-                               : add(plan, x->name, "start", "a lone actor");
+                return add_start(plan, x);
         case CONFIG_UNCHANGED:
                 if (!x->new_monitor && !x->new_actor)
                         return add(plan, x->name, "keep", "it goes on as it was: its file has errors");

@@ -11,6 +11,7 @@
 /* To a monitor that is in both. */
 struct monitor_change {
         bool replace; /* stopped, and started anew: else any of */
+        bool reorder; /* of different children: the order of those that stay */
         bool describe, roll, scale, probe;
 };
 

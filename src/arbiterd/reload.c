@@ -12,6 +12,7 @@
 #include "arbiterd/listener.h"
 #include "arbiterd/notify.h"
 #include "arbiterd/plan.h"
+#include "arbiterd/tree.h"
 #include "shared/log.h"
 #include "shared/strv.h"
 
@@ -89,7 +90,7 @@ static int set_load(const struct load_config *k, arbiter_monitor *monitor) {
                         k->scale_down_percent, k->scale_up_usec, k->scale_down_usec);
 }
 
-static int configure_monitor(const struct monitor_config *m, arbiter_monitor *monitor) {
+int daemon_configure_monitor(const struct monitor_config *m, arbiter_monitor *monitor) {
         int r;
 
         r = arbiter_monitor_set_description(monitor, m->description);
@@ -100,26 +101,21 @@ static int configure_monitor(const struct monitor_config *m, arbiter_monitor *mo
                                 m->backoff_factor,
                                 m->backoff_jitter_percent > 0 ? m->backoff_jitter_percent : UINT_MAX,
                                 m->stable_usec);
-        if (r >= 0)
+        if (r >= 0 && m->strategy == CONFIG_POOL)
                 r = set_load(&m->load, monitor);
         return r;
 }
 
 static int start_monitor(struct daemon *d, const struct monitor_config *m, arbiter_future **ret) {
         _cleanup_(arbiter_monitor_unrefp) arbiter_monitor *monitor = NULL;
-        _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
         int r;
 
-        r = definition_new(d, &m->actor, &s);
+        if (m->parent)
+                return tree_start_child(d, m->parent, m->name, true, ret);
+        r = tree_build(d, m, &monitor);
         if (r < 0)
                 return r; /* told */
-        r = arbiter_monitor_new(d->arbiter, m->name, s, NULL, &monitor);
-        if (r < 0)
-                return daemon_refuse(d, r, "%s: %s", m->path,
-                                r == -EEXIST ? "the name is taken by an actor that runs" : strerror(-r));
-        r = configure_monitor(m, monitor);
-        if (r >= 0)
-                r = arbiter_monitor_start(monitor, m->workers, ret);
+        r = arbiter_monitor_start(monitor, m->strategy == CONFIG_POOL ? m->workers : 0, ret);
         if (r < 0) {
                 (void)arbiter_monitor_stop(monitor, NULL);
                 if (r == -ECANCELED) /* an operator had stopped it, and an arbiter before us knew */
@@ -134,6 +130,8 @@ static int start_actor(struct daemon *d, const struct actor_config *a, arbiter_f
         _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
         int r;
 
+        if (a->parent)
+                return tree_start_child(d, a->parent, a->name, false, ret);
         r = definition_new(d, a, &s);
         if (r < 0)
                 return r;
@@ -149,11 +147,21 @@ static int start_actor(struct daemon *d, const struct actor_config *a, arbiter_f
         return 0;
 }
 
+/* By itself it would be started twice as soon as that is mended. */
+static int wait_for_monitor(const char *name) {
+        log_notice("%s is not started: it is the child of a monitor whose file has errors.", name);
+        return 0;
+}
+
 /* ret may be NULL. -ESRCH: the configuration has no such name. */
 static int start_by_name(struct daemon *d, const char *name, arbiter_future **ret) {
         const struct monitor_config *m = config_find_monitor(d->config, name);
         const struct actor_config *a = config_find_actor(d->config, name);
-        int r = m ? start_monitor(d, m, ret) : a ? start_actor(d, a, ret) : -ESRCH;
+        bool waits = config_is_claimed(d->config, name, m) && !(m ? m->parent : a ? a->parent : NULL);
+        int r = (m || a) && waits ? wait_for_monitor(name)
+                : m               ? start_monitor(d, m, ret)
+                : a               ? start_actor(d, a, ret)
+                                  : -ESRCH;
 
         if (r >= 0)
                 forget(d->unstarted, name);
@@ -218,6 +226,25 @@ static int replace(struct daemon *d, const char *name) {
         return 0;
 }
 
+/* Its children that come and go are differences of their own. Who stands elsewhere is stopped, and started
+ * again there. */
+static int reorder_children(struct daemon *d, const struct config_difference *x) {
+        _cleanup_strv_free_ char **moved = NULL;
+        int r;
+
+        r = tree_find_moved(x->old_monitor, x->new_monitor, &moved);
+        STRV_FOREACH(name, moved)
+                if (r >= 0)
+                        r = replace(d, *name);
+        return r;
+}
+
+static int change_actor(struct daemon *d, const struct actor_config *a) {
+        int r = a->parent ? tree_change_actor(d, a) : -ENOENT;
+
+        return r == -ENOENT ? replace(d, a->name) : r;
+}
+
 static int change_monitor(struct daemon *d, const struct config_difference *x) {
         const struct monitor_config *m = x->new_monitor;
         arbiter_monitor *monitor = arbiter_find_monitor(d->arbiter, m->name);
@@ -230,6 +257,8 @@ static int change_monitor(struct daemon *d, const struct config_difference *x) {
                 return r;
         if (!monitor || c.replace)
                 return replace(d, m->name);
+        if (c.reorder)
+                return reorder_children(d, x);
         if (c.describe)
                 r = arbiter_monitor_set_description(monitor, m->description);
         if (r >= 0 && c.roll) {
@@ -251,7 +280,7 @@ static void apply_one(struct daemon *d, const struct config_difference *x) {
         if (x->change == CONFIG_REMOVED)
                 r = replace(d, x->name);
         else if (x->change == CONFIG_CHANGED && x->new_actor)
-                r = replace(d, x->name);
+                r = change_actor(d, x->new_actor);
         else if (x->change == CONFIG_PROBED)
                 r = definition_change_probes(d, x->old_actor, x->new_actor);
         else if ((x->change == CONFIG_CHANGED || x->change == CONFIG_SCALED) && x->new_monitor)
@@ -267,7 +296,15 @@ static void apply_one(struct daemon *d, const struct config_difference *x) {
         notify_progress(d);
 }
 
+/* Another parent, or none any more, or one now: gone from there first. */
+static void apply_moves(struct daemon *d, const struct config_difference *x, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                if (config_has_moved(x + i) && !is_leaving(d, x[i].name))
+                        (void) replace(d, x[i].name);
+}
+
 static void apply_all(struct daemon *d, const struct config_difference *x, size_t n) {
+        apply_moves(d, x, n);
         for (size_t i = 0; i < n; i++)
                 if (x[i].change != CONFIG_ADDED)
                         apply_one(d, x + i);

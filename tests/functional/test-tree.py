@@ -1,0 +1,372 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Monitors of different children from files, with real processes: order, strategies, escalation up to the exit status of
+arbiterd, what a reload touches, and what is refused. No systemd and no bus.
+
+test-tree.py, with the arguments of test-arbiterd.py
+"""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+sys.dont_write_bytecode = True
+spec = importlib.util.spec_from_file_location('arbiterd', os.path.join(os.path.dirname(os.path.abspath(__file__)), 'test-arbiterd.py'))
+base = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(base)
+
+# Says in a file, which all share, when it starts and when it is told to stop; runs when it has said READY=1.
+CHILD = """
+import os, signal, socket, sys
+name, journal = sys.argv[1:3]
+def say(what):
+    with open(journal, 'a') as f:
+        f.write(what + name + ' ')
+def stop(*_):
+    say('-')
+    sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+signal.signal(signal.SIGUSR1, lambda *_: sys.exit(0))
+if os.path.exists(journal + '.' + name):
+    sys.exit(3)
+say('+')
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.sendto(b'READY=1', '\\0' + os.environ['NOTIFY_SOCKET'][1:])
+while True:
+    signal.pause()
+"""
+
+NO_BACKOFF = 'BackoffMinSec=1ms\nBackoffMaxSec=1ms\nBackoffJitter=0\n'
+
+
+class Tree(base.Case):
+    def setUp(self):
+        super().setUp()
+        self.journal = os.path.join(self.top, 'journal')
+        self.read = 0
+        os.chmod(self.top, 0o777)
+
+    def child(self, name, text='', program_name=None):
+        command = self.script('child.py', CHILD)
+        self.actor(name, 'Exec=%s %s %s\nType=notify\n%s' % (command, program_name or name, self.journal, text))
+
+    def tree(self, name, children, text='', strategy='one-for-one', backoff=NO_BACKOFF):
+        self.write(name + '.monitor', '[Monitor]\nStrategy=%s\nChildren=%s\n%s%s' % (strategy, children, backoff, text))
+
+    def said(self):
+        if not os.path.exists(self.journal):
+            return ''
+        with open(self.journal, encoding='utf-8') as f:
+            return f.read()[self.read:]
+
+    def expect(self, text):
+        """What the children have said since it was last asked; waits until it is at least as much."""
+        deadline = time.monotonic() + base.PATIENCE
+        while True:
+            said = self.said()
+            if len(said) > len(text) or said == text + ' ':
+                self.assertEqual(said, text + ' ')
+                self.read += len(said)
+                return
+            if time.monotonic() > deadline:
+                self.assertEqual(said, text + ' ')
+            time.sleep(.002)
+
+    def expect_any_order(self, *words):
+        """Of those that do not wait for each other."""
+        deadline = time.monotonic() + base.PATIENCE
+        while len(self.said().split()) < len(words) and time.monotonic() < deadline:
+            time.sleep(.002)
+        self.assertEqual(sorted(self.said().split()), sorted(words))
+        self.read += len(self.said())
+
+    def pid(self, name):
+        return self.actors()[name]['pid']
+
+    def kill(self, name, number=signal.SIGKILL):
+        pid = self.pid(name)
+        os.kill(pid, number)
+        return pid
+
+    def two_levels(self, inner='RestartIntensity=0\n', outer=''):
+        for name in 'abcd':
+            self.child(name)
+        self.tree('inner', 'b.actor c.actor', inner)
+        self.tree('tree', 'a.actor inner.monitor d.actor', outer, 'rest-for-one')
+
+
+class Strategies(Tree):
+    def test_order(self):
+        for name in 'cab':
+            self.child(name)
+        self.tree('tree', 'c.actor a.actor b.actor')
+        self.start()
+        self.expect('+c +a +b')
+        self.stop()
+        self.expect('-b -a -c')
+        self.child('z')
+        self.start()
+        self.expect_any_order('+z', '+c', '+a', '+b')  # who is nobody's child comes by itself
+        self.assertEqual({n: a['monitor'] for n, a in self.actors().items()}, {'a': 'tree', 'b': 'tree', 'c': 'tree', 'z': ''})
+        self.stop()
+        self.expect('-b -a -c -z')
+
+    def test_one_for_one(self):
+        self.three('one-for-one', '+b')
+
+    def test_one_for_all(self):
+        self.three('one-for-all', '-c -a +a +b +c')
+
+    def test_rest_for_one(self):
+        self.three('rest-for-one', '-c +b +c')
+
+    def three(self, strategy, expected):
+        for name in 'abc':
+            self.child(name)
+        self.tree('tree', 'a.actor b.actor c.actor', strategy=strategy)
+        self.start()
+        self.expect('+a +b +c')
+        self.running('c')
+        self.kill('b')
+        self.expect(expected)
+        self.stop()
+
+    def test_pool_as_a_child(self):
+        self.child('a')
+        self.child('d')
+        command = self.script('child.py', CHILD)
+        self.monitor('w', 'Exec=%s w %s\nType=notify\n' % (command, self.journal), 'Workers=2\n')
+        self.tree('tree', 'a.actor w.monitor d.actor', strategy='one-for-all')
+        self.start()
+        self.expect('+a +w +w +d')
+        self.running('d')
+        self.ctl('scale', 'w', '3')
+        self.expect('+w')
+        self.kill('a')
+        self.expect('-d -w -w -w +a +w +w +w +d')
+        self.stop()
+
+    def test_significant(self):
+        self.child('a')
+        self.child('job', 'Restart=transient\nSignificant=yes\n')
+        self.tree('tree', 'a.actor job.actor', 'AutoShutdown=any\n')
+        self.start()
+        self.expect('+a +job')
+        self.running('job')
+        self.kill('job', signal.SIGUSR1)
+        self.expect('-a')
+        self.log.expect('monitor tree shuts down')
+        self.assertEqual(self.actors(), {})
+        self.ctl('restart', 'tree')
+        self.expect('+a +job')
+        self.stop()
+
+    def test_shutdown(self):
+        self.child('a', 'Shutdown=brutal\n')
+        self.child('b')
+        self.tree('tree', 'a.actor b.actor')
+        self.start()
+        self.expect('+a +b')
+        self.stop()
+        self.expect('-b')
+
+
+class Escalation(Tree):
+    def test_climbs(self):
+        self.two_levels()
+        self.start()
+        self.expect('+a +b +c +d')
+        self.running('d')
+        before = self.pid('a')
+        self.kill('b')
+        self.log.expect('monitor inner gives up: b was restarted too often')
+        self.expect('-c -d +b +c +d')
+        self.running('d')
+        self.assertEqual(self.pid('a'), before)
+        self.stop()
+
+    def test_root_gives_up(self):
+        self.two_levels(outer='RestartIntensity=0\nFailureActionExitStatus=99\n')
+        self.child('z')
+        self.start()
+        self.expect_any_order('+z', '+a', '+b', '+c', '+d')
+        self.running('d')
+        self.kill('c')
+        self.log.expect('monitor inner gives up: c')
+        self.log.expect('monitor tree gives up: inner')
+        self.log.expect("monitor tree has failed, and it is nobody's child: everything is stopped, the exit status is 99")
+        self.stop(status=99, number=0)
+        self.expect('-b -d -a -z')
+
+    def test_first_start_fails(self):
+        self.two_levels()
+        os.close(os.open(self.journal + '.c', os.O_CREAT | os.O_WRONLY))
+        self.start()
+        self.log.expect('monitor inner cannot start: c did not')
+        self.log.expect('monitor tree cannot start: inner did not')
+        self.stop(status=70, number=0)
+        self.expect('+a +b -b -a')
+
+    def test_failure_action(self):
+        self.child('a')
+        self.tree('tree', 'a.actor', 'RestartIntensity=0\nFailureAction=none\n')
+        self.start()
+        self.expect('+a')
+        self.running('a')
+        self.kill('a')
+        self.log.expect('monitor tree gives up: a')
+        self.assertEqual(self.monitors()['tree']['state'], 'failed')
+        self.ctl('restart', 'tree')
+        self.expect('+a')
+        self.stop()
+
+
+class Reload(Tree):
+    def test_difference(self):
+        """Children come, go and change, and nobody else notices."""
+        for name in 'abc':
+            self.child(name)
+        self.tree('tree', 'a.actor b.actor c.actor', strategy='one-for-all')
+        self.start()
+        self.expect('+a +b +c')
+        self.running('c')
+        pids = {n: a['pid'] for n, a in self.actors().items()}
+        self.child('d')
+        self.child('b', 'Description=Changed\n')
+        self.tree('tree', 'a.actor d.actor b.actor', strategy='one-for-all')
+        os.unlink(os.path.join(self.etc, 'c.actor'))
+        plan = self.ctl('daemon-reload', '--dry-run')
+        for pattern in (r'b +restart', r'c +stop', r'd +start .*a child of tree'):
+            self.assertRegex(plan, pattern)
+        self.reload()
+        self.running('d', 'b')
+        self.assertEqual(sorted(self.actors()), ['a', 'b', 'd'])
+        self.assertEqual(self.pid('a'), pids['a'])
+        self.assertNotEqual(self.pid('b'), pids['b'])
+        self.assertEqual(sorted(self.said().split()), ['+b', '+d', '-b', '-c'])
+        self.read += len(self.said())
+        self.stop()
+        self.expect('-b -d -a')
+
+    def test_order_changes(self):
+        for name in 'abc':
+            self.child(name)
+        self.tree('tree', 'a.actor b.actor c.actor')
+        self.start()
+        self.expect('+a +b +c')
+        self.running('c')
+        pids = {n: a['pid'] for n, a in self.actors().items()}
+        self.tree('tree', 'b.actor a.actor c.actor')
+        self.assertRegex(self.ctl('daemon-reload', '--dry-run'), r'a +restart +it stands elsewhere among the children of tree')
+        self.reload()
+        self.expect('-a +a')
+        self.running('a')
+        self.assertEqual({n: self.pid(n) for n in 'bc'}, {n: pids[n] for n in 'bc'})
+        self.stop()
+        self.expect('-c -a -b')
+
+    def test_moves(self):
+        """Into a tree, to another, and out of all."""
+        for name in 'ab':
+            self.child(name)
+        self.tree('tree', 'a.actor')
+        self.start()
+        self.expect_any_order('+b', '+a')
+        self.tree('tree', 'a.actor b.actor')
+        self.assertRegex(self.ctl('daemon-reload', '--dry-run'), 'b +restart +it becomes a child of tree')
+        self.reload()
+        self.expect('-b +b')
+        self.log.expect(r'b is running')
+        self.assertEqual(self.actors()['b']['monitor'], 'tree')
+        self.tree('tree', 'b.actor')
+        self.tree('other', 'a.actor')
+        self.reload()
+        self.expect('-a +a')
+        self.log.expect(r'a is running')
+        self.assertEqual({n: a['monitor'] for n, a in self.actors().items()}, {'a': 'other', 'b': 'tree'})
+        os.unlink(os.path.join(self.etc, 'tree.monitor'))
+        self.reload()
+        self.expect('-b +b')
+        self.log.expect(r'b is running')
+        self.assertEqual(self.actors()['b']['monitor'], '')
+        self.stop()
+
+    def test_strategy_changes(self):
+        for name in 'ab':
+            self.child(name)
+        self.tree('tree', 'a.actor b.actor')
+        self.start()
+        self.expect('+a +b')
+        self.tree('tree', 'a.actor b.actor', strategy='one-for-all')
+        self.reload()
+        self.expect('-b -a +a +b')
+        self.running('b')
+        self.kill('b')
+        self.expect('-a +a +b')
+        self.stop()
+
+    def test_files_with_errors(self):
+        """What they have named does not run by itself instead; when they are mended, it starts."""
+        self.child('a')
+        self.child('b')
+        self.tree('tree', 'a.actor b.actor', 'RestartIntensity=many\n')
+        self.start()
+        self.assertIn('is not started: it is the child of a monitor whose file has errors', '\n'.join(self.log.seen))
+        self.assertEqual(self.actors(), {})
+        self.tree('tree', 'a.actor b.actor')
+        self.reload()
+        self.expect('+a +b')
+        self.running('b')
+        pids = {n: a['pid'] for n, a in self.actors().items()}
+        self.write('b.actor', '[Actor]\nExec=\n')
+        self.reload(r'b\.actor')
+        self.assertEqual({n: a['pid'] for n, a in self.actors().items()}, pids)
+        self.stop()
+
+
+class Refusals(Tree):
+    def refused(self, pattern):
+        p = subprocess.run([base.ARBITERD, '--config-dir=' + self.etc, '--check'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           text=True, env=base.ENVIRONMENT, timeout=base.PATIENCE)
+        self.assertNotEqual(p.returncode, 0)
+        self.assertRegex(p.stdout, pattern)
+
+    def test_refusals(self):
+        self.child('a')
+        self.child('b')
+        for children, text, strategy, pattern in (
+                ('a.actor', 'Workers=2\n', 'one-for-one', r'tree\.monitor:\d+: Workers= is for pools'),
+                ('a.actor', '', 'pool', r'tree\.monitor:3: Children= needs a strategy; add Strategy='),
+                ('', '', 'one-for-one', r'tree\.monitor:2: Strategy= is for monitors of different children.*add Children='),
+                ('a.actor', '[Actor]\nExec=/bin/true\n', 'one-for-all', r'tree\.monitor:3: Children= are run by their own files'),
+                ('a', '', 'one-for-all', r'tree\.monitor:3: .*is not the name of a file; write for example Children=db\.actor'),
+                ('a.actor a.actor', '', 'one-for-all', r'tree\.monitor:3: Children= names a\.actor twice'),
+                ('a.actor x.actor', '', 'one-for-all', r'tree\.monitor:3: Children= names x\.actor, and there is no such file'),
+                ('a.actor tree.monitor', '', 'one-for-all', r'tree\.monitor:3: .*closes a circle'),
+                ('a.actor', 'AutoShutdown=some\n', 'one-for-all', r'tree\.monitor:\d+: AutoShutdown=some'),
+                ('a.actor', 'Significant=yes\n', 'one-for-all', r'tree\.monitor:\d+: Significant= is for children that may end'),
+                ('a.actor', 'FailureActionExitStatus=256\n', 'one-for-all', r'tree\.monitor:\d+: .*FailureActionExitStatus=256')):
+            with self.subTest(pattern):
+                self.tree('tree', children, text, strategy, backoff='')
+                self.refused(pattern)
+
+    def test_two_parents(self):
+        self.child('a')
+        self.tree('one', 'a.actor')
+        self.tree('two', 'a.actor')
+        self.refused(r'two\.monitor:3: Children= names a\.actor, which is a child of one already; remove it from one of the two')
+
+    def test_circle(self):
+        self.child('a')
+        self.tree('one', 'a.actor two.monitor')
+        self.tree('two', 'three.monitor')
+        self.tree('three', 'one.monitor')
+        self.refused(r'\w+\.monitor:3: Children= names \w+\.monitor, .*closes a circle; remove it from one of the files')
+
+
+if __name__ == '__main__':
+    unittest.main(argv=[sys.argv[0], *sys.argv[6:]], verbosity=2)
