@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the tests of re-adoption start: the arbiter program, which does as the test says, and its workers.
  * A line of its configuration is "monitor NAME WORKERS KIND [KEY=VALUE ...]", "actor NAME KIND [...]" or
- * "definition NAME KIND [...]"; restart= and stop= (milliseconds) are for the spawn, all else are
- * parameters. Never asserts: it is not the test. */
+ * "definition NAME KIND [...]"; restart= and stop= (milliseconds) are for the spawn, surge=, unavailable=,
+ * drain= and backoff= (milliseconds, and no limit of restarts) for the monitor, all else are parameters.
+ * Never asserts: it is not the test. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -278,7 +279,23 @@ static void on_log(const arbiter_log_entry *e, void *userdata) {
 
 /* Its configuration. */
 
-static void set_option(arbiter_spawn *s, const char *option) {
+struct monitor_options {
+        unsigned surge, unavailable, drain, backoff;
+};
+
+static bool set_monitor_option(struct monitor_options *o, const char *key, const char *value) {
+        unsigned *to = streq(key, "surge")     ? &o->surge :
+                       streq(key, "unavailable") ? &o->unavailable :
+                       streq(key, "drain")       ? &o->drain :
+                       streq(key, "backoff")     ? &o->backoff :
+                                                   NULL;
+
+        if (to)
+                *to = (unsigned) atoi(value);
+        return to;
+}
+
+static void set_option(arbiter_spawn *s, struct monitor_options *o, const char *option) {
         const char *value = strchr(option, '=');
         char key[64];
 
@@ -292,11 +309,12 @@ static void set_option(arbiter_spawn *s, const char *option) {
                                                                              : ARBITER_RESTART_TEMPORARY));
         else if (streq(key, "stop"))
                 CHECK(arbiter_spawn_set_timeouts(s, 0, 0, strtoull(value, NULL, 10) * 1000, 0));
-        else
+        else if (!set_monitor_option(o, key, value))
                 CHECK(arbiter_spawn_set_parameter(s, key, value));
 }
 
-static arbiter_spawn *make_spawn(const char *name, const char *kind, char *options) {
+static arbiter_spawn *make_spawn(const char *name, const char *kind, char *options,
+                struct monitor_options *ret) {
         const char *const worker[] = { "/proc/self/exe", "worker", NULL },
                           *const plain[] = { "/proc/self/exe", "plain", kind, NULL };
         arbiter_spawn *s;
@@ -324,14 +342,19 @@ static arbiter_spawn *make_spawn(const char *name, const char *kind, char *optio
         if (!module)
                 CHECK(arbiter_spawn_set_environment(s, "ADOPT_SHARED", getenv("ADOPT_SHARED")));
         for (char *o = strtok_r(options, " ", &save); o; o = strtok_r(NULL, " ", &save))
-                set_option(s, o);
+                set_option(s, ret, o);
         return s;
 }
 
-static void start_monitor(const char *name, unsigned n, arbiter_spawn *s) {
+static void start_monitor(const char *name, unsigned n, arbiter_spawn *s, const struct monitor_options *o) {
         arbiter_monitor *m;
 
         CHECK(arbiter_monitor_new(the, name, s, NULL, &m));
+        CHECK(arbiter_monitor_set_roll(m, o->surge, o->unavailable, o->drain * 1000ULL));
+        if (o->backoff > 0) {
+                CHECK(arbiter_monitor_set_intensity(m, UINT32_MAX, 0));
+                CHECK(arbiter_monitor_set_backoff(m, o->backoff * 1000ULL, o->backoff * 4000ULL, 2, 0, 0));
+        }
         if (arbiter_monitor_start(m, n, NULL) == -ECANCELED)
                 (void) arbiter_monitor_stop(m, NULL);
         arbiter_monitor_unref(m);
@@ -339,6 +362,7 @@ static void start_monitor(const char *name, unsigned n, arbiter_spawn *s) {
 
 static void apply_line(char *line) {
         char what[16], name[64], kind[16];
+        struct monitor_options options = { .unavailable = 1 };
         arbiter_spawn *s;
         unsigned n = 0;
         int end = 0, r;
@@ -352,9 +376,9 @@ static void apply_line(char *line) {
         }
         if (sscanf(line, "%15s%n", kind, &end) != 1)
                 return;
-        s = make_spawn(name, kind, line + end);
+        s = make_spawn(name, kind, line + end, &options);
         if (streq(what, "monitor"))
-                start_monitor(name, n, s);
+                start_monitor(name, n, s, &options);
         else if (streq(what, "definition"))
                 CHECK(arbiter_add_definition(the, s));
         else {
@@ -395,6 +419,15 @@ static int show_monitor(const char *name) {
         if (r >= 0)
                 answer("%s %s %u %u %u %u %u %u", v.aid, v.state, v.workers, v.running, v.failed, v.backoff,
                                 v.restarts, v.revision);
+        return r;
+}
+
+static int show_roll(const char *name) {
+        arbiter_roll roll = { .size = sizeof(roll) };
+        int r = arbiter_monitor_get_roll(arbiter_find_monitor(the, name), &roll);
+
+        if (r >= 0)
+                answer("%s", arbiter_roll_state_to_string(roll.state));
         return r;
 }
 
@@ -472,6 +505,10 @@ static int do_command(const char *command) {
                 return defer(control_restart(the, x, &f), &f);
         if (streq(word, "begin-restart"))
                 return control_restart(the, x, &f);
+        if (streq(word, "begin-abort"))
+                return arbiter_monitor_abort_roll(arbiter_find_monitor(the, x), NULL);
+        if (streq(word, "roll"))
+                return show_roll(x);
         if (streq(word, "spawn"))
                 return defer(control_spawn(the, x, y, NULL, NULL, &f), &f);
         if (streq(word, "begin-spawn"))

@@ -2,10 +2,11 @@
 /* An arbiter is killed at any moment: between two rounds of the loop, or before and after each of its
  * system calls while it does something. Whatever it was about to do is done by the next one, or was not
  * begun; what it has answered holds; nothing runs twice, and nobody else notices. With ARBITER_TEST_LONG
- * at each system call, else at some of them. */
+ * at each system call, else at some of them; ARBITER_TEST_SEED chooses as before. */
 
 #include <sys/ptrace.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "adopt-fixture.h"
 
@@ -72,12 +73,27 @@ static void test_load(void **state) {
         assert_int_equal(atomic_load(&shared->unknown), 0);
 }
 
-/* Workers come and go all the while: each request has one outcome, and it is true. */
+/* Each request has one outcome, and it is true. */
+static void assert_outcomes(void) {
+        uint64_t sent, replied, unknown, not_executed, ran;
+
+        pause_load(&program);
+        sent = atomic_load(&shared->sent);
+        replied = atomic_load(&shared->replied);
+        unknown = atomic_load(&shared->unknown);
+        not_executed = atomic_load(&shared->not_executed);
+        ran = atomic_load(&shared->ran);
+        assert_true(replied > 0);
+        assert_true(replied + unknown + not_executed <= sent); /* some of who asked have ended */
+        assert_true(replied <= ran);
+        assert_true(ran + not_executed <= sent);
+}
+
+/* Workers come and go all the while. */
 static void test_churn(void **state) {
         static const char *const verbs[] = { "begin-scale web 4", "begin-scale web 7", "begin-restart web.1",
                 "begin-restart web.2", "begin-restart web", "begin-scale web 6", "list" };
         unsigned rounds = is_long() ? 200 : 25;
-        uint64_t sent, replied, unknown, not_executed, ran;
 
         program_init(&program, "monitor web 6 mailbox load=6\n");
         program_start(&program, NULL);
@@ -90,15 +106,48 @@ static void test_churn(void **state) {
         }
         assert_ok(program_ask(&program, "scale web 6"));
         program_until_settled(&program, 6);
-        pause_load(&program);
-        sent = atomic_load(&shared->sent);
-        replied = atomic_load(&shared->replied);
-        unknown = atomic_load(&shared->unknown);
-        not_executed = atomic_load(&shared->not_executed);
-        ran = atomic_load(&shared->ran);
-        assert_true(replied + unknown + not_executed <= sent); /* some of who asked have ended */
-        assert_true(replied <= ran);
-        assert_true(ran + not_executed <= sent);
+        assert_outcomes();
+        program_until_alone(&program);
+}
+
+/* And in rolls that begin, turn back and are halted, while the old ones drain and those that crash wait for
+ * their backoff: never more of them than there may be. */
+
+static void kill_one(struct program *p) {
+        static struct row rows[ROWS_MAX];
+        size_t n = program_list(p, rows);
+        int pid = n > 0 ? rows[(unsigned) rand() % n].pid : 0;
+
+        if (pid > 1)
+                (void) kill(pid, SIGKILL);
+}
+
+static void test_rolls(void **state) {
+        static const char *const verbs[] = { "begin-restart web", "begin-restart web", "begin-restart web",
+                "begin-abort web", "begin-scale web 5", "begin-scale web 7", "begin-restart web.2", "list" };
+        unsigned rounds = is_long() ? 200 : 15, most = 7 + 2, n_rolls = 0;
+        static struct row rows[ROWS_MAX];
+
+        program_init(&program, "monitor web 6 mailbox load=6 surge=2 unavailable=1 drain=50 backoff=10\n");
+        program_start(&program, NULL);
+        for (unsigned i = 0; i < rounds; i++) {
+                (void) program_ask(&program, "%s", verbs[(unsigned) rand() % ELEMENTSOF(verbs)]);
+                if (rand() % 3 == 0)
+                        kill_one(&program);
+                for (unsigned k = (unsigned) rand() % 40; k > 0; k--)
+                        assert_true(program_list(&program, rows) <= most);
+                assert_ok(program_ask(&program, "roll web"));
+                n_rolls += streq(program.lines[0], "going") || streq(program.lines[0], "turning-back");
+                program_kill(&program);
+                program_start(&program, NULL);
+                assert_true(program_list(&program, rows) <= most);
+        }
+        print_message("killed in %u rolls\n", n_rolls);
+        assert_true(n_rolls > 0);
+        assert_ok(program_ask(&program, "scale web 6"));
+        assert_ok(program_ask(&program, "restart web")); /* and this one is done */
+        program_until_settled(&program, 6);
+        assert_outcomes();
         program_until_alone(&program);
 }
 
@@ -301,12 +350,18 @@ static void test_takeover(void **state) {
 
 int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
-                TEST(test_load),       TEST(test_churn),   TEST(test_spawn), TEST(test_scale_up),
-                TEST(test_plain),
-                TEST(test_scale_down), TEST(test_restart), TEST(test_hold),  TEST(test_takeover),
+                TEST(test_load),       TEST(test_churn),   TEST(test_rolls),   TEST(test_spawn),
+                TEST(test_scale_up),   TEST(test_plain),   TEST(test_scale_down),
+                TEST(test_restart),    TEST(test_hold),    TEST(test_takeover),
         };
 
+        const char *seed = getenv("ARBITER_TEST_SEED");
+        unsigned n;
+
         run_program(argc, argv);
+        n = seed ? (unsigned) strtoul(seed, NULL, 0) : (unsigned) time(NULL);
+        print_message("ARBITER_TEST_SEED=%u\n", n);
+        srand(n);
         if (argc > 1)
                 cmocka_set_test_filter(argv[1]);
         return cmocka_run_group_tests(tests, NULL, NULL);
