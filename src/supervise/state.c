@@ -64,14 +64,16 @@ static int block_new(supervise *s, uint32_t n, uint32_t row_size) {
                  failures = ((uint64_t) n + 1) * row_size * sizeof(nsec_t),
                  words = (uint64_t) n * 3 * sizeof(uint32_t);
         char *block;
+        void *p;
 
         if (slots + ring + failures + words > SIZE_MAX / 2)
                 return -ENOMEM;
-        s->block = calloc(1, (size_t) (slots + ring + failures + words) + CACHE_LINE);
-        if (!s->block)
-                return -ENOMEM;
+        p = calloc(1, (size_t) (slots + ring + failures + words) + CACHE_LINE);
+        if (!p)
+                return -ENOMEM; /* s is as it was */
 
-        block = (char *) (((uintptr_t) s->block + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+        s->block = p;
+        block = (char *) (((uintptr_t) p + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
         s->n_allocated = n;
         s->row_size = row_size;
         s->slots = (struct slot *) block;
