@@ -206,7 +206,7 @@ class Change(WithArbiter):
         self.assertEqual(out, 'web.2: running → stopped\n')
 
     def test_no_answer(self):
-        self.fails(1, r'web\.3: No answer in time\..*--timeout=SEC waits longer', 'stop', 'web.3', '--timeout=20ms')
+        self.fails(1, r'web\.3: No answer in time\..*--timeout=SEC waits longer', 'stop', 'web.3', '--timeout=2s')
         self.assertEqual(self.ok('stop', 'web.3', '--no-block'), 'web.3: running → stopping\n')
 
     def test_disconnect(self):
