@@ -22,6 +22,7 @@
 #include <arbiter/pool.h>
 #include <arbiter/probe.h>
 #include <arbiter/proxy.h>
+#include <arbiter/route.h>
 #include <arbiter/spawn.h>
 #include <arbiter/status.h>
 #include <arbiter/supervisor.h>
@@ -43,8 +44,7 @@ ARBITER_CLEANUP_DEFINE(arbiter, unref);
 arbiter_actor *arbiter_get_actor(arbiter *a);
 struct sd_event *arbiter_get_event(arbiter *a);
 
-/* Before the start. The directory for its sockets (made if missing, mode 0711); without one nothing
- * listens. */
+/* Before the start. The directory for its sockets (made if missing, 0711); without one nothing listens. */
 int arbiter_set_runtime_directory(arbiter *a, const char *path);
 /* A cgroup v2 directory that is delegated to us, for a leaf of each process; NULL: find our own and use
  * it if it is delegated. After the start only in place of one that has been removed, else -EBUSY. */

@@ -6,6 +6,8 @@
  *   actor.c      life: states, hooks, handshake from the actor's side, stopping
  *   peer.c       links to other actors: connecting, names, closing, least recently used
  *   control.c    the link to the arbiter, when that dies and another one takes over
+ *   route.c      what a name leads to; pool.c the workers of a pool, broadcast.c all of them
+ *   resend.c     mail that its receiver had not begun when it died
  *   call.c       requests that we sent: ids, deadlines, outcomes
  *   dispatch.c   frames that arrive: lanes, mailbox, begun, command tables
  *   answer.c     requests that we received: replies, promises, delegation
@@ -80,6 +82,8 @@ struct actor_arbiter_ops {
                         const char *const *parameters, arbiter_future **ret);
         int (*stop)(arbiter_actor *a, int exit_code);
         int (*info)(arbiter_actor *a, arbiter_message *m);
+        /* Is that the name of a monitor whose workers have mailboxes? */
+        bool (*is_pool)(arbiter_actor *a, const char *name);
         /* Before answers are given, and before what was sent leaves. */
         void (*commit)(arbiter_actor *a);
         /* May this message of a peer be looked at? (Before the handshake only hello may.) */
@@ -129,6 +133,9 @@ struct arbiter_actor {
         /* peers */
         map *peers_by_aid;
         map *routes; /* target string -> struct route */
+        unsigned n_pools;         /* of routes */
+        uint64_t peers_epoch;     /* one has come or gone since */
+        uint64_t n_turns;
         struct route *last_route; /* most senders repeat themselves */
         struct list_node peers, lru, dirty;
         size_t n_links, links_max, n_unserved; /* unserved: links without a share of the mailbox */
@@ -203,7 +210,7 @@ struct arbiter_actor {
         unsigned thread_workers;
 
         struct {
-                uint64_t begun, expired, late_replies, dead_letters, overloads, reply_dropped;
+                uint64_t begun, expired, late_replies, dead_letters, overloads, reply_dropped, resent;
         } statistics;
 };
 

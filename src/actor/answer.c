@@ -120,8 +120,8 @@ static int send_answer(struct incoming *i, enum envelope_kind kind, arbiter_outc
                 return 0;
         }
         if (i->delegated)
-                return route_send(a, NULL, &i->sender, &e, m, NULL);
-        return peer_send(i->peer, &e, m, NULL, NULL);
+                return route_send(a, NULL, &i->sender, &e, m, NULL, NULL);
+        return peer_send(i->peer, &e, m, NULL, NULL, NULL);
 }
 
 void incoming_refuse(struct incoming *i, arbiter_outcome outcome, const char *format, ...) {
@@ -236,7 +236,7 @@ _public_ int arbiter_message_delegate(arbiter_message *m, const arbiter_proxy *t
         e.command = command ? command : m->envelope.command;
         e.flags &= (uint8_t) ~ENVELOPE_MEMFD;
         e.sender = i->sender;
-        r = route_send(i->actor, NULL, &id, &e, m, NULL);
+        r = route_send(i->actor, NULL, &id, &e, m, NULL, NULL);
         if (r < 0)
                 return r;
         if (i->wants_reply && i->peer && aid_equal(&i->sender, &i->peer->aid))

@@ -94,19 +94,30 @@ int call_register(arbiter_actor *a, arbiter_future *f, struct envelope *e, uint8
         return 0;
 }
 
+void call_put_on(arbiter_future *f, struct peer *p) {
+        f->peer = p;
+        p->n_calls++;
+        list_append(&p->calls, &f->calls);
+}
+
+void call_take_off(arbiter_future *f) {
+        if (f->peer && list_is_linked(&f->calls))
+                f->peer->n_calls--;
+        list_remove(&f->calls);
+        f->peer = NULL;
+}
+
 void call_sent(arbiter_future *f, struct peer *p, const struct envelope *e) {
         f->sent = true;
-        f->peer = p;
         f->sequence = e->sequence;
-        list_append(&p->calls, &f->calls);
+        call_put_on(f, p);
 }
 
 void call_forget(arbiter_future *f) {
         arbiter_actor *a = f->actor;
         struct call_slot *slot;
 
-        list_remove(&f->calls);
-        f->peer = NULL;
+        call_take_off(f);
         if (!f->has_slot || !a)
                 return;
         if (f->outgoing) {
@@ -166,10 +177,9 @@ void call_handle_delegated(arbiter_actor *a, struct peer *p, arbiter_message *m)
                 return;
         to = peer_find(a, &id);
         if (to) {
-                list_remove(&f->calls);
-                f->peer = to;
+                call_take_off(f);
                 f->sequence = 0; /* not ours: begun, for all that we know */
-                list_append(&to->calls, &f->calls);
+                call_put_on(f, to);
         } else if (route_rehome(a, &id, f) < 0)
                 future_fail(f, ARBITER_OUTCOME_CALLEE_DIED,
                                 "the actor that the request was delegated to cannot be reached");
@@ -197,7 +207,8 @@ static bool is_standard_system(const char *command) {
 }
 
 static int send_message(arbiter_actor *a, const char *target, const aid *id, const char *command,
-                arbiter_message *m, usec_t timeout, uint8_t flags, arbiter_future **ret) {
+                arbiter_message *m, usec_t timeout, uint8_t flags, const struct route_options *options,
+                arbiter_future **ret) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         uint8_t chain[CHAIN_MAX * AID_SIZE];
         struct envelope e = {
@@ -225,7 +236,7 @@ static int send_message(arbiter_actor *a, const char *target, const aid *id, con
                 if (r < 0)
                         return r;
         }
-        r = route_send(a, target, id, &e, m, f);
+        r = route_send(a, target, id, &e, m, f, options);
         if (ret && r < 0)
                 future_fail_errno(f, r, NULL);
         if (ret) {
@@ -250,7 +261,41 @@ _public_ int arbiter_send_message(arbiter_actor *a, const char *target, const ar
         r = message_seal(m);
         if (r < 0)
                 return r;
-        return send_message(a, target, p ? &id : NULL, command, m, timeout_usec, 0, ret);
+        return send_message(a, target, p ? &id : NULL, command, m, timeout_usec, 0, NULL, ret);
+}
+
+static bool options_are_valid(const arbiter_send_options *o) {
+        const uint64_t both = ARBITER_SEND_TO_MONITOR | ARBITER_SEND_TO_POOL;
+
+        return o->size == sizeof(*o) && !(o->flags & ~(both | ARBITER_SEND_HOLD)) &&
+               (o->flags & both) != both && (unsigned) o->routing <= ARBITER_ROUTING_BROADCAST &&
+               (o->key || o->key_size == 0);
+}
+
+_public_ int arbiter_send_with(arbiter_actor *a, const char *target, const char *command, arbiter_message *m,
+                const arbiter_send_options *options, arbiter_future **ret) {
+        static const struct siphash_key everywhere_the_same = {};
+        struct route_options o = {};
+        uint64_t timeout = 0;
+        aid id;
+        int r;
+
+        if (!a || !target || !command || !m || !command_is_valid(command, strlen(command)) || !*command ||
+                        (!qualified_name_is_valid(target) && aid_parse(target, &id) < 0) ||
+                        (options && !options_are_valid(options)))
+                return -EINVAL;
+        if (options) {
+                timeout = options->timeout_usec;
+                o.routing = (uint8_t) options->routing;
+                o.flags = (options->flags & ARBITER_SEND_HOLD ? ROUTE_HOLD : 0) |
+                          (options->flags & ARBITER_SEND_TO_MONITOR ? ROUTE_MONITOR : 0) |
+                          (options->flags & ARBITER_SEND_TO_POOL ? ROUTE_POOL : 0) |
+                          (options->key ? ROUTE_KEY : 0);
+                if (options->key)
+                        o.key = siphash24(options->key, options->key_size, &everywhere_the_same);
+        }
+        r = message_seal(m);
+        return r < 0 ? r : send_message(a, target, NULL, command, m, timeout, 0, &o, ret);
 }
 
 static int build_and_send(arbiter_actor *a, const char *target, const arbiter_proxy *p, const char *command,
@@ -346,7 +391,7 @@ _public_ int arbiter_call(arbiter_actor *a, arbiter_message **ret_reply, const c
 
 int actor_send_system(arbiter_actor *a, const aid *id, const char *command, arbiter_message *m,
                 usec_t timeout, arbiter_future **ret) {
-        return send_message(a, NULL, id, command, m, timeout, ENVELOPE_SYSTEM, ret);
+        return send_message(a, NULL, id, command, m, timeout, ENVELOPE_SYSTEM, NULL, ret);
 }
 
 static int build(arbiter_message **ret, const char *signature, va_list ap) {
@@ -384,8 +429,8 @@ int actor_cast_arbiter(arbiter_actor *a, const char *command, const char *signat
         va_end(ap);
         if (r < 0)
                 return r;
-        return a->control ? peer_send(a->control, &e, m, NULL, NULL)
-                          : route_send(a, NULL, &AID_ARBITER, &e, m, NULL);
+        return a->control ? peer_send(a->control, &e, m, NULL, NULL, NULL)
+                          : route_send(a, NULL, &AID_ARBITER, &e, m, NULL, NULL);
 }
 
 int actor_request_arbiter(arbiter_actor *a, arbiter_future **ret, const char *command, usec_t timeout,
@@ -417,5 +462,5 @@ int actor_signal_peer(struct peer *p, uint8_t flags, const char *command, const 
         va_start(ap, signature);
         r = build(&m, signature, ap);
         va_end(ap);
-        return r < 0 ? r : peer_send(p, &e, m, NULL, NULL);
+        return r < 0 ? r : peer_send(p, &e, m, NULL, NULL, NULL);
 }

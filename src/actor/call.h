@@ -54,6 +54,9 @@ void future_fail(arbiter_future *f, arbiter_outcome outcome, const char *format,
 void future_fail_errno(arbiter_future *f, int error, const char *text);
 void future_fail_death(arbiter_future *f, arbiter_outcome outcome, arbiter_reason reason, int status);
 void future_resolve_proxy(arbiter_future *f, arbiter_proxy *proxy);
+typedef int (*future_collect_t)(arbiter_future *const *members, size_t n, arbiter_message **ret);
+/* A request that was sent to several: ends with all of them, and with what is collected of their replies. */
+int future_gather(arbiter_future *f, arbiter_future *const *members, size_t n, future_collect_t collect);
 /* Fires inside of library code, before the user's callbacks and at once: for the library's own
  * continuations. */
 int future_then_now(arbiter_future *f, arbiter_future_callback_t callback, void *userdata);
@@ -66,6 +69,9 @@ int call_register(arbiter_actor *a, arbiter_future *f, struct envelope *e, uint8
                 bool inherit);
 /* It has left on this peer's link with this sequence. */
 void call_sent(arbiter_future *f, struct peer *p, const struct envelope *e);
+/* It waits for this peer's answer; it does not any more. */
+void call_put_on(arbiter_future *f, struct peer *p);
+void call_take_off(arbiter_future *f);
 /* Gives back slot and timer. Called by future_resolve(). */
 void call_forget(arbiter_future *f);
 /* An answer arrived: the future that waits for it, or NULL (late: counted). */

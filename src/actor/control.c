@@ -16,6 +16,7 @@
 #include "actor/call.h"
 #include "actor/group.h"
 #include "actor/peer.h"
+#include "actor/pool.h"
 #include "basic/fd.h"
 
 /* The body is kept until there is an answer. Without memory for that it cannot be sent again, no more. */
@@ -23,7 +24,7 @@ void control_keep(struct peer *p, arbiter_future *f, const struct envelope *e, a
         if (!p->control || p->actor->arbiter_ops || !m || link_get_kind(p->link) == LINK_LOCAL)
                 return;
         outgoing_free(TAKE_PTR(f->kept));
-        (void) outgoing_new(e, m, NULL, NULL, &f->kept);
+        (void) outgoing_new(e, m, NULL, NULL, NULL, &f->kept);
 }
 
 void control_drop_successor(arbiter_actor *a) {
@@ -94,6 +95,8 @@ static int tell_who_we_are(arbiter_actor *a) {
         if (r >= 0)
                 r = watches_tell(a);
         if (r >= 0)
+                r = pools_tell(a);
+        if (r >= 0)
                 r = groups_tell(a);
         if (r >= 0)
                 r = locks_tell(a);
@@ -114,9 +117,8 @@ static void settle_call(struct peer *p, const struct link *old, arbiter_future *
                 return;
         }
         f->sent = false;
-        f->peer = NULL;
         if (o)
-                (void) peer_send(p, &o->envelope, o->message, f, NULL);
+                (void) peer_send(p, &o->envelope, o->message, f, NULL, NULL);
         else
                 future_fail(f, ARBITER_OUTCOME_NO_CONNECTION,
                                 "the arbiter was replaced, and there was no memory to send this again");
@@ -130,7 +132,7 @@ static void settle_calls(struct peer *p, const struct link *old) {
 
         list_init(&calls);
         while ((f = LIST_FIRST(&p->calls, arbiter_future, calls))) {
-                list_remove(&f->calls);
+                call_take_off(f);
                 list_append(&calls, &f->calls);
         }
         /* What has not left yet goes behind what goes out again. */

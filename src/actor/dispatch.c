@@ -9,6 +9,7 @@
 #include "actor/call.h"
 #include "actor/group.h"
 #include "actor/peer.h"
+#include "actor/pool.h"
 #include "basic/fd.h"
 
 /* A user message that waits; or, with reached, a barrier: called when all that was queued before has been
@@ -128,6 +129,8 @@ static void begin(arbiter_actor *a, struct incoming *i, enum link_lane lane, uin
                 link_consumed(l, 1, frame_size);
         if (i->wants_reply && l)
                 link_publish_begun(l, lane, sequence);
+        else if (l && (i->message->envelope.flags & ENVELOPE_KEPT))
+                link_publish_begun_cast(l, sequence);
         if (_unlikely_(i->cancelled && i->wants_reply)) {
                 i->answered = true; /* cancelled, or its caller is gone: never started */
                 return;
@@ -302,8 +305,12 @@ void dispatch_refuse_all(arbiter_actor *a, arbiter_outcome outcome) {
                         reached(a, userdata);
                         continue;
                 }
-                incoming_refuse(i, outcome, "'%s' is %s", a->name, arbiter_state_to_string(a->state));
-                if (!i->wants_reply)
+                if (i->message->envelope.flags & ENVELOPE_KEPT)
+                        i->answered = true; /* handed back: its sender sees that it was never begun */
+                else
+                        incoming_refuse(i, outcome, "'%s' is %s", a->name,
+                                        arbiter_state_to_string(a->state));
+                if (!i->wants_reply && !(i->message->envelope.flags & ENVELOPE_KEPT))
                         actor_dead_letter(a, i->peer ? i->peer->name : "", a->name,
                                         i->message->envelope.command, i->id, outcome);
                 arbiter_message_unref(i->message);
@@ -371,6 +378,10 @@ static int on_call(arbiter_actor *a, struct peer *p, arbiter_message *m, const s
         }
         if (_likely_(may_dispatch(a) && list_is_empty(&a->queue))) {
                 begin(a, i, LANE_USER, e->sequence, envelope_frame_size(e));
+                return 0;
+        }
+        if (a->state >= ARBITER_STATE_CLOSED && (e->flags & ENVELOPE_KEPT)) {
+                i->answered = true;
                 return 0;
         }
         if (a->state >= ARBITER_STATE_CLOSED) {
@@ -452,6 +463,8 @@ static int on_signal(arbiter_actor *a, struct peer *p, arbiter_message *m) {
                 group_handle_change(a, m);
         else if (streq(s, "group-stale"))
                 group_handle_stale(a, m);
+        else if (streq(s, "pool"))
+                pool_handle_news(a, m);
         else if (streq(s, "lock-ended"))
                 lock_handle_ended(a, m);
         return 0;

@@ -367,6 +367,7 @@ struct composite {
         arbiter_future *future; /* borrowed: it owns us */
         size_t n_members, n_left;
         bool any;
+        future_collect_t collect; /* of one that was asked of several: its members are its own */
         arbiter_future *members[];
 };
 
@@ -378,8 +379,12 @@ static void composite_destroy(arbiter_future *f) {
         free(c);
 }
 
+/* The members are the caller's, and stay pending; or nobody else's. */
 static void composite_cancel(arbiter_future *f) {
-        /* The members are the caller's, and stay pending. */
+        struct composite *c = f->cancel_userdata;
+
+        for (size_t i = 0; c->collect && i < c->n_members; i++)
+                (void) arbiter_future_cancel(c->members[i]);
 }
 
 static void adopt_outcome(arbiter_future *f, arbiter_future *member) {
@@ -389,12 +394,22 @@ static void adopt_outcome(arbiter_future *f, arbiter_future *member) {
 }
 
 static void composite_all_done(struct composite *c) {
+        arbiter_message *reply = NULL;
+
         for (size_t i = 0; i < c->n_members; i++)
                 if (c->members[i]->outcome != ARBITER_OUTCOME_REPLY) {
                         adopt_outcome(c->future, c->members[i]);
                         return;
                 }
-        future_resolve(c->future, ARBITER_OUTCOME_REPLY, NULL);
+        if (c->collect) {
+                int r = c->collect(c->members, c->n_members, &reply);
+
+                if (r < 0) {
+                        future_fail_errno(c->future, r, "the answers cannot be put together");
+                        return;
+                }
+        }
+        future_resolve(c->future, ARBITER_OUTCOME_REPLY, reply);
 }
 
 static void on_member(arbiter_future *member, void *userdata) {
@@ -408,6 +423,36 @@ static void on_member(arbiter_future *member, void *userdata) {
                         composite_all_done(c);
         }
         arbiter_future_unref(f); /* each member's callback holds one */
+}
+
+static struct composite *composite_attach(arbiter_future *f, arbiter_future *const *members, size_t n) {
+        struct composite *c = calloc(1, sizeof(*c) + n * sizeof(c->members[0]));
+
+        if (!c)
+                return NULL;
+        c->future = f;
+        f->cancel_userdata = c;
+        f->cancel = composite_cancel;
+        f->destroy = composite_destroy;
+        for (size_t i = 0; i < n; i++)
+                c->members[c->n_members++] = arbiter_future_ref(members[i]);
+        c->n_left = n;
+        return c;
+}
+
+static int composite_wait(struct composite *c) {
+        arbiter_future *f = c->future;
+
+        for (size_t i = 0; i < c->n_members; i++) {
+                int r = future_then_now(c->members[i], on_member, arbiter_future_ref(f));
+
+                if (r < 0) {
+                        arbiter_future_unref(f);
+                        c->n_left = SIZE_MAX; /* callbacks that are registered already find nobody waiting */
+                        return r;
+                }
+        }
+        return 0;
 }
 
 static int composite_new(arbiter_future *const *members, size_t n, bool any, arbiter_future **ret) {
@@ -428,28 +473,38 @@ static int composite_new(arbiter_future *const *members, size_t n, bool any, arb
         r = future_new(actor, &f);
         if (r < 0)
                 return r;
-        c = calloc(1, sizeof(*c) + n * sizeof(c->members[0]));
+        c = composite_attach(f, members, n);
         if (!c)
                 return -ENOMEM;
-        c->future = f;
         c->any = any;
-        f->cancel_userdata = c;
-        f->cancel = composite_cancel;
-        f->destroy = composite_destroy;
-
-        for (size_t i = 0; i < n; i++)
-                c->members[c->n_members++] = arbiter_future_ref(members[i]);
-        c->n_left = n;
-        for (size_t i = 0; i < n; i++) {
-                r = future_then_now(members[i], on_member, arbiter_future_ref(f));
-                if (r < 0) {
-                        arbiter_future_unref(f);
-                        c->n_left = SIZE_MAX; /* callbacks that are registered already find nobody waiting */
-                        f->pending = false;
-                        return r;
-                }
+        r = composite_wait(c);
+        if (r < 0) {
+                f->pending = false;
+                return r;
         }
         *ret = TAKE_PTR(f);
+        return 0;
+}
+
+int future_gather(arbiter_future *f, arbiter_future *const *members, size_t n, future_collect_t collect) {
+        struct composite *c = composite_attach(f, members, n);
+
+        if (!c)
+                return -ENOMEM;
+        c->collect = collect;
+        call_forget(f); /* each of them has an id and a deadline */
+        f->sent = true;
+        return composite_wait(c);
+}
+
+_public_ int arbiter_future_get_member(arbiter_future *f, size_t i, arbiter_future **ret) {
+        const struct composite *c = f && f->destroy == composite_destroy ? f->cancel_userdata : NULL;
+
+        if (!f || !ret)
+                return -EINVAL;
+        if (!c || i >= c->n_members)
+                return -ENODATA;
+        *ret = c->members[i];
         return 0;
 }
 

@@ -8,6 +8,7 @@
 
 #include "actor/call.h"
 #include "actor/peer.h"
+#include "actor/pool.h"
 #include "basic/fd.h"
 
 void peer_init(arbiter_actor *a) {
@@ -30,6 +31,7 @@ void peer_mark_dirty(struct peer *p) {
 void actor_flush(arbiter_actor *a) {
         struct peer *p;
 
+        a->n_turns++;
         if (a->arbiter_ops)
                 a->arbiter_ops->commit(a);
         if (_unlikely_(a->draining))
@@ -74,7 +76,7 @@ static bool fits_share(struct peer *p, const struct envelope *e) {
         return p->share_bytes == 0 || envelope_frame_size(e) <= p->share_bytes;
 }
 
-static int link_out(struct peer *p, struct envelope *e, arbiter_message *m) {
+static int frame_out(struct peer *p, struct envelope *e, arbiter_message *m, const char *target) {
         _cleanup_close_ int memfd = -EBADF;
         int fds[FRAME_FDS_MAX];
 
@@ -90,6 +92,7 @@ static int link_out(struct peer *p, struct envelope *e, arbiter_message *m) {
         e->body_size = m ? m->envelope.body_size : 0;
         e->n_fds = m ? m->envelope.n_fds : 0;
         e->flags &= (uint8_t) ~ENVELOPE_MEMFD; /* of an earlier attempt */
+        kept_mark(p, e, target);
         if (_likely_(e->body_size <= BODY_INLINE_MAX &&
                             (e->body_size < SHARE_BYTES_MIN / 2 || fits_share(p, e))))
                 return link_send(p->link, e, m ? m->body : NULL, m ? m->fds : NULL);
@@ -104,6 +107,27 @@ static int link_out(struct peer *p, struct envelope *e, arbiter_message *m) {
         fds[e->n_fds++] = memfd;
         e->flags |= ENVELOPE_MEMFD;
         return link_send(p->link, e, NULL, fds);
+}
+
+/* What the other end understands is in the page before its first grant. */
+static bool ask_page(struct peer *p) {
+        if (!link_has_credit(p->link))
+                return false;
+        p->asked = link_has_page(p->link);
+        p->knows_kept = link_peer_knows(p->link, LINK_KNOWS_KEPT);
+        return true;
+}
+
+static int link_out(struct peer *p, struct envelope *e, arbiter_message *m, const char *target,
+                const struct route_options *o) {
+        int r;
+
+        if (_unlikely_(!p->asked) && target && is_credited(e) && !ask_page(p))
+                return -ENOBUFS;
+        r = frame_out(p, e, m, target);
+        if (r >= 0 && (e->flags & ENVELOPE_KEPT))
+                kept_add(p, e, m, target, o);
+        return r;
 }
 
 static int refuse(arbiter_actor *a, struct peer *p, const struct envelope *e, arbiter_future *f, int error) {
@@ -121,7 +145,7 @@ static int refuse(arbiter_actor *a, struct peer *p, const struct envelope *e, ar
 
 /* No credit: the receiver's policy, at once. */
 static int apply_policy(struct peer *p, const struct envelope *e, arbiter_message *m, arbiter_future *f,
-                const char *target) {
+                const char *target, const struct route_options *o) {
         arbiter_actor *a = p->actor;
         struct outgoing *oldest;
         int r;
@@ -134,15 +158,15 @@ static int apply_policy(struct peer *p, const struct envelope *e, arbiter_messag
                 actor_dead_letter(a, a->name, p->name, e->command, e->id, ARBITER_OUTCOME_OVERLOAD);
                 return 0;
         case ARBITER_MAILBOX_DROP_OLDEST:
-                r = room_wait(a, &p->waiting, e, m, f, target);
+                r = room_wait(a, &p->waiting, e, m, f, target, o);
                 oldest = LIST_FIRST(&p->waiting.messages, struct outgoing, waiting);
                 if (r == -ENOBUFS && oldest) {
                         outgoing_fail(a, oldest, ARBITER_OUTCOME_OVERLOAD, "dropped: newer messages wait");
-                        r = room_wait(a, &p->waiting, e, m, f, target);
+                        r = room_wait(a, &p->waiting, e, m, f, target, o);
                 }
                 return r < 0 ? refuse(a, p, e, f, r) : 0;
         case ARBITER_MAILBOX_BLOCK:
-                r = room_wait(a, &p->waiting, e, m, f, target);
+                r = room_wait(a, &p->waiting, e, m, f, target, o);
                 return r < 0 ? refuse(a, p, e, f, r) : 0;
         case ARBITER_MAILBOX_REJECT:
         default:
@@ -150,20 +174,25 @@ static int apply_policy(struct peer *p, const struct envelope *e, arbiter_messag
         }
 }
 
-int peer_send(struct peer *p, struct envelope *e, arbiter_message *m, arbiter_future *f,
-                const char *target) {
+/* Whatever the policy of this receiver: it was accepted once. */
+static bool is_again(const struct route_options *o) {
+        return o && (o->flags & ROUTE_AGAIN);
+}
+
+int peer_send(struct peer *p, struct envelope *e, arbiter_message *m, arbiter_future *f, const char *target,
+                const struct route_options *o) {
         /* The answer to a fin that has crossed ours must not wait for the end of both. */
         bool closing = p->state != PEER_OPEN && !(p->state == PEER_FIN_SENT && e->kind == ENVELOPE_SIGNAL);
         int r;
 
         if (closing || (is_credited(e) && p->waiting.n > 0)) {
-                if (p->state == PEER_OPEN && !p->fresh)
-                        return apply_policy(p, e, m, f, target);
-                r = room_wait(p->actor, &p->waiting, e, m, f, target);
+                if (p->state == PEER_OPEN && !p->fresh && !is_again(o) && link_can_send(p->link))
+                        return apply_policy(p, e, m, f, target, o);
+                r = room_wait(p->actor, &p->waiting, e, m, f, target, o);
                 return r < 0 ? refuse(p->actor, p, e, f, r) : 0;
         }
 
-        r = link_out(p, e, m);
+        r = link_out(p, e, m, target, o);
         if (_likely_(r >= 0)) {
                 peer_mark_dirty(p);
                 if (_unlikely_(p->fresh) && is_credited(e))
@@ -175,9 +204,15 @@ int peer_send(struct peer *p, struct envelope *e, arbiter_message *m, arbiter_fu
                 return 0;
         }
         if (r == -ENOBUFS && is_credited(e)) {
-                if (!p->fresh)
-                        return apply_policy(p, e, m, f, target);
-                r = room_wait(p->actor, &p->waiting, e, m, f, target);
+                if (!p->fresh && !is_again(o))
+                        return apply_policy(p, e, m, f, target, o);
+                r = room_wait(p->actor, &p->waiting, e, m, f, target, o);
+                if (r >= 0)
+                        return 0;
+        }
+        /* The link is broken, and the loop has not said so yet: it is as if it had. */
+        if (r == -ENOTCONN && p != p->actor->control && e->kind != ENVELOPE_SIGNAL) {
+                r = room_wait(p->actor, &p->waiting, e, m, f, target, o);
                 if (r >= 0)
                         return 0;
         }
@@ -190,7 +225,7 @@ void peer_flush_waiting(struct peer *p) {
 
         while (p->state == PEER_OPEN && (o = LIST_FIRST(&p->waiting.messages, struct outgoing, waiting))) {
                 struct envelope copy = o->envelope;
-                int r = link_out(p, &copy, o->message);
+                int r = link_out(p, &copy, o->message, o->target, &o->options);
 
                 if (r == -ENOBUFS)
                         return;
@@ -309,6 +344,7 @@ int peer_new(arbiter_actor *a, struct link *link, const aid *id, const char *nam
                 return r;
         }
         list_append(&a->peers, &p->peers);
+        a->peers_epoch++;
         p->link = link_ref(link);
         link_set_events(link, &actor_link_events, p);
         if (!control) {
@@ -354,15 +390,16 @@ struct peer *peer_free(struct peer *p, arbiter_outcome outcome) {
         if (map_get(a->peers_by_aid, p->aid.c, AID_SIZE) == p)
                 map_remove(a->peers_by_aid, p->aid.c, AID_SIZE);
         list_remove(&p->peers);
+        a->peers_epoch++;
         routes_forget(p);
         while ((f = LIST_FIRST(&p->calls, arbiter_future, calls))) {
-                list_remove(&f->calls);
-                f->peer = NULL;
+                call_take_off(f);
                 future_fail(f, outcome, "the link to '%s' was lost", p->name);
         }
         while ((i = LIST_FIRST(&p->incoming, struct incoming, incoming)))
                 incoming_detach(i);
         room_fail(a, &p->waiting, outcome, "the link was lost");
+        kept_done(p);
         free(p);
         return NULL;
 }
@@ -372,20 +409,24 @@ void peer_died(struct peer *p, arbiter_reason reason, int status) {
         struct waiting_room rerouted;
         arbiter_future *f;
 
+        pools_forget_member(a, &p->aid);
+        room_init(&rerouted);
+        kept_recover(p, &rerouted);
         while ((f = LIST_FIRST(&p->calls, arbiter_future, calls))) {
                 bool begun = !p->link || link_has_begun(p->link, f->lane, f->sequence);
 
-                list_remove(&f->calls);
-                f->peer = NULL;
+                call_take_off(f);
                 future_fail_death(f, begun ? ARBITER_OUTCOME_CALLEE_DIED : ARBITER_OUTCOME_NOPROC, reason,
                                 status);
         }
 
         /* What has not left yet and goes to a name finds that name's next life; to a life: noproc. */
-        LIST_FOREACH(w, &p->waiting.messages, struct outgoing, waiting)
-                if (!w->target)
+        LIST_FOREACH(w, &p->waiting.messages, struct outgoing, waiting) {
+                if (!w->target || p->drops_mail)
                         outgoing_fail(a, w, ARBITER_OUTCOME_NOPROC, "the actor is dead");
-        room_init(&rerouted);
+                else
+                        w->options.flags |= ROUTE_HOLD;
+        }
         room_move(&p->waiting, &rerouted);
         peer_free(p, ARBITER_OUTCOME_NO_CONNECTION);
         room_resend(a, &rerouted, NULL);
@@ -412,6 +453,7 @@ int peer_introduce(arbiter_actor *a, struct link *link, const struct peer_introd
         }
         p->link_id = i->link_id;
         p->policy = i->policy;
+        p->drops_mail = i->drops_mail;
         room_move(&waiting, &p->waiting);
         peer_flush_waiting(p);
         *ret = p;
@@ -419,14 +461,14 @@ int peer_introduce(arbiter_actor *a, struct link *link, const struct peer_introd
 }
 
 /* "peer": the arbiter hands us one end of a link: aid, name, generation, link id, side, policy; fds:
- * socket, page. */
+ * socket, page; and whether it drops its mail when it dies. */
 int peer_handle_peer(arbiter_actor *a, arbiter_message *m) {
         _cleanup_(link_unrefp) struct link *link = NULL;
         struct link_page *page = NULL;
         const char *id_string, *name;
         uint32_t generation;
         uint64_t link_id;
-        uint8_t side, policy;
+        uint8_t side, policy, drops_mail = 0;
         int socket_fd, page_fd, r;
         struct peer *p;
         aid id;
@@ -436,6 +478,7 @@ int peer_handle_peer(arbiter_actor *a, arbiter_message *m) {
         if (r <= 0 || aid_parse(id_string, &id) < 0 || side > 1 || policy > ARBITER_MAILBOX_BLOCK ||
             aid_equal(&id, &AID_ARBITER) || aid_equal(&id, &a->aid))
                 return -EBADMSG;
+        (void) arbiter_message_read(m, "y", &drops_mail); /* an older arbiter does not say it */
         r = link_page_map(page_fd, &page);
         if (r < 0)
                 return r;
@@ -455,6 +498,7 @@ int peer_handle_peer(arbiter_actor *a, arbiter_message *m) {
                                         .generation = generation,
                                         .link_id = link_id,
                                         .policy = policy,
+                                        .drops_mail = drops_mail,
                         },
                         &p);
 }
@@ -599,7 +643,8 @@ void peer_handle_closed(struct peer *p, int error) {
                 finish_closing(p);
                 return;
         }
-        if ((list_is_empty(&p->calls) && p->waiting.n == 0) || error == -EBADMSG || !a->control) {
+        if ((list_is_empty(&p->calls) && p->waiting.n == 0 && !kept_waits(p)) || error == -EBADMSG ||
+                        !a->control) {
                 (void) actor_cast_arbiter(a, "disconnect", "t", p->link_id);
                 peer_free(p, ARBITER_OUTCOME_NO_CONNECTION);
                 return;

@@ -7,6 +7,7 @@
  * closed when idle, by fin and fin-ack, never with a request outstanding. */
 
 #include "actor/actor.h"
+#include "actor/resend.h"
 #include "actor/waiting.h"
 
 enum peer_state {
@@ -25,6 +26,8 @@ struct peer {
         enum peer_state state;
         bool control;  /* to or from the arbiter: never closed for being idle */
         bool self;     /* a local link of the actor with itself: never closed for being idle either */
+        bool drops_mail; /* what it has not begun when it dies is not sent again */
+        bool knows_kept, asked; /* its library understands ENVELOPE_KEPT; that has been looked up */
         bool fresh;    /* the other end has not granted anything yet: -ENOBUFS means "wait" */
         struct link *link;
         uint64_t link_id;
@@ -34,10 +37,12 @@ struct peer {
         usec_t last_used;
         struct list_node calls;    /* struct arbiter_future: requests we sent and wait for */
         struct list_node incoming; /* requests we received and have not answered */
+        uint64_t n_calls;
         uint64_t n_incoming;       /* of incoming */
         unsigned n_queued_fds;     /* descriptors that wait in our mailbox with its messages */
         struct list_node routes;   /* struct route: names that lead here */
         struct waiting_room waiting;
+        struct kept_mail kept;
         struct actor_timer loss_timer;
         uint64_t early_cancels[16], n_early_cancels;
         char last_command_name[32]; /* of the command that it sent last: most senders repeat themselves */
@@ -45,14 +50,19 @@ struct peer {
         void *userdata; /* of the arbiter: the child */
 };
 
+enum route_kind { ROUTE_TO_LIFE = 0, ROUTE_TO_POOL = 1 }; /* what "route" answers */
+
 struct route {
         arbiter_actor *actor;
         struct list_node routes; /* in peer->routes */
         char *target;
         struct peer *peer; /* NULL while connecting */
+        struct known_pool *pool; /* it is the name of a pool */
         struct waiting_room waiting;
         unsigned attempts;
         bool by_name;
+        bool holds;   /* it waits for the next life of the name */
+        bool plainly; /* by "connect", as of an aid */
 };
 
 /* Takes the link. Name and generation are what the arbiter says. */
@@ -66,6 +76,7 @@ struct peer_introduction {
         uint32_t generation;
         uint64_t link_id;
         arbiter_mailbox_policy policy;
+        bool drops_mail;
 };
 int peer_introduce(arbiter_actor *a, struct link *link, const struct peer_introduction *i,
                 struct peer **ret);
@@ -83,9 +94,16 @@ void actor_flush(arbiter_actor *a);
  * to one life (id). With a future, the request's failure is its outcome and 0 is returned; a cast answers
  * -ENOBUFS for overload, -ENOMEM. */
 int route_send(arbiter_actor *a, const char *target, const aid *id, struct envelope *e, arbiter_message *m,
-                arbiter_future *f);
-/* Straight to a peer that is known. */
-int peer_send(struct peer *p, struct envelope *e, arbiter_message *m, arbiter_future *f, const char *target);
+                arbiter_future *f, const struct route_options *o);
+/* Straight to a peer that is known. target: by which name; NULL: to this life only. o may be NULL. */
+int peer_send(struct peer *p, struct envelope *e, arbiter_message *m, arbiter_future *f, const char *target,
+                const struct route_options *o);
+/* To a life that there is no link to yet, in the name of a pool, which is asked again if the life is
+ * over. */
+int route_send_first(arbiter_actor *a, const char *pool, const aid *id, struct envelope *e,
+                arbiter_message *m, arbiter_future *f, const struct route_options *o);
+/* What waits is refused, and the route forgotten. */
+void route_give_up(struct route *r, arbiter_outcome outcome, const char *text);
 /* Makes sure that there is a link to this life and puts the sent request f on its list (delegation). */
 int route_rehome(arbiter_actor *a, const aid *id, arbiter_future *f);
 /* What waited goes out, in order, as far as the credit goes. */

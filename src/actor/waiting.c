@@ -31,12 +31,14 @@ void outgoing_free(struct outgoing *o) {
 }
 
 int outgoing_new(const struct envelope *e, arbiter_message *m, arbiter_future *f, const char *target,
-                struct outgoing **ret) {
+                const struct route_options *options, struct outgoing **ret) {
         struct outgoing *o = calloc(1, sizeof(*o));
 
         if (!o)
                 return -ENOMEM;
         o->envelope = *e;
+        if (options)
+                o->options = *options;
         o->command = strdup(e->command);
         if (target)
                 o->target = strdup(target);
@@ -56,7 +58,7 @@ int outgoing_new(const struct envelope *e, arbiter_message *m, arbiter_future *f
         return 0;
 }
 
-static void room_add(struct waiting_room *w, struct outgoing *o) {
+void room_add(struct waiting_room *w, struct outgoing *o) {
         list_append(&w->messages, &o->waiting);
         o->room = w;
         w->n++;
@@ -65,7 +67,11 @@ static void room_add(struct waiting_room *w, struct outgoing *o) {
                 o->future->outgoing = o;
 }
 
-static bool room_is_full(const struct waiting_room *w, const struct envelope *e) {
+/* What is sent again was bounded by the credit that it had. */
+static bool room_is_full(const struct waiting_room *w, const struct envelope *e,
+                const struct route_options *o) {
+        if (o && (o->flags & ROUTE_AGAIN))
+                return false;
         return w->n >= WAITING_MESSAGES_MAX ||
                w->bytes + e->body_size > WAITING_BYTES_MAX + BODY_SIZE_MAX * (w->n == 0);
 }
@@ -91,30 +97,33 @@ void room_fail(arbiter_actor *a, struct waiting_room *w, arbiter_outcome outcome
 }
 
 int room_wait(arbiter_actor *a, struct waiting_room *w, const struct envelope *e, arbiter_message *m,
-                arbiter_future *f, const char *target) {
+                arbiter_future *f, const char *target, const struct route_options *options) {
         struct outgoing *o;
         int r;
 
-        if (room_is_full(w, e)) {
+        if (room_is_full(w, e, options)) {
                 a->statistics.overloads++;
                 return -ENOBUFS;
         }
-        r = outgoing_new(e, m, f, target, &o);
+        r = outgoing_new(e, m, f, target, options, &o);
         if (r < 0)
                 return r;
         room_add(w, o);
         return 0;
 }
 
+void room_take(struct waiting_room *from, struct outgoing *o, struct waiting_room *to) {
+        list_remove(&o->waiting);
+        from->n--;
+        from->bytes -= o->envelope.body_size;
+        room_add(to, o);
+}
+
 void room_move(struct waiting_room *from, struct waiting_room *to) {
         struct outgoing *o;
 
-        while ((o = LIST_FIRST(&from->messages, struct outgoing, waiting))) {
-                list_remove(&o->waiting);
-                from->n--;
-                from->bytes -= o->envelope.body_size;
-                room_add(to, o);
-        }
+        while ((o = LIST_FIRST(&from->messages, struct outgoing, waiting)))
+                room_take(from, o, to);
 }
 
 /* Sends anew what waited for a link that is no more: by name, or to the life id. */
@@ -124,7 +133,8 @@ void room_resend(arbiter_actor *a, struct waiting_room *w, const aid *id) {
         while ((o = LIST_FIRST(&w->messages, struct outgoing, waiting))) {
                 if (o->future)
                         o->future->outgoing = NULL; /* sending may make it wait in another room */
-                (void) route_send(a, o->target, o->target ? NULL : id, &o->envelope, o->message, o->future);
+                (void) route_send(a, o->target, o->target ? NULL : id, &o->envelope, o->message, o->future,
+                                &o->options);
                 o->future = arbiter_future_unref(o->future);
                 outgoing_free(o);
         }

@@ -56,6 +56,10 @@ static int own_stop(arbiter_actor *actor, int exit_code) {
         return arbiter_stop(arbiter_of(actor), exit_code);
 }
 
+static bool own_is_pool(arbiter_actor *actor, const char *name) {
+        return pool_find(arbiter_of(actor), name);
+}
+
 static void own_commit(arbiter_actor *actor) {
         state_commit(arbiter_of(actor));
 }
@@ -75,6 +79,7 @@ static const struct actor_arbiter_ops ops = {
         .admits = handshake_admits,
         .peer_lost = handshake_peer_lost,
         .dead_letter = own_dead_letter,
+        .is_pool = own_is_pool,
         .commit = own_commit,
         .commands = arbiter_commands,
 };
@@ -137,6 +142,9 @@ static void init_lists(arbiter *a) {
         a->accept_timer = ACTOR_TIMER_INIT(mailbox_socket_retry);
         a->notice_timer = ACTOR_TIMER_INIT(relations_retry);
         list_init(&a->notices);
+        list_init(&a->held);
+        a->held_timer = ACTOR_TIMER_INIT(routes_on_timer);
+        a->pool_timer = ACTOR_TIMER_INIT(pool_members_retry);
         a->relink_timer = ACTOR_TIMER_INIT(relinks_on_timer);
         list_init(&a->relinks);
         member_init(&a->own_member, a, NULL);
@@ -161,6 +169,10 @@ static int init_parts(arbiter *a, const arbiter_module *module) {
                 r = actor_timer_reserve(a->actor, &a->notice_timer);
         if (r >= 0)
                 r = actor_timer_reserve(a->actor, &a->group_timer);
+        if (r >= 0)
+                r = actor_timer_reserve(a->actor, &a->held_timer);
+        if (r >= 0)
+                r = actor_timer_reserve(a->actor, &a->pool_timer);
         if (r >= 0)
                 r = init_root(a);
         if (r >= 0)
@@ -250,6 +262,7 @@ static void free_monitors(arbiter *a) {
         LIST_FOREACH(m, &a->monitors, arbiter_monitor, monitors) {
                 list_remove(&m->monitors);
                 list_remove(&m->marked);
+                pool_members_forget(m);
                 set_done(&m->set);
                 m->child = NULL;
                 m->arbiter = NULL;
@@ -280,6 +293,9 @@ _public_ arbiter *arbiter_unref(arbiter *a) {
                 members_done(a);
                 actor_timer_clear(a->actor, &a->parked_timer);
                 actor_timer_release(a->actor, &a->group_timer);
+                routes_forget_held(a);
+                actor_timer_release(a->actor, &a->held_timer);
+                actor_timer_release(a->actor, &a->pool_timer);
         }
         for (leaves_retry(a); !list_is_empty(&a->leaves); leaves_retry(a))
                 (void) poll(NULL, 0, 5); /* the kernel empties a killed cgroup in its own time */

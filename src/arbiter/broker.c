@@ -83,10 +83,10 @@ static int pair_new(struct child *x, struct child *y, struct pair **ret) {
 
 static int tell(struct child *c, struct child *other, const struct pair *p, uint8_t side, int socket_fd,
                 int page_fd) {
-        return actor_signal_peer(c->peer, ENVELOPE_SYSTEM, "peer", "ssutyyhh", other->aid_string.s,
+        return actor_signal_peer(c->peer, ENVELOPE_SYSTEM, "peer", "ssutyyhhy", other->aid_string.s,
                         other->name, other->generation, p->link_id, side,
                         (uint8_t)(other->peer ? other->peer->policy : ARBITER_MAILBOX_REJECT), socket_fd,
-                        page_fd);
+                        page_fd, (uint8_t) child_drops_mail(other));
 }
 
 static int introduce(struct child *to, struct child *other, const struct pair *p, struct link *l,
@@ -98,6 +98,7 @@ static int introduce(struct child *to, struct child *other, const struct pair *p
                                         .generation = other->generation,
                                         .link_id = p->link_id,
                                         .policy = other->peer->policy,
+                                        .drops_mail = child_drops_mail(other),
                         },
                         ret);
 }
@@ -148,7 +149,7 @@ static int make_link(struct child *x, struct child *y) {
         return r;
 }
 
-static bool is_allowed(const struct child *c, const char *name) {
+bool broker_is_allowed(const struct child *c, const char *name) {
         if (!c->spawn || !c->spawn->allow)
                 return true;
         for (char **p = c->spawn->allow; *p; p++)
@@ -196,7 +197,7 @@ static int refuse(arbiter_message *m, arbiter_outcome outcome, const char *forma
         return 0;
 }
 
-static int connect_child(struct child *caller, struct child *target, arbiter_message *m) {
+int broker_connect_child(struct child *caller, struct child *target, arbiter_message *m) {
         struct pair_key key = pair_key(caller, target);
         struct pair *p = map_get(caller->arbiter->pairs, &key, sizeof(key));
         int r;
@@ -206,34 +207,47 @@ static int connect_child(struct child *caller, struct child *target, arbiter_mes
                         return refuse(m, ARBITER_OUTCOME_OVERLOAD, "too many links to connect to '%s'",
                                         target->name);
                 r = make_link(caller, target);
+                if (r == -ENOTCONN)
+                        return r;
                 if (r < 0)
                         return refuse(m, ARBITER_OUTCOME_OVERLOAD, "no link can be made: %s", strerror(-r));
                 p = map_get(caller->arbiter->pairs, &key, sizeof(key));
         }
+        if (streq(m->envelope.command, "route"))
+                return arbiter_message_reply(m, "yssut", (uint8_t) ROUTE_TO_LIFE, target->aid_string.s,
+                                target->name, target->generation, p->link_id);
         return arbiter_message_reply(
                         m, "ssut", target->aid_string.s, target->name, target->generation, p->link_id);
 }
 
-static int connect_target(struct child *caller, const char *name, arbiter_message *m) {
+/* A pool's name stands for its workers. */
+static bool may_connect(const struct child *c, const struct child *target) {
+        return broker_is_allowed(c, target->name) ||
+               (target->set && target->set->monitor && broker_is_allowed(c, target->set->monitor->name));
+}
+
+int broker_connect_name(struct child *caller, const char *name, arbiter_message *m) {
         arbiter *a = caller->arbiter;
         struct child *target = child_find(a, name);
+        int r;
 
         if (!target)
                 return broker_is_restarting(a, name)
                                        ? refuse(m, ARBITER_OUTCOME_RESTARTING, "'%s' is between two lives",
                                                          name)
                                        : refuse(m, ARBITER_OUTCOME_NOPROC, "no actor '%s'", name);
-        if (!is_allowed(caller, target->name))
+        if (!may_connect(caller, target))
                 return refuse(m, ARBITER_OUTCOME_DENIED, "Allow= does not let it connect to '%s'", name);
         if (target == caller)
                 return refuse(m, ARBITER_OUTCOME_DENIED, "'%s' is itself", name);
         if (target->plain && plain_ensure_stub(target) < 0)
                 return refuse(m, ARBITER_OUTCOME_OVERLOAD, "no memory for '%s'", name);
-        if (target->link_lost || !target->peer)
+        if (target->link_lost || !target->peer || !target->peer->link || !link_can_send(target->peer->link))
                 return refuse(m, ARBITER_OUTCOME_NOPROC, "'%s' is about to end", name);
         if (!target->welcomed)
                 return park(target, m) < 0 ? -ENOMEM : 0;
-        return connect_child(caller, target, m);
+        r = broker_connect_child(caller, target, m);
+        return r == -ENOTCONN ? refuse(m, ARBITER_OUTCOME_NOPROC, "'%s' is about to end", name) : r;
 }
 
 int broker_connect(arbiter_actor *a, arbiter_message *m, void *userdata) {
@@ -244,7 +258,7 @@ int broker_connect(arbiter_actor *a, arbiter_message *m, void *userdata) {
         if (!caller)
                 return -ESRCH;
         r = arbiter_message_read(m, "s", &name);
-        return r < 0 ? r : connect_target(caller, name, m);
+        return r < 0 ? r : broker_connect_name(caller, name, m);
 }
 
 static struct pair *find_own(struct child *c, uint64_t id) {
@@ -276,7 +290,7 @@ int broker_disconnect(arbiter_actor *a, arbiter_message *m, void *userdata) {
  * of a link has closed it, or was never told. What is new, of ours, is on its way to it still. */
 
 static bool both_may_know(const struct child *c, const struct child *other) {
-        return other != c && other->links_due && is_allowed(c, other->name) &&
+        return other != c && other->links_due && may_connect(c, other) &&
                c->n_pairs < CHILD_LINKS_MAX && other->n_pairs < CHILD_LINKS_MAX;
 }
 
@@ -334,6 +348,11 @@ int broker_links(arbiter_actor *a, arbiter_message *m, void *userdata) {
         return r;
 }
 
+static void connect_parked(struct child *caller, struct child *c, arbiter_message *m) {
+        if (broker_connect_child(caller, c, m) == -ENOTCONN)
+                (void) refuse(m, ARBITER_OUTCOME_NOPROC, "'%s' is about to end", c->name);
+}
+
 void broker_unpark(struct child *c, arbiter_outcome outcome) {
         struct parked *p;
 
@@ -344,7 +363,7 @@ void broker_unpark(struct child *c, arbiter_outcome outcome) {
                 if (outcome != ARBITER_OUTCOME_REPLY)
                         refuse(p->message, outcome, "'%s' did not start", c->name);
                 else if (caller)
-                        (void) connect_child(caller, c, p->message);
+                        connect_parked(caller, c, p->message);
                 arbiter_message_unref(p->message);
                 free(p);
         }

@@ -31,6 +31,10 @@ bool child_is_mailbox(const struct child *c) {
         return !c->plain;
 }
 
+bool child_drops_mail(const struct child *c) {
+        return c->spawn && c->spawn->mail_on_restart == ARBITER_MAIL_DROP;
+}
+
 static int register_child(struct child *c) {
         arbiter *a = c->arbiter;
         int r;
@@ -287,6 +291,7 @@ void child_running(struct child *c) {
         if (!c->monitor_actor || !c->adopted) /* to everybody else it is still the same */
                 log_running(c);
         broker_unpark(c, ARBITER_OUTCOME_REPLY);
+        routes_reconsider(c->arbiter);
         if (c->future) {
                 _cleanup_(arbiter_future_unrefp) arbiter_future *f = TAKE_PTR(c->future);
                 _cleanup_(arbiter_proxy_unrefp) arbiter_proxy *p = TAKE_PTR(c->proxy);
@@ -556,7 +561,7 @@ int child_ask_to_stop(struct child *c) {
         if (r < 0)
                 return r;
         r = message_seal(m);
-        return r < 0 ? r : peer_send(c->peer, &e, m, NULL, NULL);
+        return r < 0 ? r : peer_send(c->peer, &e, m, NULL, NULL, NULL);
 }
 
 int waiter_add(struct list_node *list, arbiter_future *f) {

@@ -305,6 +305,7 @@ const arbiter_command arbiter_commands[] = {
                 ARBITER_COMMAND("traced", "ss", "sender command", "", "", handshake_traced, SYSTEM),
                 ARBITER_COMMAND("connect", "s", "target", "ssut", "aid name generation link", broker_connect,
                                 SYSTEM),
+                ARBITER_COMMAND("route", "su", "name flags", NULL, NULL, route_route, SYSTEM),
                 ARBITER_COMMAND("disconnect", "t", "link", "", "", broker_disconnect, SYSTEM),
                 ARBITER_COMMAND("watch", "su", "aid generation", "", "", relations_watch, SYSTEM),
                 ARBITER_COMMAND("lost", "su", "aid generation", "", "", relations_lost, SYSTEM),

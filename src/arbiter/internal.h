@@ -21,6 +21,8 @@
  *   mailbox-socket.c  how an actor that did not inherit its control link comes to it
  *   handshake.c  hello, welcome, notify
  *   broker.c     links between actors: made once, then out of the way
+ *   routes.c     where a name leads; who waits for its next life
+ *   pool-members.c  the workers of a pool, as those who send to its name know them
  *   relations.c  watches and links: who is told of whose death
  *   member.c     what actors have at the arbiter: groups.c, their process groups; locks.c, named locks
  *   commands.c   what actors may ask of the arbiter, and who may
@@ -48,6 +50,7 @@
 #include "arbiter/probes.h"
 #include "arbiter/process.h"
 #include "arbiter/roll.h"
+#include "arbiter/routes.h"
 #include "arbiter/state.h"
 #include "arbiter/tree.h"
 #include "arbiter/unit-settings.h"
@@ -109,6 +112,7 @@ struct arbiter_spawn {
         usec_t silence_usec, start_usec, stop_usec, watchdog_usec;
         uint64_t mailbox_messages, mailbox_bytes;
         arbiter_mailbox_policy mailbox_policy;
+        arbiter_mail_on_restart mail_on_restart;
         char **allow; /* NULL: everybody */
         int *listen_fds;
         char **listen_names;
@@ -338,6 +342,9 @@ struct arbiter_monitor {
         arbiter_future *start_future, *stop_future;
         struct list_node settled; /* struct waiter: scale, restart */
         struct pool pool;
+        arbiter_routing routing;
+        struct list_node pool_watches; /* who is told of its workers: pool-members.c */
+        bool hope_told;
 };
 
 struct dead_aid {
@@ -412,6 +419,9 @@ struct arbiter {
         struct list_node relinks; /* struct relink */
         struct actor_timer relink_timer;
         bool relinks_held;
+
+        struct list_node held; /* struct held: who waits for the next life of a name */
+        struct actor_timer held_timer, pool_timer;
 
         struct list_node notices; /* that could not be delivered yet */
         struct actor_timer notice_timer;
@@ -691,6 +701,11 @@ void commands_table_unref(arbiter *a, struct commands_table *t);
 
 /* broker.c */
 bool broker_is_restarting(arbiter *a, const char *name);
+/* Allow= lets it send to this name. */
+bool broker_is_allowed(const struct child *c, const char *name);
+/* Answers "connect" and "route". The first, -ENOTCONN: no answer yet, as the target cannot hear any more. */
+int broker_connect_child(struct child *caller, struct child *target, arbiter_message *m);
+int broker_connect_name(struct child *caller, const char *name, arbiter_message *m);
 int broker_connect(arbiter_actor *a, arbiter_message *m, void *userdata);
 int broker_disconnect(arbiter_actor *a, arbiter_message *m, void *userdata);
 /* The direct links of one that an earlier arbiter had started: it knows them, we do not. */

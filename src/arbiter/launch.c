@@ -28,6 +28,7 @@ int child_attach_link(struct child *c, struct link *l) {
         c->peer->userdata = c;
         if (c->spawn)
                 c->peer->policy = c->spawn->mailbox_policy;
+        c->peer->drops_mail = child_drops_mail(c);
         /* of the same priority as all else: one that never stops talking does not go before the others */
         return 0;
 }

@@ -17,6 +17,7 @@ void member_init(struct member *m, arbiter *a, struct child *c) {
         list_init(&m->watches);
         list_init(&m->locks);
         list_init(&m->waits);
+        list_init(&m->pools);
 }
 
 struct member *member_of(arbiter_message *m) {
@@ -107,6 +108,7 @@ void member_told(struct member *m) {
 
 void member_gone(struct member *m) {
         member_told(m);
+        pool_watcher_gone(m);
         groups_member_gone(m);
         locks_member_gone(m);
 }

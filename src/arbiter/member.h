@@ -14,8 +14,9 @@ struct peer;
 struct member {
         arbiter *arbiter;
         struct child *child; /* NULL: the arbiter's own actor */
-        struct list_node joins, watches, locks, waits;
+        struct list_node joins, watches, locks, waits, pools;
         unsigned n_joins, n_watches, n_locks; /* locks: with those that it waits for */
+        unsigned n_pools; /* of which it is told who is in them: pool-members.c */
         bool untold;
 };
 

@@ -45,6 +45,8 @@ _public_ int arbiter_monitor_new(arbiter *a, const char *name, arbiter_spawn *wo
         list_init(&m->settled);
         roll_init(m);
         autoscale_init(m);
+        list_init(&m->pool_watches);
+        m->routing = ARBITER_ROUTING_ROUND_ROBIN;
         m->name = strdup(name);
         if (!m->name)
                 return -ENOMEM;
@@ -215,6 +217,7 @@ static void settle(arbiter_monitor *m, arbiter_outcome outcome) {
 void monitor_changed(arbiter_monitor *m) {
         if (!m->arbiter || !m->set.supervise)
                 return;
+        pool_members_reconsider(m);
         if (!m->stopping && !m->restarting && monitor_is_settled(m))
                 settle(m, m->failed ? ARBITER_OUTCOME_CALLEE_DIED : ARBITER_OUTCOME_REPLY);
         roll_settle(m);
@@ -251,6 +254,7 @@ void monitor_gone(arbiter_monitor *m) {
         autoscale_stop(m);
         roll_end(m, ARBITER_OUTCOME_CANCELLED, "the monitor was stopped"); /* while it has an arbiter */
         m->child = NULL;
+        pool_members_gone(m);
         m->arbiter = NULL;
         map_remove_string(a->monitors_by_name, m->name);
         list_remove(&m->monitors);
@@ -261,6 +265,7 @@ void monitor_gone(arbiter_monitor *m) {
                 future_resolve(m->stop_future, ARBITER_OUTCOME_REPLY, NULL);
         actor_timer_clear(a->actor, &m->set.timer);
         control_monitor_gone(a, m->name);
+        routes_reconsider(a);
         if (!m->tree.place)
                 arbiter_set_ended(a, &m->set);
         arbiter_monitor_unref(m);

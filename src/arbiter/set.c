@@ -404,6 +404,7 @@ static void carry_out(struct set *s, size_t max_late) {
                 act_rest(s, SIZE_MAX);
         act_all(s);
         s->acting = false;
+        routes_reconsider(a);
         if (!s->monitor || s->monitor->arbiter)
                 status_count_set(s);
         if (s->monitor) {

@@ -202,6 +202,13 @@ _public_ int arbiter_spawn_set_exec(arbiter_spawn *s, const char *const *argv, a
         return 0;
 }
 
+_public_ int arbiter_spawn_set_mail_on_restart(arbiter_spawn *s, arbiter_mail_on_restart mail) {
+        if (!s || (mail != ARBITER_MAIL_KEEP && mail != ARBITER_MAIL_DROP))
+                return -EINVAL;
+        s->mail_on_restart = mail;
+        return 0;
+}
+
 static int set_parameter(arbiter_spawn *s, const char *key, size_t key_length, const char *value) {
         struct actor_parameter *p = calloc(1, sizeof(*p));
 
@@ -575,6 +582,7 @@ static int copy_rest(const arbiter_spawn *from, arbiter_spawn *to) {
         to->stop_usec = from->stop_usec;
         to->watchdog_usec = from->watchdog_usec;
         to->kill_signal = from->kill_signal;
+        to->mail_on_restart = from->mail_on_restart;
         to->context_changed = from->context_changed;
         to->user_set = from->user_set;
         to->fingerprint = from->fingerprint;

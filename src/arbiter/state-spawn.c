@@ -185,6 +185,7 @@ static int encode(const arbiter_spawn *s, bool named, uint8_t **ret, size_t *ret
                         put_user(&w, &s->context);
                         put_text(&w, s->source);
                 }
+                state_put(&w, s->mail_on_restart, 1);
                 if (!w.full && w.used <= STATE_VALUE_MAX) {
                         *ret = w.p;
                         *ret_size = w.used;
@@ -413,6 +414,8 @@ static void get_spawn(struct state_reader *r, arbiter_spawn *s, struct wants *w)
         s->context.has_uid = state_get_bool(r);
         s->context.uid = (uid_t) state_get(r, 4);
         s->source = r->version >= 2 ? get_text(r) : NULL;
+        if (r->version >= 2)
+                s->mail_on_restart = (arbiter_mail_on_restart) state_get_below(r, 1, ARBITER_MAIL_DROP + 1);
         if ((s->module_file && *s->module_file != '/') || (s->exec && !s->context.path) ||
                         (s->process_name && !*s->process_name))
                 r->bad = true;

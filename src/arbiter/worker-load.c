@@ -41,6 +41,7 @@ void load_serve(struct child *c, bool serve) {
         if (c->serves == serve)
                 return;
         c->serves = serve;
+        route_member_changed(c, serve);
 }
 
 static const supervise_policy *pool_policy(const struct child *c) {

@@ -111,6 +111,7 @@ static void put_actor(FILE *f, const struct actor_config *a) {
         put_number(f, "mailbox-messages", a->mailbox_messages);
         put_number(f, "mailbox-bytes", a->mailbox_bytes);
         put_number(f, "mailbox-policy", (uint64_t) a->mailbox_policy);
+        put_number(f, "mail-on-restart", (uint64_t) a->mail_on_restart);
         put_list(f, "allow", a->allow);
         for (size_t i = 0; i < a->n_service; i++) {
                 put_string(f, "service-key", a->service[i].key);
@@ -148,6 +149,7 @@ static void put_monitor(FILE *f, const struct monitor_config *m, bool workers) {
         put_number(f, "backoff-jitter", m->backoff_jitter_percent);
         put_number(f, "stable", m->stable_usec);
         config_put_load(f, m);
+        put_number(f, "routing", (uint64_t) m->routing);
         put_list(f, "after", m->after);
         put_tree(f, m);
         put_actor(f, &m->actor);

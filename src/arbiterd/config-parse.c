@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <arbiter/probe.h>
+#include <arbiter/route.h>
 
 #include "arbiterd/config-internal.h"
 #include "basic/parse.h"
@@ -408,6 +409,18 @@ static const struct conf_word failure_words[] = {
         { "exit", CONFIG_FAILURE_EXIT },
         {},
 };
+static const struct conf_word routing_words[] = {
+        { "round-robin", ARBITER_ROUTING_ROUND_ROBIN },
+        { "least-outstanding", ARBITER_ROUTING_LEAST_OUTSTANDING },
+        { "consistent-hash", ARBITER_ROUTING_CONSISTENT_HASH },
+        { "broadcast", ARBITER_ROUTING_BROADCAST },
+        {},
+};
+static const struct conf_word mail_words[] = {
+        { "keep", ARBITER_MAIL_KEEP },
+        { "drop", ARBITER_MAIL_DROP },
+        {},
+};
 static const struct conf_word policy_words[] = {
         { "reject", CONFIG_REJECT },
         { "drop-new", CONFIG_DROP_NEW },
@@ -533,6 +546,7 @@ static const int stream = SOCK_STREAM, datagram = SOCK_DGRAM, packets = SOCK_SEQ
         ACTOR("MailboxMessages", conf_parse_u64, mailbox_messages, &range_messages),                      \
         ACTOR("MailboxBytes", conf_parse_size, mailbox_bytes, &range_bytes),                              \
         ACTOR("MailboxPolicy", conf_parse_word, mailbox_policy, policy_words),                            \
+        ACTOR("MailOnRestart", conf_parse_word, mail_on_restart, mail_words),                             \
         ACTOR("Allow", conf_parse_words, allow),                                                          \
         PROBE_ITEMS("StartProbe", ARBITER_PROBE_START),                                                   \
         PROBE_ITEMS("ReadinessProbe", ARBITER_PROBE_READINESS),                                           \
@@ -568,6 +582,7 @@ const struct conf_item config_monitor_items[] = {
         MONITOR("ScaleDownLoad", config_parse_scale_load, load.scale_down_percent),
         MONITOR("ScaleUpSec", config_parse_scale_time, load.scale_up_usec, &range_period),
         MONITOR("ScaleDownSec", config_parse_scale_time, load.scale_down_usec, &range_period),
+        MONITOR("Routing", conf_parse_word, routing, routing_words),
         MONITOR("After", parse_after, after),
         ACTOR_ITEMS,
         {},
@@ -613,6 +628,7 @@ void config_init_monitor(struct monitor_config *m, const struct daemon_config *d
                 .backoff_factor = 2,
                 .backoff_jitter_percent = 20,
                 .stable_usec = 10 * USEC_PER_SEC,
+                .routing = ARBITER_ROUTING_ROUND_ROBIN,
                 .actor = {
                         .timeout_usec = d->default_timeout_usec,
                         .timeout_start_usec = d->default_timeout_start_usec,

@@ -121,6 +121,7 @@ struct actor_config {
         uint64_t mailbox_messages; /* 0: the library's default */
         uint64_t mailbox_bytes;    /* 0: the library's default */
         int mailbox_policy;        /* enum config_policy; default reject */
+        int mail_on_restart;       /* MailOnRestart= (arbiter_mail_on_restart); keep */
         char **allow;              /* Allow= globs of actor names it may connect to; NULL: all */
 
         struct config_assignment *service; /* [Service], for Concurrency=unit; each has been checked */
@@ -168,6 +169,7 @@ struct monitor_config {
         const char *parent;               /* as of an actor; and as a child: */
         int restart;                      /* Restart=, enum config_restart; permanent */
         bool significant;                 /* Significant=; no */
+        int routing;                      /* Routing= (arbiter_routing); round-robin */
         char **after;                     /* After= names of monitors that start first */
         char *after_file;                 /* where the last After= stands, for messages */
         unsigned after_line;

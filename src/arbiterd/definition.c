@@ -312,6 +312,8 @@ static int set_rest(const struct actor_config *a, arbiter_spawn *s) {
         if (r >= 0)
                 r = arbiter_spawn_set_mailbox(
                                 s, a->mailbox_messages, a->mailbox_bytes, policies[a->mailbox_policy]);
+        if (r >= 0)
+                r = arbiter_spawn_set_mail_on_restart(s, (arbiter_mail_on_restart) a->mail_on_restart);
         return r < 0 ? r : set_allow(a, s);
 }
 

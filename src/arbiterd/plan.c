@@ -56,6 +56,7 @@ int monitor_change_of(const struct config_difference *x, struct monitor_change *
                 if (r < 0)
                         return r;
                 c.reorder = moved;
+                c.route = old->routing != new->routing;
                 c.describe = !same_text(old->description, new->description);
                 r = same_worker(&old->actor, &new->actor);
                 if (r < 0)
@@ -142,6 +143,9 @@ static int add_monitor_change(arbiter_message *plan, const struct config_differe
                                 x->new_monitor->workers);
         if (r >= 0 && c.probe && !c.roll)
                 r = add(plan, x->name, "probe", "its workers are probed otherwise, and go on");
+        if (r >= 0 && c.route)
+                r = add(plan, x->name, "route", "messages to its name are routed by %s",
+                                arbiter_routing_to_string((arbiter_routing) x->new_monitor->routing));
         if (r >= 0 && c.describe)
                 r = add(plan, x->name, "describe", "its description is another one");
         return r;

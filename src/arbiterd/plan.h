@@ -12,7 +12,7 @@
 struct monitor_change {
         bool replace; /* stopped, and started anew: else any of */
         bool reorder; /* of different children: the order of those that stay */
-        bool describe, roll, scale, probe;
+        bool describe, roll, scale, probe, route;
 };
 
 /* -ENOMEM. */

@@ -95,6 +95,8 @@ int daemon_configure_monitor(const struct monitor_config *m, arbiter_monitor *mo
 
         r = arbiter_monitor_set_description(monitor, m->description);
         if (r >= 0)
+                r = arbiter_monitor_set_routing(monitor, (arbiter_routing) m->routing);
+        if (r >= 0)
                 r = arbiter_monitor_set_intensity(monitor, m->restart_intensity, m->restart_period_usec);
         if (r >= 0)
                 r = arbiter_monitor_set_backoff(monitor, m->backoff_min_usec, m->backoff_max_usec,
@@ -261,6 +263,8 @@ static int change_monitor(struct daemon *d, const struct config_difference *x) {
                 return reorder_children(d, x);
         if (c.describe)
                 r = arbiter_monitor_set_description(monitor, m->description);
+        if (r >= 0 && c.route)
+                r = arbiter_monitor_set_routing(monitor, (arbiter_routing) m->routing);
         if (r >= 0 && c.roll) {
                 r = definition_new(d, &m->actor, &s);
                 if (r >= 0)

@@ -54,6 +54,13 @@ bool link_take_credit(struct link *l, size_t size) {
         return true;
 }
 
+bool link_has_credit(struct link *l) {
+        if (!l->page || credit_suffices(l, 1))
+                return true;
+        refresh_grant(l);
+        return credit_suffices(l, 1) || (link_take_credit(l, 1) && (link_return_credit(l, 1), true));
+}
+
 /* The frame was not sent after all. */
 void link_return_credit(struct link *l, size_t size) {
         if (!l->page)
@@ -177,6 +184,26 @@ void link_publish_begun(struct link *l, enum link_lane lane, uint64_t sequence) 
                 atomic_store(&own_side(l)->begun[lane], sequence);
 }
 
+/* No clock is read after it, and no reader of the page waits for it: that it is written before what the
+ * handler does is all that the one asks who reads the page of the dead. */
+void link_publish_begun_cast(struct link *l, uint64_t sequence) {
+        if (sequence <= l->begun[LANE_USER])
+                return;
+        l->begun[LANE_USER] = sequence;
+        if (!l->page)
+                return;
+        atomic_store_explicit(&own_side(l)->begun[LANE_USER], sequence, memory_order_release);
+        atomic_thread_fence(memory_order_release);
+}
+
+uint64_t link_get_begun(const struct link *l) {
+        return l->page ? atomic_load(&peer_side(l)->begun[LANE_USER]) : UINT64_MAX;
+}
+
+bool link_peer_knows(const struct link *l, enum link_feature feature) {
+        return l->page && (atomic_load(&peer_side(l)->features) & feature);
+}
+
 static int attach_page(struct link *l, struct link_page *page, unsigned side) {
         if (l->page || side > 1) {
                 link_page_unmap(page);
@@ -196,6 +223,7 @@ int link_set_page(struct link *l, struct link_page *page, unsigned side) {
         for (unsigned lane = 0; lane < LANE_COUNT; lane++)
                 if (l->begun[lane] > 0)
                         atomic_store(&own_side(l)->begun[lane], l->begun[lane]);
+        atomic_store(&own_side(l)->features, LINK_KNOWS_KEPT);
         link_publish_credit(l);
         return 0;
 }

@@ -238,6 +238,7 @@ static void pair_attach(struct link_local *p, unsigned side, struct link *l) {
         l->local = p;
         l->page = p->page;
         l->side = side;
+        atomic_store(&p->page->side[side].features, LINK_KNOWS_KEPT);
 }
 
 int link_new_local(sd_event *event, struct link **ret_a, struct link **ret_b) {

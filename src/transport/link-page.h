@@ -26,8 +26,13 @@ struct link_page_side {
         /* Not 0: this end, as a sender, was refused credit, and the peer is to send a "credit" signal
          * when it grants more, once for each number. */
         _Atomic uint32_t starved;
-        uint8_t padding_credit[128 - 2 * 8 - 4];
+        /* LINK_KNOWS_...: what this end understands beyond what everybody does. There before any grant, so
+         * whoever has credit can read it. */
+        _Atomic uint32_t features;
+        uint8_t padding_credit[128 - 2 * 8 - 2 * 4];
 };
+
+enum link_feature { LINK_KNOWS_KEPT = 1 << 0 /* ENVELOPE_KEPT */ };
 
 struct link_page {
         struct link_page_side side[2];

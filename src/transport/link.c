@@ -131,6 +131,10 @@ bool link_is_open(const struct link *l) {
         return !l->closed;
 }
 
+bool link_can_send(const struct link *l) {
+        return !l->closed && !l->broken;
+}
+
 enum link_kind link_get_kind(const struct link *l) {
         return l->kind;
 }

@@ -99,6 +99,9 @@ DEFINE_CLEANUP(struct link *, link_unref)
 /* Drops the descriptor and everything buffered; no callback follows. Idempotent. */
 void link_close(struct link *l);
 bool link_is_open(const struct link *l);
+/* False: nobody reads there any more. What came from there may not be dispatched yet; then "closed"
+ * comes. */
+bool link_can_send(const struct link *l);
 enum link_kind link_get_kind(const struct link *l);
 int link_get_fd(const struct link *l); /* -EBADF for a local or closed link */
 void *link_get_userdata(const struct link *l);
@@ -137,12 +140,21 @@ bool link_has_begun(const struct link *l, enum link_lane lane, uint64_t sequence
  * values are ignored. */
 void link_publish_begun(struct link *l, enum link_lane lane, uint64_t sequence);
 
+/* The same for a cast that its sender keeps. */
+void link_publish_begun_cast(struct link *l, uint64_t sequence);
+/* How far the peer has begun what we have sent in the user lane, as it says. */
+uint64_t link_get_begun(const struct link *l);
+/* Only once it has granted credit. */
+bool link_peer_knows(const struct link *l, enum link_feature feature);
+
 /* The receiver's window for the peer, in messages and bytes. Growing takes effect at once, shrinking as
  * credit returns. */
 void link_set_window(struct link *l, uint64_t messages, uint64_t bytes);
 /* n user-lane messages of altogether so many frame bytes have left the mailbox: their credit goes back
  * (published in steps of an eighth of the window and at the end of each batch; wakes a starved peer). */
 void link_consumed(struct link *l, uint64_t messages, uint64_t bytes);
+/* Is there any, for the smallest of messages? If not, "credit" will be called. */
+bool link_has_credit(struct link *l);
 /* Credit left for sending. */
 void link_get_credit(const struct link *l, uint64_t *ret_messages, uint64_t *ret_bytes);
 

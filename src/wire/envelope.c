@@ -99,6 +99,9 @@ static bool header_is_valid(const struct header *h) {
                 return false;
         if ((h->flags & ~ENVELOPE_FLAGS_ALL) != 0 || h->n_fds > FRAME_FDS_MAX || h->n_chain > CHAIN_MAX)
                 return false;
+        if ((h->flags & ENVELOPE_KEPT) &&
+                        (h->kind > ENVELOPE_CAST || (h->flags & ENVELOPE_SYSTEM)))
+                return false;
         if (h->kind == ENVELOPE_ERROR) {
                 if (h->outcome == ARBITER_OUTCOME_REPLY || h->outcome > ARBITER_OUTCOME_BROKEN_PROMISE)
                         return false;

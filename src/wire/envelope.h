@@ -56,7 +56,11 @@ enum envelope_kind {
 enum envelope_flags {
         ENVELOPE_SYSTEM = 1 << 0, /* the system lane: stop, cancel, DOWN, introspection */
         ENVELOPE_MEMFD = 1 << 1,
-        ENVELOPE_FLAGS_ALL = ENVELOPE_SYSTEM | ENVELOPE_MEMFD,
+        /* The sender keeps it until it is begun, and sends it again elsewhere if it never is: the receiver
+         * publishes that it has begun also a cast, and says nothing of what it has not begun when it ends.
+         * Only to those who know it (LINK_KNOWS_KEPT). */
+        ENVELOPE_KEPT = 1 << 2,
+        ENVELOPE_FLAGS_ALL = ENVELOPE_SYSTEM | ENVELOPE_MEMFD | ENVELOPE_KEPT,
 };
 
 struct envelope {

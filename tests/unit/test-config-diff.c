@@ -153,6 +153,8 @@ static const char *const samples[][2] = {
                 { "MailboxMessages", "7" },
                 { "MailboxBytes", "7M" },
                 { "MailboxPolicy", "block" },
+                { "MailOnRestart", "drop" },
+                { "Routing", "broadcast" },
                 { "Allow", "a" },
 };
 

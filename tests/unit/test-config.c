@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* arbiterd/config: loading of whole directories, every error with its place, expansion for a worker. */
 
+#include <arbiter/route.h>
+
 #include "test-config-util.h"
 
 /* What the file called web.monitor of this text is told; "" for nothing. */
@@ -83,7 +85,7 @@ static void test_everything(void **state) {
             "[Monitor]\nDescription=Web of %N\nDocumentation=man:web(8) https://example.com\nWorkers=4\n"
             "RestartIntensity=3\nRestartPeriodSec=1min\nBackoffMinSec=50ms\nBackoffMaxSec=2s\nBackoffFactor="
             "3\n"
-            "BackoffJitter=0%\nStableSec=3s\n"
+            "BackoffJitter=0%\nStableSec=3s\nRouting=consistent-hash\n"
             "[Actor]\nDescription=worker\nConcurrency=process\nExec=/usr/bin/env \"a b\" %i "
             "%n\nType=notify\n"
             "Restart=transient\nTimeoutSec=100ms\nTimeoutStartSec=infinity\nTimeoutStopSec=0\nWatchdogSec="
@@ -96,7 +98,7 @@ static void test_everything(void **state) {
             "LimitNOFILE=1024:4096\nLimitCORE=infinity\nLimitAS=2G\nLimitCPU=1min\nProcessName=web-%i\n"
             "StandardOutput=null\nKillSignal=SIGINT\nMailboxMessages=10\nMailboxBytes=1M\nMailboxPolicy="
             "drop-oldest\n"
-            "Allow=store cache-*\n");
+            "MailOnRestart=drop\nAllow=store cache-*\n");
         c = load();
         assert_string_equal(messages, "");
         m = config_find_monitor(c, "web");
@@ -125,6 +127,8 @@ static void test_everything(void **state) {
         assert_int_equal(a->standard_output, CONFIG_OUTPUT_NULL);
         assert_int_equal(a->standard_error, CONFIG_OUTPUT_DEFAULT);
         assert_int_equal(a->mailbox_policy, CONFIG_DROP_OLDEST);
+        assert_int_equal(a->mail_on_restart, ARBITER_MAIL_DROP);
+        assert_int_equal(m->routing, ARBITER_ROUTING_CONSISTENT_HASH);
         assert_true(actor_config_allows(a, "store") && actor_config_allows(a, "cache-7.1"));
         assert_true(actor_config_allows(a, "store.3"));
         assert_false(actor_config_allows(a, "stores"));
@@ -334,6 +338,7 @@ static void test_bad_values(void **state) {
         expect_bad("MailboxMessages=0",
                    "MailboxMessages=0 is not a whole number from 1 to 16777216; write for example "
                    "MailboxMessages=1000.");
+        expect_bad("MailOnRestart=maybe", "MailOnRestart=maybe is not keep or drop.");
         expect_bad("MailboxPolicy=wait", "MailboxPolicy=wait is not reject, drop-new, drop-oldest or "
                                          "block.");
         expect_bad("Unit=x@.service", "Unit= and Exec= exclude each other, and Exec= is set already; keep "

@@ -195,8 +195,9 @@ static void test_refused(void **state) {
                         {4, 2},
                         {5, 0},
                         {5, 7},
-                        {6, 4},
+                        {6, 8},
                         {6, 2},
+                        {6, 5}, /* kept, in the system lane */
                         {7, 65},
                         {56, 9},
                         {56, 0},
