@@ -541,6 +541,7 @@ static void on_stop_timer(arbiter_actor *a, struct actor_timer *t) {
         if (!a->draining && !a->stop_gate && has_unfinished(a) &&
             actor_timer_set(a, t, time_add(now_usec(), finishing_bound(a))) >= 0) {
                 a->draining = true;
+                load_tell(a); /* its arbiter may have thought that it was idle */
                 return;
         }
         actor_end(a);

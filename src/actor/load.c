@@ -59,6 +59,11 @@ static void tell(arbiter_actor *a, usec_t now) {
                                   l->work_usec, (int) l->draining);
 }
 
+void load_tell(arbiter_actor *a) {
+        if (is_asked(a))
+                tell(a, measure(a));
+}
+
 /* The timer only ends the turn in which it fires; that does the rest. */
 static void on_timer(arbiter_actor *a, struct actor_timer *t) {
 }

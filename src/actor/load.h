@@ -38,6 +38,8 @@ void load_begun(arbiter_actor *a, struct incoming *i);
 void load_done(struct incoming *i);
 /* The queue gets longer or shorter next. */
 void load_queue_changes(arbiter_actor *a);
+/* Now, if its arbiter wants to know at all. */
+void load_tell(arbiter_actor *a);
 /* At the end of a turn. */
 void load_turn_end(arbiter_actor *a);
 /* Its arbiter's signal "load". */

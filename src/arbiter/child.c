@@ -578,7 +578,7 @@ int waiter_add(struct list_node *list, arbiter_future *f) {
 static int bound_stop(struct child *c) {
         usec_t bound = MIN(c->spawn ? stop_usec_of(c) : (usec_t)STOP_TIMEOUT_DEFAULT_USEC,
                         (usec_t)STOPPING_HOOK_USEC);
-        usec_t patience = c->load.asked.patience_usec;
+        usec_t patience = c->load.busy ? c->load.asked.patience_usec : 0;
 
         if (c->shutdown_usec == USEC_INFINITY)
                 bound = USEC_INFINITY;
@@ -590,6 +590,13 @@ static int bound_stop(struct child *c) {
         return actor_timer_set(
                         c->arbiter->actor, &c->stop_timer,
                         time_add(time_add(now_usec(), patience), time_add(bound, bound / 4)));
+}
+
+void child_has_begun(struct child *c) {
+        if (c->stop_stage == CHILD_STOP_ASKED && c->load.asked.patience_usec > 0 && !c->load.busy) {
+                c->load.busy = true; /* once */
+                (void) bound_stop(c);
+        }
 }
 
 void child_stops_itself(struct child *c) {

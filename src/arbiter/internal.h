@@ -513,6 +513,8 @@ void child_shut_down(struct child *c, nsec_t shutdown);
 /* It says that it stops: it has as long for it as if it had been asked to. */
 void child_stops_itself(struct child *c);
 int child_ask_to_stop(struct child *c);
+/* It was asked to stop when we thought that it was idle, and it is not: it has as long as a busy one. */
+void child_has_begun(struct child *c);
 /* The stage that it is in was decided by an arbiter that may not have come to carry it out. */
 void child_stop_again(struct child *c);
 /* At once from SIGTERM on, with this reason. */

@@ -151,6 +151,8 @@ int load_report(arbiter_actor *a, arbiter_message *m, void *userdata) {
         }
         c->load.report = r;
         c->mailbox_queued = r.queued;
+        if (c->state == ARBITER_STATE_STOPPING && r.begun > 0)
+                child_has_begun(c);
         if (c->state != ARBITER_STATE_RUNNING)
                 return 0;
         consider(c);

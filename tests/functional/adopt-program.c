@@ -52,6 +52,7 @@ struct worker {
         uint64_t waiting;
         bool quiet;
         arbiter_future *never;
+        arbiter_message *held;
 };
 
 static int on_ping_pool(arbiter_actor *a, arbiter_message *m, void *userdata) {
@@ -155,6 +156,7 @@ static void on_worker_exit(arbiter_actor *a, void *userdata) {
                 return; /* it never came to start */
         sd_event_source_disable_unref(w->timer);
         arbiter_future_unref(w->never);
+        arbiter_message_unref(w->held);
         free(w);
 }
 
@@ -172,9 +174,47 @@ static int on_link_to(arbiter_actor *a, arbiter_message *m, void *userdata) {
         return r < 0 ? r : arbiter_message_reply(m, "");
 }
 
+/* Begun, and not answered before "Release". */
+static int on_hold(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        struct worker *w = userdata;
+
+        arbiter_message_unref(w->held);
+        w->held = arbiter_message_ref(m);
+        return 0;
+}
+
+static int on_release(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        struct worker *w = userdata;
+
+        if (w->held)
+                (void) arbiter_message_reply(w->held, "x", (int64_t) 1);
+        w->held = arbiter_message_unref(w->held);
+        return arbiter_message_reply(m, "x", (int64_t) 0);
+}
+
+/* Has somebody hold a request of ours. */
+static int on_hold_at(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        struct worker *w = userdata;
+        arbiter_future *f;
+        const char *target;
+        int r = arbiter_message_read(m, "s", &target);
+
+        if (r >= 0)
+                r = arbiter_call_async(a, &f, target, "Hold", UINT64_MAX, "x", (int64_t) 1);
+        if (r < 0)
+                return r;
+        w->waiting++;
+        if (arbiter_future_then(f, on_answer, w) < 0)
+                _exit(19);
+        return arbiter_message_reply(m, "");
+}
+
 static const arbiter_command commands[] = {
         ARBITER_COMMAND("Work", "x", "n", "x", "n", on_ping_pool, 0),
         ARBITER_COMMAND("LinkTo", "s", "aid", "", "", on_link_to, 0),
+        ARBITER_COMMAND("Hold", "x", "n", "x", "n", on_hold, 0),
+        ARBITER_COMMAND("Release", "x", "n", "x", "n", on_release, ARBITER_COMMAND_SYSTEM),
+        ARBITER_COMMAND("HoldAt", "s", "target", "", "", on_hold_at, 0),
         ARBITER_COMMANDS_END,
 };
 
@@ -431,6 +471,15 @@ static int show_roll(const char *name) {
         return r;
 }
 
+static int show_load(const char *name) {
+        struct actor_view v;
+        int r = control_get_actor(the, name, &v);
+
+        if (r >= 0)
+                answer("%u %llu %u", v.requests_begun, (unsigned long long) v.requests_done, v.draining);
+        return r;
+}
+
 static int list_deaths(const char *target) {
         struct death_view *v;
         size_t n;
@@ -461,7 +510,7 @@ static int ask(const char *target, const char *command, const char *argument) {
         arbiter_future *f;
         int r;
 
-        r = streq(command, "LinkTo")
+        r = streq(command, "LinkTo") || streq(command, "HoldAt")
                         ? arbiter_call_async(arbiter_get_actor(the), &f, target, command, 0, "s", argument)
                         : arbiter_call_async(arbiter_get_actor(the), &f, target, command, 0, "x",
                                           (int64_t) atoi(argument));
@@ -491,6 +540,8 @@ static int do_command(const char *command) {
                 return list_actors();
         if (streq(word, "monitor"))
                 return show_monitor(x);
+        if (streq(word, "load"))
+                return show_load(x);
         if (streq(word, "deaths"))
                 return list_deaths(x);
         if (streq(word, "scale"))

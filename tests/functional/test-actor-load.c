@@ -167,6 +167,34 @@ static void test_stop_answers(void **state) {
         arbiter_proxy_unref(p);
 }
 
+/* The arbiter believes it idle, as it has not heard better yet: it has its time all the same. */
+static void test_stop_before_report(void **state) {
+        struct fixture *x = *state;
+        arbiter_monitor *m = make_pool(x);
+        arbiter_future *held, *f;
+        struct child *c;
+
+        assert_ok(arbiter_monitor_set_roll(m, 0, 1, FOREVER));
+        start_pool(x, m, 1);
+        held = fixture_ask_start(x, NULL, "pool.1", "Hold", FOREVER, 1);
+        fixture_entered(x);
+        c = find(x, "pool.1");
+        c->load.busy = false;
+        (void)supervise_handle(m->set.supervise,
+                        &(supervise_event){.type = SUPERVISE_LOAD,
+                                        .slot = 1,
+                                        .generation = c->set_generation},
+                        now_nsec());
+        assert_ok(arbiter_monitor_scale(m, 0, &f));
+        assert_int_equal(c->state, ARBITER_STATE_STOPPING);
+        until(x, c->stop_timer.node.key > clock_usec() + FOREVER / 2);
+        assert_ok(arbiter_send(x->root, "pool.1", "Held", "x", (int64_t)0));
+        assert_answered(x, held);
+        fixture_wait(x, f);
+        arbiter_future_unref(f);
+        arbiter_monitor_unref(m);
+}
+
 /* Requests without a pause through two workers that are replaced again and again. */
 static void test_requests_max(void **state) {
         struct fixture *x = *state;
@@ -249,6 +277,7 @@ static const struct fixture_test tests[] = {
                 {"serve again", test_serve_again},
                 {"patience ends", test_patience_ends},
                 {"stop answers", test_stop_answers},
+                {"stop before report", test_stop_before_report},
                 {"requests max", test_requests_max},
                 {"autoscale", test_autoscale},
                 {"bounds", test_bounds},

@@ -240,6 +240,59 @@ static void test_instances(void **state) {
         program_until_settled(&program, 0);
 }
 
+/* One that finishes what it has begun before it is stopped. */
+
+struct load {
+        const char *name;
+        unsigned begun, draining;
+};
+
+/* The arbiter knows that it has so much, and whether it drains. */
+static bool has_load(struct program *p, void *userdata) {
+        const struct load *wanted = userdata;
+        unsigned begun, draining;
+        unsigned long long done;
+
+        return program_ask(p, "load %s", wanted->name) >= 0 &&
+               sscanf(p->lines[0], "%u %llu %u", &begun, &done, &draining) == 3 && begun == wanted->begun &&
+               draining == wanted->draining;
+}
+
+static void test_drain_goes_on(void **state) {
+        struct load busy = { "web.1", 1, 0 }, drains = { "web.1", 1, 1 };
+        arbiter_adoption report;
+        struct row row;
+
+        for (unsigned i = 0; i < 2; i++) {
+                program_init(&program, "monitor web 2 mailbox drain=60000\n"
+                             "actor lone mailbox restart=permanent\n");
+                program_start(&program, NULL);
+                program_until_settled(&program, 3);
+                program_until_running(&program, "web.1", &row);
+                assert_ok(program_ask(&program, "ask lone HoldAt web.1"));
+                program_until(&program, has_load, &busy);
+                assert_ok(program_ask(&program, "begin-scale web 0"));
+                program_until_gone(&program, "web.2"); /* it is idle, although it is the younger one */
+                program_until(&program, has_load, &drains);
+                if (i == 1) /* whoever hears that it is idle now */
+                        assert_ok(program_ask(&program, "ask web.1 Release 0"));
+                program_kill(&program);
+                program_start(&program, &report);
+                if (i == 0) {
+                        assert_int_equal(report.actors, 2);
+                        assert_unchanged(&program, &row, 1);
+                        program_until(&program, has_load, &drains);
+                        assert_ok(program_ask(&program, "ask web.1 Release 0"));
+                }
+                program_until_gone(&program, "web.1");
+                while (atomic_load(&shared->replied) == 0)
+                        sched_yield(); /* the answer was on its way when its sender ended */
+                assert_int_equal(atomic_load(&shared->replied), 1);
+                assert_int_equal(atomic_load(&shared->unknown), 0);
+                program_done(&program);
+        }
+}
+
 /* Stops under way. */
 
 static void test_stop_goes_on(void **state) {
@@ -480,7 +533,7 @@ int main(int argc, char *argv[]) {
                 TEST(test_lost_pidfd),  TEST(test_starting),     TEST(test_links),
                 TEST(test_forked),      TEST(test_inline),       TEST(test_threads),
                 TEST(test_damaged),
-                TEST(test_stop_all),
+                TEST(test_stop_all),    TEST(test_drain_goes_on),
         };
 
         run_program(argc, argv);
