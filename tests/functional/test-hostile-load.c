@@ -8,8 +8,8 @@
 
 /* The worker. */
 
-static void report(struct raw *r, uint64_t queued, uint32_t begun, uint64_t done, uint64_t busy, uint64_t work,
-                int draining) {
+static void report(struct raw *r, uint64_t queued, uint32_t begun, uint64_t done, uint64_t busy,
+                uint64_t work, int draining) {
         raw_send(r, ENVELOPE_CAST, ENVELOPE_SYSTEM, "load",
                         raw_message("tutttb", queued, begun, done, busy, work, draining));
 }
@@ -153,7 +153,7 @@ static void test_flood(void **state) {
         assert_int_equal(n_protocol, 0);
 }
 
-/* What it says of itself could be: it is replaced, one after the other, which it could have had by ending. */
+/* What it says of itself could be: it is replaced again and again, which it could have had by ending. */
 static void test_spent(void **state) {
         start_pool("spent", 0, 0);
         until(n_recycled >= 3);
