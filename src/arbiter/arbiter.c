@@ -174,6 +174,8 @@ static int init_parts(arbiter *a, const arbiter_module *module) {
         if (r >= 0)
                 r = actor_timer_reserve(a->actor, &a->pool_timer);
         if (r >= 0)
+                r = actor_timer_reserve(a->actor, &a->probes.timer);
+        if (r >= 0)
                 r = init_root(a);
         if (r >= 0)
                 r = deaths_new(&a->deaths);

@@ -523,6 +523,8 @@ static int set_of_monitor(arbiter_monitor *m, arbiter_probe_kind kind, arbiter_p
                 return r;
         probes_worker_changed(m);
         supervise_get_info(m->set.supervise, &info);
+        if (m->pool.n_definitions > 0) /* a roll may have been turned back: then it is another one */
+                r = arbiter_spawn_set_probe(roll_definition(m, info.revision), kind, p);
         for (uint32_t i = 1; r >= 0 && i < m->set.n_slots; i++) {
                 struct child *c = m->set.slots[i].child;
 

@@ -24,7 +24,7 @@ enum {
         PROBE_TEXT_SIZE = 400,       /* what came of it, for people */
         PROBE_OUTPUT_MAX = 256,      /* the last that a program said */
         PROBE_PROGRAMS_MAX = 64,     /* at a time */
-        PROBE_SOCKETS_MAX = 1024,
+        PROBE_SOCKETS_MAX = 256, /* there must be descriptors left for all else */
         PROBE_BEGINS_PER_TURN = 16,
         PROBE_READ_PER_TURN = 65536, /* a program or a server that never stops talking is not alone */
         PROBE_DRAIN_MAX = 65536,     /* of a reply behind its status, so that its server can send it */

@@ -164,7 +164,7 @@ static void format_probe(const struct why *w, char *buffer, size_t size) {
 
         if (w->kind == WHY_PROBE)
                 (void) snprintf(buffer, size,
-                                "%s is starting: its start probe has been asked%s and has not passed%s%s%s.",
+                                "%s is starting: its start probe was begun%s and has not passed yet%s%s%s.",
                                 w->name, ago(w).s, said ? "; it said last: " : "", said ? said : "",
                                 left(w, "; its start is given up in %s").s);
         else

@@ -110,7 +110,7 @@ class Probes(base.Case):
         self.assertIn(b'\r\nHost: 127.0.0.1:%d\r\n' % server.port, request)
         self.assertEqual(self.actors()['web.1']['state'], 'starting')
         server.asked.get(timeout=PATIENCE)  # the first has had its answer
-        self.assertRegex(self.ctl('why'), r'web\.1 is starting: its start probe has been asked .* and has not passed; it said last: '
+        self.assertRegex(self.ctl('why'), r'web\.1 is starting: its start probe was begun .* and has not passed yet; it said last: '
                          'status 503; its start is given up in')
         self.assertIn('\nProbeStatus=start: unknown (status 503)\n', self.ctl('show', 'web.1'))
         server.answer = OK

@@ -137,11 +137,24 @@ static void test_extremes(void **state) {
         assert_null(why_kind_to_string(_WHY_KIND_MAX));
 }
 
+static void test_probes(void **state) {
+        assert_text(WHY(.kind = WHY_PROBE, .until = SECONDS(188), .probe = "status 503"),
+                        "web.3 is starting: its start probe was begun 2.0 s ago and has not passed yet; it "
+                        "said last: status 503; its start is given up in 1min 28s.");
+        assert_text(WHY(.kind = WHY_PROBE, .probe = ""),
+                        "web.3 is starting: its start probe was begun 2.0 s ago and has not passed yet.");
+        assert_text(WHY(.kind = WHY_READINESS, .state = "running", .probe = "status 503"),
+                        "web.3 runs, but is not ready: its readiness probe says: status 503.");
+        assert_text(WHY(.kind = WHY_READINESS, .state = "running"),
+                        "web.3 runs, but is not ready: its readiness probe has not passed yet.");
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_backoff),  cmocka_unit_test(test_starting),
                 cmocka_unit_test(test_given_up), cmocka_unit_test(test_stopping),
                 cmocka_unit_test(test_settling), cmocka_unit_test(test_extremes),
+                cmocka_unit_test(test_probes),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
