@@ -124,7 +124,7 @@ complete -c arbiterctl -n '__arbiterctl_at list-monitors' -a '(__arbiterctl_list
 complete -c arbiterctl -n '__arbiterctl_at scale @ 0' -a '(__arbiterctl_list list-monitors)'
 complete -c arbiterctl -n '__arbiterctl_at spawn @ 0' -a '(__arbiterctl_definitions)'
 complete -c arbiterctl -n '__arbiterctl_at send @ 1' -a '(__arbiterctl_commands)'
-complete -c arbiterctl -n '__arbiterctl_at wait @ 1' -a 'initial inactive starting running stopping closed terminated failed stopped gone'
+complete -c arbiterctl -n '__arbiterctl_at wait @ 1' -a 'initial inactive starting running ready stopping closed terminated failed stopped gone'
 complete -c arbiterctl -n '__arbiterctl_at cat' -a '(__arbiterctl_configured)'
 complete -c arbiterctl -n '__arbiterctl_at verify' -F
 

@@ -47,9 +47,3 @@ void control_format_probes(const struct probe_view *v, size_t n, char *buffer, s
                 used += k > 0 ? (size_t) k : 0;
         }
 }
-
-bool child_is_ready(const struct child *c) {
-        const struct probe_run *run = c->probes[ARBITER_PROBE_READINESS];
-
-        return c->state == ARBITER_STATE_RUNNING && (!run || (run->state.known && run->state.good));
-}

@@ -22,7 +22,7 @@ int probe_expand(const char *s, const char *name, char ret[static PROBE_TARGET_T
         int r = 0;
 
         ret[0] = 0;
-        while (r >= 0 && *s) {
+        while (r >= 0 && *s) { /* behind a single % at the end there is nothing to be read */
                 size_t plain = strcspn(s, "%");
 
                 r = append(ret, &n, s, plain);

@@ -237,6 +237,14 @@ static bool has_probe(const struct child *c, arbiter_probe_kind kind) {
         return c->spawn && !c->is_host && !c->monitor_actor && c->spawn->probes.probes[kind];
 }
 
+bool child_is_ready(const struct child *c) {
+        const struct probe_run *run = c->probes[ARBITER_PROBE_READINESS];
+
+        if (c->state != ARBITER_STATE_RUNNING)
+                return false;
+        return run ? run->state.known && run->state.good : !has_probe(c, ARBITER_PROBE_READINESS);
+}
+
 static void tell_no_memory(struct child *c, int error) {
         arbiter_log(c->arbiter, LOG_ERR, c, NULL, "%s cannot be probed: %s", c->name, strerror(-error));
 }

@@ -2,6 +2,7 @@
 /* wait: until something is in a state. Free of races: it listens to the arbiter's signals first, then looks,
  * and looks again after each of them. Nothing is polled. */
 
+#include "arbiterctl/objects.h"
 #include "arbiterctl/progress.h"
 #include "arbiterctl/verb-util.h"
 #include "shared/suggest.h"
@@ -16,6 +17,7 @@ static const struct state {
         { "inactive", OF_ACTORS },
         { "starting", OF_ACTORS },
         { "running", OF_ACTORS | OF_MONITORS },
+        { "ready", OF_ACTORS | OF_MONITORS },
         { "stopping", OF_ACTORS | OF_MONITORS },
         { "closed", OF_ACTORS },
         { "terminated", OF_ACTORS },
@@ -31,6 +33,7 @@ struct wait {
         sd_event *event;
         sd_event_source *look;
         struct snapshot s;
+        struct objects o; /* for "ready": of which row i is object i; else empty */
         char there[128]; /* what is there instead, for complaints */
 };
 
@@ -47,7 +50,7 @@ static int find_state(const char *name, const struct state **ret) {
         return complain(EXIT_USAGE,
                         "'%s' is no state%s%s%s Actors: initial, inactive, starting, running, stopping, "
                         "closed, "
-                        "terminated. Monitors: running, stopping, failed, stopped. Both: gone.",
+                        "terminated. Monitors: running, stopping, failed, stopped. Both: ready, gone.",
                         name, near.word ? ": did you mean '" : "", near.word ? near.word : "",
                         near.word ? "'?" : ".");
 }
@@ -57,9 +60,24 @@ static void note(struct wait *w, const char *name, const char *state) {
                 (void) snprintf(w->there, sizeof(w->there), "%s is %s", name, state);
 }
 
-/* A monitor runs when all of its workers do. */
-static bool monitor_is(const struct monitor_row *m, const char *state) {
-        return streq(m->state, state) && (!streq(state, "running") || m->running >= m->workers);
+static bool actor_is(const struct wait *w, size_t i) {
+        const struct actor_row *a = w->s.actors + i;
+
+        if (streq(w->state->name, "ready"))
+                return streq(a->state, "running") && w->o.actors[i].ready;
+        return streq(a->state, w->state->name);
+}
+
+/* A monitor runs when all of its workers do, and is ready when all of them are. */
+static bool monitor_is(const struct wait *w, const struct monitor_row *m) {
+        bool ready = streq(w->state->name, "ready"), running = ready || streq(w->state->name, "running");
+
+        if (!streq(m->state, running ? "running" : w->state->name) || (running && m->running < m->workers))
+                return false;
+        for (size_t i = 0; ready && i < w->s.n_actors; i++)
+                if (streq(w->s.actors[i].monitor, m->name) && !actor_is(w, i))
+                        return false;
+        return true;
 }
 
 /* Is each match in the state, and is there one? */
@@ -74,8 +92,10 @@ static bool is_met(struct wait *w) {
                 if (!(w->state->whose & OF_MONITORS) || !name_matches(patterns, m->name))
                         continue;
                 matches++;
-                if (monitor_is(m, w->state->name))
+                if (monitor_is(w, m))
                         met++;
+                else if (streq(m->state, "running") && m->running >= m->workers)
+                        note(w, m->name, "not ready with all workers");
                 else
                         note(w, m->name,
                                         streq(m->state, "running") ? "not running with all workers"
@@ -88,10 +108,13 @@ static bool is_met(struct wait *w) {
                     !(name_matches(patterns, a->name) || name_matches(patterns, a->aid)))
                         continue;
                 matches++;
-                if (streq(a->state, w->state->name))
+                if (actor_is(w, i))
                         met++;
                 else
-                        note(w, a->name, a->state);
+                        note(w, a->name,
+                                        streq(w->state->name, "ready") && streq(a->state, "running")
+                                                        ? "running, but not ready"
+                                                        : a->state);
         }
         if (streq(w->state->name, "gone"))
                 return matches == 0;
@@ -129,12 +152,27 @@ static void tell(const struct wait *w) {
         json_end(&j);
 }
 
+static void forget(struct wait *w) {
+        snapshot_done(&w->s);
+        objects_done(&w->o);
+}
+
+/* Who is ready is not in the lists. */
+static int look(struct wait *w) {
+        int r;
+
+        forget(w);
+        if (!streq(w->state->name, "ready"))
+                return snapshot_take(w->c, &w->s);
+        r = objects_take(w->c, &w->o);
+        return r != 0 ? r : objects_to_snapshot(&w->o, &w->s);
+}
+
 static int on_look(sd_event_source *s, void *userdata) {
         struct wait *w = userdata;
         int r;
 
-        snapshot_done(&w->s);
-        r = snapshot_take(w->c, &w->s);
+        r = look(w);
         if (r != 0)
                 return sd_event_exit(w->event, r);
         if (!is_met(w))
@@ -209,6 +247,6 @@ int verb_wait(int argc, char *argv[], void *userdata) {
         (void) sd_bus_detach_event(c->bus);
         sd_event_source_unref(w.look);
         sd_event_unref(w.event);
-        snapshot_done(&w.s);
+        forget(&w);
         return r < 0 ? complain_call(&SD_BUS_ERROR_NULL, r, NULL) : r;
 }

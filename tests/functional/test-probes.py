@@ -10,6 +10,7 @@ import importlib.util
 import os
 import queue
 import re
+import select
 import socket
 import sys
 import threading
@@ -91,6 +92,15 @@ class Probes(base.Case):
         for pattern in patterns:
             if not any(re.search(pattern, line) for line in self.log.seen):
                 self.log.expect(pattern)
+
+    def ended(self, pid):
+        """Waits until it is, whoever has killed it."""
+        try:
+            fd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        with os.fdopen(fd):
+            self.assertTrue(select.select([fd], [], [], PATIENCE)[0], 'it lives on')
 
     def pids_of(self, *names):
         self.told(*[base.RUNNING % re.escape(n) for n in names])
@@ -258,6 +268,8 @@ class Probes(base.Case):
         end = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
         self.addCleanup(os.close, end)
         self.told(r'web\.1 is ready: its readiness probe says: exited with status 0')
+        for pid in set(self.pids()) - {self.daemon.pid, self.actors()['web.1']['pid']}:
+            self.ended(pid)
         self.stop()
 
     def test_program_runs_as_its_actor(self):
@@ -280,15 +292,21 @@ class Probes(base.Case):
         self.pool('web', '[ReadinessProbe]\nProbeHttp=%d\nSuccessThreshold=2\n%s' % (server.port, FAST))
         self.start()
         first, = self.pids_of('web.1')
+        self.assertEqual(self.ctl('wait', 'web', 'ready'), 'web: ready\n')
         for i in range(3):
             (self.log.expect if i > 0 else self.told)(r'web\.1 is ready')
             server.answer = b'HTTP/1.1 503 Busy\r\n\r\n'
             self.log.expect(r'web\.1 is not ready: its readiness probe says: status 503')
             self.assertIn('web.1 runs, but is not ready: its readiness probe says: status 503', self.ctl('why', 'web.1'))
             self.assertIn('\nReady=false\n', self.ctl('show', 'web.1'))
+            self.assertIn("'web*' is not ready after 50.0ms: web is not ready with all workers",
+                          self.ctl('wait', 'web*', 'ready', '--timeout=50ms', status=124))
+            waits = base.subprocess.Popen([base.ARBITERCTL, '--runtime-dir=' + self.directory, 'wait', 'web.1', 'ready'],
+                                          stdout=base.subprocess.PIPE, env=base.ENVIRONMENT)
             self.assertRegex(self.ctl('status'), r'web\.1 +running .* readiness: bad \(status 503\)')
             self.assertIn('arbiter_monitor_workers_ready{monitor="web"} 0\n', self.ctl('metrics'))
             server.answer = OK
+            self.assertEqual(waits.communicate(timeout=PATIENCE)[0], b'web.1: ready\n')
         self.assertEqual(self.actors()['web.1']['pid'], first)
         self.stop()
 
