@@ -52,7 +52,7 @@ function __arbiterctl_positional
         end
         switch $word
             case --host --machine --instance --runtime-dir --json --timeout --lines --output --priority --since --until \
-                    --delay --iterations --property --signal --count --interval --config-dir \
+                    --delay --iterations --property --signal --count --interval --config-dir --key --routing --to \
                     -H -M -n -o -d -p -s -c -i
                 set skip 1
             case '-*'
@@ -160,4 +160,8 @@ complete -c arbiterctl -l value -d 'show: values without their names'
 complete -c arbiterctl -s s -l signal -x -a '(__fish_make_completion_signals; printf "%s\n" SIGTERM SIGKILL SIGHUP SIGINT SIGUSR1 SIGUSR2 SIGSTOP SIGCONT)' -d 'kill: which one'
 complete -c arbiterctl -s c -l count -x -d 'ping: how many rounds'
 complete -c arbiterctl -s i -l interval -x -d 'ping: time between rounds'
+complete -c arbiterctl -l hold -d 'send: wait for one who is restarted'
+complete -c arbiterctl -l key -x -d 'send: the same worker of a pool for the same key'
+complete -c arbiterctl -l routing -x -a 'round-robin least-outstanding consistent-hash broadcast' -d 'send: to which worker'
+complete -c arbiterctl -l to -x -a 'monitor pool' -d 'send: to which of the two that have the name'
 complete -c arbiterctl -l config-dir -x -a '(__fish_complete_directories)' -d 'cat, verify: read this directory'

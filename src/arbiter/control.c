@@ -406,9 +406,9 @@ int control_spawn(arbiter *a, const char *definition, const char *name, const ch
         return r < 0 ? r : spawn_start_as(s, NULL, NULL, true, ret);
 }
 
-int control_send(arbiter *a, const char *target, const char *command, arbiter_message *m, usec_t timeout,
-                arbiter_future **ret) {
-        return arbiter_send_message(a->actor, target, NULL, command, m, timeout, ret);
+int control_send(arbiter *a, const char *target, const char *command, arbiter_message *m,
+                const arbiter_send_options *options, arbiter_future **ret) {
+        return arbiter_send_with(a->actor, target, command, m, options, ret);
 }
 
 /* Commands. */
@@ -455,6 +455,7 @@ int control_get_command(arbiter *a, const char *target, const char *command, con
                 *ret_result = k->result ? k->result : "";
                 return 0;
         }
+        c = pool_spokesman(a, target) ?: c; /* what is not the monitor's is its workers' */
         for (size_t i = 0; c && c->commands && i < c->commands->n_views; i++)
                 if (streq(c->commands->views[i].name, command)) {
                         *ret_arguments = c->commands->views[i].arguments;

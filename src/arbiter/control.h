@@ -150,8 +150,8 @@ int control_spawn(arbiter *a, const char *definition, const char *name, const ch
                 const char *const *exec, arbiter_future **ret);
 /* A request to an actor on behalf of a face; m is sealed. Answers for plain programs (ping, info, stop,
  * signal) come from the arbiter itself. */
-int control_send(arbiter *a, const char *target, const char *command, arbiter_message *m, usec_t timeout,
-                arbiter_future **ret);
+int control_send(arbiter *a, const char *target, const char *command, arbiter_message *m,
+                const arbiter_send_options *options, arbiter_future **ret);
 /* The signatures of a command of this actor, for faces that must build its arguments. 0 and borrowed
  * strings; -ENOENT: it has no such command; -ETIMEDOUT: it has been taken over from another arbiter, and not
  * been heard from. */

@@ -136,6 +136,15 @@ arbiter_monitor *pool_find(arbiter *a, const char *name) {
                        : NULL;
 }
 
+struct child *pool_spokesman(arbiter *a, const char *name) {
+        arbiter_monitor *m = pool_find(a, name);
+
+        for (uint32_t i = 1; m && i < m->set.n_slots; i++)
+                if (m->set.slots[i].child && m->set.slots[i].child->commands)
+                        return m->set.slots[i].child;
+        return NULL;
+}
+
 static int append_own_commands(arbiter_message *reply, const arbiter_monitor *m) {
         const arbiter_module *module = m->module ? m->module : &monitor_default_module;
         int r;

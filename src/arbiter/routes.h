@@ -19,6 +19,8 @@ void routes_on_timer(arbiter_actor *a, struct actor_timer *t);
 void routes_forget_held(arbiter *a);
 /* pool-members.c. A monitor whose workers get what is sent to its name; NULL: there is none. */
 arbiter_monitor *pool_find(arbiter *a, const char *name);
+/* A worker of it that has said which commands it has: they are alike. NULL: none has. */
+struct child *pool_spokesman(arbiter *a, const char *name);
 /* Answers "route"; from then on the asker is told. */
 int pool_answer(arbiter_monitor *pool, arbiter_message *m);
 /* It gets new work, or none any more. */

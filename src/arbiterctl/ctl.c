@@ -25,6 +25,9 @@ void context_done(struct context *c) {
         c->since = (free(c->since), NULL);
         c->until = (free(c->until), NULL);
         c->priority = (free(c->priority), NULL);
+        c->routing = (free(c->routing), NULL);
+        c->key = (free(c->key), NULL);
+        c->to = (free(c->to), NULL);
         c->config_dirs = strv_free(c->config_dirs);
         c->properties = strv_free(c->properties);
 }

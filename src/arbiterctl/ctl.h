@@ -25,7 +25,7 @@ struct context {
         enum scope scope;                /* after connecting, that of the arbiter found, if known */
         char *destination;               /* its name on the bus; NULL on a private socket */
         enum json_mode json;
-        bool legend, quiet, block, dry_run, ask_password, pager, full;
+        bool legend, quiet, block, dry_run, hold, ask_password, pager, full;
         usec_t timeout; /* 0: not given */
         int signal;
         uint64_t ping_count; /* 0: until interrupted */
@@ -37,6 +37,7 @@ struct context {
         pid_t agent_pid, pager_pid; /* of the polkit agent and of the pager; 0: none */
         unsigned lines;             /* of the journal; LINES_DEFAULT: not given */
         bool follow, catalog, value_only, batch;
+        char *routing, *key, *to; /* of send; NULL: not given */
         char *output, *since, *until, *priority; /* as journalctl's; NULL: not given */
         usec_t delay;
         uint64_t iterations; /* 0: not given */

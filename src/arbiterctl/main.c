@@ -83,6 +83,10 @@ enum {
         OPTION_UNTIL,
         OPTION_PRIORITY,
         OPTION_ITERATIONS,
+        OPTION_HOLD,
+        OPTION_KEY,
+        OPTION_ROUTING,
+        OPTION_TO,
 };
 
 static const struct option long_options[] = {
@@ -119,6 +123,10 @@ static const struct option long_options[] = {
         { "iterations", required_argument, NULL, OPTION_ITERATIONS },
         { "count", required_argument, NULL, 'c' },
         { "interval", required_argument, NULL, 'i' },
+        { "hold", no_argument, NULL, OPTION_HOLD },
+        { "key", required_argument, NULL, OPTION_KEY },
+        { "routing", required_argument, NULL, OPTION_ROUTING },
+        { "to", required_argument, NULL, OPTION_TO },
         {},
 };
 
@@ -158,6 +166,10 @@ static void print_help(void) {
                 { "-s, --signal=SIGNAL", "kill: which one (TERM)" },
                 { "-c, --count=N", "ping: how many rounds (3); 0: until interrupted" },
                 { "-i, --interval=SEC", "ping: time between rounds (1s)" },
+                { "    --hold", "send: wait for one who is restarted" },
+                { "    --key=TEXT", "send: the same worker of a pool for the same key" },
+                { "    --routing=POLICY", "send: to which worker: broadcast, least-outstanding..." },
+                { "    --to=monitor|pool", "send: to which of the two that have the name" },
                 { "    --config-dir=DIR", "verify: read this directory; may be given several times" },
         };
 
@@ -229,6 +241,15 @@ static int parse_verb_option(struct context *c, int option, const char *value) {
                 return 0;
         case 'i':
                 return parse_time_option(value, "--interval", &c->ping_interval);
+        case OPTION_HOLD:
+                c->hold = true;
+                return 0;
+        case OPTION_KEY:
+                return replace_string(&c->key, value);
+        case OPTION_ROUTING:
+                return replace_string(&c->routing, value);
+        case OPTION_TO:
+                return replace_string(&c->to, value);
         default:
                 return strv_add(&c->config_dirs, value) < 0 ? out_of_memory() : 0;
         }

@@ -23,6 +23,21 @@ static int complain_arguments(const struct value_error *e, int r, const char *si
                         e->why);
 }
 
+static int append_options(struct context *c, sd_bus_message *m) {
+        const char *const texts[][2] = { { "Key", c->key }, { "Routing", c->routing }, { "To", c->to } };
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+        if (r >= 0 && c->timeout > 0)
+                r = sd_bus_message_append(m, "{sv}", "Timeout", "t", (uint64_t) c->timeout);
+        if (r >= 0 && c->hold)
+                r = sd_bus_message_append(m, "{sv}", "Hold", "b", 1);
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(texts); i++)
+                if (texts[i][1])
+                        r = sd_bus_message_append(m, "{sv}", texts[i][0], "s", texts[i][1]);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
 /* argv: COMMAND [SIGNATURE ARG...] */
 static int append_command(struct context *c, sd_bus_message *m, const char *target, char *const *argv) {
         const char *command = argv[0], *signature = argv[1] ? argv[1] : "";
@@ -46,10 +61,8 @@ static int append_command(struct context *c, sd_bus_message *m, const char *targ
                 return complain(EXIT_USAGE, "Too many arguments for signature '%s': '%s' is left over.",
                                 signature, *arguments);
         r = sd_bus_message_close_container(m);
-        if (r >= 0 && c->timeout > 0)
-                r = sd_bus_message_append(m, "a{sv}", 1, "Timeout", "t", (uint64_t) c->timeout);
-        else if (r >= 0)
-                r = sd_bus_message_append(m, "a{sv}", 0);
+        if (r >= 0)
+                r = append_options(c, m);
         return r < 0 ? out_of_memory() : 0;
 }
 

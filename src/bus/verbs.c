@@ -7,6 +7,7 @@
 
 #include "bus/convert.h"
 #include "bus/error.h"
+#include "bus/send-options.h"
 #include "bus/vtables.h"
 #include "wire/message.h"
 
@@ -42,7 +43,7 @@ int bus_verb_ping(struct bus_connection *c, sd_bus_message *m, const char *targe
         r = message_seal(request);
         if (r < 0)
                 return r;
-        r = control_send(c->face->arbiter, target, "ping", request, 0, &f);
+        r = control_send(c->face->arbiter, target, "ping", request, NULL, &f);
         if (r < 0)
                 return bus_error_set_verb(error, r, "ping", target);
         return bus_call_wait_cancel(TAKE_PTR(call), f);
@@ -135,47 +136,6 @@ int bus_verb_reexecute(struct bus_connection *c, sd_bus_message *m, sd_bus_error
         return bus_call_wait(TAKE_PTR(call), f);
 }
 
-static int read_option(sd_bus_message *m, uint64_t *timeout, sd_bus_error *error) {
-        const char *key, *contents;
-        int r;
-
-        r = sd_bus_message_read_basic(m, 's', &key);
-        if (r < 0)
-                return r;
-        if (!streq(key, "Timeout"))
-                return bus_error_bad_arguments(error,
-                                "There is no option \"%s\": the only one is \"Timeout\".", bus_quote(key).s);
-        r = sd_bus_message_peek_type(m, NULL, &contents);
-        if (r < 0)
-                return r;
-        if (!streq(contents, "t"))
-                return bus_error_bad_arguments(error,
-                                "Option \"Timeout\" must be of type \"t\" (microseconds), and \"%s\" came.",
-                                contents);
-        return sd_bus_message_read(m, "v", "t", timeout);
-}
-
-static int read_options(sd_bus_message *m, uint64_t *ret_timeout, sd_bus_error *error) {
-        uint64_t timeout = 0;
-        int r;
-
-        r = sd_bus_message_enter_container(m, 'a', "{sv}");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-                r = read_option(m, &timeout, error);
-                if (r < 0)
-                        return r;
-                r = sd_bus_message_exit_container(m);
-                if (r < 0)
-                        return r;
-        }
-        if (r < 0)
-                return r;
-        *ret_timeout = timeout;
-        return sd_bus_message_exit_container(m);
-}
-
 static int answer_send(struct bus_call *call, arbiter_future *f) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         arbiter_message *result = NULL;
@@ -194,7 +154,7 @@ static int answer_send(struct bus_call *call, arbiter_future *f) {
 }
 
 static int read_request(struct bus_connection *c, sd_bus_message *m, const char *target, const char *command,
-                arbiter_message **ret, uint64_t *ret_timeout, sd_bus_error *error) {
+                arbiter_message **ret, arbiter_send_options *ret_options, sd_bus_error *error) {
         _cleanup_(arbiter_message_unrefp) arbiter_message *request = NULL;
         const char *arguments, *result;
         int r;
@@ -213,7 +173,7 @@ static int read_request(struct bus_connection *c, sd_bus_message *m, const char 
         r = convert_arguments(m, command, arguments ?: "", request, error);
         if (r < 0)
                 return r;
-        r = read_options(m, ret_timeout, error);
+        r = bus_read_send_options(m, ret_options, error);
         if (r < 0)
                 return r;
         r = message_seal(request);
@@ -228,16 +188,16 @@ int bus_verb_send(struct bus_connection *c, sd_bus_message *m, const char *targe
         _cleanup_(arbiter_message_unrefp) arbiter_message *request = NULL;
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         _cleanup_(bus_call_freep) struct bus_call *call = NULL;
-        uint64_t timeout = 0;
+        arbiter_send_options options;
         int r;
 
         r = begin(c, m, BUS_ACTION_SEND_MESSAGES, answer_send, error, &call);
         if (r <= 0)
                 return r < 0 ? r : 1;
-        r = read_request(c, m, target, command, &request, &timeout, error);
+        r = read_request(c, m, target, command, &request, &options, error);
         if (r < 0)
                 return r;
-        r = control_send(c->face->arbiter, target, command, request, timeout, &f);
+        r = control_send(c->face->arbiter, target, command, request, &options, &f);
         if (r < 0)
                 return bus_error_set_verb(error, r, "send to", target);
         return bus_call_wait_cancel(TAKE_PTR(call), f);

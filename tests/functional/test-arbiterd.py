@@ -207,6 +207,37 @@ class Life(Case):
         self.assertEqual(self.ctl('send', 'squares.1', 'square', 'x', '-3'), 'x 9\n')
         self.stop(number=signal.SIGINT)
 
+    def test_send_to_a_pool(self):
+        worker = 'Module=%s\nParams=n=%%i\nMailOnRestart=keep\n' % SQUARES
+        self.monitor('squares', worker, 'Workers=3\nRouting=round-robin\n')
+        self.start()
+        self.running('squares.1', 'squares.2', 'squares.3')
+        number, place = ('squares', 'parameter', 's', 'n'), ('squares', 'config', 'ssv', 'get', 'concurrency', 's', '')
+        # a worker's command: each in turn; the monitor's own and everybody's go to the monitor
+        answers = [self.ctl('send', *number) for _ in range(6)]
+        self.assertEqual(sorted(answers), sorted(2 * ['s "%d"\n' % i for i in (1, 2, 3)]))
+        self.assertEqual(self.ctl('send', *place), 's "inline"\n')
+        self.assertEqual(self.ctl('send', '--to=pool', *place), 's "process"\n')
+        self.assertIn('no command', self.ctl('send', '--to=monitor', 'squares', 'square', 'x', '3', status=1))
+        # the same key, the same worker; all of them
+        alice = [self.ctl('send', '--routing=consistent-hash', '--key=alice', *number) for _ in range(6)]
+        self.assertEqual(len(set(alice)), 1)
+        everybody = self.ctl('send', '--routing=broadcast', *number)
+        self.assertEqual(everybody.split()[:2], ['a{sv}', '3'])
+        for i in (1, 2, 3):
+            self.assertIn('"squares.%d" s "%d"' % (i, i), everybody)
+        # another policy by a reload, which touches no worker
+        pids = self.pids()
+        self.monitor('squares', worker, 'Workers=3\nRouting=broadcast\n')
+        self.assertIn('broadcast', self.ctl('daemon-reload', '--dry-run'))
+        self.ctl('daemon-reload')
+        self.assertTrue(self.ctl('send', 'squares', 'square', 'x', '3').startswith('a{sv} 3'))
+        self.assertEqual(self.pids(), pids)
+        # nobody is there
+        self.ctl('scale', 'squares', '0')
+        self.ctl('send', '--hold', 'squares', 'square', 'x', '3', status=1)
+        self.stop()
+
     def test_thread_module(self):
         self.monitor('squares', 'Module=%s\nConcurrency=thread\nParams=n=%%i\n' % SQUARES, 'Workers=3\n')
         self.start()

@@ -192,6 +192,13 @@ const char *arbiter_concurrency_to_string(arbiter_concurrency c) {
         return c == ARBITER_CONCURRENCY_PROCESS ? "process" : "thread";
 }
 
+int arbiter_routing_from_string(const char *s, arbiter_routing *ret) {
+        if (!streq(s, "broadcast"))
+                return -EINVAL;
+        *ret = ARBITER_ROUTING_BROADCAST;
+        return 0;
+}
+
 int arbiter_plan_reload(arbiter *a, arbiter_message *plan) {
         a->n_plans++;
         return a->reload_result < 0 ? a->reload_result
@@ -575,8 +582,8 @@ int control_get_command(arbiter *a, const char *target, const char *command, con
         return -ENOENT;
 }
 
-int control_send(arbiter *a, const char *target, const char *command, arbiter_message *m, usec_t timeout,
-                arbiter_future **ret) {
+int control_send(arbiter *a, const char *target, const char *command, arbiter_message *m,
+                const arbiter_send_options *options, arbiter_future **ret) {
         struct fake_request *q;
 
         if (check_target(a, target) < 0)
@@ -584,7 +591,13 @@ int control_send(arbiter *a, const char *target, const char *command, arbiter_me
         q = add_request(a, "send", target, ret);
         (void) snprintf(q->command, sizeof(q->command), "%s", command);
         q->message = arbiter_message_ref(m);
-        q->timeout = timeout;
+        q->timeout = options ? options->timeout_usec : 0;
+        if (options) {
+                q->flags = options->flags;
+                q->routing = options->routing;
+                (void) snprintf(q->key, sizeof(q->key), "%.*s", (int) options->key_size,
+                                options->key ? (const char *) options->key : "");
+        }
         return 0;
 }
 

@@ -19,6 +19,9 @@ struct fake_request {
         char text[256]; /* of a spawn: all that was given */
         arbiter_message *message;
         usec_t timeout;
+        uint64_t flags; /* of Send, with its routing and key */
+        arbiter_routing routing;
+        char key[64];
         arbiter_future *future;
 };
 

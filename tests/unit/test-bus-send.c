@@ -209,6 +209,39 @@ static void test_send_refused(void **state) {
         assert_int_equal(x->arbiter->n_requests, 0);
 }
 
+static void test_send_options(void **state) {
+        struct fixture *x = *state;
+        struct fake_request *q;
+        struct call c = {};
+
+        manager_call(x, &c, "Send", "ssava{sv}", "web.1", "none", 0, 4, "Hold", "b", 1, "Routing", "s",
+                        "broadcast", "Key", "s", "alice", "To", "s", "pool");
+        wait_request(x, &c);
+        q = x->arbiter->requests;
+        assert_int_equal(q->flags, ARBITER_SEND_HOLD | ARBITER_SEND_TO_POOL);
+        assert_int_equal(q->routing, ARBITER_ROUTING_BROADCAST);
+        assert_string_equal(q->key, "alice");
+        fake_echo(x->arbiter);
+        expect_reply(x, &c, "v");
+        free_call(&c);
+
+        manager_call(x, &c, "Send", "ssava{sv}", "web.1", "none", 0, 2, "Hold", "b", 0, "To", "s",
+                        "monitor");
+        wait_request(x, &c);
+        assert_int_equal(x->arbiter->requests->flags, ARBITER_SEND_TO_MONITOR);
+        fake_echo(x->arbiter);
+        expect_reply(x, &c, "v");
+        free_call(&c);
+
+        manager_call(x, &c, "Send", "ssava{sv}", "web.1", "none", 0, 1, "Routing", "s", "random");
+        expect_error(x, &c, BUS_ERROR_BAD_ARGUMENTS, "\"random\" is none of round-robin");
+        manager_call(x, &c, "Send", "ssava{sv}", "web.1", "none", 0, 1, "To", "s", "all");
+        expect_error(x, &c, BUS_ERROR_BAD_ARGUMENTS, "\"all\" is neither monitor nor pool");
+        manager_call(x, &c, "Send", "ssava{sv}", "web.1", "none", 0, 1, "Hold", "s", "yes");
+        expect_error(x, &c, BUS_ERROR_BAD_ARGUMENTS, "must be of type \"b\"");
+        assert_int_equal(x->arbiter->n_requests, 0);
+}
+
 /* Deeper than we go: refused, or carried, but never followed for ever. */
 static void test_send_deep(void **state) {
         struct fixture *x = *state;
@@ -261,6 +294,7 @@ int main(void) {
                 TEST(send_all_types),
                 TEST(send_fd),
                 TEST(send_refused),
+                TEST(send_options),
                 TEST(send_deep),
                 TEST(send_huge),
         };
