@@ -84,6 +84,7 @@ static void set_up(struct set *s, unsigned n) {
         check(arbiter_future_wait(f, 0), "workers");
         check(arbiter_future_get_outcome(f) == ARBITER_OUTCOME_REPLY ? 0 : -ECHILD, "workers");
         (void)arbiter_future_unref(f);
+        (void)arbiter_monitor_unref(m);
 }
 
 static void set_down(struct set *s) {
