@@ -104,6 +104,14 @@ static bool path_is_valid(const char *s) {
         return true;
 }
 
+/* "[fe80::1%eth0]:80" is for us; to others the interface means nothing. */
+static void cut_scope(char *host) {
+        char *scope = strchr(host, '%'), *end = scope ? strchr(scope, ']') : NULL;
+
+        if (end)
+                memmove(scope, end, strlen(end) + 1);
+}
+
 int probe_parse_url(const char *s, struct probe_url *ret, const char **ret_why) {
         char address[PROBE_TARGET_TEXT_MAX];
         struct probe_url u = {};
@@ -142,6 +150,7 @@ int probe_parse_url(const char *s, struct probe_url *ret, const char **ret_why) 
                 memcpy(u.host, "localhost", sizeof("localhost"));
         else
                 memcpy(u.host, address, n + 1);
+        cut_scope(u.host);
         *ret = u;
         return 0;
 }

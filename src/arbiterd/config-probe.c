@@ -107,6 +107,7 @@ int config_parse_probe_exec(const struct conf_context *c, const char *value, voi
         int r;
 
         config->exec = strv_free(config->exec);
+        config->emptied = config->emptied || !*value;
         if (!*value)
                 return 0;
         r = exec_line_parse(value, &words, &why);
@@ -144,6 +145,11 @@ static int replace(char **p, char *value) {
         return 0;
 }
 
+static int take_back(struct config_probe *config, char **p) {
+        config->emptied = true;
+        return replace(p, NULL);
+}
+
 int config_parse_probe_tcp(const struct conf_context *c, const char *value, void *field) {
         struct config_probe *config = probe_of(c);
         _cleanup_free_ char *filled = NULL;
@@ -152,7 +158,7 @@ int config_parse_probe_tcp(const struct conf_context *c, const char *value, void
         int r;
 
         if (!*value)
-                return replace(&config->tcp, NULL);
+                return take_back(config, &config->tcp);
         r = fill_in(c, value, &filled);
         if (r < 0)
                 return r;
@@ -178,7 +184,7 @@ int config_parse_probe_http(const struct conf_context *c, const char *value, voi
         int r;
 
         if (!*value)
-                return replace(&config->http, NULL);
+                return take_back(config, &config->http);
         r = fill_in(c, value, &filled);
         return r < 0 ? r : parse_http(c, value, filled, NULL, &filled, &config->http);
 }
@@ -195,8 +201,11 @@ int config_parse_probe_host(const struct conf_context *c, const char *value, voi
 }
 
 int config_parse_probe_ping(const struct conf_context *c, const char *value, void *field) {
-        (void) probe_of(c);
-        return conf_parse_bool(c, value, field);
+        struct config_probe *config = probe_of(c);
+        int r = conf_parse_bool(c, value, field);
+
+        config->emptied = config->emptied || !config->ping;
+        return r;
 }
 
 int config_parse_probe_time(const struct conf_context *c, const char *value, void *field) {
@@ -249,13 +258,17 @@ static int check_how(const struct actor_config *a, unsigned kind, const struct l
         return 0;
 }
 
-static int finish_one(const struct actor_config *a, unsigned kind, const struct load_context *l,
+static int finish_one(struct actor_config *a, unsigned kind, const struct load_context *l,
                       const char *path) {
-        const struct config_probe *p = &a->probes[kind];
+        struct config_probe *p = &a->probes[kind];
         unsigned n = (p->exec != NULL) + (p->tcp != NULL) + (p->http != NULL) + p->ping;
 
         if (!l->places[PLACE_PROBES + kind].file)
                 return 0;
+        if (n == 0 && p->emptied) { /* a drop-in has taken it away */
+                config_done_probe(p);
+                return 0;
+        }
         if (n != 1)
                 return complain(l, kind, path, CONF_ERROR,
                                 "Section [%s] asks %s; write exactly one of ProbeExec=, ProbeTcp=, "

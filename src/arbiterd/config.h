@@ -58,6 +58,7 @@ struct config_probe {
         char *tcp, *http;  /* ProbeTcp= ProbeHttp= */
         char *host;        /* ProbeHttpHost= */
         bool ping;         /* ProbePing= */
+        bool emptied;      /* one of these was taken back: so it may ask nothing */
         usec_t interval_usec, timeout_usec, delay_usec; /* 0: the library's default */
         unsigned failures, successes;                   /* 0: the library's default */
 };

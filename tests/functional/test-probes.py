@@ -480,6 +480,16 @@ class Probes(base.Case):
 
     # mistakes
 
+    def test_taken_back(self):
+        """By a drop-in: then there is none, as if it had never been written."""
+        self.pool('web', '[LivenessProbe]\nProbeTcp=1\n%s[StartProbe]\nProbePing=no\n' % FAST)
+        os.mkdir(os.path.join(self.etc, 'web.monitor.d'))
+        self.write('web.monitor.d/no.conf', '[LivenessProbe]\nProbeTcp=\n')
+        self.start()
+        self.told(r'web\.1 is running')
+        self.assertIn('\nProbeStatus=\n', self.ctl('show', 'web.1'))
+        self.stop()
+
     def test_mistakes(self):
         rows = (
             ('[StartProbe]\nIntervalSec=1s\n', r'web\.monitor:\d+: error: Section \[StartProbe\] asks nothing; write exactly one of ProbeExec='),

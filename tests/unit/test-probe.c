@@ -274,6 +274,7 @@ static void test_url(void **state) {
                 { "127.0.0.1:8080/", "/", "127.0.0.1:8080" },
                 { "http://localhost:80/health?a=b&c=%20", "/health?a=b&c=%20", "localhost" },
                 { "http://[::1]:80/x/y", "/x/y", "[::1]:80" },
+                { "[fe80::1%lo]:80/x", "/x", "[fe80::1]:80" },
                 { "unix:/run/x.sock", "/", "localhost" },
                 { "unix:/run/x.sock:/health", "/health", "localhost" },
                 { "http://unix:@name:/health", "/health", "localhost" },
