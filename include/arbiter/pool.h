@@ -20,6 +20,10 @@ ARBITER_BEGIN_DECLARATIONS
 int arbiter_monitor_set_roll(
                 arbiter_monitor *m, unsigned max_surge, unsigned max_unavailable, uint64_t drain_usec);
 
+/* A new worker must have served for so long before an old one leaves for it, and is taken to fail if it ends
+ * before. 0, the default: it is believed at once, which is good for those that say when they are ready. */
+int arbiter_monitor_set_min_ready(arbiter_monitor *m, uint64_t usec);
+
 /* When `failures` of all workers lie within the period, nobody is started any more for min_usec. Then one is
  * tried: if it serves, all go on; else that time is doubled, up to max_usec. 0, the default: never. */
 int arbiter_monitor_set_breaker(arbiter_monitor *m, unsigned failures, uint64_t period_usec,
@@ -56,6 +60,14 @@ int arbiter_monitor_get_roll(arbiter_monitor *m, arbiter_roll *ret);
  * set anew, made from arbiter_spawn_get_source(). -ESTALE: that has another fingerprint. */
 arbiter_spawn *arbiter_monitor_get_definition(arbiter_monitor *m, unsigned index);
 int arbiter_monitor_set_definition(arbiter_monitor *m, unsigned index, arbiter_spawn *worker);
+
+/* Called for ReloadMonitor (the D-Bus method): what the monitor is configured as is read again, and its
+ * workers are replaced. 0, and the future of that (NULL: nobody has to wait); else *ret_text, to be freed by
+ * the arbiter, says why not. arbiter_reload_monitor(): -EOPNOTSUPP without a handler, -ESRCH. */
+typedef int (*arbiter_reload_monitor_handler_t)(
+                arbiter *a, const char *name, arbiter_future **ret, char **ret_text, void *userdata);
+int arbiter_set_reload_monitor_handler(arbiter *a, arbiter_reload_monitor_handler_t handler, void *userdata);
+int arbiter_reload_monitor(arbiter *a, const char *name, arbiter_future **ret, char **ret_text);
 
 ARBITER_END_DECLARATIONS
 

@@ -65,11 +65,19 @@ void control_get_usage(arbiter *a, const char *id, struct actor_usage *ret) {
         *ret = c->usage;
 }
 
+static const char *const breakers[] = {
+        [SUPERVISE_BREAKER_CLOSED] = "closed",
+        [SUPERVISE_BREAKER_OPEN] = "open",
+        [SUPERVISE_BREAKER_HALF_OPEN] = "half-open",
+};
+
 static void fill_monitor(arbiter_monitor *m, struct monitor_view *v) {
+        arbiter_roll roll = { .size = sizeof(roll) };
         supervise_info i = {};
 
         if (m->set.supervise)
                 supervise_get_info(m->set.supervise, &i);
+        (void) arbiter_monitor_get_roll(m, &roll);
         *v = (struct monitor_view){
                         .aid = m->child ? m->child->aid_string.s : "",
                         .name = m->name,
@@ -89,6 +97,13 @@ static void fill_monitor(arbiter_monitor *m, struct monitor_view *v) {
                         .next_attempt_usec = i.n[SUPERVISE_SLOT_BACKOFF] > 0 && i.due != NSEC_INFINITY
                                                              ? i.due / NSEC_PER_USEC
                                                              : 0,
+                        .roll_state = arbiter_roll_state_to_string(roll.state),
+                        .roll_replaced = roll.replaced,
+                        .roll_left = roll.left,
+                        .roll_failing = roll.failing,
+                        .roll_reason = roll.failing > 0 ? arbiter_reason_to_string(roll.reason) : "",
+                        .roll_status = roll.failing > 0 ? roll.status : 0,
+                        .breaker = breakers[i.breaker],
         };
 }
 
@@ -361,6 +376,12 @@ int control_restart(arbiter *a, const char *target, arbiter_future **ret) {
         }
         *ret = TAKE_PTR(f);
         return 0;
+}
+
+int control_abort_roll(arbiter *a, const char *monitor, arbiter_future **ret) {
+        arbiter_monitor *m = arbiter_find_monitor(a, monitor);
+
+        return m ? arbiter_monitor_abort_roll(m, ret) : -ESRCH;
 }
 
 int control_scale(arbiter *a, const char *monitor, uint32_t workers, uint32_t *ret_before,

@@ -49,6 +49,11 @@ struct monitor_view {
         uint64_t load;      /* in percent of one worker, as of the last look; 0 where nobody looks */
         uint32_t backlog;   /* connections that wait, likewise */
         uint32_t workers_min, workers_max; /* max 0: its size does not follow its load */
+        const char *roll_state;   /* as arbiter_roll_state_to_string() */
+        uint32_t roll_replaced, roll_left, roll_failing; /* the last: the number of a worker, or 0 */
+        const char *roll_reason; /* how it ended, or "" */
+        int32_t roll_status;
+        const char *breaker; /* "closed", "open", "half-open" */
 };
 
 /* Of its cgroup leaf; UINT64_MAX: not known. */
@@ -141,6 +146,8 @@ int control_stop(arbiter *a, const char *target, arbiter_future **ret);
 int control_kill(arbiter *a, const char *target, int signal);
 int control_restart(arbiter *a, const char *target, arbiter_future **ret);
 /* ret_before: the size that was wanted until now. */
+/* -ENOENT: nothing is being rolled. */
+int control_abort_roll(arbiter *a, const char *monitor, arbiter_future **ret);
 int control_scale(arbiter *a, const char *monitor, uint32_t workers, uint32_t *ret_before,
                 arbiter_future **ret);
 /* An instance of a definition (-ENOENT: no such definition), or, with exec given, of a program: a lone

@@ -442,6 +442,8 @@ struct arbiter {
         arbiter_reload_handler_t reload_handler;
         arbiter_plan_handler_t plan_handler;
         arbiter_start_handler_t start_handler;
+        arbiter_reload_monitor_handler_t reload_monitor_handler;
+        void *reload_monitor_userdata;
         arbiter_reexecute_handler_t reexecute_handler;
         void *reload_userdata, *plan_userdata, *start_userdata, *reexecute_userdata;
         arbiter_future *reexecution; /* whose outcome is not known yet */

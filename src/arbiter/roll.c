@@ -116,8 +116,27 @@ int roll_restore(arbiter_monitor *m, const struct state_definition *d, arbiter_s
         return state_use_left(m->arbiter, &d->spawn, &mine->state_spawn);
 }
 
+/* That of the present revision first. */
+static struct pool_definition *definition_at(arbiter_monitor *m, unsigned index) {
+        struct pool_definition *first;
+        supervise_info i = { .revision = m->revision };
+
+        if (index >= m->pool.n_definitions)
+                return NULL;
+        if (m->set.supervise)
+                supervise_get_info(m->set.supervise, &i);
+        first = find(m, i.revision);
+        if (!first)
+                return &m->pool.definitions[index];
+        if (index == 0)
+                return first;
+        return &m->pool.definitions[index <= (size_t) (first - m->pool.definitions) ? index - 1 : index];
+}
+
 _public_ arbiter_spawn *arbiter_monitor_get_definition(arbiter_monitor *m, unsigned index) {
-        return m && index < m->pool.n_definitions ? m->pool.definitions[index].spawn : NULL;
+        const struct pool_definition *d = m ? definition_at(m, index) : NULL;
+
+        return d ? d->spawn : NULL;
 }
 
 _public_ int arbiter_monitor_set_definition(arbiter_monitor *m, unsigned index, arbiter_spawn *worker) {
@@ -126,9 +145,9 @@ _public_ int arbiter_monitor_set_definition(arbiter_monitor *m, unsigned index, 
 
         if (!m || !worker)
                 return -EINVAL;
-        if (index >= m->pool.n_definitions)
+        d = definition_at(m, index);
+        if (!d)
                 return -ENOENT;
-        d = &m->pool.definitions[index];
         if (d->spawn->fingerprint == 0 || d->spawn->fingerprint != worker->fingerprint)
                 return -ESTALE;
         r = spawn_check(worker, NULL);
@@ -222,6 +241,16 @@ _public_ int arbiter_monitor_set_roll(
         return r;
 }
 
+_public_ int arbiter_monitor_set_min_ready(arbiter_monitor *m, uint64_t usec) {
+        supervise_policy policy;
+
+        if (!m)
+                return -EINVAL;
+        policy = m->policy;
+        policy.min_ready = nsec_of(usec);
+        return roll_set_policy(m, &policy);
+}
+
 _public_ int arbiter_monitor_set_breaker(arbiter_monitor *m, unsigned failures, uint64_t period_usec,
                 uint64_t min_usec, uint64_t max_usec) {
         supervise_policy policy;
@@ -297,6 +326,7 @@ static void fail_waiters(arbiter_monitor *m, uint64_t revision, const char *text
 
 static void count(const arbiter_monitor *m, const supervise_info *i, arbiter_roll *ret) {
         supervise_slot_info slot;
+        nsec_t now = now_nsec();
 
         for (uint32_t k = 1; k <= i->slot_max; k++) {
                 if (supervise_get_slot(m->set.supervise, k, &slot) < 0)
@@ -305,7 +335,8 @@ static void count(const arbiter_monitor *m, const supervise_info *i, arbiter_rol
                         bool fails = slot.state == SUPERVISE_SLOT_BACKOFF ||
                                      slot.state == SUPERVISE_SLOT_FAILED;
 
-                        ret->replaced += slot.ready && !slot.leaving;
+                        ret->replaced += slot.ready && !slot.leaving &&
+                                         slot.since + m->policy.min_ready <= now;
                         if (i->roll == SUPERVISE_ROLL_HALTED && fails && ret->failing == 0) {
                                 ret->failing = k;
                                 ret->reason = (arbiter_reason) slot.reason;
@@ -385,17 +416,24 @@ static unsigned n_serving(const arbiter_monitor *m) {
         return n;
 }
 
+static void describe_halt(const arbiter_monitor *m, uint32_t number, const supervise_slot_info *slot,
+                const char *name, char text[static LOG_TEXT_MAX]) {
+        char why[FAILURE_TEXT_MAX];
+
+        describe_failure(m, slot, number, why, sizeof(why));
+        (void) snprintf(text, LOG_TEXT_MAX,
+                        "the roll of '%s' has halted: %s fails (%s). %u of %u workers serve, and no other "
+                        "is replaced unless it starts",
+                        m->name, name, why, n_serving(m), m->workers);
+}
+
 static void tell_halted(arbiter_monitor *m, const supervise_action *action) {
-        char name[QUALIFIED_NAME_SIZE], why[FAILURE_TEXT_MAX], text[LOG_TEXT_MAX];
+        char name[QUALIFIED_NAME_SIZE], text[LOG_TEXT_MAX];
         supervise_slot_info slot = {};
 
         (void) supervise_get_slot(m->set.supervise, action->slot, &slot);
         (void) slot_name(&m->set, action->slot, name);
-        describe_failure(m, &slot, action->slot, why, sizeof(why));
-        (void) snprintf(text, sizeof(text),
-                        "the roll of '%s' has halted: %s fails (%s). %u of %u workers serve, and no other "
-                        "is replaced unless it starts",
-                        m->name, name, why, n_serving(m), m->workers);
+        describe_halt(m, action->slot, &slot, name, text);
         arbiter_log_facts(m->arbiter, NULL,
                         &(arbiter_log_entry){ .level = LOG_ERR,
                                         .event = "roll-halted",
@@ -462,6 +500,21 @@ void roll_acted(arbiter_monitor *m, const supervise_action *action) {
         }
 }
 
+/* It had halted already when somebody began to wait, and what was tried once more has failed again. */
+static void fail_retried(arbiter_monitor *m, const supervise_info *i) {
+        char name[QUALIFIED_NAME_SIZE], text[LOG_TEXT_MAX];
+        supervise_slot_info slot = {};
+        arbiter_roll roll = {};
+
+        count(m, i, &roll);
+        if (roll.failing == 0)
+                return;
+        (void) supervise_get_slot(m->set.supervise, roll.failing, &slot);
+        (void) slot_name(&m->set, roll.failing, name);
+        describe_halt(m, roll.failing, &slot, name, text);
+        fail_waiters(m, i->revision, text);
+}
+
 void roll_settle(arbiter_monitor *m) {
         supervise_info i;
 
@@ -469,6 +522,8 @@ void roll_settle(arbiter_monitor *m) {
         if (list_is_empty(&m->pool.rolls))
                 return;
         supervise_get_info(m->set.supervise, &i);
+        if (i.roll == SUPERVISE_ROLL_HALTED)
+                fail_retried(m, &i);
         if (i.n[SUPERVISE_SLOT_STOPPING] > 0 || i.n[SUPERVISE_SLOT_DRAINING] > 0)
                 return;
         LIST_FOREACH(w, &m->pool.rolls, struct roll_waiter, waiters)
@@ -509,16 +564,24 @@ struct child *roll_find_host(arbiter_monitor *m, const struct child *thread) {
 
 /* The verbs. */
 
-/* A file that was put back is the definition before, and no third one. */
+static bool is_same(arbiter_spawn *a, arbiter_spawn *b) {
+        return a == b || state_spawn_same(a, b);
+}
+
+/* A file that was put back is the definition before, and no third one; also when the roll has been turned
+ * back meanwhile, so that all workers have it already. */
 static uint64_t revision_of(arbiter_monitor *m, arbiter_spawn *worker) {
         supervise_info i;
 
         supervise_get_info(m->set.supervise, &i);
+        if (worker && !is_active(&i) && i.roll == SUPERVISE_ROLL_ABORTED && !is_same(m->worker, worker) &&
+                        is_same(roll_definition(m, i.revision), worker))
+                return i.revision;
         for (size_t k = 0; worker && is_active(&i) && k < m->pool.n_definitions; k++) {
                 const struct pool_definition *d = &m->pool.definitions[k];
 
                 if ((d->revision == i.revision || d->revision == i.revision_from) &&
-                                state_spawn_same(d->spawn, worker))
+                                is_same(d->spawn, worker))
                         return d->revision;
         }
         roll_add_definition(m, m->revision + 1, worker ? worker : roll_definition(m, i.revision));
@@ -560,7 +623,8 @@ static bool is_waiting(arbiter_monitor *m, const struct roll_waiter *w) {
 _public_ int arbiter_monitor_restart(arbiter_monitor *m, arbiter_spawn *worker, arbiter_future **ret) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         struct roll_waiter *w = NULL;
-        uint64_t revision;
+        uint64_t revision, before;
+        supervise_info i;
         int r;
 
         if (!m)
@@ -574,6 +638,8 @@ _public_ int arbiter_monitor_restart(arbiter_monitor *m, arbiter_spawn *worker, 
         r = worker ? spawn_check(worker, NULL) : 0;
         if (r < 0)
                 return r;
+        supervise_get_info(m->set.supervise, &i);
+        before = is_active(&i) ? i.revision : 0;
         revision = revision_of(m, worker);
         if (ret) {
                 r = wait_for(m, revision, &w);
@@ -587,7 +653,7 @@ _public_ int arbiter_monitor_restart(arbiter_monitor *m, arbiter_spawn *worker, 
         state_mark_monitor(m);
         r = set_handle(&m->set,
                         &(supervise_event){ .type = SUPERVISE_DEFINITION_CHANGED, .revision = revision });
-        if (r >= 0 && !worker) /* a verb, which starts also what is held or given up */
+        if (r >= 0 && (!worker || revision == before)) /* a verb, which starts also what is held or waits */
                 r = set_handle(&m->set, &(supervise_event){ .type = SUPERVISE_START });
         m->restarting = false;
         if (w && is_waiting(m, w)) {
@@ -637,4 +703,33 @@ _public_ int arbiter_monitor_abort_roll(arbiter_monitor *m, arbiter_future **ret
         if (ret)
                 *ret = TAKE_PTR(f);
         return 0;
+}
+
+_public_ int arbiter_set_reload_monitor_handler(
+                arbiter *a, arbiter_reload_monitor_handler_t handler, void *userdata) {
+        if (!a)
+                return -EINVAL;
+        a->reload_monitor_handler = handler;
+        a->reload_monitor_userdata = userdata;
+        return 0;
+}
+
+_public_ int arbiter_reload_monitor(arbiter *a, const char *name, arbiter_future **ret, char **ret_text) {
+        arbiter_future *f = NULL;
+        int r;
+
+        if (!a || !name || !ret || !ret_text)
+                return -EINVAL;
+        if (!a->reload_monitor_handler)
+                return -EOPNOTSUPP;
+        if (a->reloading)
+                return -EBUSY;
+        if (!name_is_valid(name))
+                return -ESRCH;
+        a->reloading = true;
+        r = a->reload_monitor_handler(a, name, &f, ret_text, a->reload_monitor_userdata);
+        a->reloading = false;
+        if (r >= 0)
+                *ret = f;
+        return r;
 }

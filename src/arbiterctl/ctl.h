@@ -25,7 +25,7 @@ struct context {
         enum scope scope;                /* after connecting, that of the arbiter found, if known */
         char *destination;               /* its name on the bus; NULL on a private socket */
         enum json_mode json;
-        bool legend, quiet, block, dry_run, hold, ask_password, pager, full;
+        bool legend, quiet, block, dry_run, hold, abort, ask_password, pager, full;
         usec_t timeout; /* 0: not given */
         int signal;
         uint64_t ping_count; /* 0: until interrupted */

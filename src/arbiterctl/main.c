@@ -59,7 +59,10 @@ static const struct verb verbs[] = {
         { "verify", 0, VERB_ANY, 0, "[FILE...]", "Check configuration files; needs no running arbiter",
           verb_verify },
         { "daemon-reload", 0, VERB_ANY, 0, NULL, "Have the configuration read again", verb_reload },
-        { "reload", 0, VERB_ANY, 0, NULL, "The same", verb_reload },
+        { "reload", 0, VERB_ANY, 0, "[MONITOR...]",
+          "Read the files of monitors again and replace their workers bit by bit; without MONITOR, as "
+          "daemon-reload",
+          verb_reload },
         { "daemon-reexec", 0, 0, 0, NULL, "Have the arbiter replaced by its program on disk", verb_reexec },
         {},
 };
@@ -77,6 +80,7 @@ enum {
         OPTION_NO_LEGEND,
         OPTION_NO_BLOCK,
         OPTION_DRY_RUN,
+        OPTION_ABORT,
         OPTION_TIMEOUT,
         OPTION_VALUE,
         OPTION_SINCE,
@@ -105,6 +109,7 @@ static const struct option long_options[] = {
         { "no-legend", no_argument, NULL, OPTION_NO_LEGEND },
         { "no-block", no_argument, NULL, OPTION_NO_BLOCK },
         { "dry-run", no_argument, NULL, OPTION_DRY_RUN },
+        { "abort", no_argument, NULL, OPTION_ABORT },
         { "quiet", no_argument, NULL, 'q' },
         { "timeout", required_argument, NULL, OPTION_TIMEOUT },
         { "property", required_argument, NULL, 'p' },
@@ -146,6 +151,7 @@ static void print_help(void) {
                 { "    --no-pager", "Do not run a pager on a terminal" },
                 { "-q, --quiet", "Results only" },
                 { "    --no-block", "Do not wait until the work is done" },
+                { "    --abort", "reload, restart: go back to the definition before" },
                 { "    --dry-run", "daemon-reload: only show what it would do" },
                 { "    --no-ask-password", "Do not ask for a password; be refused" },
                 { "    --timeout=SEC",
@@ -349,6 +355,9 @@ static int parse_option(struct context *c, int option, const char *value) {
                 return 0;
         case OPTION_DRY_RUN:
                 c->dry_run = true;
+                return 0;
+        case OPTION_ABORT:
+                c->abort = true;
                 return 0;
         case OPTION_TIMEOUT:
                 return parse_time_option(value, "--timeout", &c->timeout);

@@ -67,6 +67,13 @@ static const struct property monitor_properties[] = {
         MONITOR("Backlog", 'u', backlog),
         MONITOR("WorkersMin", 'u', workers_min),
         MONITOR("WorkersMax", 'u', workers_max),
+        MONITOR("RollState", 's', roll_state),
+        MONITOR("RollReplaced", 'u', roll_replaced),
+        MONITOR("RollLeft", 'u', roll_left),
+        MONITOR("RollFailing", 's', roll_failing),
+        MONITOR("RollReason", 's', roll_reason),
+        MONITOR("RollStatus", 'i', roll_status),
+        MONITOR("Breaker", 's', breaker),
         {},
 };
 

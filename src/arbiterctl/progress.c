@@ -37,6 +37,17 @@ usec_t progress_show(const char *text) {
         return progress.next > now ? progress.next - now : 0;
 }
 
+bool progress_tell(const char *text) {
+        if (!progress.wanted)
+                return false;
+        (void) fflush(stdout);
+        (void) fprintf(stderr, "\r\x1b[K%s%s", text, glyph(GLYPH_ELLIPSIS));
+        (void) fflush(stderr);
+        progress.shown = true;
+        progress.next = now_usec() + USEC_PER_SEC;
+        return true;
+}
+
 void progress_clear(void) {
         if (!progress.shown)
                 return;

@@ -9,5 +9,7 @@
 void progress_start(const struct context *c);
 /* Shows the text if it is time to, and returns how long to wait until it is again. */
 usec_t progress_show(const char *text);
+/* At once. False: nobody would see it. */
+bool progress_tell(const char *text);
 /* Is called by complain(), too. */
 void progress_clear(void);

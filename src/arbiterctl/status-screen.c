@@ -115,7 +115,7 @@ void status_print_actor(const struct actor_object *a) {
 }
 
 int status_print_monitor(const struct context *c, const struct objects *o, const struct monitor_object *m) {
-        char detail[200];
+        char detail[400];
         struct sums sums;
 
         monitor_sums(o, m, &sums);

@@ -59,11 +59,35 @@ static int add_actor(struct table *t, struct libscols_line *parent, const struct
                         NULL);
 }
 
+/* "": nothing is being replaced, and workers are started when they should be. */
+static void monitor_roll(const struct monitor_object *m, char *buffer, size_t size) {
+        char reason[REASON_STRING_MAX];
+
+        buffer[0] = 0;
+        if (streq(m->roll_state, "going"))
+                (void) snprintf(buffer, size, "being replaced: %" PRIu32 " new, %" PRIu32 " old",
+                                m->roll_replaced, m->roll_left);
+        else if (streq(m->roll_state, "halted"))
+                (void) snprintf(buffer, size,
+                                "replacing has halted, %s fails (%s): %" PRIu32 " new, %" PRIu32 " old",
+                                *m->roll_failing ? m->roll_failing : "a new worker",
+                                format_reason(reason, m->roll_reason, m->roll_status), m->roll_replaced,
+                                m->roll_left);
+        else if (streq(m->roll_state, "turning-back"))
+                (void) snprintf(buffer, size,
+                                "turning back: %" PRIu32 " of the definition before, %" PRIu32 " left",
+                                m->roll_replaced, m->roll_left);
+        else if (!streq(m->breaker, "closed") && *m->breaker)
+                (void) snprintf(buffer, size, "too many fail: %s",
+                                streq(m->breaker, "open") ? "none is started for a while" : "one is tried");
+}
+
 void monitor_detail(const struct monitor_object *m, char *buffer, size_t size) {
         char duration[DURATION_STRING_MAX], attempt[DURATION_STRING_MAX + 32] = "", failed[32] = "",
                                                                               waiting[32] = "";
         char draining[32] = "", load[128] = "";
         usec_t now = now_usec();
+        char roll[160];
 
         if (m->draining > 0)
                 (void) snprintf(draining, sizeof(draining), ", %" PRIu32 " draining", m->draining);
@@ -78,16 +102,22 @@ void monitor_detail(const struct monitor_object *m, char *buffer, size_t size) {
         if (m->next_attempt_usec > now)
                 (void) snprintf(attempt, sizeof(attempt), ", next attempt in %s",
                                 format_duration(duration, m->next_attempt_usec - now));
-        (void) snprintf(buffer, size, "%" PRIu32 " of %" PRIu32 " running%s%s%s%s%s", m->running,
-                        m->workers, draining, failed, waiting, attempt, load);
+        monitor_roll(m, roll, sizeof(roll));
+        (void) snprintf(buffer, size, "%" PRIu32 " of %" PRIu32 " running%s%s%s%s%s%s%s", m->running,
+                        m->workers, draining, failed, waiting, attempt, load, *roll ? "; " : "", roll);
 }
 
 enum colour monitor_colour(const struct monitor_object *m) {
         enum colour state = state_colour(m->state);
 
-        return state == COLOUR_GREEN && m->failed > 0             ? COLOUR_RED :
-                state == COLOUR_GREEN && m->running < m->workers ? COLOUR_YELLOW :
-                                                                   state;
+        if (state != COLOUR_GREEN)
+                return state;
+        if (m->failed > 0 || streq(m->roll_state, "halted") || streq(m->breaker, "open"))
+                return COLOUR_RED;
+        return m->running < m->workers || streq(m->roll_state, "going") ||
+                               streq(m->roll_state, "turning-back")
+                       ? COLOUR_YELLOW
+                       : state;
 }
 
 /* What is not known of one is not known of all. */
@@ -111,7 +141,7 @@ void monitor_sums(const struct objects *o, const struct monitor_object *m, struc
 
 static int add_monitor(struct table *t, struct libscols_line *parent, const struct objects *o,
                        const struct monitor_object *m) {
-        char restarts[16], queued[24], memory[BYTES_STRING_MAX], cpu[DURATION_STRING_MAX], detail[200];
+        char restarts[16], queued[24], memory[BYTES_STRING_MAX], cpu[DURATION_STRING_MAX], detail[400];
         struct libscols_line *line = NULL;
         struct sums sums;
         int r;

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 
+#include "arbiterctl/roll-watch.h"
 #include "arbiterctl/verb-util.h"
 #include "basic/parse.h"
 #include "shared/bus-names.h"
@@ -214,8 +215,17 @@ static void tell_target_restarted(struct change *h, const struct target *t, cons
                               t->name, t->name);
 }
 
-static int tell_restarts(struct context *c, const struct snapshot *before, const struct target *targets,
-                         const struct work *works, size_t n) {
+/* Those that had other numbers, which a surge takes. */
+static void tell_gone(struct change *h, const struct target *t, const struct snapshot *before,
+                      const struct snapshot *after) {
+        for (size_t i = 0; t->monitor && i < before->n_actors; i++)
+                if (streq(before->actors[i].monitor, t->name) &&
+                    !snapshot_find_actor(after, before->actors[i].name))
+                        tell_restarted(h, before->actors[i].name, before->actors + i, NULL);
+}
+
+static int tell_restarts(struct context *c, const char *what, const struct snapshot *before,
+                         const struct target *targets, const struct work *works, size_t n) {
         _cleanup_(snapshot_done) struct snapshot after = {};
         struct change h;
         int r;
@@ -223,7 +233,7 @@ static int tell_restarts(struct context *c, const struct snapshot *before, const
         if (!c->block) {
                 for (size_t i = 0; i < n && !c->quiet && c->json == JSON_OFF; i++)
                         if (works[i].status == 0)
-                                (void) printf("%s: restart asked for\n", works[i].what);
+                                (void) printf("%s: %s asked for\n", works[i].what, what);
                 return 0;
         }
         r = snapshot_take_actors(c, &after);
@@ -231,16 +241,58 @@ static int tell_restarts(struct context *c, const struct snapshot *before, const
                 return r;
         change_begin(&h, c);
         for (size_t i = 0; i < n; i++)
-                if (works[i].reply)
+                if (works[i].reply) {
+                        tell_gone(&h, targets + i, before, &after);
                         tell_target_restarted(&h, targets + i, before, &after);
+                }
         change_end(&h);
         return 0;
 }
 
-int verb_restart(int argc, char *argv[], void *userdata) {
+static const char *failing_worker(const struct work *w) {
+        return roll_watch_failing(w->userdata, w->what);
+}
+
+/* The old ones serve on, and it is for the operator to say what comes next. */
+static void tell_halted(const struct context *c, const struct work *works, size_t n) {
+        for (size_t i = 0; i < n && !c->quiet; i++) {
+                bool failed = works[i].status != 0 && works[i].failing;
+                const char *failing = failed ? failing_worker(works + i) : NULL;
+
+                if (failing)
+                        (void) fprintf(stderr,
+                                       "%s is tried again, and the roll goes on when it starts. Or go back: "
+                                       "'arbiterctl reload --abort %s'; or mend it: 'arbiterctl reload "
+                                       "%s'.\n",
+                                       failing, works[i].what, works[i].what);
+        }
+}
+
+static int tell_turned_back(struct context *c, const struct work *works, size_t n) {
+        struct change h;
+
+        change_begin(&h, c);
+        for (size_t i = 0; i < n; i++) {
+                if (works[i].status != 0)
+                        continue;
+                if (change_is_told(&h))
+                        (void) printf("%s: %s\n", works[i].what,
+                                      c->block ? "turned back, all workers are of the definition before"
+                                               : "turning back asked for");
+                if (c->json != JSON_OFF) {
+                        json_open(&h.j, '{');
+                        json_key_string(&h.j, "name", works[i].what);
+                        json_close(&h.j, '}');
+                }
+        }
+        change_end(&h);
+        return 0;
+}
+
+static int replace(struct context *c, char *names[], const char *what, const char *method, unsigned kinds) {
         _cleanup_(snapshot_done) struct snapshot s = {};
+        _cleanup_(roll_watch_done) struct roll_watch watch = {};
         _cleanup_free_ struct target *targets = NULL;
-        struct context *c = userdata;
         struct work *works = NULL;
         int r, status;
         size_t n;
@@ -248,16 +300,31 @@ int verb_restart(int argc, char *argv[], void *userdata) {
         r = snapshot_take(c, &s);
         if (r != 0)
                 return r;
-        status = snapshot_resolve(&s, argv + 1, TARGET_MONITORS | TARGET_ACTORS | TARGET_UNKNOWN, &targets,
-                                  &n);
-        r = make_works(c, "Restart", targets, n, &works);
-        if (r != 0)
-                return r;
-        r = work_run(c, works, n);
+        status = snapshot_resolve(&s, names, kinds, &targets, &n);
+        r = make_works(c, c->abort ? "AbortRoll" : method, targets, n, &works);
+        if (r == 0)
+                r = roll_watch_begin(&watch, c, targets, n);
+        for (size_t i = 0; r == 0 && i < n; i++)
+                if (targets[i].monitor) {
+                        works[i].failing = failing_worker;
+                        works[i].userdata = &watch;
+                }
+        if (r == 0)
+                r = work_run(c, works, n);
         status = status != 0 ? status : r;
-        r = tell_restarts(c, &s, targets, works, n);
+        if (works && !c->abort)
+                tell_halted(c, works, n);
+        if (works)
+                r = c->abort ? tell_turned_back(c, works, n) : tell_restarts(c, what, &s, targets, works, n);
         work_free(works, n);
         return status != 0 ? status : r;
+}
+
+int verb_restart(int argc, char *argv[], void *userdata) {
+        struct context *c = userdata;
+
+        return replace(c, argv + 1, "restart", "Restart",
+                       c->abort ? TARGET_MONITORS : TARGET_MONITORS | TARGET_ACTORS | TARGET_UNKNOWN);
 }
 
 #define WORKERS_MAX 10000U /* as of Workers= */
@@ -416,11 +483,22 @@ int verb_reload(int argc, char *argv[], void *userdata) {
         struct change h;
         int r;
 
-        if (argc > 1)
+        if (argc > 1 && streq(argv[0], "daemon-reload"))
                 return complain(EXIT_USAGE,
-                                "%s reads all of the configuration again and takes no names. To replace the "
-                                "workers of '%s', one after the other: 'arbiterctl restart %s'.",
-                                argv[0], argv[1], argv[1]);
+                                "daemon-reload reads all of the configuration again and takes no names. To "
+                                "have the file of '%s' read again, and its workers replaced: 'arbiterctl "
+                                "reload %s'.",
+                                argv[1], argv[1]);
+        if (argc > 1 && c->dry_run)
+                return complain(EXIT_USAGE,
+                                "--dry-run shows what 'arbiterctl daemon-reload' would do; 'arbiterctl "
+                                "reload %s' replaces all workers in any case.",
+                                argv[1]);
+        if (argc > 1)
+                return replace(c, argv + 1, "reload", "ReloadMonitor", TARGET_MONITORS);
+        if (c->abort)
+                return complain(EXIT_USAGE, "Of which monitor is the roll to be turned back? Write "
+                                            "'arbiterctl reload --abort MONITOR'.");
         if (c->dry_run)
                 return verb_plan_reload(c);
         r = snapshot_take_monitors(c, &before);

@@ -142,7 +142,9 @@ static void tell_last_lines(struct context *c, const struct work *works, size_t 
         journal_filter_init(&f, c, m.instance);
         f.since_usec = since;
         for (; i < n; i++) {
-                f.name = works[i].what;
+                f.name = works[i].failing ? works[i].failing(works + i) : NULL;
+                if (!f.name)
+                        f.name = works[i].what;
                 if (f.name && works[i].status == EXIT_FAILURE)
                         (void) journal_print_last_life(&f, lines, 0, stderr);
         }

@@ -26,6 +26,8 @@ int complain_error_reply(sd_bus_message *m, const char *what);
  * long as the slowest. Complaints come as failures come. */
 struct work {
         const char *what; /* for messages */
+        const char *(*failing)(const struct work *w); /* who has failed in it; NULL: it itself */
+        void *userdata;
         sd_bus_message *message, *reply;
         int status; /* of this one: 0 or an exit status */
         bool done;

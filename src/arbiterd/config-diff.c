@@ -150,6 +150,14 @@ static void put_monitor(FILE *f, const struct monitor_config *m, bool workers) {
         put_number(f, "stable", m->stable_usec);
         config_put_load(f, m);
         put_number(f, "routing", (uint64_t) m->routing);
+        put_number(f, "max-surge", m->max_surge);
+        put_number(f, "max-unavailable", m->max_unavailable);
+        put_number(f, "min-ready", m->min_ready_usec);
+        put_number(f, "drain", m->drain_usec);
+        put_number(f, "breaker-failures", m->breaker_failures);
+        put_number(f, "breaker-period", m->breaker_period_usec);
+        put_number(f, "breaker-min", m->breaker_min_usec);
+        put_number(f, "breaker-max", m->breaker_max_usec);
         put_list(f, "after", m->after);
         put_tree(f, m);
         put_actor(f, &m->actor);
@@ -182,8 +190,8 @@ int actor_config_serialize(const struct actor_config *a, char **ret) {
         return serialize(NULL, false, a, ret);
 }
 
-static int compare_monitors(const struct monitor_config *a, const struct monitor_config *b,
-                            enum config_change *ret) {
+int config_compare(const struct monitor_config *a, const struct monitor_config *b,
+                   enum config_change *ret) {
         _cleanup_free_ char *x = NULL, *y = NULL;
         int r;
 
@@ -242,7 +250,7 @@ static int diff_monitors(const struct config *old, const struct config *new, str
                 else if (order > 0)
                         x.change = CONFIG_ADDED;
                 else {
-                        r = compare_monitors(a, b, &x.change);
+                        r = config_compare(a, b, &x.change);
                         if (r < 0)
                                 return r;
                 }

@@ -31,6 +31,8 @@ enum place_key {
         PLACE_SIGNIFICANT,
         PLACE_ACTOR_SIGNIFICANT,
         PLACE_SHUTDOWN,
+        PLACE_ROLL,
+        PLACE_BREAKER,
         PLACE_PROBES, /* and so on, by kind */
         N_PLACES = PLACE_PROBES + CONFIG_PROBES
 };
@@ -55,7 +57,6 @@ void config_init_daemon(struct daemon_config *d);
 void config_init_monitor(struct monitor_config *m, const struct daemon_config *d);
 void config_done_daemon(struct daemon_config *d);
 void config_done_actor(struct actor_config *a);
-struct monitor_config *config_free_monitor(struct monitor_config *m);
 struct actor_config *config_free_actor(struct actor_config *a);
 
 /* With the place of that key. */
@@ -131,6 +132,13 @@ void config_init_load(struct monitor_config *m);
 /* What they say together; Workers= follows WorkersMin=. -EBADMSG (told). */
 int config_finish_load(struct monitor_config *m, const struct load_context *l, const char *path);
 void config_put_load(FILE *f, const struct monitor_config *m);
+
+/* pools, config-pool.c */
+int config_parse_share(const struct conf_context *c, const char *value, void *field);
+int config_parse_breaker(const struct conf_context *c, const char *value, void *field);
+int config_finish_pool(struct monitor_config *m, const struct load_context *l, const char *path);
+struct conf_files;
+int config_read_text(const struct conf_files *f, char **ret);
 
 /* Expands, or says with place which specifier is wrong. numbered: %i is the number of a worker; else it is
  * refused. */

@@ -454,6 +454,8 @@ static const struct conf_range range_messages = { 1, 16777216, "1000" };
 static const struct conf_range range_bytes = { 4096, (uint64_t) 1 << 40, "1M" };
 static const struct conf_range range_period = { USEC_PER_MSEC, 366 * 86400 * USEC_PER_SEC, "10s" };
 static const struct conf_range range_backoff = { USEC_PER_MSEC, 366 * 86400 * USEC_PER_SEC, "100ms" };
+static const struct conf_range range_min_ready = { 0, 366 * 86400 * USEC_PER_SEC, "5s" };
+static const struct conf_range range_drain = { 0, 366 * 86400 * USEC_PER_SEC, "30s" };
 static const struct conf_range range_timeout = { MINIMUM_TIMEOUT, USEC_INFINITY, "30s" };
 static const struct conf_range range_timeout_start = { MINIMUM_TIMEOUT, USEC_INFINITY, "90s" };
 static const struct conf_range range_timeout_stop = { USEC_PER_MSEC, USEC_INFINITY, "5s" };
@@ -572,6 +574,14 @@ const struct conf_item config_monitor_items[] = {
         MONITOR("BackoffFactor", conf_parse_unsigned, backoff_factor, &range_factor),
         MONITOR("BackoffJitter", parse_jitter, backoff_jitter_percent),
         MONITOR("StableSec", conf_parse_timespan, stable_usec, &range_period),
+        MONITOR("MaxSurge", config_parse_share, max_surge),
+        MONITOR("MaxUnavailable", config_parse_share, max_unavailable),
+        MONITOR("MinReadySec", conf_parse_timespan, min_ready_usec, &range_min_ready),
+        MONITOR("DrainSec", conf_parse_timespan, drain_usec, &range_drain),
+        MONITOR("BreakerFailures", conf_parse_unsigned, breaker_failures, &range_intensity),
+        MONITOR("BreakerPeriodSec", conf_parse_timespan, breaker_period_usec, &range_period),
+        MONITOR("BreakerMinSec", config_parse_breaker, breaker_min_usec, &range_backoff),
+        MONITOR("BreakerMaxSec", config_parse_breaker, breaker_max_usec, &range_backoff),
         MONITOR("MaxRequests", config_parse_requests, load.requests_max, &range_requests),
         MONITOR("RuntimeMaxSec", conf_parse_timeout, load.runtime_max_usec, &range_runtime),
         MONITOR("MaxMemory", config_parse_memory, load.memory_max, &range_memory),
@@ -629,6 +639,12 @@ void config_init_monitor(struct monitor_config *m, const struct daemon_config *d
                 .backoff_jitter_percent = 20,
                 .stable_usec = 10 * USEC_PER_SEC,
                 .routing = ARBITER_ROUTING_ROUND_ROBIN,
+                .max_unavailable = 1,
+                .min_ready_usec = USEC_INFINITY,
+                .drain_usec = 30 * USEC_PER_SEC,
+                .breaker_period_usec = 30 * USEC_PER_SEC,
+                .breaker_min_usec = 5 * USEC_PER_SEC,
+                .breaker_max_usec = 5 * 60 * USEC_PER_SEC,
                 .actor = {
                         .timeout_usec = d->default_timeout_usec,
                         .timeout_start_usec = d->default_timeout_start_usec,

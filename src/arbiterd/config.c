@@ -65,6 +65,7 @@ static void done_monitor(struct monitor_config *m) {
         free(m->after_file);
         strv_free(m->children);
         free(m->children_file);
+        free(m->text);
         config_done_actor(&m->actor);
         *m = (struct monitor_config){};
 }
@@ -207,7 +208,7 @@ int config_finish_actor(struct monitor_config *m, const struct load_context *l, 
         if (check_unit(a, l, path) < 0 || config_finish_sockets(a, l, path) < 0 ||
             config_finish_probes(a, l, path) < 0)
                 r = -EBADMSG;
-        if (config_finish_load(m, l, path) < 0)
+        if (config_finish_load(m, l, path) < 0 || config_finish_pool(m, l, path) < 0)
                 r = -EBADMSG;
         if (m->backoff_min_usec > m->backoff_max_usec) {
                 config_complain_at(l, CONF_ERROR, PLACE_BACKOFF, path,
@@ -343,6 +344,10 @@ static int load_workers(const struct config_options *o, const struct daemon_conf
         if (r >= 0)
                 r = remember_place(&places[PLACE_CHILDREN], m->children, &m->children_file,
                                    &m->children_line);
+        if (r >= 0)
+                r = config_fingerprint(&m->actor, &m->actor.fingerprint);
+        if (r >= 0 && pool && s->files && config_read_text(s->files, &m->text) == -ENOMEM)
+                r = -ENOMEM;
         if (r < 0) {
                 if (claimed)
                         *claimed = TAKE_PTR(m->children);
@@ -552,6 +557,49 @@ int config_load(const struct config_options *options, struct config **ret) {
         }
         *ret = c;
         return 0;
+}
+
+int config_load_one(const struct config_options *options, const char *name, struct config **ret) {
+        static const char *const suffixes[] = { "monitor", "actor" };
+        struct config *c = calloc(1, sizeof(*c));
+        int r;
+
+        if (!c)
+                return -ENOMEM;
+        r = load_main_file(c, options);
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(suffixes); i++) {
+                char file_name[NAME_MAX_LENGTH + 16];
+
+                (void) snprintf(file_name, sizeof(file_name), "%.*s.%s", NAME_MAX_LENGTH, name, suffixes[i]);
+                r = load_file(c, options, file_name);
+        }
+        if (r < 0) {
+                config_free(c);
+                return r;
+        }
+        *ret = c;
+        return 0;
+}
+
+static void tell_nobody(void *userdata, enum conf_level level, const char *file, unsigned line,
+                        const char *text) {
+}
+
+int config_load_text(const struct config_options *options, const struct daemon_config *d, const char *name,
+                     const char *text, struct monitor_config **ret) {
+        const struct source s = { .path = name, .text = text, .size = strlen(text) };
+        struct config_options o = *options;
+        int r;
+
+        o.sink = (struct conf_sink){ tell_nobody, NULL };
+        r = load_workers(&o, d, name, true, &s, ret, NULL);
+        if (r < 0)
+                return r;
+        (*ret)->text = strdup(text);
+        if ((*ret)->text)
+                return 0;
+        config_free_monitor(*ret);
+        return -ENOMEM;
 }
 
 static int check_source(const struct config_options *o, const char *file_name, const struct source *s) {

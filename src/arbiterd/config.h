@@ -35,6 +35,7 @@ enum config_output {
 };
 
 #define CONFIG_WORKERS_MAX 10000U
+#define CONFIG_SLOTS_MAX 11024U /* of a worker while a roll has some more of them */
 #define CONFIG_DAEMON_FILE "arbiterd.conf"
 
 /* One ListenStream=, ListenDatagram=, ListenSequentialPacket= or ListenFIFO=, or a name of Sockets=. */
@@ -128,6 +129,8 @@ struct actor_config {
         struct config_assignment *service; /* [Service], for Concurrency=unit; each has been checked */
         size_t n_service;
 
+        uint64_t fingerprint; /* of all of the above */
+
         struct config_probe probes[CONFIG_PROBES]; /* no part of what tells two workers apart */
 };
 
@@ -159,6 +162,15 @@ struct monitor_config {
         unsigned backoff_factor;          /* BackoffFactor= 1 ... 100; 2 */
         unsigned backoff_jitter_percent;  /* BackoffJitter= 0 ... 100; 20 */
         usec_t stable_usec;               /* StableSec= a life as long as this forgives one failure; 10 s */
+        unsigned max_surge;               /* MaxSurge= a number, or ARBITER_PERCENT(); 0 */
+        unsigned max_unavailable;         /* MaxUnavailable= the same; 1 */
+        /* MinReadySec=; by default 1 s if nobody says when a worker is ready (Type=exec), else 0 */
+        usec_t min_ready_usec;
+        usec_t drain_usec;                /* DrainSec=; 30 s */
+        unsigned breaker_failures;        /* BreakerFailures= in breaker_period_usec; 0: no breaker */
+        usec_t breaker_period_usec;       /* BreakerPeriodSec=; 30 s */
+        usec_t breaker_min_usec;          /* BreakerMinSec=; 5 s */
+        usec_t breaker_max_usec;          /* BreakerMaxSec=; 5 min */
         struct load_config load;
         int strategy;                     /* enum config_strategy; pool */
         char **children;                  /* Children= "db.actor", "web.monitor", in start order */
@@ -174,6 +186,7 @@ struct monitor_config {
         char **after;                     /* After= names of monitors that start first */
         char *after_file;                 /* where the last After= stands, for messages */
         unsigned after_line;
+        char *text; /* of its files, for config_load_text(); NULL: of none */
         struct actor_config actor;
 };
 
@@ -218,6 +231,13 @@ int config_check_buffer(const struct config_options *options, const char *file_n
                         size_t size);
 /* The same for a file, with the drop-ins beside it. */
 int config_check_file(const struct config_options *options, const char *path);
+
+/* One definition alone, by its name: *ret has it, and arbiterd.conf, or nothing if there is no such file. */
+int config_load_one(const struct config_options *options, const char *name, struct config **ret);
+/* A monitor from what its files had said (monitor_config.text). -EBADMSG: that is not good any more. */
+int config_load_text(const struct config_options *options, const struct daemon_config *d, const char *name,
+                     const char *text, struct monitor_config **ret);
+struct monitor_config *config_free_monitor(struct monitor_config *m);
 
 struct monitor_config *config_find_monitor(const struct config *c, const char *name);
 struct actor_config *config_find_actor(const struct config *c, const char *name);
@@ -273,6 +293,9 @@ bool config_is_claimed(const struct config *c, const char *name, bool monitor);
 /* Is it in both, as the child of another monitor than before, or of none? Of names that have been linked. */
 bool config_has_moved(const struct config_difference *d);
 
+/* UNCHANGED, SCALED or CHANGED. */
+int config_compare(const struct monitor_config *a, const struct monitor_config *b, enum config_change *ret);
+
 /* What failed to load in new, and is in old, goes on as it was: moves it from old (may be NULL) into new.
  * -ENOMEM. */
 int config_adopt(struct config *new, struct config *old);
@@ -290,6 +313,8 @@ struct arbiter_probe;
 int config_make_probe(const struct config_probe *p, struct arbiter_probe **ret);
 /* Nothing of what workers do counts otherwise. */
 bool config_same_load(const struct monitor_config *a, const struct monitor_config *b);
+/* A hash of that of an actor: what tells one version of a definition from another. For ever the same. */
+int config_fingerprint(const struct actor_config *a, uint64_t *ret);
 /* The file that Module= means. */
 int config_module_path(const char *module, char **ret);
 /* All keys, for completions and tests: "Monitor", "Workers"; i counts up until false. */

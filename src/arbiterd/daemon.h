@@ -34,6 +34,8 @@ struct daemon {
         char *instance; /* "system", "user" or a name (shared/instance.h); NULL: standalone */
         arbiter *arbiter;
         struct config *config; /* what is to run */
+        struct monitor_config **older; /* generation.h */
+        size_t n_older;
         struct config_options options;
         char **directories; /* of configuration */
         bool directories_given;
@@ -83,6 +85,7 @@ int definition_new(struct daemon *d, const struct actor_config *a, arbiter_spawn
 /* How it is asked, of what runs by that name: nobody is stopped. */
 int definition_change_probes(
                 struct daemon *d, const struct actor_config *old, const struct actor_config *new);
+int definition_new_worker(struct daemon *d, const struct monitor_config *m, arbiter_spawn **ret);
 /* A life that an arbiter before us has started goes on, and so does what it writes. */
 int definition_take_over_output(struct daemon *d, const arbiter_life *life);
 
@@ -91,6 +94,9 @@ int daemon_load(struct daemon *d, struct config **ret);
 /* Takes new over. */
 int daemon_apply(struct daemon *d, struct config *new);
 int daemon_reload(arbiter *a, char **ret_text, void *userdata);
+/* One monitor: its file is read again, and its workers are replaced. */
+int daemon_reload_monitor(
+                arbiter *a, const char *name, arbiter_future **ret, char **ret_text, void *userdata);
 /* An operator starts what was stopped, or could not be started before. */
 int daemon_start_stopped(
                 arbiter *a, const char *name, arbiter_future **ret, char **ret_text, void *userdata);

@@ -9,10 +9,10 @@
 #include <arbiter/probe.h>
 
 #include "arbiterd/daemon.h"
+#include "arbiterd/generation.h"
 #include "arbiterd/listener.h"
 #include "arbiterd/output.h"
 #include "basic/parse.h"
-#include "basic/siphash.h"
 #include "shared/log.h"
 #include "shared/strv.h"
 
@@ -120,15 +120,17 @@ static unsigned number_of(const char *name) {
         const char *dot = strrchr(name, '.');
         uint64_t n;
 
-        return dot && parse_u64_range(dot + 1, 1, CONFIG_WORKERS_MAX, &n) >= 0 ? (unsigned)n : 0;
+        return dot && parse_u64_range(dot + 1, 1, CONFIG_SLOTS_MAX, &n) >= 0 ? (unsigned)n : 0;
 }
 
-/* An arbiter_spawn_prepare_t. The configuration may be a newer one than that of the definition: the
- * better. */
+/* An arbiter_spawn_prepare_t. A worker of a pool is of one of two definitions while they are rolled; of a
+ * lone actor the configuration may be a newer one than that of the definition: the better. */
 static int prepare(arbiter_spawn *s, const arbiter_life *life, char **ret_text, void *userdata) {
         struct daemon *d = userdata;
         const struct monitor_config *m = config_find_monitor(d->config, life->definition);
-        const struct actor_config *a = m ? &m->actor : config_find_actor(d->config, life->definition);
+        const struct actor_config *a =
+                        m ? generation_find(d, life->definition, arbiter_spawn_get_fingerprint(s))
+                          : config_find_actor(d->config, life->definition);
         struct config_expanded e;
         unsigned slot = m ? number_of(life->name) : 0;
         int r;
@@ -336,16 +338,6 @@ static int check_unit(struct daemon *d, const struct actor_config *a) {
         return r < 0 ? daemon_refuse(d, r, "%s: %s", a->path, why ? why : "cannot be a unit") : 0;
 }
 
-/* For an arbiter after us: whether what runs is of the configuration that it finds. Not a secret. */
-static int set_fingerprint(const struct actor_config *a, arbiter_spawn *s) {
-        static const struct siphash_key key = { 0x61726269, 0x74657264 }; /* for ever */
-        _cleanup_free_ char *text = NULL;
-        int r;
-
-        r = actor_config_serialize(a, &text);
-        return r < 0 ? r : arbiter_spawn_set_fingerprint(s, siphash24(text, strlen(text), &key));
-}
-
 static int set_probes(const struct actor_config *a, arbiter_spawn *s) {
         int r = 0;
 
@@ -396,12 +388,28 @@ int definition_new(struct daemon *d, const struct actor_config *a, arbiter_spawn
         if (r >= 0)
                 r = set_probes(a, s);
         if (r >= 0)
-                r = set_fingerprint(a, s);
+                r = arbiter_spawn_set_fingerprint(s, a->fingerprint); /* for an arbiter after us */
         if (r < 0)
                 return daemon_refuse(d, r, "%s: cannot be set up: %m", a->path);
         r = listeners_add_to(d, a, s);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(s);
+        return 0;
+}
+
+int definition_new_worker(struct daemon *d, const struct monitor_config *m, arbiter_spawn **ret) {
+        arbiter_spawn *s;
+        int r;
+
+        r = definition_new(d, &m->actor, &s);
+        if (r < 0)
+                return r;
+        r = arbiter_spawn_set_source(s, m->text);
+        if (r < 0 && r != -E2BIG) { /* then nobody goes back to it when this arbiter is gone */
+                arbiter_spawn_unref(s);
+                return daemon_refuse(d, r, "%s: cannot be set up: %m", m->path);
+        }
+        *ret = s;
         return 0;
 }

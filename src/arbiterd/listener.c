@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "arbiterd/daemon.h"
+#include "arbiterd/generation.h"
 #include "arbiterd/keeper.h"
 #include "arbiterd/listener.h"
 #include "arbiterd/takeover.h"
@@ -63,9 +64,19 @@ static const struct actor_config *find_config(const struct daemon *d, const char
         return m ? &m->actor : config_find_actor(d->config, name);
 }
 
+/* A pool that is rolled may turn back to the definition before. */
+static bool had(const struct daemon *d, const struct listener *l) {
+        const struct monitor_config *m;
+
+        for (size_t i = 0; (m = generation_get(d, i)); i++)
+                if (streq(m->name, l->owner) && has(&m->actor, l))
+                        return true;
+        return false;
+}
+
 /* Does the configuration still give it to its owner? */
 static bool is_owned(const struct daemon *d, const struct listener *l) {
-        return has(find_config(d, l->owner), l);
+        return has(find_config(d, l->owner), l) || had(d, l);
 }
 
 /* Does it give it to anybody? */
@@ -221,7 +232,7 @@ static int take_kept(struct daemon *d, const struct actor_config *a, const struc
         close_listener(d, &wanted, false);
         while (r >= 0 && (name = keeper_next(d->keeper, &position)))
                 if (startswith(name, prefix) &&
-                    parse_u64_range(name + strlen(prefix), 0, CONFIG_WORKERS_MAX, &slot) >= 0 &&
+                    parse_u64_range(name + strlen(prefix), 0, CONFIG_SLOTS_MAX, &slot) >= 0 &&
                     !find(d, a, s, (unsigned) slot))
                         r = take_over_kept(d, a, s, (unsigned) slot, name);
         return r;
@@ -456,7 +467,7 @@ static void replace_workers(struct daemon *d, const char *owner) {
                 log_warning("%s has its old socket until it is restarted", owner);
                 return;
         }
-        r = definition_new(d, &m->actor, &s);
+        r = definition_new_worker(d, m, &s);
         if (r >= 0)
                 r = arbiter_monitor_restart(monitor, s, NULL);
         if (r < 0)

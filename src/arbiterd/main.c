@@ -15,6 +15,7 @@
 #include <systemd/sd-event.h>
 
 #include "arbiterd/daemon.h"
+#include "arbiterd/generation.h"
 #include "arbiterd/journal.h"
 #include "arbiterd/leave.h"
 #include "arbiterd/listener.h"
@@ -422,6 +423,7 @@ static void on_log(const arbiter_log_entry *e, void *userdata) {
         journal_log_entry(e);
         takeover_log_entry(userdata, e);
         notify_log_entry(userdata, e);
+        generations_log_entry(userdata, e);
         listeners_log_entry(userdata, e);
 }
 
@@ -495,6 +497,8 @@ static int set_up(struct daemon *d) {
                 r = arbiter_set_plan_handler(d->arbiter, daemon_plan, d);
         if (r >= 0)
                 r = arbiter_set_start_handler(d->arbiter, daemon_start_stopped, d);
+        if (r >= 0)
+                r = arbiter_set_reload_monitor_handler(d->arbiter, daemon_reload_monitor, d);
         if (r >= 0)
                 r = sd_event_add_signal(arbiter_get_event(d->arbiter), NULL, SIGHUP, on_reload_signal, d);
         if (r >= 0)
@@ -647,6 +651,7 @@ static int start(struct daemon *d, char *arguments, size_t room) {
         journal_detach();
         service_done(d);
         listeners_done(d);
+        generations_done(d);
         takeover_done(d);
         pid_file_done(&pid_file);
         pid_file_done(&lock);

@@ -10,26 +10,19 @@
 #include "arbiterd/tree.h"
 #include "shared/strv.h"
 
-/* What is decided once, when a pool starts: how its sockets are bound, too, since those of its workers that
- * run are in the way of others. */
+/* Nobody who runs is touched by these. */
 static bool same_policy(const struct monitor_config *a, const struct monitor_config *b) {
         return a->restart_intensity == b->restart_intensity &&
                a->restart_period_usec == b->restart_period_usec &&
                a->backoff_min_usec == b->backoff_min_usec && a->backoff_max_usec == b->backoff_max_usec &&
                a->backoff_factor == b->backoff_factor &&
                a->backoff_jitter_percent == b->backoff_jitter_percent && a->stable_usec == b->stable_usec &&
-               config_same_load(a, b) &&
-               a->actor.restart == b->actor.restart && !listeners_rebind(&a->actor, &b->actor);
-}
-
-static int same_worker(const struct actor_config *a, const struct actor_config *b) {
-        _cleanup_free_ char *x = NULL, *y = NULL;
-        int r;
-
-        r = actor_config_serialize(a, &x);
-        if (r >= 0)
-                r = actor_config_serialize(b, &y);
-        return r < 0 ? r : streq(x, y);
+               a->max_surge == b->max_surge && a->max_unavailable == b->max_unavailable &&
+               a->min_ready_usec == b->min_ready_usec && a->drain_usec == b->drain_usec &&
+               a->breaker_failures == b->breaker_failures &&
+               a->breaker_period_usec == b->breaker_period_usec &&
+               a->breaker_min_usec == b->breaker_min_usec && a->breaker_max_usec == b->breaker_max_usec &&
+               config_same_load(a, b);
 }
 
 static bool same_text(const char *a, const char *b) {
@@ -43,25 +36,34 @@ static bool same_tree(const struct monitor_config *a, const struct monitor_confi
                a->restart == b->restart && a->significant == b->significant;
 }
 
-int monitor_change_of(const struct config_difference *x, struct monitor_change *ret) {
+bool monitor_runs_by(arbiter_monitor *m, unsigned index, uint64_t fingerprint) {
+        arbiter_spawn *s = m ? arbiter_monitor_get_definition(m, index) : NULL;
+
+        return s && arbiter_spawn_get_fingerprint(s) == fingerprint;
+}
+
+int monitor_change_of(const struct config_difference *x, arbiter_monitor *running,
+                      struct monitor_change *ret) {
         const struct monitor_config *old = x->old_monitor, *new = x->new_monitor;
-        struct monitor_change c = { .scale = new->strategy == CONFIG_POOL && old->workers != new->workers };
+        bool pool = new->strategy == CONFIG_POOL;
+        struct monitor_change c = { .scale = pool && old->workers != new->workers };
         int r;
 
         if (x->change == CONFIG_CHANGED) {
                 _cleanup_strv_free_ char **moved = NULL;
 
-                c.replace = !same_policy(old, new) || !same_tree(old, new);
+                /* how sockets are bound: those of the workers that run are in the way of others */
+                c.replace = listeners_rebind(&old->actor, &new->actor) || !same_tree(old, new);
                 r = tree_find_moved(old, new, &moved);
                 if (r < 0)
                         return r;
                 c.reorder = moved;
                 c.route = old->routing != new->routing;
+                c.policy = !same_policy(old, new);
                 c.describe = !same_text(old->description, new->description);
-                r = same_worker(&old->actor, &new->actor);
-                if (r < 0)
-                        return r;
-                c.roll = r == 0 && new->strategy == CONFIG_POOL;
+                c.roll = pool && old->actor.fingerprint != new->actor.fingerprint &&
+                         !monitor_runs_by(running, 0, new->actor.fingerprint);
+                c.turn_back = c.roll && monitor_runs_by(running, 1, new->actor.fingerprint);
                 c.probe = !config_probes_equal(&old->actor, &new->actor);
         }
         *ret = c;
@@ -119,11 +121,24 @@ static int add_moving(arbiter_message *plan, const struct config_difference *x) 
                   : add(plan, x->name, "restart", "it is nobody's child any more");
 }
 
-static int add_monitor_change(arbiter_message *plan, const struct config_difference *x) {
+static int add_roll(arbiter_message *plan, const struct config_difference *x,
+                    const struct monitor_change *c) {
+        const struct monitor_config *m = x->new_monitor;
+
+        if (c->turn_back)
+                return add(plan, x->name, "replace",
+                                "the roll that is under way is turned back: this is the definition before");
+        return add(plan, x->name, "replace", "its %u workers are replaced by new ones, %s", m->workers,
+                        m->max_surge == 0 && m->max_unavailable == 1
+                                        ? "one after the other"
+                                        : "as MaxSurge= and MaxUnavailable= say");
+}
+
+static int add_monitor_change(struct daemon *d, arbiter_message *plan, const struct config_difference *x) {
         struct monitor_change c;
         int r;
 
-        r = monitor_change_of(x, &c);
+        r = monitor_change_of(x, arbiter_find_monitor(d->arbiter, x->name), &c);
         if (r < 0)
                 return r;
         if (c.replace && x->new_monitor->strategy != CONFIG_POOL)
@@ -131,13 +146,16 @@ static int add_monitor_change(arbiter_message *plan, const struct config_differe
                                 "all its children are stopped, then started: what it is has changed");
         if (c.replace)
                 return add(plan, x->name, "restart",
-                                "all workers are stopped, then %u are started: how often they may be "
-                                "restarted, or how sockets are bound, has changed",
+                                "all workers are stopped, then %u are started: how sockets are bound has "
+                                "changed",
                                 x->new_monitor->workers);
         if (c.reorder)
                 r = add_moved(plan, x);
+        if (r >= 0 && c.policy)
+                r = add(plan, x->name, "adjust",
+                                "how its workers are restarted or replaced has changed; none is touched");
         if (r >= 0 && c.roll)
-                r = add(plan, x->name, "replace", "its workers are replaced, one after the other");
+                r = add_roll(plan, x, &c);
         if (r >= 0 && c.scale)
                 r = add(plan, x->name, "scale", "%u to %u workers", x->old_monitor->workers,
                                 x->new_monitor->workers);
@@ -170,7 +188,7 @@ static int add_difference(struct daemon *d, arbiter_message *plan, const struct 
         case CONFIG_PROBED:
                 return add(plan, x->name, "probe", "it is probed otherwise, and goes on");
         default:
-                return x->new_monitor ? add_monitor_change(plan, x)
+                return x->new_monitor ? add_monitor_change(d, plan, x)
                                       : add(plan, x->name, "restart", "it is stopped, and started anew");
         }
 }

@@ -12,11 +12,16 @@
 struct monitor_change {
         bool replace; /* stopped, and started anew: else any of */
         bool reorder; /* of different children: the order of those that stay */
-        bool describe, roll, scale, probe, route;
+        bool describe, policy, roll, scale, probe, route;
+        bool turn_back; /* with roll: to the definition that the roll under way comes from */
 };
 
-/* -ENOMEM. */
-int monitor_change_of(const struct config_difference *x, struct monitor_change *ret);
+/* The first definition is what workers run by, or are being replaced by. */
+bool monitor_runs_by(arbiter_monitor *m, unsigned index, uint64_t fingerprint);
+/* running: what of it there is, or NULL. After a roll was turned back it runs by another definition than the
+ * configured one. */
+int monitor_change_of(const struct config_difference *x, arbiter_monitor *running,
+                      struct monitor_change *ret);
 
 /* The arbiter's plan handler; userdata is the daemon. */
 int daemon_plan(arbiter *a, arbiter_message *plan, void *userdata);

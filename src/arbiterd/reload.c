@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "arbiterd/daemon.h"
+#include "arbiterd/generation.h"
 #include "arbiterd/journal.h"
 #include "arbiterd/listener.h"
 #include "arbiterd/notify.h"
@@ -90,22 +91,36 @@ static int set_load(const struct load_config *k, arbiter_monitor *monitor) {
                         k->scale_down_percent, k->scale_up_usec, k->scale_down_usec);
 }
 
+/* Also while it runs. */
+static int set_policy(const struct monitor_config *m, arbiter_monitor *monitor) {
+        int r;
+
+        r = arbiter_monitor_set_intensity(monitor, m->restart_intensity, m->restart_period_usec);
+        if (r >= 0)
+                r = arbiter_monitor_set_backoff(monitor, m->backoff_min_usec, m->backoff_max_usec,
+                                m->backoff_factor,
+                                m->backoff_jitter_percent > 0 ? m->backoff_jitter_percent : UINT_MAX,
+                                m->stable_usec);
+        if (r < 0 || m->strategy != CONFIG_POOL)
+                return r;
+        r = arbiter_monitor_set_roll(monitor, m->max_surge, m->max_unavailable, m->drain_usec);
+        if (r >= 0)
+                r = arbiter_monitor_set_min_ready(monitor, m->min_ready_usec);
+        if (r >= 0)
+                r = arbiter_monitor_set_breaker(monitor, m->breaker_failures, m->breaker_period_usec,
+                                m->breaker_min_usec, m->breaker_max_usec);
+        if (r >= 0)
+                r = set_load(&m->load, monitor);
+        return r;
+}
+
 int daemon_configure_monitor(const struct monitor_config *m, arbiter_monitor *monitor) {
         int r;
 
         r = arbiter_monitor_set_description(monitor, m->description);
         if (r >= 0)
                 r = arbiter_monitor_set_routing(monitor, (arbiter_routing) m->routing);
-        if (r >= 0)
-                r = arbiter_monitor_set_intensity(monitor, m->restart_intensity, m->restart_period_usec);
-        if (r >= 0)
-                r = arbiter_monitor_set_backoff(monitor, m->backoff_min_usec, m->backoff_max_usec,
-                                m->backoff_factor,
-                                m->backoff_jitter_percent > 0 ? m->backoff_jitter_percent : UINT_MAX,
-                                m->stable_usec);
-        if (r >= 0 && m->strategy == CONFIG_POOL)
-                r = set_load(&m->load, monitor);
-        return r;
+        return r < 0 ? r : set_policy(m, monitor);
 }
 
 static int start_monitor(struct daemon *d, const struct monitor_config *m, arbiter_future **ret) {
@@ -192,7 +207,8 @@ static void on_left(arbiter_future *f, void *userdata) {
         forget(d->leaving, x->name);
         if (arbiter_actor_get_state(arbiter_get_actor(d->arbiter)) >= ARBITER_STATE_STOPPING)
                 return;
-        listeners_sweep(d); /* first: it may want to bind otherwise what it had before */
+        generations_sweep(d); /* first: it may want to bind otherwise what it had before */
+        listeners_sweep(d);
         (void) start_by_name(d, x->name, NULL);
 }
 
@@ -247,14 +263,43 @@ static int change_actor(struct daemon *d, const struct actor_config *a) {
         return r == -ENOENT ? replace(d, a->name) : r;
 }
 
-static int change_monitor(struct daemon *d, const struct config_difference *x) {
+static bool is_rolling(arbiter_monitor *m) {
+        arbiter_roll roll = { .size = sizeof(roll) };
+
+        return arbiter_monitor_get_roll(m, &roll) >= 0 &&
+               (roll.state == ARBITER_ROLL_GOING || roll.state == ARBITER_ROLL_HALTED ||
+                roll.state == ARBITER_ROLL_TURNING_BACK);
+}
+
+/* always: somebody wants new workers, whatever has changed; a roll under way to the same is what he wants.
+ * Which definition it has already, the library knows. */
+static int roll(struct daemon *d, const struct config_difference *x, arbiter_monitor *monitor, bool always,
+                arbiter_future **ret) {
+        const struct monitor_config *m = x->new_monitor;
+        bool differs = !monitor_runs_by(monitor, 0, m->actor.fingerprint),
+             changed = x->old_monitor->actor.fingerprint != m->actor.fingerprint,
+             by_definition = always && (differs || is_rolling(monitor));
+        _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
+        int r = 0;
+
+        if (changed || by_definition) {
+                r = definition_new_worker(d, m, &s);
+                if (r >= 0)
+                        r = arbiter_monitor_restart(monitor, s, by_definition ? ret : NULL);
+        }
+        if (r >= 0 && always && !by_definition)
+                r = arbiter_monitor_restart(monitor, NULL, ret);
+        return r;
+}
+
+static int change_monitor(struct daemon *d, const struct config_difference *x, bool always_roll,
+                arbiter_future **ret) {
         const struct monitor_config *m = x->new_monitor;
         arbiter_monitor *monitor = arbiter_find_monitor(d->arbiter, m->name);
-        _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
         struct monitor_change c;
         int r;
 
-        r = monitor_change_of(x, &c);
+        r = monitor_change_of(x, monitor, &c);
         if (r < 0)
                 return r;
         if (!monitor || c.replace)
@@ -265,14 +310,13 @@ static int change_monitor(struct daemon *d, const struct config_difference *x) {
                 r = arbiter_monitor_set_description(monitor, m->description);
         if (r >= 0 && c.route)
                 r = arbiter_monitor_set_routing(monitor, (arbiter_routing) m->routing);
-        if (r >= 0 && c.roll) {
-                r = definition_new(d, &m->actor, &s);
-                if (r >= 0)
-                        r = arbiter_monitor_restart(monitor, s, NULL);
-        }
+        if (r >= 0 && c.policy)
+                r = set_policy(m, monitor);
         if (r >= 0 && c.probe && !c.roll) /* else they are the new workers' */
                 r = definition_change_probes(d, &x->old_monitor->actor, &m->actor);
-        return r < 0 || !c.scale ? r : arbiter_monitor_scale(monitor, m->workers, NULL);
+        if (r >= 0 && c.scale)
+                r = arbiter_monitor_scale(monitor, m->workers, NULL);
+        return r < 0 || m->strategy != CONFIG_POOL ? r : roll(d, x, monitor, always_roll, ret);
 }
 
 static void apply_one(struct daemon *d, const struct config_difference *x) {
@@ -288,7 +332,7 @@ static void apply_one(struct daemon *d, const struct config_difference *x) {
         else if (x->change == CONFIG_PROBED)
                 r = definition_change_probes(d, x->old_actor, x->new_actor);
         else if ((x->change == CONFIG_CHANGED || x->change == CONFIG_SCALED) && x->new_monitor)
-                r = change_monitor(d, x);
+                r = change_monitor(d, x, false, NULL);
         else if (x->change == CONFIG_ADDED ||
                         (x->change == CONFIG_UNCHANGED && strv_contains(d->unstarted, x->name)))
                 r = start_by_name(d, x->name, NULL);
@@ -372,11 +416,13 @@ int daemon_apply(struct daemon *d, struct config *new) {
         }
         old = d->config;
         d->config = new;
+        r = generations_keep(d, old, new);
         (void) note(d, new); /* with what it has adopted */
         apply_all(d, x, n);
         (void) note(d, new); /* with what could not be put into effect */
+        generations_sweep(d);
         listeners_sweep(d);
-        return 0;
+        return r;
 }
 
 static void on_message(void *userdata, enum conf_level level, const char *file, unsigned line,
@@ -390,15 +436,19 @@ static void on_message(void *userdata, enum conf_level level, const char *file, 
                 complain(userdata, "%s%s: %s", file, place, text);
 }
 
-int daemon_load(struct daemon *d, struct config **ret) {
-        struct config *c;
-        int r;
-
+static void begin_loading(struct daemon *d) {
         forget_complaints(d);
         d->options.directories = (const char *const *)d->directories;
         d->options.home = d->home;
         d->options.runtime = d->runtime_directory;
         d->options.sink = (struct conf_sink){ on_message, d };
+}
+
+int daemon_load(struct daemon *d, struct config **ret) {
+        struct config *c;
+        int r;
+
+        begin_loading(d);
         r = config_load(&d->options, &c);
         if (r < 0)
                 return r;
@@ -444,6 +494,103 @@ int daemon_reload(arbiter *a, char **ret_text, void *userdata) {
         notify_reloading(d);
         r = reload(d, ret_text);
         notify_reloaded(d);
+        return r;
+}
+
+/* In the place of the one that is configured, which `new` has then. */
+static void exchange(struct daemon *d, struct config *new, struct monitor_config *m) {
+        struct monitor_config *old = config_find_monitor(d->config, m->name);
+
+        for (size_t i = 0; i < d->config->n_monitors; i++) {
+                if (d->config->monitors[i] == old)
+                        d->config->monitors[i] = m;
+                if (d->config->order[i] == old)
+                        d->config->order[i] = m;
+        }
+        for (size_t i = 0; i < new->n_monitors; i++)
+                if (new->monitors[i] == m)
+                        new->monitors[i] = old;
+        config_link(d->config);
+}
+
+static int note_file(struct daemon *d, const char *name, bool failed) {
+        _cleanup_free_ char *file = NULL;
+        int r = 0;
+
+        if (asprintf(&file, "%s.monitor", name) < 0) {
+                file = NULL;
+                return -ENOMEM;
+        }
+        if (!failed)
+                forget(d->config->failed, file);
+        else if (!strv_contains(d->config->failed, file))
+                r = strv_add(&d->config->failed, file);
+        return r < 0 ? r : note(d, d->config);
+}
+
+/* What there must be before anything is read. */
+static int check_reload(struct daemon *d, const char *name) {
+        if (is_leaving(d, name))
+                return daemon_refuse(d, -EBUSY, "%s is being stopped, and started anew then", name);
+        if (!config_find_monitor(d->config, name))
+                return daemon_refuse(d, -ENOENT,
+                                "%s was not configured when the configuration was read last: 'arbiterctl "
+                                "daemon-reload' reads all of it", name);
+        if (config_find_monitor(d->config, name)->strategy != CONFIG_POOL)
+                return daemon_refuse(d, -EOPNOTSUPP,
+                                "%s is a monitor of different children, and no pool whose workers could be "
+                                "replaced bit by bit: 'arbiterctl daemon-reload' reads all of the "
+                                "configuration",
+                                name);
+        if (!arbiter_find_monitor(d->arbiter, name))
+                return daemon_refuse(d, -ESHUTDOWN, "%s is not running: 'arbiterctl restart %s' starts it",
+                                name, name);
+        return 0;
+}
+
+static int reload_one(struct daemon *d, struct config *new, const char *name, arbiter_future **ret) {
+        struct monitor_config *m = config_find_monitor(new, name);
+        struct config_difference x = { .name = name, .new_monitor = m };
+        int r;
+
+        r = note_file(d, name, !m && d->complaints);
+        if (r < 0)
+                return r;
+        if (!m)
+                return d->complaints ? -EBADMSG
+                                     : daemon_refuse(d, -ENOENT,
+                                                     "There is no %s.monitor any more. 'arbiterctl "
+                                                     "daemon-reload' stops its workers", name);
+        x.old_monitor = config_find_monitor(d->config, name);
+        r = config_compare(x.old_monitor, m, &x.change);
+        if (r < 0)
+                return r;
+        exchange(d, new, m);
+        r = generations_keep(d, new, d->config);
+        if (r >= 0)
+                r = change_monitor(d, &x, true, ret);
+        if (r < 0 && !d->complaints)
+                complain(d, "%s could not be put into effect: %s", name, strerror(-r));
+        return r;
+}
+
+int daemon_reload_monitor(
+                arbiter *a, const char *name, arbiter_future **ret, char **ret_text, void *userdata) {
+        struct daemon *d = userdata;
+        struct config *new = NULL;
+        int r;
+
+        begin_loading(d);
+        r = check_reload(d, name);
+        if (r >= 0)
+                r = config_load_one(&d->options, name, &new);
+        if (r >= 0)
+                r = reload_one(d, new, name, ret);
+        config_free(new);
+        generations_sweep(d);
+        listeners_sweep(d);
+        if (r < 0)
+                *ret_text = TAKE_PTR(d->complaints);
         return r;
 }
 

@@ -8,6 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "arbiterd/daemon.h"
+#include "arbiterd/generation.h"
 #include "arbiterd/journal.h"
 #include "arbiterd/keeper.h"
 #include "arbiterd/notify.h"
@@ -180,6 +181,8 @@ int takeover_finish(struct daemon *d) {
         arbiter_adoption adoption = { .size = sizeof(adoption) };
         int r;
 
+        if (d->takes_over)
+                generations_recall(d);
         r = arbiter_adopt_done(d->arbiter, &adoption);
         if (r >= 0 && d->takes_over)
                 forget_rest(d);

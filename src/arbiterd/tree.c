@@ -163,7 +163,7 @@ int tree_build(struct daemon *d, const struct monitor_config *m, arbiter_monitor
         _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
         int r;
 
-        r = m->strategy == CONFIG_POOL ? definition_new(d, &m->actor, &s) : 0;
+        r = m->strategy == CONFIG_POOL ? definition_new_worker(d, m, &s) : 0;
         if (r < 0)
                 return r; /* told */
         r = arbiter_monitor_new(d->arbiter, m->name, s, NULL, &monitor);

@@ -277,6 +277,26 @@ static int method_reload(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 /* It changes nothing, but all of the configuration is read for it, while everybody else waits, and what is
  * wrong in files that only root may read is said with its words. */
+static int method_reload_monitor(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *monitor;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &monitor);
+        if (r < 0)
+                return r;
+        return bus_verb_reload(userdata, m, monitor, error);
+}
+
+static int method_abort_roll(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *monitor;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &monitor);
+        if (r < 0)
+                return r;
+        return bus_verb_abort_roll(userdata, m, monitor, error);
+}
+
 static int method_plan_reload(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_(arbiter_message_unrefp) arbiter_message *plan = NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -404,6 +424,10 @@ const sd_bus_vtable bus_manager_vtable[] = {
                         method_scale, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload,
                         SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ReloadMonitor", SD_BUS_ARGS("s", monitor), SD_BUS_NO_RESULT,
+                        method_reload_monitor, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("AbortRoll", SD_BUS_ARGS("s", monitor), SD_BUS_NO_RESULT,
+                        method_abort_roll, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("PlanReload", SD_BUS_NO_ARGS, SD_BUS_RESULT(BUS_PLAN_RELOAD_SIGNATURE, plan),
                         method_plan_reload, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Reexecute", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reexecute,

@@ -2,6 +2,8 @@
 /* Interface io.arbiter.Arbiter1.Monitor: monitors as objects. Called by sd-bus. Methods parse and hand over
  * to verbs.c; nothing is kept for a monitor here. */
 
+#include <stdio.h>
+
 #include "bus/vtables.h"
 
 static int fill_object(struct bus_connection *c, const char *name, struct monitor_object **ret) {
@@ -89,6 +91,28 @@ static int method_stop(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return bus_verb_stop(o->connection, m, o->view.name, error);
 }
 
+static int method_reload(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        struct monitor_object *o = userdata;
+
+        return bus_verb_reload(o->connection, m, o->view.name, error);
+}
+
+static int method_abort_roll(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        struct monitor_object *o = userdata;
+
+        return bus_verb_abort_roll(o->connection, m, o->view.name, error);
+}
+
+static int get_failing(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const struct monitor_object *o = userdata;
+        char name[QUALIFIED_NAME_SIZE] = "";
+
+        if (o->view.roll_failing > 0)
+                (void) snprintf(name, sizeof(name), "%s.%u", o->view.name, o->view.roll_failing);
+        return sd_bus_message_append(reply, "s", name);
+}
+
 #define PROPERTY(name, signature, field, flags) \
         SD_BUS_PROPERTY(name, signature, NULL, offsetof(struct monitor_object, field), flags)
 
@@ -110,9 +134,20 @@ const sd_bus_vtable bus_monitor_vtable[] = {
         PROPERTY("Backlog", "u", view.backlog, 0),
         PROPERTY("WorkersMin", "u", view.workers_min, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         PROPERTY("WorkersMax", "u", view.workers_max, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        PROPERTY("RollState", "s", view.roll_state, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        PROPERTY("RollReplaced", "u", view.roll_replaced, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        PROPERTY("RollLeft", "u", view.roll_left, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("RollFailing", "s", get_failing, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        PROPERTY("RollReason", "s", view.roll_reason, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        PROPERTY("RollStatus", "i", view.roll_status, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        PROPERTY("Breaker", "s", view.breaker, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_METHOD_WITH_ARGS("Scale", SD_BUS_ARGS("u", workers), SD_BUS_RESULT("u", before), method_scale,
                         SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Restart", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_restart,
+                        SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload,
+                        SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("AbortRoll", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_abort_roll,
                         SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS(
                         "Stop", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_stop, SD_BUS_VTABLE_UNPRIVILEGED),

@@ -26,7 +26,7 @@ struct monitor_record {
         struct monitor_view view; /* its strings are not ours and not looked at */
 };
 
-enum { CHANGES_MAX = 16 };
+enum { CHANGES_MAX = 32 };
 
 /* Names of properties for PropertiesChanged. */
 struct changes {
@@ -244,6 +244,13 @@ static void compare_monitors(
         add_change(ret, !old || old->draining != v->draining, "Draining");
         add_change(ret, !old || old->workers_min != v->workers_min, "WorkersMin");
         add_change(ret, !old || old->workers_max != v->workers_max, "WorkersMax");
+        add_change(ret, !old || old->roll_state != v->roll_state, "RollState"); /* one string a word */
+        add_change(ret, !old || old->roll_replaced != v->roll_replaced, "RollReplaced");
+        add_change(ret, !old || old->roll_left != v->roll_left, "RollLeft");
+        add_change(ret, !old || old->roll_failing != v->roll_failing, "RollFailing");
+        add_change(ret, !old || old->roll_reason != v->roll_reason, "RollReason");
+        add_change(ret, !old || old->roll_status != v->roll_status, "RollStatus");
+        add_change(ret, !old || old->breaker != v->breaker, "Breaker");
         add_change(ret, !old || string_differs(record->description, v->description), "Description");
 }
 

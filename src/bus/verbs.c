@@ -115,6 +115,52 @@ int bus_verb_scale(struct bus_connection *c, sd_bus_message *m, const char *moni
         return bus_call_wait(TAKE_PTR(call), f);
 }
 
+int bus_verb_reload(struct bus_connection *c, sd_bus_message *m, const char *monitor, sd_bus_error *error) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        _cleanup_(bus_call_freep) struct bus_call *call = NULL;
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = begin(c, m, BUS_ACTION_RELOAD, bus_call_answer_empty, error, &call);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        if (control_get_actor(c->face->arbiter, monitor, &(struct actor_view){}) >= 0)
+                return sd_bus_error_setf(error, BUS_ERROR_NOT_SUPPORTED,
+                                "\"%s\" is an actor, and no monitor whose workers could be replaced by new "
+                                "ones bit by bit. \"arbiterctl daemon-reload\" reads all of the "
+                                "configuration.",
+                                bus_quote(monitor).s);
+        r = arbiter_reload_monitor(c->face->arbiter, monitor, &f, &text);
+        if (r == -EOPNOTSUPP && !text)
+                return sd_bus_error_set(error, BUS_ERROR_NOT_SUPPORTED,
+                                "This arbiter has no configuration that it could read again.");
+        if (r < 0 && text && bus_utf8_is_valid(text))
+                return sd_bus_error_setf(error, BUS_ERROR_RELOAD_FAILED, "%s", text);
+        if (r < 0)
+                return bus_error_set_verb(error, r, "reload", monitor);
+        return f ? bus_call_wait(TAKE_PTR(call), f) : sd_bus_reply_method_return(m, NULL);
+}
+
+int bus_verb_abort_roll(struct bus_connection *c, sd_bus_message *m, const char *monitor,
+                sd_bus_error *error) {
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        _cleanup_(bus_call_freep) struct bus_call *call = NULL;
+        int r;
+
+        r = begin(c, m, BUS_ACTION_MANAGE_ACTORS, bus_call_answer_empty, error, &call);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = control_abort_roll(c->face->arbiter, monitor, &f);
+        if (r == -ENOENT)
+                return sd_bus_error_setf(error, BUS_ERROR_NOT_ROLLING,
+                                "The workers of \"%s\" are not being replaced just now: there is nothing to "
+                                "turn back.",
+                                bus_quote(monitor).s);
+        if (r < 0)
+                return bus_error_set_verb(error, r, "turn back", monitor);
+        return bus_call_wait(TAKE_PTR(call), f);
+}
+
 int bus_verb_reexecute(struct bus_connection *c, sd_bus_message *m, sd_bus_error *error) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         _cleanup_(bus_call_freep) struct bus_call *call = NULL;

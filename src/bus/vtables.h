@@ -24,6 +24,9 @@ int bus_verb_kill(struct bus_connection *c, sd_bus_message *m, const char *targe
 int bus_verb_restart(struct bus_connection *c, sd_bus_message *m, const char *target, sd_bus_error *error);
 int bus_verb_scale(struct bus_connection *c, sd_bus_message *m, const char *monitor, uint32_t workers,
                 sd_bus_error *error);
+int bus_verb_reload(struct bus_connection *c, sd_bus_message *m, const char *monitor, sd_bus_error *error);
+int bus_verb_abort_roll(struct bus_connection *c, sd_bus_message *m, const char *monitor,
+                sd_bus_error *error);
 int bus_verb_reexecute(struct bus_connection *c, sd_bus_message *m, sd_bus_error *error);
 /* The message's cursor is at the arguments: av, a{sv}. */
 int bus_verb_send(struct bus_connection *c, sd_bus_message *m, const char *target, const char *command,

@@ -43,8 +43,8 @@ void breaker_count_failure(supervise *s, uint32_t number) {
 }
 
 void breaker_count_ready(supervise *s, uint32_t number) {
-        if (s->breaker == SUPERVISE_BREAKER_HALF_OPEN && number == s->breaker_probe &&
-            slot_is_ready(s, slot_at(s, number)))
+        if (s->breaker == SUPERVISE_BREAKER_HALF_OPEN && number > 0 && number == s->breaker_probe &&
+            number <= s->slot_max && slot_is_proven(s, slot_at(s, number)))
                 breaker_close(s);
 }
 
@@ -61,6 +61,7 @@ bool breaker_lets_begin(supervise *s, uint32_t number) {
 void breaker_go_on(supervise *s) {
         if (s->breaker == SUPERVISE_BREAKER_OPEN && s->breaker_until <= s->clock)
                 set_breaker(s, SUPERVISE_BREAKER_HALF_OPEN, NSEC_INFINITY);
+        breaker_count_ready(s, s->breaker_probe); /* it may have been for long enough by now */
         if (s->breaker_probe > 0 && (s->breaker_probe > s->slot_max ||
                                      (slot_at(s, s->breaker_probe)->state != SUPERVISE_SLOT_STARTING &&
                                       slot_at(s, s->breaker_probe)->state != SUPERVISE_SLOT_RUNNING))) {

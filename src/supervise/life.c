@@ -17,7 +17,7 @@ void life_begin(supervise *s, uint32_t number) {
         }
         slot->busy = false;
         slot->generation = ++s->generation;
-        slot->revision = slot->revision_wanted;
+        slot->revision = roll_revision(s, slot);
         s->n_restarts += slot->lives++ > 0;
         slot_set_state(s, number, SUPERVISE_SLOT_STARTING, NSEC_INFINITY);
         action_push(s, SUPERVISE_ACTION_SPAWN, number);

@@ -10,7 +10,7 @@
 /* A pool as a roll sees it. */
 struct view {
         uint32_t present; /* slots that are not leaving */
-        uint32_t ready;   /* serve now */
+        uint32_t ready;   /* serve now, and can be believed to go on */
         uint32_t old;     /* live, and are to be replaced */
         uint32_t coming;  /* do not serve yet, or not any more: starting, in backoff, failed, restarted */
         uint32_t resting; /* by themselves or by an operator: nobody expects them to serve */
@@ -24,6 +24,31 @@ bool roll_is_active(const supervise *s) {
 
 bool slot_is_ready(const supervise *s, const struct slot *slot) {
         return slot->state == SUPERVISE_SLOT_RUNNING && (slot->ready || !s->policy.readiness);
+}
+
+bool slot_is_proven(const supervise *s, const struct slot *slot) {
+        return slot_is_ready(s, slot) && time_add(slot->since, s->policy.min_ready) <= s->clock;
+}
+
+nsec_t roll_due(const supervise *s) {
+        nsec_t due = NSEC_INFINITY;
+
+        if (s->policy.min_ready == 0 || s->phase != SUPERVISE_PHASE_UP ||
+            !(roll_is_active(s) || s->rolling > 0 || s->n_recycle > 0 ||
+              pool_present(s) > s->n_target || s->breaker == SUPERVISE_BREAKER_HALF_OPEN))
+                return NSEC_INFINITY;
+        for (uint32_t i = 1; i <= s->slot_max; i++)
+                if (slot_is_ready(s, slot_at(s, i)) && !slot_is_proven(s, slot_at(s, i)))
+                        due = MIN(due, time_add(slot_at(s, i)->since, s->policy.min_ready));
+        return due;
+}
+
+/* While a roll is halted, an old worker that ends by itself must not be lost to a definition that does not
+ * start. */
+uint64_t roll_revision(const supervise *s, const struct slot *slot) {
+        bool was_old = slot->lives > 0 && slot->revision == s->revision_from;
+
+        return s->roll == SUPERVISE_ROLL_HALTED && was_old ? s->revision_from : slot->revision_wanted;
 }
 
 /* The life is not what is wanted. Recycled is one at a time, and never during a roll. */
@@ -40,25 +65,29 @@ static bool is_resting(const struct slot *slot) {
                (slot->state == SUPERVISE_SLOT_STOPPING && slot->then == THEN_HOLD);
 }
 
+static unsigned service(const supervise *s, const struct slot *slot) {
+        return slot_is_ready(s, slot) + slot_is_proven(s, slot);
+}
+
 /* Who does not serve costs nothing. */
 static bool goes_before(const supervise *s, uint32_t a, uint32_t b) {
-        bool x = slot_is_ready(s, slot_at(s, a)), y = slot_is_ready(s, slot_at(s, b));
+        unsigned x = service(s, slot_at(s, a)), y = service(s, slot_at(s, b));
 
-        return x != y ? y : pool_leaves_before(s, a, b);
+        return x != y ? x < y : pool_leaves_before(s, a, b);
 }
 
 static void look_at(const supervise *s, uint32_t number, uint32_t recycled, struct view *v) {
         const struct slot *slot = slot_at(s, number);
 
         v->present++;
-        v->ready += slot_is_ready(s, slot);
+        v->ready += slot_is_proven(s, slot);
         if (is_resting(slot))
                 v->resting++;
         else if (is_old(s, number, recycled)) {
                 v->old++;
                 if (v->candidate == 0 || goes_before(s, number, v->candidate))
                         v->candidate = number;
-        } else if (!slot_is_ready(s, slot)) {
+        } else if (!slot_is_proven(s, slot)) {
                 if (v->coming++ == 0)
                         v->first_coming = number;
                 if ((slot->state == SUPERVISE_SLOT_BACKOFF || slot->state == SUPERVISE_SLOT_FAILED) &&
@@ -91,11 +120,18 @@ static uint32_t room(const supervise *s) {
         return limit - MIN(limit, supervise_n_slots(s));
 }
 
+/* Enough others serve. */
+static bool is_spared(const supervise *s, const struct view *v, uint32_t number) {
+        uint32_t floor = s->n_target - MIN(s->n_target, v->resting + s->policy.max_unavailable);
+        unsigned costs = service(s, slot_at(s, number));
+
+        return costs == 0 || v->ready >= floor + (costs > 1);
+}
+
 /* One step; false if the roll has to wait. */
 static bool replace_one(supervise *s, const struct view *v, bool recycling) {
         const supervise_policy *p = &s->policy;
-        uint32_t floor = s->n_target - MIN(s->n_target, v->resting + p->max_unavailable);
-        bool spared = !slot_is_ready(s, slot_at(s, v->candidate)) || v->ready > floor;
+        bool spared = is_spared(s, v, v->candidate);
 
         if (p->max_surge == 0 && v->present <= s->n_target) {
                 if (!spared || v->coming >= (recycling ? 1 : p->max_unavailable))
@@ -138,6 +174,10 @@ static void retarget(supervise *s, uint64_t revision) {
                 slot->revision_wanted = revision;
                 if (s->phase == SUPERVISE_PHASE_UP &&
                     (slot->state == SUPERVISE_SLOT_BACKOFF || slot->state == SUPERVISE_SLOT_FAILED)) {
+                        if (pool_present(s) > s->n_target) { /* of a surge: others serve */
+                                slot_remove(s, i);
+                                continue;
+                        }
                         slot_forgive(s, i);
                         life_begin(s, i);
                 }
@@ -233,17 +273,21 @@ static void finish_roll(supervise *s) {
                 start_roll(s, s->revision_next);
 }
 
-/* One too many, since a worker that was to be replaced has gone by itself. */
-static void trim(supervise *s) {
+/* One too many, since a worker that was to be replaced has gone by itself. False: who would have to go is
+ * needed until another one can be believed to serve. */
+static bool trim(supervise *s, const struct view *v) {
         uint32_t best = 0;
 
         for (uint32_t i = 1; i <= s->slot_max; i++)
                 if (slot_find(s, i) && !is_resting(slot_at(s, i)) && (best == 0 || goes_before(s, i, best)))
                         best = i;
+        if (best > 0 && !is_spared(s, v, best))
+                return false;
         if (best > 0)
                 pool_retire(s, best, THEN_REMOVE);
         else
                 pool_shrink(s, 1);
+        return true;
 }
 
 static void note_rolling(supervise *s, uint32_t number) {
@@ -279,7 +323,8 @@ void roll_go_on(supervise *s) {
                 if (v.old > 0)
                         return; /* halted */
                 if (v.present > s->n_target) {
-                        trim(s);
+                        if (!trim(s, &v))
+                                return;
                         continue;
                 }
                 if (!active || v.coming > 0 || v.present < s->n_target)
@@ -290,7 +335,7 @@ void roll_go_on(supervise *s) {
 
 /* At most two generations live: a third one waits for the end of the others. */
 bool roll_may_begin(supervise *s, const struct slot *begun) {
-        uint64_t other = begun->revision_wanted;
+        uint64_t wanted = roll_revision(s, begun), other = wanted;
         bool mixed = false;
 
         if (!s->mixed)
@@ -300,7 +345,7 @@ bool roll_may_begin(supervise *s, const struct slot *begun) {
 
                 if (slot == begun || !state_is_alive(slot->state))
                         continue;
-                if (slot->revision == begun->revision_wanted)
+                if (slot->revision == wanted)
                         continue;
                 if (mixed && slot->revision != other)
                         return false;

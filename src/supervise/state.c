@@ -16,7 +16,8 @@ static bool pool_policy_is_valid(const supervise_policy *p) {
                 return false;
         if (p->max_surge == 0 && p->max_unavailable == 0)
                 return false;
-        if (p->drain > BACKOFF_LONGEST || p->runtime_max > BACKOFF_LONGEST || p->recycle_spread > 100)
+        if (p->min_ready > BACKOFF_LONGEST || p->drain > BACKOFF_LONGEST ||
+            p->runtime_max > BACKOFF_LONGEST || p->recycle_spread > 100)
                 return false;
         if (p->workers_max > 0 && (p->workers_min == 0 || p->workers_min > p->workers_max ||
                                    p->workers_max > SUPERVISE_SLOTS_MAX || p->scale_down >= p->scale_up))
@@ -193,7 +194,9 @@ static void heap_drop(supervise *s, uint32_t number) {
 static nsec_t supervise_due(const supervise *s) {
         nsec_t due = s->n_heap > 0 ? slot_at(s, s->heap[0])->until : NSEC_INFINITY;
 
-        return s->policy.strategy == SUPERVISE_POOL ? MIN(due, MIN(s->breaker_until, load_due(s))) : due;
+        if (s->policy.strategy != SUPERVISE_POOL)
+                return due;
+        return MIN(MIN(due, roll_due(s)), MIN(s->breaker_until, load_due(s)));
 }
 
 /* The list by order. before: 0 is the end; who comes later moves up by one. */

@@ -212,6 +212,12 @@ int roll_abort(supervise *s);
 void roll_go_on(supervise *s);
 bool roll_may_begin(supervise *s, const struct slot *slot);
 bool slot_is_ready(const supervise *s, const struct slot *slot);
+/* And has been for long enough to be believed. */
+bool slot_is_proven(const supervise *s, const struct slot *slot);
+/* When the next one is. */
+nsec_t roll_due(const supervise *s);
+/* By which definition its next life is. */
+uint64_t roll_revision(const supervise *s, const struct slot *slot);
 nsec_t recycle_time(const supervise *s, const struct slot *slot);
 void recycle_limits(const supervise *s, const struct slot *slot, supervise_slot_info *ret);
 

@@ -48,11 +48,13 @@
  *   a busy one never while an idle one lives. With `drain` a busy one is told to take no new work (DRAIN),
  *   and STOP follows when it is idle or its time is up; scaling up again lets it SERVE on.
  * - A roll (DEFINITION_CHANGED for the set) replaces all workers. Never fewer than N - max_unavailable serve
- *   because of it, and never more than N + max_surge exist. With max_surge, replacements are new slots, and
- *   an old worker leaves when enough others serve; without, it is started again in its own slot. A worker
- *   of the new definition that fails halts the roll (ROLL_HALTED, its slot): nobody else is taken down,
- *   the failed one is tried by its backoff, and if it serves at last the roll goes on. ROLL_ABORT turns
- *   back, as does DEFINITION_CHANGED to the definition before. ROLL_DONE or ROLL_ABORTED ends it; info.roll
+ *   because of it, and never more than N + max_surge exist; one that has served for less than min_ready does
+ *   not count: what is running as soon as its program is executed may end a moment later. With max_surge,
+ *   replacements are new slots, and an old worker leaves when enough others serve; without, it is started
+ *   again in its own slot. A worker of the new definition that fails halts the roll (ROLL_HALTED, its slot):
+ *   nobody else is taken down, the failed one is tried by its backoff, and if it serves at last the roll
+ *   goes on; an old one that ends meanwhile is started again by the old definition. ROLL_ABORT turns back,
+ *   as does DEFINITION_CHANGED to the definition before. ROLL_DONE or ROLL_ABORTED ends it; info.roll
  *   keeps the verdict. At most two generations live: a third definition replaces the second at once if
  *   none of its workers serve, else it waits until the roll is done, or, if it is halted, turned back.
  * - Recycling (runtime_max; RECYCLE when a worker has reached requests_max or memory_max as spread for it
@@ -147,6 +149,8 @@ typedef struct supervise_policy {
         /* Pools, see the head of this file. */
         uint32_t max_surge, max_unavailable; /* of a roll; not both 0 */
         bool readiness;                      /* STARTED is not enough to serve: READY says so */
+        /* a roll, and the breaker, believe a worker when it has served for so long; not written */
+        nsec_t min_ready;
         nsec_t drain;                        /* how long a busy worker may go on; 0: STOP at once */
         nsec_t runtime_max;                  /* recycling, each 0 for never; the last two are for the */
         uint64_t requests_max, memory_max;   /* caller to watch, by supervise_get_slot() */

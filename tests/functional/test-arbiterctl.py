@@ -105,7 +105,8 @@ class Look(WithArbiter):
         self.assertRegex(out, r'(?m)^● arbiter - version \S+, in %s$' % re.escape(self.directory))
         self.assertRegex(out, r'(?m)^    Main PID: %d$' % self.fake.pid)
         self.assertRegex(out, r'(?m)^      Actors: 4 of 4 running, in 1 monitor; 1 given up')
-        self.assertRegex(out, r'(?m)^● web +running .* 3 of 4 running, 1 failed$')
+        self.assertRegex(out, r'(?m)^● web +running .* 3 of 4 running, 1 failed; '
+                              r'replacing has halted, web\.4 fails \(exit-code 7\): 1 new, 3 old$')
         self.assertRegex(out, r'(?m)^● ├─web\.1 +running +1000 .* serving')
         self.assertRegex(out, r'web\.2 .*last life: signal KILL')
         self.assertNotIn('\x1b', out)
@@ -115,7 +116,7 @@ class Look(WithArbiter):
         screen = self.ok('status', 'web.2')
         self.assertRegex(screen, r'(?m)^● web\.2')
         self.assertRegex(screen, r'(?m)^    Restarts: \d+; the life before ended by: signal KILL$')
-        self.assertRegex(self.ok('status', 'web'), r'(?m)^     Workers: 3 of 4 running, 1 failed$')
+        self.assertRegex(self.ok('status', 'web'), r'(?m)^     Workers: 3 of 4 running, 1 failed; replacing has halted, web\.4 fails')
         kinds = [o['kind'] for o in self.json('status')]
         self.assertEqual(kinds, ['arbiter', 'monitor'] + 4 * ['actor'])
         self.assertEqual([o['name'] for o in self.json('status', 'web.3')], ['web.3'])
@@ -257,7 +258,15 @@ class Change(WithArbiter):
         self.assertEqual(self.ok('reload'), 'Configuration reloaded, no pool changed its size.\n')
         self.assertEqual(self.json('reload'), [])
 
-        self.fails(2, "takes no names.*'arbiterctl restart web'", 'reload', 'web')
+        self.fails(2, "takes no names.*'arbiterctl reload web'", 'daemon-reload', 'web')
+        self.fails(2, "daemon-reload' would do.*'arbiterctl reload web' replaces", 'reload', '--dry-run', 'web')
+        self.fails(2, "reload --abort MONITOR", 'reload', '--abort')
+        self.fails(4, "'web.1' is an actor, not a monitor", 'reload', 'web.1')
+        self.assertEqual(len(self.json('reload', 'web')), 4)
+        self.assertEqual(self.ok('reload', '--no-block', 'web'), 'web: reload asked for\n')
+        self.assertEqual(self.ok('reload', '--abort', 'web'), 'web: turned back, all workers are of the definition before\n')
+        self.assertEqual(self.ok('restart', '--abort', '--no-block', 'web'), 'web: turning back asked for\n')
+        self.assertEqual(self.json('reload', '--abort', 'web'), [{'name': 'web'}])
         self.assertEqual(self.ok('daemon-reload', '--no-block'), 'Reload asked for.\n')
 
     def test_reexec(self):

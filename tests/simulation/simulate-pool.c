@@ -113,14 +113,16 @@ static void check_number(struct world *w, const struct snapshot *before, const s
 /* Whoever is taken away while he serves, with nobody asking for that very thing, leaves enough behind. */
 static void check_replaced(struct world *w, const supervise_event *e, const struct snapshot *before,
                 const struct snapshot *after) {
-        unsigned ready = 0, resting = 0, taken = 0, taken_busy = 0, coming = 0, floor;
+        unsigned ready = 0, resting = 0, taken = 0, taken_busy = 0, coming = 0, n_staying = 0, floor;
+        nsec_t believed = roll_is_on(&before->info) && roll_is_on(&after->info) ? policy(w)->min_ready : 0;
         bool idle_left = false;
 
         for (unsigned i = 1; i <= SLOTS; i++) {
                 const supervise_slot_info *is = after->slots + i, *was = before->slots + i;
                 bool ends = is->state == SUPERVISE_SLOT_STOPPING || is->state == SUPERVISE_SLOT_DRAINING;
 
-                ready += serves(w, is, w->workers + i);
+                ready += serves(w, is, w->workers + i) && is->since + believed <= w->now;
+                n_staying += was->state != SUPERVISE_SLOT_UNUSED && !was->leaving;
                 resting += is->state == SUPERVISE_SLOT_HELD || is->state == SUPERVISE_SLOT_IDLE ||
                            (ends && w->workers[i].held);
                 coming += is->state != SUPERVISE_SLOT_UNUSED && !is->leaving && !(ends &&
@@ -152,7 +154,7 @@ static void check_replaced(struct world *w, const supervise_event *e, const stru
                                 coming <= 1, 0);
                 w->sim->counts[RECYCLED]++;
         }
-        require(w->sim, after->info.roll != SUPERVISE_ROLL_HALTED, 0);
+        require(w->sim, after->info.roll != SUPERVISE_ROLL_HALTED || n_staying > before->info.n_wanted, 0);
 }
 
 static void check_draining(struct world *w, const supervise_event *e, const struct snapshot *before,
@@ -179,7 +181,7 @@ static void check_breaker(struct world *w, const supervise_event *e, const struc
         if (after->info.breaker == SUPERVISE_BREAKER_HALF_OPEN) {
                 require(w->sim, n_begun <= 1, 0);
                 if (e->slot > 0 && e->slot == before->info.breaker_probe && e->type == SUPERVISE_STARTED)
-                        require(w->sim, p->readiness ||
+                        require(w->sim, p->readiness || p->min_ready > 0 ||
                                         before->slots[e->slot].state != SUPERVISE_SLOT_STARTING,
                                 e->slot); /* it was tried, and serves */
         }
@@ -266,6 +268,19 @@ static void check_slots(struct world *w, const struct snapshot *after) {
         }
 }
 
+/* Halted, it leaves the old ones to serve: whoever of them ends is started again as what he was. */
+static void check_halted(struct world *w, const struct snapshot *before, const struct snapshot *after) {
+        if (before->info.roll != SUPERVISE_ROLL_HALTED || after->info.roll != SUPERVISE_ROLL_HALTED)
+                return;
+        for (unsigned i = 1; i <= SLOTS; i++) {
+                const supervise_slot_info *is = after->slots + i, *was = before->slots + i;
+
+                if (is->state != SUPERVISE_SLOT_UNUSED && is->generation != was->generation &&
+                    was->generation > 0 && was->revision == before->info.revision_from)
+                        require(w->sim, is->revision == was->revision || was->leaving, i);
+        }
+}
+
 static void check_event(struct world *w, const supervise_event *e, const struct snapshot *before) {
         struct snapshot after = snapshot(w);
 
@@ -273,6 +288,7 @@ static void check_event(struct world *w, const supervise_event *e, const struct 
                 require(w->sim, after.info.revision == before->info.revision_from, 0);
         check_number(w, before, &after);
         check_replaced(w, e, before, &after);
+        check_halted(w, before, &after);
         check_draining(w, e, before, &after);
         check_breaker(w, e, before, &after, count_failure(w, e, before));
         check_scaled(w, e, before, &after);
@@ -524,6 +540,7 @@ static supervise_policy random_policy(struct world *w) {
         p.max_surge = below(w->sim, 3);
         p.max_unavailable = p.max_surge > 0 ? below(w->sim, 3) : 1 + below(w->sim, 2);
         p.readiness = one_in(w->sim, 2);
+        p.min_ready = one_in(w->sim, 3) ? NSEC_PER_SEC : 0;
         p.drain = one_in(w->sim, 2) ? 5 * NSEC_PER_SEC : 0;
         if (one_in(w->sim, 3)) {
                 w->recycles = true;

@@ -274,6 +274,13 @@ arbiter *fake_new(size_t n_actors) {
                 .restarts = 12,
                 .revision = 1,
                 .next_attempt_usec = 99,
+                .roll_state = "halted",
+                .roll_replaced = 1,
+                .roll_left = 3,
+                .roll_failing = 4,
+                .roll_reason = "exit-code",
+                .roll_status = 7,
+                .breaker = "closed",
         };
         return a;
 }
@@ -512,6 +519,24 @@ int arbiter_reexecute(arbiter *a, arbiter_future **ret) {
         if (a->reexecute_result < 0)
                 return a->reexecute_result;
         add_request(a, "reexecute", "arbiter", ret);
+        return 0;
+}
+
+int control_abort_roll(arbiter *a, const char *monitor, arbiter_future **ret) {
+        if (!a->monitor.name || !streq(a->monitor.name, monitor))
+                return -ESRCH;
+        if (!streq(a->monitor.roll_state, "halted"))
+                return -ENOENT;
+        add_request(a, "abort", monitor, ret);
+        return 0;
+}
+
+int arbiter_reload_monitor(arbiter *a, const char *name, arbiter_future **ret, char **ret_text) {
+        if (!a->monitor.name || !streq(a->monitor.name, name)) {
+                *ret_text = strdup("it has errors");
+                return -EBADMSG;
+        }
+        add_request(a, "reload", name, ret);
         return 0;
 }
 

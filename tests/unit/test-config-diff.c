@@ -70,6 +70,24 @@ static const char *sample_of_probe(const char *key) {
         return NULL;
 }
 
+static const char *sample_of_pool(const char *key) {
+        static const char *const samples[][2] = {
+                { "MaxSurge", "7" },
+                { "MaxUnavailable", "7%" },
+                { "DrainSec", "7s" },
+                { "MinReadySec", "7s" },
+                { "BreakerFailures", "7" },
+                { "BreakerPeriodSec", "7s" },
+                { "BreakerMinSec", "7ms" },
+                { "BreakerMaxSec", "7min" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(samples); i++)
+                if (streq(samples[i][0], key))
+                        return samples[i][1];
+        return NULL;
+}
+
 /* A value that is not the default, for each key. */
 static const char *const samples[][2] = {
                 { "Description", "other" },
@@ -164,6 +182,8 @@ static const char *sample(const char *key) {
                         return samples[i][1];
         if (startswith(key, "Limit"))
                 return "7";
+        if (sample_of_pool(key))
+                return sample_of_pool(key);
         if (sample_of_probe(key))
                 return sample_of_probe(key);
         fail_msg("%s= has no sample value in this test: add one", key);

@@ -354,10 +354,58 @@ static void test_bad_values(void **state) {
         expect_bad_monitor("BackoffJitter=101%",
                            "BackoffJitter=101% is not a percentage from 0 to 100; write for example "
                            "BackoffJitter=20%.");
+        expect_bad_monitor("MaxSurge=1025",
+                           "MaxSurge=1025 is not a number of workers from 0 to 1024, or a percentage of "
+                           "Workers=; write for example MaxSurge=1 or MaxSurge=25%.");
+        expect_bad_monitor("MaxUnavailable=101%",
+                           "MaxUnavailable=101% is not a percentage from 0% to 100% of Workers=.");
+        expect_bad_monitor("MaxUnavailable=0%",
+                           "MaxSurge= and MaxUnavailable= are both 0, so that no worker could ever be "
+                           "replaced; write MaxSurge=1, or leave MaxUnavailable= out.");
+        expect_bad_monitor("BreakerMinSec=1h",
+                           "BreakerMinSec= is longer than BreakerMaxSec=; raise the maximum or lower the "
+                           "minimum.");
         expect_bad_monitor("BackoffMinSec=1min",
                            "BackoffMinSec= is longer than BackoffMaxSec=; raise the maximum or lower "
                            "the minimum.");
         expect_bad_monitor("After=a/b", "After=a/b is not the name of a monitor.");
+}
+
+/* How workers are replaced; and what a .monitor said is kept, so that it can be made again from that. */
+static void test_pool(void **state) {
+        struct monitor_config *again;
+        const struct monitor_config *m;
+        struct config *c;
+
+        put(etc, "web.monitor",
+            "[Monitor]\nMaxSurge=25%\nMaxUnavailable=0\nDrainSec=1min\nBreakerFailures=7\n"
+            "[Actor]\nExec=/bin/true\nUser=root\nEnvironment=A=1 \\\n");
+        put(etc, "web.monitor.d/10.conf", "[Actor]\nEnvironment=B=2\nType=notify");
+        put(etc, "web.monitor.d/20.conf", "[Monitor]\nMaxSurge=2\n");
+        c = load();
+        assert_string_equal(messages, "");
+        m = config_find_monitor(c, "web");
+        assert_non_null(m);
+        assert_int_equal(m->max_surge, 2);
+        assert_int_equal(m->max_unavailable, 0);
+        assert_true(m->drain_usec == 60 * USEC_PER_SEC && m->breaker_failures == 7);
+        assert_true(m->min_ready_usec == 0); /* it says itself when it is ready */
+        assert_true(m->actor.fingerprint != 0);
+        assert_ok(config_load_text(&options, &c->daemon, "web", m->text, &again));
+        assert_true(again->actor.fingerprint == m->actor.fingerprint);
+        assert_int_equal(strv_length(again->actor.environment), 2);
+        assert_string_equal(again->text, m->text);
+        config_free_monitor(again);
+        assert_errno(config_load_text(&options, &c->daemon, "web", "[Actor]\nExec=\n", &again), EBADMSG);
+        config_free(c);
+
+        put(etc, "web.monitor", "[Actor]\nExec=/bin/true\nUser=root\n");
+        assert_ok(config_load_one(&options, "web", &c));
+        assert_int_equal(c->n_monitors, 1);
+        config_free(c);
+        assert_ok(config_load_one(&options, "nothing", &c));
+        assert_int_equal(c->n_monitors + c->n_actors, 0);
+        config_free(c);
 }
 
 #define UNIT "[Actor]\nExec=/bin/true\nConcurrency=unit\n"
@@ -685,6 +733,7 @@ int main(void) {
                 TEST(test_bad_lines),
                 TEST(test_bad_exec),
                 TEST(test_bad_values),
+                TEST(test_pool),
                 TEST(test_bad_units),
                 TEST(test_units),
                 TEST(test_bad_addresses),
