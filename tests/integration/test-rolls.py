@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Rolls of pools in a machine: of processes and of units, with the last lines of a worker that fails, and with an arbiter
+that is killed in the midst of one."""
+
+import json
+import re
+
+import case
+
+READY = 'MESSAGE_ID=39f53479d3a045ac8e11786248231fbf'  # systemd's, of a unit that has been started
+KEEPER = 'arbiter-keeper.service'
+WORKER = '/usr/local/libexec/roll-worker'
+KINDS = {'process': '', 'unit': 'Concurrency=unit\n'}
+
+
+class Rolls(case.Service):
+    def setUp(self):
+        super().setUp()
+        self.write(WORKER, '#!/bin/sh\n[ "$1" = bad ] && { echo "there is no database" >&2; exit 7; }\nexec sleep 100$1\n', 0o755)
+        self.addCleanup(self.restore)
+
+    def restore(self):
+        self.run_in('systemctl', 'stop', self.UNIT)
+        self.box.wait_for(lambda: self.box.property(KEEPER, 'ActiveState') == 'inactive', 'the end of the keeper')
+
+    def web(self, version, kind='process', monitor='MaxSurge=1\nMaxUnavailable=0\n'):
+        self.monitor('web', '%sExec=%s %s\n' % (KINDS[kind], WORKER, version), 'Workers=3\nBackoffMinSec=200ms\n' + monitor)
+
+    def versions(self):
+        """Of the processes that there are, whatever the arbiter says."""
+        lines = self.run_in('pgrep', '-u', 'nobody', '-a', check=False).stdout.splitlines()
+        return sorted(line.split()[-1][3:] for line in lines if 'sleep 100' in line)
+
+    def roll(self):
+        shown = [o for o in json.loads(self.ctl('--json=short', 'status').stdout) if o.get('name') == 'web' and o['kind'] == 'monitor']
+        return shown[0]
+
+    def begin(self, kind):
+        self.web('1', kind)
+        self.start()
+        self.ctl('wait', 'web', 'running', '--timeout=20s')
+        self.assertEqual(self.versions(), ['1'] * 3)
+
+    def kill(self):
+        pid, cursor = self.pid(), self.box.cursor()
+        self.box.kill(pid, 9)
+        self.entry('UNIT=' + self.UNIT, READY, cursor=cursor)
+        self.assertNotEqual(self.pid(), pid)
+
+    def until(self, *states):
+        self.box.wait_for(lambda: self.roll()['roll_state'] in states, 'a roll that is ' + ' or '.join(states))
+
+    def test_done(self):
+        for kind in KINDS:
+            with self.subTest(kind):
+                self.begin(kind)
+                self.web('2', kind)
+                out = self.ctl('reload', 'web').stdout
+                self.assertIn('of 3 workers replaced', out)
+                self.assertIn('web.4: - ', out)
+                self.assertEqual(self.versions(), ['2'] * 3)
+                if kind == 'unit':
+                    units = self.out('systemctl', 'list-units', '--plain', '--no-legend', 'arbiter-*web*.service').splitlines()
+                    self.assertEqual(len([u for u in units if ' running ' in u]), 3)
+                self.stop()
+
+    def test_halted(self):
+        """With what the worker said last; and the way back."""
+        for kind in KINDS:
+            with self.subTest(kind):
+                self.begin(kind)
+                self.web('bad', kind)
+                p = self.ctl('reload', 'web', check=False)
+                self.assertEqual(p.returncode, 1)
+                self.assertRegex(p.stderr, r'has halted: web\.\d fails .*3 of 3 workers serve')
+                self.assertRegex(p.stderr, r'(?s)The last lines of web\.\d \(.*there is no database')
+                self.assertIn('reload --abort web', p.stderr)
+                self.assertEqual(self.versions(), ['1'] * 3)
+                self.ctl('reload', '--abort', 'web')
+                self.assertEqual(self.versions(), ['1'] * 3)
+                self.stop()
+
+    def test_killed(self):
+        """The arbiter, in the midst of it: the next one goes on."""
+        for kind in KINDS:
+            with self.subTest(kind):
+                self.begin(kind)
+                self.web('2', kind)
+                self.ctl('--no-block', 'reload', 'web')
+                self.box.wait_for(lambda: self.roll()['roll_replaced'] > 0, 'the first that is replaced')
+                self.kill()
+                self.until('done')
+                self.box.wait_for(lambda: self.versions() == ['2'] * 3, 'three of the new version')
+                self.assertEqual(len(self.actors()), 3)
+                self.stop()
+
+    def test_killed_halted(self):
+        """It has halted when the arbiter dies: the next one knows the definition before, by its text."""
+        for kind in KINDS:
+            with self.subTest(kind):
+                self.begin(kind)
+                self.web('bad', kind)
+                self.assertEqual(self.ctl('reload', 'web', check=False).returncode, 1)
+                self.kill()
+                self.assertEqual(self.versions(), ['1'] * 3)
+                self.until('halted')
+                cursor = self.box.cursor()
+                old = [a for a in self.actors().values() if a['state'] == 'running' and a['pid'] > 0]
+                self.box.kill(sorted(old, key=lambda a: a['uptime_usec'])[-1]['pid'], 9)
+                self.entry('_SYSTEMD_UNIT=' + self.UNIT, cursor=cursor,
+                           predicate=lambda e: re.search(r'web\.\d is running', e['MESSAGE']))
+                self.box.wait_for(lambda: self.versions() == ['1'] * 3, 'the old one again')
+                self.ctl('reload', '--abort', 'web')
+                self.assertEqual(self.versions(), ['1'] * 3)
+                self.assertEqual(self.roll()['roll_state'], 'aborted')
+                # And once more: what was given up is not tried only because this arbiter is new.
+                self.kill()
+                self.assertEqual(self.roll()['roll_state'], 'aborted')
+                self.assertEqual(self.versions(), ['1'] * 3)
+                self.web('2', kind)
+                self.ctl('reload', 'web')
+                self.assertEqual(self.versions(), ['2'] * 3)
+                self.stop()
+
+    def test_put_back_meanwhile(self):
+        """The arbiter dies in the midst of it, and before the next one reads the file, that is as it was."""
+        self.begin('process')
+        self.web('bad')
+        self.assertEqual(self.ctl('reload', 'web', check=False).returncode, 1)
+        self.web('1')
+        self.kill()
+        self.until('aborted')
+        self.assertEqual(self.versions(), ['1'] * 3)
+
+    def test_by_a_user(self):
+        """Without a right to it nothing is done."""
+        self.begin('process')
+        for verb in ('reload', 'restart'), ('reload', '--abort'):
+            p = self.ctl(*verb, 'web', '--no-ask-password', user='bob', check=False)
+            self.assertNotEqual(p.returncode, 0)
+        self.assertEqual(self.versions(), ['1'] * 3)
+        self.assertEqual(self.roll()['roll_state'], 'none')
+
+
+if __name__ == '__main__':
+    case.main()
