@@ -390,6 +390,7 @@ static int restore_life(struct adoption *x, struct orphan *o, arbiter_spawn *spa
         c->spawn_tokens = s->spawn_tokens;
         c->spawn_tokens_usec = s->spawn_tokens_usec;
         c->dead_letters = c->dead_letters_told = s->dead_letters;
+        c->ignored = s->ignored;
         *ret = c;
         return 0;
 }

@@ -51,7 +51,9 @@ static int restore_set(struct adoption *x, const struct legacy *l, struct set *s
         if (!old)
                 return -ENOMEM;
         r = decode_set(x, l, old, &found);
-        if (r >= 0)
+        if (r >= 0 && s->monitor && s->monitor->tree.stand_in) /* nobody says what it should be */
+                s->monitor->policy = *supervise_get_policy(found);
+        else if (r >= 0)
                 r = supervise_set_policy(found, supervise_get_policy(s->supervise));
         if (r >= 0) {
                 supervise_get_info(found, &info);
@@ -154,19 +156,19 @@ int adopt_monitor(arbiter_monitor *m, unsigned workers, aid *ret_actor) {
         m->revision = l->s.revision;
         r = state_use_left(m->arbiter, &l->s.worker, &m->state_spawn);
         if (r >= 0)
-                r = restore_definitions(x, l, m);
+                r = m->worker ? restore_definitions(x, l, m) : tree_adopt_set(x, m);
         if (r < 0)
                 return r;
         l->monitor = arbiter_monitor_ref(m);
         supervise_get_info(m->set.supervise, &info);
-        m->workers = info.n_wanted;
+        m->workers = m->worker ? info.n_wanted : 0;
         m->failed = l->s.failed;
         m->configured = workers;
         l->wanted = workers != l->s.configured ? workers : UINT32_MAX;
         m->set.revive = x->was_stopping;
         m->stopping = l->s.stopping && !x->was_stopping;
         restore_actor(x, l, ret_actor);
-        r = roll_resize(m, m->workers);
+        r = m->worker ? roll_resize(m, m->workers) : 0;
         return r < 0 ? r : 1;
 }
 
@@ -175,15 +177,18 @@ int adopt_workers(arbiter_monitor *m) {
         struct legacy *l = map_get_string(x->legacies_by_name, m->name);
         int r;
 
-        l->changed = !adopt_spawn_is_same(x, &l->s.worker, m->worker);
+        l->changed = m->worker && !m->tree.stand_in && !adopt_spawn_is_same(x, &l->s.worker, m->worker);
         LIST_FOREACH(o, &l->orphans, struct orphan, orphans) {
                 if (o->s.role != STATE_ROLE_WORKER || !belongs(&m->set, o))
                         continue;
-                r = adopt_or_discard(x, o, m->worker, &m->set);
+                r = adopt_or_discard(x, o, m->worker ? m->worker : m->set.slots[o->s.slot].spawn, &m->set);
                 if (r < 0)
                         return r;
         }
         adopt_host(x, l, m);
+        r = tree_adopt_children(m);
+        if (r < 0)
+                return r;
         status_count_set(&m->set);
         x->report.monitors++;
         return 0;
@@ -234,7 +239,7 @@ static int take_vacancy(struct adoption *x, struct vacancy *v, arbiter_spawn *co
         return o && belongs(root, o) ? adopt_or_discard(x, o, k->spawn, root) : 0;
 }
 
-static int promise_life(struct child *c, arbiter_future *f) {
+int adopt_promise_life(struct child *c, arbiter_future *f) {
         _cleanup_(arbiter_proxy_unrefp) arbiter_proxy *p = NULL;
         int r;
 
@@ -263,7 +268,7 @@ static int promise(arbiter *a, uint32_t slot, arbiter_future **ret) {
         if (r < 0)
                 return r;
         if (k->child && k->child->state <= ARBITER_STATE_RUNNING)
-                r = promise_life(k->child, f);
+                r = adopt_promise_life(k->child, f);
         else if (supervise_get_slot(a->root.supervise, slot, &i) >= 0 &&
                         (i.state == SUPERVISE_SLOT_BACKOFF || i.state == SUPERVISE_SLOT_STARTING)) {
                 arbiter_future_unref(k->future);
@@ -321,9 +326,11 @@ static void stop_legacy(struct adoption *x, struct legacy *l) {
 
         tell_unwanted(x, l->s.name, "monitor", ".monitor");
         l->unwanted = true;
-        r = adopt_spawn(x, &l->s.worker, NULL, &worker);
+        r = state_key_is_null(&l->s.worker) ? 0 : adopt_spawn(x, &l->s.worker, NULL, &worker);
         if (r >= 0)
                 r = arbiter_monitor_new(x->arbiter, l->s.name, worker, NULL, &m);
+        if (r >= 0)
+                m->tree.stand_in = true;
         if (r >= 0)
                 r = arbiter_monitor_start(m, l->s.configured, NULL);
         if (r < 0)
@@ -365,7 +372,18 @@ static void discard_all(struct adoption *x, struct legacy *l) {
                         adopt_discard(x, o);
 }
 
+static bool is_child(struct adoption *x, const char *monitor) {
+        LIST_FOREACH(k, &x->children, struct old_child, children)
+                if (k->s.is_monitor && streq(k->s.name, monitor))
+                        return true;
+        return false;
+}
+
 void adopt_rest(struct adoption *x) {
+        /* Those that are children go with their monitors. */
+        LIST_FOREACH(l, &x->legacies, struct legacy, legacies)
+                if (!l->taken && !is_child(x, l->s.name))
+                        stop_legacy(x, l);
         LIST_FOREACH(l, &x->legacies, struct legacy, legacies)
                 if (!l->taken)
                         stop_legacy(x, l);
@@ -388,7 +406,8 @@ static void report_missing(struct set *s) {
         for (uint32_t i = 1; i <= info.slot_max; i++) {
                 supervise_slot_info slot;
 
-                if (supervise_get_slot(s->supervise, i, &slot) < 0 || (i < s->n_slots && s->slots[i].child))
+                if (supervise_get_slot(s->supervise, i, &slot) < 0 ||
+                                (i < s->n_slots && s->slots[i].child) || tree_lives(s, i, slot.generation))
                         continue;
                 if (slot.state == SUPERVISE_SLOT_RUNNING || slot.state == SUPERVISE_SLOT_DRAINING ||
                                 slot.state == SUPERVISE_SLOT_STOPPING)
@@ -418,7 +437,8 @@ static void resume_monitor(struct legacy *l) {
                 autoscale_policy_changed(m);
         if (m->arbiter && l->unwanted)
                 (void) arbiter_monitor_stop(m, NULL);
-        else if (m->arbiter && !m->stopping) {
+        else if (m->arbiter && !m->stopping && tree_is_up(m)) {
+                tree_resume(m);
                 if (l->changed)
                         (void) arbiter_monitor_restart(m, m->worker, NULL);
                 if (l->wanted != UINT32_MAX && l->wanted != m->workers)

@@ -373,6 +373,25 @@ static int read_vacancies(struct adoption *x) {
         return r;
 }
 
+static int read_children(struct adoption *x) {
+        struct state_entry e;
+        void *position = NULL;
+        int r = 0;
+
+        while (r >= 0 && next_entry(x, STATE_TREE_CHILD, &position, &e)) {
+                struct old_child *k = calloc(1, sizeof(*k));
+
+                if (!k)
+                        return -ENOMEM;
+                r = check_read(x, state_decode_tree_child(&e, x->version, &k->s), "of a child");
+                if (r > 0)
+                        list_append(&x->children, &k->children);
+                else
+                        free(k);
+        }
+        return r;
+}
+
 static int read_rests(struct adoption *x) {
         struct state_entry e;
         void *position = NULL;
@@ -395,7 +414,7 @@ static int read_rests(struct adoption *x) {
 static int read_all(struct adoption *x) {
         static int (*const readers[])(struct adoption *x) = {
                 read_names, read_dead_aids, read_deaths,    read_monitors,
-                read_slots, read_lives,     read_vacancies, read_rests,
+                read_slots, read_lives,     read_vacancies, read_children, read_rests,
         };
         int r;
 
@@ -424,6 +443,8 @@ void adopt_free(struct adoption *x) {
         map_free(x->orphans, free);
         map_free(x->vacancies_by_name, free);
         map_free(x->rests, free);
+        LIST_FOREACH(k, &x->children, struct old_child, children)
+                free(k);
         LIST_FOREACH(l, &x->legacies, struct legacy, legacies) {
                 free_legacy(l);
                 free(l);
@@ -445,6 +466,7 @@ static int new_adoption(arbiter *a, struct adoption **ret) {
         init_legacy(&x->root);
         list_init(&x->legacies);
         list_init(&x->vacancies);
+        list_init(&x->children);
         list_init(&x->spawns);
         r = map_new(&x->orphans);
         if (r >= 0)

@@ -48,6 +48,12 @@ struct vacancy {
         bool taken, changed, unwanted;
 };
 
+/* What a slot of a monitor of different children runs. */
+struct old_child {
+        struct list_node children;
+        struct state_tree_child s;
+};
+
 struct rest {
         struct state_rest s;
         bool configured; /* it still is */
@@ -63,6 +69,7 @@ struct adoption {
         struct legacy root;
         struct list_node vacancies;
         map *vacancies_by_name;
+        struct list_node children; /* struct old_child, in start order */
         map *rests; /* struct rest, by name: what is over, though it may be configured */
         struct list_node spawns; /* struct made_spawn: lives alike share one */
         bool was_stopping;       /* the arbiter that left all this */
@@ -88,6 +95,8 @@ int adopt_workers(arbiter_monitor *m);
 bool adopt_is_over(arbiter *a, const char *name, bool monitor);
 /* By spawn_start_as(): 1 if there was a lone actor of this name, which goes on. */
 int adopt_lone(arbiter_spawn *s, arbiter_future **ret);
+/* f is that of a start: of this one, which may run already. */
+int adopt_promise_life(struct child *c, arbiter_future *f);
 
 /* What was kept of one life; -EBADF: nothing. Of control links there are several if an arbiter died while it
  * made a new one (see relink.h). Whoever uses one puts -EBADF in its place. */

@@ -405,7 +405,7 @@ _public_ int arbiter_monitor_start(arbiter_monitor *m, unsigned workers, arbiter
         r = m->worker ? monitor_make_pool(m, workers) : tree_make_set(m);
         if (r < 0)
                 return r;
-        r = m->worker ? adopt_monitor(m, workers, &actor) : 0;
+        r = adopt_monitor(m, workers, &actor);
         adopted = r > 0;
         if (r == 0 && m->worker)
                 roll_add_definition(m, m->revision, m->worker);

@@ -241,9 +241,9 @@ static void forget_slot(struct set *s, uint32_t slot) {
                                                 .n = slot },
                                 "The place of %s is gone", name);
         }
-        if (s->slots[slot].spawn && !s->slots[slot].transient && !s->slots[slot].removed &&
-                        s->arbiter->actor->state < ARBITER_STATE_STOPPING)
-                state_mark_rest(s->arbiter, s->slots[slot].spawn->name, false, true);
+        if ((s->slots[slot].spawn || s->slots[slot].tree) && !s->slots[slot].transient &&
+                        !s->slots[slot].removed && s->arbiter->actor->state < ARBITER_STATE_STOPPING)
+                state_mark_rest(s->arbiter, name, !s->slots[slot].spawn, true);
         state_forget_place(s, slot);
         s->slots[slot].spawn = arbiter_spawn_unref(s->slots[slot].spawn);
         set_slot_settle(s, slot, "it was removed before it was started");

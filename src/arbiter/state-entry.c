@@ -175,6 +175,7 @@ void state_encode_child(const struct state_child *s, struct state_record *ret) {
         state_put(&w, s->spawn_tokens_usec, 8);
         state_put_string(&w, s->status, STATE_TEXT_MAX);
         state_put_string(&w, s->failure, STATE_FAILURE_MAX);
+        state_put_bool(&w, s->ignored);
         finish(&w, ret);
 }
 
@@ -239,6 +240,19 @@ void state_encode_place(const struct state_place *s, struct state_record *ret) {
         state_put_aid(&w, &s->wanted);
         state_put_aid(&w, &s->spawner);
         state_put_bool(&w, s->transient);
+        finish(&w, ret);
+}
+
+void state_encode_tree_child(const struct state_tree_child *s, struct state_record *ret) {
+        uint8_t key[STATE_KEY_MAX];
+        size_t n = state_slot_key(s->monitor, s->slot, key);
+        struct state_writer w = start(ret, STATE_TREE_CHILD, key, n);
+
+        state_put_string(&w, s->name, NAME_MAX_LENGTH + 1);
+        state_put_bool(&w, s->is_monitor);
+        state_put_key(&w, &s->spawn);
+        state_put_aid(&w, &s->wanted);
+        state_put_bool(&w, s->configured);
         finish(&w, ret);
 }
 
@@ -500,6 +514,7 @@ int state_decode_child(const struct state_entry *e, uint32_t version, struct sta
         ret->spawn_tokens_usec = state_get(&r, 8);
         state_get_string(&r, ret->status, sizeof(ret->status));
         state_get_string(&r, ret->failure, sizeof(ret->failure));
+        ret->ignored = version >= 2 && state_get_bool(&r);
         return close_entry(&r);
 }
 
@@ -574,6 +589,26 @@ int state_decode_place(const struct state_entry *e, uint32_t version, struct sta
         state_get_aid(&r, &ret->spawner, true);
         ret->transient = state_get_bool(&r);
         if (ret->slot == 0 || state_key_is_null(&ret->spawn))
+                r.bad = true;
+        return close_entry(&r);
+}
+
+int state_decode_tree_child(const struct state_entry *e, uint32_t version, struct state_tree_child *ret) {
+        struct state_reader r = open_entry(e, STATE_TREE_CHILD, version);
+
+        if (e->key_size < 4)
+                return -EBADMSG;
+        *ret = (struct state_tree_child){ .slot = (uint32_t) number_of_key(e->key, 4) };
+        read_string_key(&r, (const uint8_t *) e->key + 4, e->key_size - 4, ret->monitor,
+                        sizeof(ret->monitor));
+        check_monitor(&r, ret->monitor, false);
+        state_get_string(&r, ret->name, sizeof(ret->name));
+        check_monitor(&r, ret->name, false);
+        ret->is_monitor = state_get_bool(&r);
+        state_get_key(&r, &ret->spawn);
+        state_get_aid(&r, &ret->wanted, true);
+        ret->configured = state_get_bool(&r);
+        if (ret->slot == 0 || ret->is_monitor != state_key_is_null(&ret->spawn))
                 r.bad = true;
         return close_entry(&r);
 }

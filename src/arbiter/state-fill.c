@@ -268,6 +268,7 @@ static void fill_course(const struct child *c, struct state_child *s) {
         s->dead_letters = c->dead_letters;
         copy_text(s->status, sizeof(s->status), c->status);
         copy_text(s->failure, sizeof(s->failure), c->failure);
+        s->ignored = c->ignored;
 }
 
 void state_fill_child(const struct child *c, struct state_record *ret) {
@@ -410,11 +411,45 @@ void state_fill_place(const struct set *s, uint32_t slot, struct state_record *r
         state_encode_place(&place, ret);
 }
 
+void state_fill_tree_child(const struct set *s, uint32_t slot, struct state_record *ret) {
+        const struct set_slot *k = &s->slots[slot];
+        struct state_tree_child t = {
+                .slot = slot,
+                .is_monitor = k->tree->monitor,
+                .spawn = key_of(k->state_spawn),
+                .wanted = k->wanted_aid,
+                .configured = k->tree->configured,
+        };
+        copy_text(t.monitor, sizeof(t.monitor), s->monitor->name);
+        copy_text(t.name, sizeof(t.name), tree_child_name(k->tree));
+        state_encode_tree_child(&t, ret);
+}
+
+static void put_tree_child(struct set *s, uint32_t slot) {
+        struct set_slot *k = &s->slots[slot];
+        struct state_record record;
+        int r;
+
+        if (!k->tree)
+                return;
+        r = k->spawn ? state_use_spawn(s->arbiter, k->spawn, &k->state_spawn) : 0;
+        if (r < 0)
+                state_failed(s->arbiter, r);
+        state_fill_tree_child(s, slot, &record);
+        state_put(s->arbiter, &record);
+}
+
 void state_put_place(struct set *s, uint32_t slot) {
         struct state_record record;
         int r;
 
-        if (!s->arbiter->state.journal || s->monitor || !s->slots[slot].spawn)
+        if (!s->arbiter->state.journal)
+                return;
+        if (s->monitor) {
+                put_tree_child(s, slot);
+                return;
+        }
+        if (!s->slots[slot].spawn)
                 return;
         r = state_use_spawn(s->arbiter, s->slots[slot].spawn, &s->slots[slot].state_spawn);
         if (r < 0)
@@ -424,8 +459,15 @@ void state_put_place(struct set *s, uint32_t slot) {
 }
 
 void state_forget_place(struct set *s, uint32_t slot) {
-        if (!s->arbiter->state.journal || s->monitor)
+        uint8_t key[STATE_KEY_MAX];
+
+        if (!s->arbiter->state.journal || (s->monitor && !s->slots[slot].tree))
                 return;
+        if (s->monitor) {
+                state_forget(s->arbiter, STATE_TREE_CHILD, key, state_slot_key(s->monitor->name, slot, key));
+                state_release_spawn(s->arbiter, &s->slots[slot].state_spawn);
+                return;
+        }
         state_forget_number(s->arbiter, STATE_PLACE, slot, 4);
         state_release_spawn(s->arbiter, &s->slots[slot].state_spawn);
 }
@@ -541,6 +583,13 @@ static void mark_life(struct child *c) {
                 state_put_link(r);
 }
 
+static void mark_places(struct set *s) {
+        for (uint32_t i = 1; i < s->n_slots; i++) {
+                state_release_spawn(s->arbiter, &s->slots[i].state_spawn);
+                state_put_place(s, i);
+        }
+}
+
 void state_mark_all(arbiter *a) {
         struct death_record death;
         struct name_memory *n;
@@ -554,10 +603,7 @@ void state_mark_all(arbiter *a) {
         for (position = NULL; deaths_next(a->deaths, &position, &death);)
                 put_death(a, &death);
         mark_set(&a->root);
-        for (uint32_t i = 1; i < a->root.n_slots; i++) {
-                state_release_spawn(a, &a->root.slots[i].state_spawn);
-                state_put_place(&a->root, i);
-        }
+        mark_places(&a->root);
         LIST_FOREACH(m, &a->monitors, arbiter_monitor, monitors) {
                 state_release_spawn(a, &m->state_spawn);
                 for (size_t i = 0; i < m->pool.n_definitions; i++)
@@ -565,6 +611,7 @@ void state_mark_all(arbiter *a) {
                 state_mark_monitor(m);
                 if (m->started)
                         mark_set(&m->set);
+                mark_places(&m->set);
         }
         LIST_FOREACH(c, &a->children, struct child, children)
                 mark_life(c);
@@ -589,6 +636,12 @@ static struct set *find_set(arbiter *a, const char *monitor) {
         if (!*monitor)
                 return &a->root;
         return m && m->started ? &m->set : NULL;
+}
+
+static bool has_tree_child(arbiter *a, const char *monitor, uint32_t slot) {
+        arbiter_monitor *m = map_get_string(a->monitors_by_name, monitor);
+
+        return m && slot < m->set.n_slots && m->set.slots[slot].tree;
 }
 
 static bool has_exit(const struct list_node *list, uint64_t serial) {
@@ -657,6 +710,8 @@ static bool is_alive(arbiter *a, struct death_walk *deaths, const struct state_e
                 return find_set(a, name);
         case STATE_SLOT:
                 return e->key_size >= 4 && has_slot(find_set(a, name + 4), (uint32_t) number_of(e));
+        case STATE_TREE_CHILD:
+                return e->key_size >= 4 && has_tree_child(a, name + 4, (uint32_t) number_of(e));
         case STATE_PLACE:
                 return number_of(e) < a->root.n_slots && a->root.slots[number_of(e)].spawn;
         case STATE_LINK:

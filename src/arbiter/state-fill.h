@@ -27,6 +27,7 @@ void state_fill_monitor(const arbiter_monitor *m, struct state_record *ret);
 void state_fill_set(const struct set *s, struct state_record *ret);
 /* False: there is no such slot. */
 bool state_fill_slot(const struct set *s, uint32_t slot, struct state_record *ret);
+void state_fill_tree_child(const struct set *s, uint32_t slot, struct state_record *ret);
 void state_fill_place(const struct set *s, uint32_t slot, struct state_record *ret);
 
 /* What is marked, as it is now. */

@@ -55,6 +55,8 @@ enum state_kind {
         /* by number: an end that somebody, who had a link to it, may not have been told */
         STATE_EXIT = 12,
         STATE_REST = 13,    /* by name: what is configured, and is over all the same */
+        /* by monitor and number: what a slot of a monitor of different children runs; version 2 */
+        STATE_TREE_CHILD = 14,
         _STATE_KIND_MAX,
 };
 
@@ -188,6 +190,7 @@ struct state_child {
         usec_t spawn_tokens_usec;
         char status[STATE_TEXT_MAX]; /* STATUS=, cut */
         char failure[STATE_FAILURE_MAX]; /* why its start has failed, in words, or "" */
+        bool ignored;                    /* version 2: it has said that it is not needed */
 };
 
 struct state_monitor {
@@ -228,6 +231,15 @@ struct state_place {
         bool transient; /* made at run time, not by the program's own arbiter_spawn_start() */
 };
 
+struct state_tree_child {
+        char monitor[NAME_MAX_LENGTH + 1], name[NAME_MAX_LENGTH + 1];
+        uint32_t slot;
+        bool is_monitor;        /* of which STATE_MONITOR and STATE_SET tell; else: */
+        struct state_key spawn; /* null: a monitor */
+        aid wanted;             /* as of a place */
+        bool configured;        /* not made at run time */
+};
+
 /* A monitor that was stopped, or a lone actor that has ended for good, though the configuration has it: who
  * takes over must not start it only because it is not there. */
 struct state_rest {
@@ -262,6 +274,7 @@ void state_encode_monitor(const struct state_monitor *s, struct state_record *re
 void state_encode_set(const struct state_set *s, struct state_record *ret);
 void state_encode_slot(const struct state_slot *s, struct state_record *ret);
 void state_encode_place(const struct state_place *s, struct state_record *ret);
+void state_encode_tree_child(const struct state_tree_child *s, struct state_record *ret);
 void state_encode_rest(const struct state_rest *s, struct state_record *ret);
 void state_encode_link(const struct state_link *s, struct state_record *ret);
 void state_encode_exit(const struct state_exit *s, struct state_record *ret);
@@ -276,6 +289,7 @@ int state_decode_monitor(const struct state_entry *e, uint32_t version, struct s
 int state_decode_set(const struct state_entry *e, uint32_t version, struct state_set *ret);
 int state_decode_slot(const struct state_entry *e, uint32_t version, struct state_slot *ret);
 int state_decode_place(const struct state_entry *e, uint32_t version, struct state_place *ret);
+int state_decode_tree_child(const struct state_entry *e, uint32_t version, struct state_tree_child *ret);
 int state_decode_rest(const struct state_entry *e, uint32_t version, struct state_rest *ret);
 int state_decode_link(const struct state_entry *e, uint32_t version, struct state_link *ret);
 int state_decode_exit(const struct state_entry *e, uint32_t version, struct state_exit *ret);

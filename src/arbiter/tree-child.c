@@ -31,7 +31,7 @@ static bool is_started(const arbiter_monitor *m) {
         return m->tree.place ? m->tree.alive : m->started;
 }
 
-static supervise_restart restart_of(const struct tree_child *k) {
+supervise_restart tree_restart_of(const struct tree_child *k) {
         return k->spawn ? monitor_restart_of(k->spawn) : k->restart;
 }
 
@@ -58,8 +58,7 @@ static void fill_slot(struct tree_child *k, uint32_t slot, arbiter_future *f) {
                 .future = arbiter_future_ref(f),
                 .transient = !k->configured,
         };
-        if (k->spawn)
-                state_mark_rest(s->arbiter, k->spawn->name, false, false);
+        state_mark_rest(s->arbiter, tree_child_name(k), k->monitor, false);
         state_put_place(s, slot);
 }
 
@@ -76,7 +75,7 @@ static int take_slot(struct tree_child *k, arbiter_future *f) {
         acting = s->acting;
         s->acting = true; /* not before its slot is filled */
         slot = set_handle(s, &(supervise_event){ .type = SUPERVISE_ADD_CHILD,
-                                             .restart = restart_of(k),
+                                             .restart = tree_restart_of(k),
                                              .significant = k->significant,
                                              .shutdown = k->shutdown,
                                              .revision = k->revision,
@@ -107,6 +106,7 @@ void tree_free_child(struct tree_child *k) {
         }
         waiters_resolve(&k->stops);
         waiters_resolve(&k->removals);
+        arbiter_future_unref(k->promised);
         arbiter_spawn_unref(k->spawn);
         free(k);
 }
@@ -126,8 +126,11 @@ void tree_dismiss(arbiter_monitor *m) {
         struct tree_child *k;
 
         while ((k = LIST_FIRST(&m->tree.children, struct tree_child, children))) {
-                if (k->slot > 0 && k->slot < m->set.n_slots)
+                if (k->slot > 0 && k->slot < m->set.n_slots) {
+                        if (m->arbiter)
+                                state_forget_place(&m->set, k->slot);
                         m->set.slots[k->slot].tree = NULL;
+                }
                 tree_free_child(k);
         }
 }
@@ -144,14 +147,20 @@ void tree_renew(arbiter_monitor *m) {
                         (void) set_handle(&m->set, &(supervise_event){ .type = SUPERVISE_REMOVE_CHILD,
                                                                    .slot = k->slot });
         LIST_FOREACH(k, &m->tree.children, struct tree_child, children)
-                if (k->slot == 0)
+                k->over = false;
+        tree_add_missing(m);
+}
+
+void tree_add_missing(arbiter_monitor *m) {
+        LIST_FOREACH(k, &m->tree.children, struct tree_child, children)
+                if (k->slot == 0 && k->configured && !k->over)
                         (void) take_slot(k, NULL);
 }
 
 /* Adding. */
 
 static int check_spec(const arbiter_monitor *m, const struct tree_child *k) {
-        supervise_restart restart = restart_of(k);
+        supervise_restart restart = tree_restart_of(k);
 
         if (k->significant && (restart == SUPERVISE_PERMANENT ||
                                               m->policy.auto_shutdown == SUPERVISE_AUTO_SHUTDOWN_NEVER))
@@ -169,6 +178,49 @@ static unsigned depth_below(const arbiter_monitor *m) {
                 if (k->monitor)
                         depth = MAX(depth, depth_below(k->monitor) + 1);
         return depth;
+}
+
+static int new_child(arbiter_monitor *m, arbiter_spawn *spawn, arbiter_monitor *child,
+                const arbiter_child_spec *spec, struct tree_child **ret) {
+        struct tree_child *k = malloc(sizeof(*k));
+
+        if (!k)
+                return -ENOMEM;
+        *k = (struct tree_child){
+                .parent = m,
+                .spawn = spawn,
+                .monitor = child,
+                .configured = spec->configured || !is_started(m),
+                .revision = 1,
+        };
+        list_init(&k->children);
+        list_init(&k->stops);
+        list_init(&k->removals);
+        *ret = k;
+        return 0;
+}
+
+int tree_append(arbiter_monitor *m, arbiter_spawn *spawn, arbiter_monitor *child, struct tree_child **ret) {
+        static const arbiter_child_spec defaults = { .size = sizeof(defaults) };
+        struct tree_child *k;
+        int r;
+
+        r = new_child(m, spawn, child, &defaults, &k);
+        if (r < 0)
+                return r;
+        r = map_put_string(m->arbiter->places, tree_child_name(k), k);
+        if (r < 0) {
+                free(k);
+                return r;
+        }
+        list_append(&m->tree.children, &k->children);
+        arbiter_spawn_ref(spawn);
+        if (child) {
+                child->tree.stand_in = true;
+                arbiter_monitor_ref(child)->tree.place = k;
+        }
+        *ret = k;
+        return 0;
 }
 
 static int check_place(const arbiter_monitor *m, const arbiter_monitor *child) {
@@ -217,26 +269,6 @@ static int check_parent(const arbiter_monitor *m) {
                 return -EINVAL;
         return !m->arbiter || m->stopping || m->arbiter->actor->state >= ARBITER_STATE_STOPPING ? -ESHUTDOWN
                                                                                                : 0;
-}
-
-static int new_child(arbiter_monitor *m, arbiter_spawn *spawn, arbiter_monitor *child,
-                const arbiter_child_spec *spec, struct tree_child **ret) {
-        struct tree_child *k = malloc(sizeof(*k));
-
-        if (!k)
-                return -ENOMEM;
-        *k = (struct tree_child){
-                .parent = m,
-                .spawn = spawn,
-                .monitor = child,
-                .configured = spec->configured || !is_started(m),
-                .revision = 1,
-        };
-        list_init(&k->children);
-        list_init(&k->stops);
-        list_init(&k->removals);
-        *ret = k;
-        return 0;
 }
 
 static void take_back(struct tree_child *k) {

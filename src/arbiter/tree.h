@@ -7,6 +7,7 @@
  *   tree.c        the life of a monitor that is a child: begun by its parent's SPAWN, ended by its STOP, and
  *                 what it says of itself as events of its parent; verdicts, up to the root's
  *   tree-child.c  child specifications: added, removed, found, brought into accord with the set
+ *   tree-adopt.c  what another arbiter has left of it
  *   tree-verb.c   what may be asked of a monitor about its children
  *
  * A monitor that is a child has one life after the other in its slot, each with an actor of its own; its set
@@ -37,6 +38,9 @@ struct tree_child {
         uint32_t slot;             /* 0: it has no place in the set now */
         struct list_node removals; /* struct waiter: until it is forgotten */
         struct list_node stops;    /* struct waiter: until it is down; of a monitor */
+        /* while another arbiter is taken over from */
+        arbiter_future *promised; /* of its start */
+        bool changed, over;       /* it is another description; it has ended for good */
 };
 
 /* Of each monitor. */
@@ -51,6 +55,7 @@ struct tree {
         arbiter_failure_action failure_action;
         int exit_status;
         unsigned workers; /* of a pool that is a child: what it starts with */
+        bool stand_in;    /* for one that is configured no more, until it is stopped */
 };
 
 /* tree.c */
@@ -87,6 +92,11 @@ int tree_read_spec(const arbiter_monitor *m, const arbiter_child_spec *spec, str
 void tree_forget_slot(struct set *s, uint32_t slot);
 /* The monitor is no more: so are its children. */
 void tree_dismiss(arbiter_monitor *m);
+/* At the end, and without a place yet. References of its own. */
+int tree_append(arbiter_monitor *m, arbiter_spawn *spawn, arbiter_monitor *child, struct tree_child **ret);
+/* Those that are configured, and have no place, get one. */
+void tree_add_missing(arbiter_monitor *m);
+supervise_restart tree_restart_of(const struct tree_child *k);
 /* Is it called so, or will somebody be? */
 bool tree_name_is_taken(arbiter *a, const char *name);
 /* It is down. */
@@ -94,6 +104,15 @@ void tree_child_is_down(struct tree_child *k);
 /* child.c: of struct waiter */
 int waiter_add(struct list_node *list, arbiter_future *f);
 void waiters_resolve(struct list_node *list);
+
+/* tree-adopt.c, by adopt-set.c. With its set as it was left: who lives where. */
+struct adoption;
+int tree_adopt_set(struct adoption *x, arbiter_monitor *m);
+/* And then its children that are monitors. */
+int tree_adopt_children(arbiter_monitor *m);
+void tree_resume(arbiter_monitor *m);
+/* Does the monitor in this slot live, with this generation? */
+bool tree_lives(const struct set *s, uint32_t slot, uint64_t generation);
 
 /* tree-verb.c: as the public functions, by who has found it. ret is wanted, but by tree_remove(). */
 int tree_remove(struct tree_child *k, arbiter_future **ret);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the tests of re-adoption start: the arbiter program, which does as the test says, and its workers.
  * A line of its configuration is "monitor NAME WORKERS KIND [KEY=VALUE ...]", "actor NAME KIND [...]" or
- * "definition NAME KIND [...]"; restart= and stop= (milliseconds) are for the spawn, surge=, unavailable=,
- * drain= and backoff= (milliseconds, and no limit of restarts) for the monitor, all else are parameters.
- * Never asserts: it is not the test. */
+ * "definition NAME KIND [...]"; "tree NAME STRATEGY PARENT INTENSITY" (PARENT "-": none), then in start
+ * order "child PARENT NAME KIND [...]" and "pool PARENT NAME WORKERS KIND", and "start NAME". restart= and
+ * stop= (milliseconds) are for the spawn, surge=, unavailable=, drain= and backoff= (milliseconds, and no
+ * limit of restarts) for the monitor, all else are parameters. Never asserts: it is not the test. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -400,6 +401,69 @@ static void start_monitor(const char *name, unsigned n, arbiter_spawn *s, const 
         arbiter_monitor_unref(m);
 }
 
+static void add_monitor(const char *parent, arbiter_monitor *m, unsigned workers) {
+        const arbiter_child_spec spec = { .size = sizeof(spec), .workers = workers };
+
+        CHECK(arbiter_monitor_add_monitor(arbiter_find_monitor(the, parent), m, &spec, NULL));
+}
+
+static void make_tree(const char *name, const char *rest) {
+        char strategy[16], parent[64];
+        unsigned intensity;
+        arbiter_monitor *m;
+
+        if (sscanf(rest, "%15s %63s %u", strategy, parent, &intensity) != 3)
+                _exit(24);
+        CHECK(arbiter_monitor_new(the, name, NULL, NULL, &m));
+        for (int s = ARBITER_STRATEGY_ONE_FOR_ONE; s <= ARBITER_STRATEGY_REST_FOR_ONE; s++)
+                if (streq(strategy, arbiter_strategy_to_string(s)))
+                        CHECK(arbiter_monitor_set_strategy(m, s));
+        CHECK(arbiter_monitor_set_failure_action(m, ARBITER_FAILURE_NONE, 0));
+        CHECK(arbiter_monitor_set_backoff(m, UINT64_MAX, 0, 0, 0, 0));
+        CHECK(arbiter_monitor_set_intensity(m, intensity, 3600ULL * 1000 * 1000));
+        if (!streq(parent, "-"))
+                add_monitor(parent, m, 0);
+        arbiter_monitor_unref(m);
+}
+
+/* "NAME KIND ..." or, of a pool, "NAME WORKERS KIND ..." */
+static void add_child(const char *parent, char *rest, bool pool) {
+        char name[64], kind[16];
+        struct monitor_options options = { .unavailable = 1 };
+        arbiter_monitor *m;
+        arbiter_spawn *s;
+        unsigned n = 0;
+        int end = 0;
+
+        if (pool ? sscanf(rest, "%63s %u %15s%n", name, &n, kind, &end) != 3
+                 : sscanf(rest, "%63s %15s%n", name, kind, &end) != 2)
+                _exit(25);
+        s = make_spawn(name, kind, rest + end, &options);
+        if (pool) {
+                CHECK(arbiter_monitor_new(the, name, s, NULL, &m));
+                add_monitor(parent, m, n);
+                arbiter_monitor_unref(m);
+        } else {
+                if (!strstr(rest + end, "restart="))
+                        CHECK(arbiter_spawn_set_restart(s, ARBITER_RESTART_PERMANENT));
+                CHECK(arbiter_monitor_add_actor(arbiter_find_monitor(the, parent), s, NULL, NULL));
+        }
+        arbiter_spawn_unref(s);
+}
+
+static bool apply_tree_line(const char *what, const char *name, char *rest) {
+        if (streq(what, "tree"))
+                make_tree(name, rest);
+        else if (streq(what, "child") || streq(what, "pool"))
+                add_child(name, rest, streq(what, "pool"));
+        else if (streq(what, "start")) {
+                if (arbiter_monitor_start(arbiter_find_monitor(the, name), 0, NULL) == -ECANCELED)
+                        (void) arbiter_monitor_stop(arbiter_find_monitor(the, name), NULL);
+        } else
+                return false;
+        return true;
+}
+
 static void apply_line(char *line) {
         char what[16], name[64], kind[16];
         struct monitor_options options = { .unavailable = 1 };
@@ -410,6 +474,8 @@ static void apply_line(char *line) {
         if (sscanf(line, "%15s %63s %n", what, name, &end) != 2)
                 return;
         line += end;
+        if (apply_tree_line(what, name, line))
+                return;
         if (streq(what, "monitor")) {
                 n = (unsigned) strtoul(line, &line, 10);
                 line++;

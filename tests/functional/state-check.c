@@ -154,6 +154,14 @@ static void check_readable(arbiter *a) {
         (void) close(copy);
 }
 
+static void check_children(arbiter_monitor *m) {
+        for (uint32_t i = 1; i < m->set.n_slots; i++)
+                if (m->set.slots[i].tree) {
+                        state_fill_tree_child(&m->set, i, &record);
+                        check(m->arbiter, tree_child_name(m->set.slots[i].tree));
+                }
+}
+
 static void check_all(arbiter *a) {
         assert_false(a->state.open || a->state.broken);
         n_expected = 0;
@@ -166,6 +174,8 @@ static void check_all(arbiter *a) {
                         state_fill_place(&a->root, i, &record);
                         check(a, a->root.slots[i].spawn->name);
                 }
+        LIST_FOREACH(m, &a->monitors, arbiter_monitor, monitors)
+                check_children(m);
         LIST_FOREACH(m, &a->monitors, arbiter_monitor, monitors)
                 if (m->started) {
                         state_fill_monitor(m, &record);

@@ -19,6 +19,7 @@ static inline int state_entry_again(const struct state_entry *e, uint32_t versio
                 struct state_set set;
                 struct state_slot slot;
                 struct state_place place;
+                struct state_tree_child tree_child;
                 struct state_rest rest;
                 struct state_link link;
                 struct state_exit exit;
@@ -46,6 +47,7 @@ static inline int state_entry_again(const struct state_entry *e, uint32_t versio
         AGAIN(STATE_SET, set);
         AGAIN(STATE_SLOT, slot);
         AGAIN(STATE_PLACE, place);
+        AGAIN(STATE_TREE_CHILD, tree_child);
         AGAIN(STATE_REST, rest);
         AGAIN(STATE_LINK, link);
         AGAIN(STATE_EXIT, exit);
@@ -181,6 +183,20 @@ static const struct state_set EXAMPLE_SET = {
 };
 static const struct state_slot EXAMPLE_SLOT = { .slot = 65536, .size = 2, .data = { 9, 8 } };
 static const struct state_place EXAMPLE_PLACE = { 1, { { 11, 12 } }, { "wanted00" }, { "spawner0" }, true };
+static const struct state_tree_child EXAMPLE_TREE_CHILD = {
+        .monitor = "shop",
+        .name = "db",
+        .slot = 3,
+        .spawn = { { 11, 12 } },
+        .wanted = { "wanted00" },
+        .configured = true,
+};
+static const struct state_tree_child EXAMPLE_TREE_MONITOR = {
+        .monitor = "shop",
+        .name = "web",
+        .slot = 4,
+        .is_monitor = true,
+};
 static const struct state_rest EXAMPLE_REST = { "web", true };
 static const struct state_link EXAMPLE_LINK = { { "abcdefgh" }, { "12345678" } };
 static const struct state_exit EXAMPLE_EXIT = {

@@ -51,13 +51,15 @@ static unsigned make_examples(struct state_record *ret) {
         state_encode_set(&EXAMPLE_SET, &ret[n++]);
         state_encode_slot(&EXAMPLE_SLOT, &ret[n++]);
         state_encode_place(&EXAMPLE_PLACE, &ret[n++]);
+        state_encode_tree_child(&EXAMPLE_TREE_CHILD, &ret[n++]);
+        state_encode_tree_child(&EXAMPLE_TREE_MONITOR, &ret[n++]);
         state_encode_rest(&EXAMPLE_REST, &ret[n++]);
         state_encode_link(&EXAMPLE_LINK, &ret[n++]);
         state_encode_exit(&EXAMPLE_EXIT, &ret[n++]);
         return n;
 }
 
-#define EXAMPLES_MAX 16
+#define EXAMPLES_MAX 20
 static struct state_record examples[EXAMPLES_MAX];
 
 static void test_there_and_back(void **state) {
