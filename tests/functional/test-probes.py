@@ -24,7 +24,7 @@ PATIENCE = base.PATIENCE
 SLEEP = 'Exec=/bin/sleep 1000\n'
 OK = b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 # Asks often, decides soon.
-FAST = 'IntervalSec=50ms\nTimeoutSec=10s\nFailureThreshold=2\n'
+FAST = 'IntervalSec=50ms\nTimeoutSec=10min\nFailureThreshold=2\n'
 
 
 class Server:
@@ -112,7 +112,7 @@ class Probes(base.Case):
     def test_start(self):
         """It runs only when it has passed."""
         server = self.serve(b'HTTP/1.1 503 Not yet\r\n\r\n')
-        self.pool('web', '[StartProbe]\nProbeHttp=127.0.0.1:%d/health?n=%%i\nIntervalSec=50ms\nTimeoutSec=10s\n'
+        self.pool('web', '[StartProbe]\nProbeHttp=127.0.0.1:%d/health?n=%%i\nIntervalSec=50ms\nTimeoutSec=10min\n'
                   'FailureThreshold=100000\n' % server.port)
         self.start()
         request = server.asked.get(timeout=PATIENCE)
@@ -437,8 +437,8 @@ class Probes(base.Case):
                 most[0] -= 1
 
         server = self.serve(answer)
-        self.pool('web', '[StartProbe]\nProbeHttp=%d/%%i\nTimeoutSec=20s\n[LivenessProbe]\nProbeHttp=%d/%%i\nIntervalSec=500ms\n'
-                  'TimeoutSec=20s\n' % (server.port, server.port), monitor='Workers=%d\n' % n)
+        self.pool('web', '[StartProbe]\nProbeHttp=%d/%%i\nTimeoutSec=10min\n[LivenessProbe]\nProbeHttp=%d/%%i\nIntervalSec=500ms\n'
+                  'TimeoutSec=10min\n' % (server.port, server.port), monitor='Workers=%d\n' % n)
         self.start()
         self.pids_of(*['web.%d' % (i + 1) for i in range(n)])
         asked = {}
