@@ -210,7 +210,7 @@ class Replaced(base.Case):
 
         def configure(nice):
             self.monitor('serve', 'Exec=%s\nListenStream=127.0.0.1:%d\nNice=%d\nEnvironment=WHO=%%n\n%s' % (
-                self.script('serve.py', SERVER), port, nice, extra), 'Workers=3\n')
+                self.script('serve.py', SERVER), port, nice, extra), 'Workers=3\nMinReadySec=0\n')
 
         configure(1)
         self.start()
@@ -256,6 +256,33 @@ class Replaced(base.Case):
         for _ in range(2):
             who, _, cookie = self.out.line().split()
             self.assertNotIn(cookie, cookies.values())
+        self.stop()
+
+    def test_halted(self):
+        """By a definition that does not start, back from it, and on to one that does; clients notice nothing."""
+        port, roll = free_port(), 'Workers=3\nMaxSurge=1\nMaxUnavailable=0\n'
+        listen = 'ListenStream=127.0.0.1:%d\nEnvironment=WHO=%%n\n' % port
+        good = 'Exec=%s\n%s' % (self.script('serve.py', SERVER), listen)
+        self.monitor('serve', good, roll + 'MinReadySec=0\n')
+        self.start()
+        load = Load(('127.0.0.1', port))
+        try:
+            before = sorted(a['pid'] for a in self.actors().values())
+            self.monitor('serve', 'Exec=/bin/false\nType=notify\n' + listen, roll)
+            self.assertIn('halted', self.ctl('reload', 'serve', status=1))
+            self.assertLessEqual(set(before), {a['pid'] for a in self.actors().values()})
+            self.ctl('reload', '--abort', 'serve')
+            self.assertEqual(sorted(a['pid'] for a in self.actors().values()), before)
+            self.monitor('serve', good + 'Nice=1\n', roll + 'MinReadySec=0\n')
+            self.ctl('reload', 'serve')
+            after = {a['pid'] for a in self.actors().values()}
+            self.assertEqual(len(after), 3)
+            self.assertFalse(after & set(before))
+            while not after & set(load.pids) and not load.failures:
+                ask(('127.0.0.1', port))
+        finally:
+            load.stop()
+        self.assertEqual(load.failures, [])
         self.stop()
 
     def test_bound_otherwise(self):
