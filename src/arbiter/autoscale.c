@@ -68,6 +68,7 @@ static void on_memory_timer(arbiter_actor *a, struct actor_timer *t) {
         arbiter_monitor *m = CONTAINER_OF(t, arbiter_monitor, load.memory_timer);
 
         (void) actor_timer_set(a, t, now_usec() + MEMORY_USEC);
+        arbiter_monitor_ref(m);
         for (uint32_t i = 1; i < m->set.n_slots; i++) {
                 struct child *c = m->set.slots[i].child;
                 struct cgroup_usage u;
@@ -79,6 +80,7 @@ static void on_memory_timer(arbiter_actor *a, struct actor_timer *t) {
                 if (u.memory_current != CGROUP_UNKNOWN && u.memory_current >= info.memory_max)
                         recycle(c, "so many bytes of memory", u.memory_current, info.memory_max);
         }
+        arbiter_monitor_unref(m);
 }
 
 /* The size. */
@@ -86,14 +88,15 @@ static void on_memory_timer(arbiter_actor *a, struct actor_timer *t) {
 static uint64_t mailbox_load(struct child *c) {
         struct child_load *l = &c->load;
         usec_t passed = l->report.usec - MIN(l->report.usec, l->seen.usec);
-        uint64_t present = l->report.queued + l->report.begun, percent;
+        uint64_t most = MIN(c->spawn->mailbox_messages, (uint64_t) UINT32_MAX / 200), percent,
+                 present = MIN(l->report.queued, most) + MIN(l->report.begun, most);
 
         if (passed == 0 || l->seen.usec == 0)
                 percent = present * 100; /* it has not changed */
         else
                 percent = (l->report.work_usec - l->seen.work_usec) * 100 / passed;
         l->seen = l->report;
-        return MIN(percent, c->spawn->mailbox_messages * 100);
+        return MIN(percent, most * 100);
 }
 
 static uint64_t program_load(struct child *c, usec_t now) {
@@ -176,6 +179,7 @@ static void on_look_timer(arbiter_actor *a, struct actor_timer *t) {
         arbiter_monitor *m = CONTAINER_OF(t, arbiter_monitor, load.look_timer);
         uint64_t percent;
 
+        arbiter_monitor_ref(m);
         m->load.backlog = read_backlog(m);
         percent = workers_load(m, now_usec()) + (uint64_t) m->load.backlog * 100;
         percent = MIN(percent, (uint64_t) UINT32_MAX);
@@ -183,6 +187,7 @@ static void on_look_timer(arbiter_actor *a, struct actor_timer *t) {
                 wake(m);
         m->load.percent = percent;
         (void) set_handle(&m->set, &(supervise_event){ .type = SUPERVISE_LOAD, .n = (uint32_t) percent });
+        arbiter_monitor_unref(m);
 }
 
 void autoscale_reported(struct child *c) {
