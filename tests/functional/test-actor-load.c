@@ -221,6 +221,32 @@ static void test_requests_max(void **state) {
         arbiter_monitor_unref(m);
 }
 
+/* The same by the pool's name: not one of them fails, whoever leaves. */
+static void test_requests_routed(void **state) {
+        struct fixture *x = *state;
+        arbiter_monitor *m = make_pool(x);
+        arbiter_future *waiting[16];
+        uint64_t n = 0;
+
+        assert_ok(arbiter_monitor_set_roll(m, 0, 1, FOREVER));
+        assert_ok(arbiter_monitor_set_recycling(m, 200, 0, 0, 50));
+        start_pool(x, m, 3);
+        for (; n < ELEMENTS(waiting); n++)
+                waiting[n] = fixture_ask_start(x, NULL, "pool", "Work", FOREVER, (int64_t)n);
+        for (; x->log_replaced < 4; n++) {
+                arbiter_future **f = &waiting[n % ELEMENTS(waiting)];
+                struct result r = fixture_ask_finish(x, NULL, *f);
+
+                assert_outcome(r, ARBITER_OUTCOME_REPLY, ARBITER_EXECUTED_YES);
+                *f = fixture_ask_start(x, NULL, "pool", "Work", FOREVER, (int64_t)n);
+        }
+        for (size_t i = 0; i < ELEMENTS(waiting); i++)
+                assert_outcome(fixture_ask_finish(x, NULL, waiting[i]), ARBITER_OUTCOME_REPLY,
+                                ARBITER_EXECUTED_YES);
+        assert_int_equal(shared->ran, n);
+        arbiter_monitor_unref(m);
+}
+
 /* Of two, each with one request under way all the time and more behind it, become four; when there is
  * nothing to do any more, one remains. */
 static void test_autoscale(void **state) {
@@ -279,6 +305,7 @@ static const struct fixture_test tests[] = {
                 {"stop answers", test_stop_answers},
                 {"stop before report", test_stop_before_report},
                 {"requests max", test_requests_max},
+                {"requests routed", test_requests_routed},
                 {"autoscale", test_autoscale},
                 {"bounds", test_bounds},
 };
