@@ -4,6 +4,7 @@
  * begun; what it has answered holds; nothing runs twice, and nobody else notices. With ARBITER_TEST_LONG
  * at each system call, else at some of them; ARBITER_TEST_SEED chooses as before. */
 
+#include <fcntl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -147,6 +148,61 @@ static void test_rolls(void **state) {
         assert_ok(program_ask(&program, "scale web 6"));
         assert_ok(program_ask(&program, "restart web")); /* and this one is done */
         program_until_settled(&program, 6);
+        assert_outcomes();
+        program_until_alone(&program);
+}
+
+/* And in a tree, whose strategies take down and start again all the while: in the end it is as they want
+ * it. */
+
+static long long started(const char *name) {
+        char path[32], text[1024], *word;
+        struct row row;
+        ssize_t n;
+        int fd;
+
+        program_until_running(&program, name, &row);
+        (void) snprintf(path, sizeof(path), "/proc/%d/stat", row.pid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        assert_true(fd >= 0);
+        n = read(fd, text, sizeof(text) - 1);
+        close(fd);
+        assert_true(n > 0);
+        text[n] = 0;
+        word = strrchr(text, ')');
+        for (unsigned i = 0; i < 20; i++) { /* proc_pid_stat(5): the 22nd, and this is the second */
+                word = strchr(word + 1, ' ');
+                assert_non_null(word);
+        }
+        return strtoll(word, NULL, 10);
+}
+
+static void test_tree(void **state) {
+        static const char *const verbs[] = { "list", "list", "list", "begin-restart web",
+                "begin-restart inner", "begin-restart last" };
+        unsigned rounds = is_long() ? 200 : 15, most = 4 + 4 + 1;
+        static struct row rows[ROWS_MAX];
+
+        program_init(&program, "monitor web 4 mailbox load=4 backoff=10\n"
+                               "tree top rest-for-one - 4294967295\nchild top first mailbox load=4\n"
+                               "tree inner one-for-all top 4294967295\nchild inner left mailbox load=4\n"
+                               "child inner right mailbox\nchild top last mailbox load=4\nstart top\n");
+        program_start(&program, NULL);
+        program_until_settled(&program, 8);
+        for (unsigned i = 0; i < rounds; i++) {
+                (void) program_ask(&program, "%s", verbs[(unsigned) rand() % ELEMENTSOF(verbs)]);
+                for (unsigned k = (unsigned) rand() % 3; k > 0; k--)
+                        kill_one(&program);
+                for (unsigned k = (unsigned) rand() % 40; k > 0; k--)
+                        assert_true(program_list(&program, rows) <= most);
+                program_kill(&program);
+                program_start(&program, NULL);
+                assert_true(program_list(&program, rows) <= most);
+        }
+        program_until_settled(&program, 8);
+        assert_true(started("first") <= started("left"));
+        assert_true(started("first") <= started("last"));
+        assert_true(started("left") <= started("right"));
         assert_outcomes();
         program_until_alone(&program);
 }
@@ -350,7 +406,8 @@ static void test_takeover(void **state) {
 
 int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
-                TEST(test_load),       TEST(test_churn),   TEST(test_rolls),   TEST(test_spawn),
+                TEST(test_load),       TEST(test_churn),   TEST(test_rolls),   TEST(test_tree),
+                TEST(test_spawn),
                 TEST(test_scale_up),   TEST(test_plain),   TEST(test_scale_down),
                 TEST(test_restart),    TEST(test_hold),    TEST(test_takeover),
         };
