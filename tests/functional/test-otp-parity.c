@@ -611,7 +611,7 @@ static void many(struct world *w, arbiter_monitor *m, unsigned first, unsigned n
 static void test_count_children(void **state) {
         struct world w = { .x = *state, .row = "count_children" };
         arbiter_monitor *m = new_tree(&w, "tree", ONE, 2);
-        unsigned n = w.x->kind == ARBITER_CONCURRENCY_INLINE ? 1000 : 50;
+        unsigned n = w.x->kind == ARBITER_CONCURRENCY_INLINE ? 250 : 50;
         char text[64], name[16];
 
         play(&w, m, "start");
@@ -635,7 +635,7 @@ static void test_count_children(void **state) {
 static void test_many_temporary(void **state) {
         struct world w = { .x = *state, .row = "simple_one_for_one_scale_many_temporary_children" };
         arbiter_monitor *m = new_tree(&w, "tree", ONE, 2);
-        unsigned n = w.x->kind == ARBITER_CONCURRENCY_INLINE ? 5000 : 100;
+        unsigned n = w.x->kind == ARBITER_CONCURRENCY_INLINE ? 800 : 100;
         arbiter_future *f;
         char name[16];
 
