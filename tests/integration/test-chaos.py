@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The arbiter is killed at any moment: while it spawns, stops, scales and reloads, while its actors are killed, under load
-between them and over D-Bus. Each time the next one has what there was: the same lives, each once, each supervised, and
+"""The arbiter is killed at any moment: while it spawns, stops, scales, rolls and reloads, while a tree is restarted by its
+strategies, while its actors are killed, under load between them and over D-Bus. Each time the next one has what there was: the same lives, each once, each supervised, and
 nothing that was sent is lost. ARBITER_TEST_SEED repeats what was done, ARBITER_TEST_KILLS says how often."""
 
 import collections
@@ -20,6 +20,10 @@ DROP_IN = '/run/systemd/system/arbiter.service.d/chaos.conf'
 FIXED = ['flow', 'sink', 'unitflow', 'unitsink', 'hunter', 'still.1', 'still.2', 'stillunit.1']
 # As they are when nothing is going on.
 WORKERS = {'squares': 4, 'nap': 4, 'hosted': 3, 'web': 3, 'roots': 2}
+# How they are replaced.
+ROLLS = {'squares': 'MaxSurge=2\nDrainSec=200ms\n', 'nap': 'MaxSurge=1\nMaxUnavailable=0\n', 'hosted': 'MaxUnavailable=2\n'}
+# By rest-for-one, the second and the third by one-for-all.
+TREE = ['shopdb', 'shopcache', 'shopqueue', 'shopweb']
 UNITS = ('web', 'roots', 'stillunit', 'stillunit.1', 'unitflow', 'unitsink', 'many')
 # What a call may end with that an arbiter has not answered which is no more. Anything else is not known to who called.
 GONE = re.compile(r'closed the connection|No arbiter|ends, or is replaced')
@@ -54,8 +58,8 @@ class Base(case.Service):
 
     def pool(self, name, actor, workers, environment='0'):
         # In one piece: an arbiter may begin at this moment, and a file that is empty is one that is not there.
-        self.write('/etc/chaos.new', '[Monitor]\nWorkers=%d\nRestartIntensity=1000\nBackoffMaxSec=100ms\n'
-                   '[Actor]\nUser=nobody\nEnvironment=VERSION=%s\n%s' % (workers, environment, actor))
+        self.write('/etc/chaos.new', '[Monitor]\nWorkers=%d\nRestartIntensity=1000\nBackoffMaxSec=100ms\n%s'
+                   '[Actor]\nUser=nobody\nEnvironment=VERSION=%s\n%s' % (workers, ROLLS.get(name, ''), environment, actor))
         self.run_in('mv', '/etc/chaos.new', '%s/%s.monitor' % (self.ETC, name))
 
     DEFINITIONS = {'squares': 'Module=/usr/local/lib/squares.so\n', 'nap': 'Exec=/bin/sleep 1000\n',
@@ -65,6 +69,10 @@ class Base(case.Service):
 
     def lone(self, name, actor):
         self.write('%s/%s.actor' % (self.ETC, name), '[Actor]\nUser=nobody\n' + actor)
+
+    def tree(self, name, strategy, children):
+        self.write('%s/%s.monitor' % (self.ETC, name), '[Monitor]\nStrategy=%s\nChildren=%s\nRestartIntensity=1000\n'
+                   'BackoffMinSec=10ms\nBackoffMaxSec=100ms\n' % (strategy, children))
 
     def begin(self):
         self.box.copy(os.path.join(self.box.build, 'examples/squares.so'), '/usr/local/lib/squares.so', 0o755)
@@ -78,9 +86,13 @@ class Base(case.Service):
         self.lone('flow', flow + 'Params=target=sink\n')
         self.lone('unitsink', 'Concurrency=unit\n' + flow)
         self.lone('unitflow', 'Concurrency=unit\n' + flow + 'Params=target=unitsink\n')
+        for name in TREE:
+            self.lone(name, 'Exec=/bin/sleep 1000\n')
+        self.tree('shop', 'rest-for-one', 'shopdb.actor shopstore.monitor shopweb.actor')
+        self.tree('shopstore', 'one-for-all', 'shopcache.actor shopqueue.actor')
         self.pool('prey', flow, 1)
         self.lone('hunter', flow + 'Params=target=prey.1\n')
-        self.wanted = {**dict.fromkeys([*FIXED, 'hosted-host', 'prey'], 1), **WORKERS}
+        self.wanted = {**dict.fromkeys([*FIXED, *TREE, 'hosted-host', 'prey'], 1), **WORKERS}
         self.start()
         return self.supervised()
 
@@ -171,6 +183,17 @@ class Chaos(Base):
     def kill_one(self):
         return self.call('kill', '-s', self.random.choice(['KILL', 'TERM']), self.random.choice([self.one_of(), 'prey.1']))
 
+    def kill_child(self):
+        return self.call('kill', '-s', 'KILL', self.random.choice(TREE))
+
+    def reload_one(self):
+        name = self.random.choice(sorted(WORKERS))
+        self.pool(name, self.DEFINITIONS[name], WORKERS[name], str(self.random.randint(0, 2)))
+        return self.call('reload', name)
+
+    def abort(self):
+        return self.call('reload', '--abort', self.random.choice(sorted(ROLLS)))
+
     def kill_many(self):
         """Past the arbiter."""
         names = ['prey.1'] + [self.one_of() for _ in range(self.random.randint(1, 5))]
@@ -190,7 +213,8 @@ class Chaos(Base):
     def spawn(self):
         return self.call('spawn', 'extra', '--', '/usr/bin/setpriv', '--reuid=nobody', '--clear-groups', '/bin/sleep', '1000')
 
-    ACTS = [scale, scale, restart, stop_one, stop_all, kill_one, kill_many, systemctl, reload, spawn]
+    ACTS = [scale, scale, restart, stop_one, stop_all, kill_one, kill_many, systemctl, reload, spawn, kill_child, kill_child, reload_one,
+            reload_one, abort]
 
     def kill_arbiter(self):
         """Its main process, whichever it is just now."""
@@ -276,6 +300,15 @@ class Chaos(Base):
         self.assertEqual([c.most_common(1)[0][1] for c in (begun, ended)], [1, 1])
         self.assertEqual({a['aid'] for a in self.before.values()} & set(ended), set())
 
+    def tree_is_whole(self):
+        """Nobody has outlived whom it stands on."""
+        pids = [str(self.before[name]['pid']) for name in TREE]
+        stats = self.out('cat', *('/proc/%s/stat' % pid for pid in pids)).splitlines()
+        db, cache, queue, web = [int(line.rpartition(')')[2].split()[19]) for line in stats]
+        self.assertEqual([db, cache], sorted([db, cache]))
+        self.assertLessEqual(cache, queue)
+        self.assertLessEqual(db, web)
+
     # Again and again
 
     def check(self):
@@ -288,6 +321,7 @@ class Chaos(Base):
             self.assertEqual(a['generation'] == old['generation'], (a['aid'], a['pid']) == (old['aid'], old['pid']), (a, old))
         self.latest.update(actors)
         self.before = actors
+        self.tree_is_whole()
 
     def round(self, number):
         acts = [self.random.choice(self.ACTS) for _ in range(self.random.randint(1, 3))]
