@@ -129,6 +129,28 @@ class Load(base.Case):
         self.assertNotEqual(first, second)
         self.stop()
 
+    def test_reload(self):
+        """Policy: whoever runs goes on."""
+        nap = 'Exec=/bin/sleep 1000\n'
+        self.monitor('nap', nap, 'Workers=3\n')
+        self.start()
+        pids = sorted(a['pid'] for a in self.actors().values())
+        self.monitor('nap', nap, 'Workers=3\nRuntimeMaxSec=1d\nMaxMemory=1G\nWorkersMin=1\nWorkersMax=8\nScaleDownSec=1h\n')
+        self.assertRegex(self.ctl('daemon-reload', '--dry-run'), r'nap .*none is touched')
+        self.reload()
+        self.assertEqual(sorted(a['pid'] for a in self.actors().values()), pids)
+        self.assertEqual(self.show('nap')['WorkersMax'], '8')
+        # Narrower than it is: inside at once, and two go on.
+        self.monitor('nap', nap, 'Workers=2\nWorkersMin=1\nWorkersMax=2\nScaleDownSec=1h\n')
+        self.reload()
+        while len(self.actors()) > 2:
+            pass
+        self.assertLess(set(a['pid'] for a in self.actors().values()), set(pids))
+        # An operator may have any number; it is the load's to change it.
+        self.ctl('scale', 'nap', '4')
+        self.assertEqual(len(self.actors()), 4)
+        self.stop()
+
 
 if __name__ == '__main__':
     unittest.main(argv=[sys.argv[0], *sys.argv[6:]], verbosity=2)
