@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "arbiterd/daemon.h"
 #include "arbiterd/generation.h"
@@ -334,12 +335,36 @@ static int add_all(struct daemon *d, const struct actor_config *a, unsigned slot
         return r;
 }
 
+/* What waits at a socket goes to the others of its port when it is closed; only by this sysctl. */
+static bool kernel_hands_on(void) {
+        _cleanup_close_ int fd = open("/proc/sys/net/ipv4/tcp_migrate_req", O_RDONLY | O_CLOEXEC);
+        char c;
+
+        return fd >= 0 && read(fd, &c, 1) == 1 && c == '1';
+}
+
+/* By a surge each worker's place goes, with the socket that its successor would have had otherwise. */
+static void warn_of_surge(const struct monitor_config *m) {
+        const struct actor_config *a = &m->actor;
+        bool own = false;
+
+        for (size_t i = 0; i < a->n_sockets; i++)
+                own = own || (is_own(a, a->sockets + i) && a->sockets[i].address.type == SOCK_STREAM);
+        if (own && m->max_surge != 0 && m->max_surge != ARBITER_PERCENT(0) && !kernel_hands_on())
+                log_warning("%s: with ReusePort= and MaxSurge= connections that wait for a worker which is "
+                            "replaced are reset. Leave MaxSurge= out, or have the kernel hand them on: "
+                            "sysctl net.ipv4.tcp_migrate_req=1",
+                            a->path);
+}
+
 /* With ReusePort= it is before each start that a worker gets its sockets. Those of the first are opened now:
  * what is wrong with the address shows at once. */
 int listeners_add_to(struct daemon *d, const struct actor_config *a, arbiter_spawn *s) {
-        bool pool = config_find_monitor(d->config, a->name);
+        const struct monitor_config *m = config_find_monitor(d->config, a->name);
 
-        return add_all(d, a, pool ? 1 : 0, a->listen.reuse_port ? NULL : s);
+        if (m)
+                warn_of_surge(m);
+        return add_all(d, a, m ? 1 : 0, a->listen.reuse_port ? NULL : s);
 }
 
 int listeners_prepare(struct daemon *d, const struct actor_config *a, unsigned slot, arbiter_spawn *s,

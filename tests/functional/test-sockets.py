@@ -258,6 +258,17 @@ class Replaced(base.Case):
             self.assertNotIn(cookie, cookies.values())
         self.stop()
 
+    def test_one_each_by_surge(self):
+        """Only the kernel could hand on what waits at the place that goes."""
+        with open('/proc/sys/net/ipv4/tcp_migrate_req', encoding='ascii') as f:
+            hands_on = f.read().strip() == '1'
+        self.monitor('serve', 'Exec=%s\nListenStream=127.0.0.1:%d\nEnvironment=WHO=%%n\nReusePort=yes\n' % (
+            self.script('serve.py', SERVER), free_port()), 'MaxSurge=1\nMaxUnavailable=0\nMinReadySec=0\n')
+        self.start()
+        self.assertEqual('tcp_migrate_req=1' in '\n'.join(self.log.seen), not hands_on)
+        self.ctl('restart', 'serve')
+        self.stop()
+
     def test_halted(self):
         """By a definition that does not start, back from it, and on to one that does; clients notice nothing."""
         port, roll = free_port(), 'Workers=3\nMaxSurge=1\nMaxUnavailable=0\n'
