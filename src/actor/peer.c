@@ -404,6 +404,17 @@ struct peer *peer_free(struct peer *p, arbiter_outcome outcome) {
         return NULL;
 }
 
+/* What has not left yet and goes to a name finds that name's next life. */
+static void take_unsent(struct peer *p, struct waiting_room *to) {
+        if (p->drops_mail)
+                return;
+        LIST_FOREACH(o, &p->waiting.messages, struct outgoing, waiting)
+                if (o->target) {
+                        o->options.flags |= ROUTE_HOLD;
+                        room_take(&p->waiting, o, to);
+                }
+}
+
 void peer_died(struct peer *p, arbiter_reason reason, int status) {
         arbiter_actor *a = p->actor;
         struct waiting_room rerouted;
@@ -420,14 +431,8 @@ void peer_died(struct peer *p, arbiter_reason reason, int status) {
                                 status);
         }
 
-        /* What has not left yet and goes to a name finds that name's next life; to a life: noproc. */
-        LIST_FOREACH(w, &p->waiting.messages, struct outgoing, waiting) {
-                if (!w->target || p->drops_mail)
-                        outgoing_fail(a, w, ARBITER_OUTCOME_NOPROC, "the actor is dead");
-                else
-                        w->options.flags |= ROUTE_HOLD;
-        }
-        room_move(&p->waiting, &rerouted);
+        take_unsent(p, &rerouted);
+        room_fail(a, &p->waiting, ARBITER_OUTCOME_NOPROC, "the actor is dead");
         peer_free(p, ARBITER_OUTCOME_NO_CONNECTION);
         room_resend(a, &rerouted, NULL);
 }
@@ -585,11 +590,15 @@ void peer_handle_fin_refused(struct peer *p) {
 /* Nobody has reported a death: the link alone was lost. */
 static void on_loss_timer(arbiter_actor *a, struct actor_timer *t) {
         struct peer *p = CONTAINER_OF(t, struct peer, loss_timer);
+        struct waiting_room unsent;
 
         if (!watch_exists(a, &p->aid))
                 (void) actor_cast_arbiter(a, "unwatch", "s", aid_to_string(&p->aid).s);
         (void) actor_cast_arbiter(a, "disconnect", "t", p->link_id);
+        room_init(&unsent);
+        take_unsent(p, &unsent);
         peer_free(p, ARBITER_OUTCOME_NO_CONNECTION);
+        room_resend(a, &unsent, NULL);
 }
 
 static void control_lost(struct peer *p, int error) {

@@ -454,5 +454,6 @@ int relink_relinked(arbiter_actor *a, arbiter_message *m, void *userdata) {
         relations_forget_watches(c); /* it tells them anew */
         confirmed(c);
         load_ask(c);
+        routes_reconsider(c->arbiter);
         return 0;
 }

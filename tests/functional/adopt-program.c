@@ -83,8 +83,24 @@ static void on_answer(arbiter_future *f, void *userdata) {
         arbiter_future_unref(f);
 }
 
+/* By the name of a pool, or of one of its workers, and for as long as it takes to have one again. */
+static int ask_and_hold(arbiter_actor *a, const char *target, int64_t n, arbiter_future **ret) {
+        const arbiter_send_options o = {
+                .size = sizeof(o), .flags = ARBITER_SEND_HOLD, .timeout_usec = 60 * 1000 * 1000 };
+        arbiter_message *m;
+        int r = arbiter_message_new(&m);
+
+        if (r >= 0)
+                r = arbiter_message_append(m, "x", n);
+        if (r >= 0)
+                r = arbiter_send_with(a, target, "Work", m, &o, ret);
+        arbiter_message_unref(m);
+        return r;
+}
+
 static int on_load_timer(sd_event_source *s, uint64_t usec, void *userdata) {
         arbiter_actor *a = userdata;
+        const char *pool = arbiter_actor_get_parameter(a, "pool");
         struct worker *w = arbiter_actor_get_userdata(a);
         bool pause = atomic_load(&shared->pause);
         char target[16];
@@ -93,7 +109,10 @@ static int on_load_timer(sd_event_source *s, uint64_t usec, void *userdata) {
                 arbiter_future *f;
 
                 (void) snprintf(target, sizeof(target), "web.%u", 1 + w->next++ % w->pool);
-                if (streq(target, arbiter_actor_get_name(a)) ||
+                if (pool) {
+                        if (ask_and_hold(a, i % 2 ? pool : target, i, &f) < 0)
+                                _exit(19);
+                } else if (streq(target, arbiter_actor_get_name(a)) ||
                                 arbiter_call_async(a, &f, target, "Work", 60 * 1000 * 1000, "x",
                                                 (int64_t) i) < 0)
                         continue;
