@@ -83,6 +83,8 @@ static void fill_monitor(arbiter_monitor *m, struct monitor_view *v) {
                         .name = m->name,
                         .description = m->description ? m->description : "",
                         .state = tree_state(m),
+                        .strategy = arbiter_strategy_to_string((arbiter_strategy) m->policy.strategy),
+                        .parent = m->tree.place ? m->tree.place->parent->name : "",
                         .workers = m->workers,
                         .running = i.n[SUPERVISE_SLOT_RUNNING],
                         .failed = i.n[SUPERVISE_SLOT_FAILED],

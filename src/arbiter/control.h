@@ -42,6 +42,7 @@ struct actor_view {
 struct monitor_view {
         const char *aid, *name, *description;
         const char *state; /* "running", "stopping", "failed", "stopped" */
+        const char *strategy, *parent; /* "pool" ...; "": nobody's child */
         uint32_t workers, running, failed, backoff; /* wanted; and of those in these states */
         uint32_t restarts, revision;
         usec_t next_attempt_usec; /* CLOCK_MONOTONIC of the next restart after backoff, 0: none */
@@ -150,6 +151,16 @@ int control_restart(arbiter *a, const char *target, arbiter_future **ret);
 int control_abort_roll(arbiter *a, const char *monitor, arbiter_future **ret);
 int control_scale(arbiter *a, const char *monitor, uint32_t workers, uint32_t *ret_before,
                 arbiter_future **ret);
+/* Of a monitor of different children; -EOPNOTSUPP: it is a pool. Array to free(), strings borrowed. -ENOENT:
+ * no such child. */
+int control_list_children(arbiter *a, const char *monitor, arbiter_child_info **ret, size_t *ret_n);
+int control_count_children(arbiter *a, const char *monitor, arbiter_child_counts *ret);
+/* An instance of a definition; name and before may be "". */
+int control_add_child(arbiter *a, const char *monitor, const char *definition, const char *name,
+                const char *before, arbiter_future **ret);
+int control_remove_child(arbiter *a, const char *monitor, const char *child, arbiter_future **ret);
+int control_terminate_child(arbiter *a, const char *monitor, const char *child, arbiter_future **ret);
+int control_restart_child(arbiter *a, const char *monitor, const char *child, arbiter_future **ret);
 /* An instance of a definition (-ENOENT: no such definition), or, with exec given, of a program: a lone
  * temporary actor. name may be NULL with a definition: its own. parameters: "KEY=VALUE"; both lists end
  * in NULL and may be NULL. */

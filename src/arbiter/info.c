@@ -134,9 +134,19 @@ static int on_scale(arbiter_actor *a, arbiter_message *m, void *userdata) {
         return r < 0 ? r : arbiter_message_reply(m, "u", before);
 }
 
+enum { CHANGE = ARBITER_COMMAND_SYSTEM | ARBITER_COMMAND_ARBITER_ONLY };
+
 static const arbiter_command commands[] = {
         ARBITER_COMMAND("scale", "u", "workers", "u", "before", on_scale,
-                        ARBITER_COMMAND_SYSTEM | ARBITER_COMMAND_ARBITER_ONLY),
+                        CHANGE),
+        ARBITER_COMMAND("which_children", "", "", "a(sssssubt)", "children", tree_on_which_children,
+                        ARBITER_COMMAND_SYSTEM),
+        ARBITER_COMMAND("count_children", "", "", "uuuu", "specs active supervisors workers",
+                        tree_on_count_children, ARBITER_COMMAND_SYSTEM),
+        ARBITER_COMMAND("add_child", "sss", "definition name before", "", "", tree_on_add_child, CHANGE),
+        ARBITER_COMMAND("remove_child", "s", "child", "", "", tree_on_remove_child, CHANGE),
+        ARBITER_COMMAND("terminate_child", "s", "child", "", "", tree_on_terminate_child, CHANGE),
+        ARBITER_COMMAND("restart_child", "s", "child", "", "", tree_on_restart_child, CHANGE),
         ARBITER_COMMANDS_END,
 };
 

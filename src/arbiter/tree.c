@@ -40,6 +40,10 @@ _public_ const char *arbiter_verdict_to_string(arbiter_verdict v) {
         return (unsigned) v < ELEMENTSOF(verdict_names) ? verdict_names[v] : NULL;
 }
 
+_Static_assert((int) ARBITER_STRATEGY_POOL == (int) SUPERVISE_POOL &&
+                               (int) ARBITER_STRATEGY_REST_FOR_ONE == (int) SUPERVISE_REST_FOR_ONE,
+                "the public names are those of src/supervise");
+
 /* Settings. */
 
 void tree_init(struct tree *t, bool pool) {

@@ -118,4 +118,11 @@ bool tree_lives(const struct set *s, uint32_t slot, uint64_t generation);
 int tree_remove(struct tree_child *k, arbiter_future **ret);
 int tree_terminate(struct tree_child *k, arbiter_future **ret);
 int tree_restart_child(struct tree_child *k, arbiter_future **ret);
+/* tree-command.c: of a monitor's own actor */
+int tree_on_which_children(arbiter_actor *a, arbiter_message *m, void *userdata);
+int tree_on_count_children(arbiter_actor *a, arbiter_message *m, void *userdata);
+int tree_on_add_child(arbiter_actor *a, arbiter_message *m, void *userdata);
+int tree_on_remove_child(arbiter_actor *a, arbiter_message *m, void *userdata);
+int tree_on_terminate_child(arbiter_actor *a, arbiter_message *m, void *userdata);
+int tree_on_restart_child(arbiter_actor *a, arbiter_message *m, void *userdata);
 const char *tree_child_state(const struct tree_child *k);

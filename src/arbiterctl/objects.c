@@ -58,6 +58,8 @@ static const struct property monitor_properties[] = {
         MONITOR(NULL, 's', path),
         MONITOR("AID", 's', aid),
         MONITOR("Description", 's', description),
+        MONITOR("Strategy", 's', strategy),
+        MONITOR("Parent", 's', parent),
         MONITOR("Failed", 'u', failed),
         MONITOR("Backoff", 'u', backoff),
         MONITOR("Revision", 'u', revision),

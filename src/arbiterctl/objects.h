@@ -20,7 +20,7 @@ struct actor_object {
 };
 
 struct monitor_object {
-        const char *path, *aid, *name, *description, *state;
+        const char *path, *aid, *name, *description, *state, *strategy, *parent;
         uint32_t workers, running, failed, backoff, restarts, revision;
         uint32_t draining, backlog, workers_min, workers_max;
         uint64_t next_attempt_usec, load;

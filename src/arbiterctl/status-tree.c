@@ -139,8 +139,10 @@ void monitor_sums(const struct objects *o, const struct monitor_object *m, struc
         }
 }
 
+#define DEPTH_MAX 64 /* of monitors in monitors: an arbiter that says more is not to be believed */
+
 static int add_monitor(struct table *t, struct libscols_line *parent, const struct objects *o,
-                       const struct monitor_object *m) {
+                       const struct monitor_object *m, unsigned depth) {
         char restarts[16], queued[24], memory[BYTES_STRING_MAX], cpu[DURATION_STRING_MAX], detail[400];
         struct libscols_line *line = NULL;
         struct sums sums;
@@ -158,6 +160,9 @@ static int add_monitor(struct table *t, struct libscols_line *parent, const stru
         for (size_t i = 0; r >= 0 && i < o->n_actors; i++)
                 if (streq(o->actors[i].monitor, m->name))
                         r = add_actor(t, line, o->actors + i);
+        for (size_t i = 0; r >= 0 && i < o->n_monitors && depth < DEPTH_MAX; i++)
+                if (streq(o->monitors[i].parent, m->name))
+                        r = add_monitor(t, line, o, o->monitors + i, depth + 1);
         return r;
 }
 
@@ -172,7 +177,8 @@ static int add_all(struct table *t, const struct objects *o) {
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < o->n_monitors; i++)
-                r = add_monitor(t, NULL, o, o->monitors + i);
+                if (!has_monitor(o, o->monitors[i].parent))
+                        r = add_monitor(t, NULL, o, o->monitors + i, 0);
         for (size_t i = 0; r >= 0 && i < o->n_actors; i++)
                 if (!has_monitor(o, o->actors[i].monitor))
                         r = add_actor(t, NULL, o->actors + i);
@@ -198,7 +204,7 @@ int status_print_tree(const struct context *c, const struct objects *o, const st
 
         r = table_init(&t, columns, c->legend);
         if (r >= 0)
-                r = m ? add_monitor(&t, NULL, o, m) : add_all(&t, o);
+                r = m ? add_monitor(&t, NULL, o, m, 0) : add_all(&t, o);
         if (r < 0)
                 return out_of_memory();
         table_set_width(&t, c->full ? 0 : output_width());

@@ -121,6 +121,8 @@ const sd_bus_vtable bus_monitor_vtable[] = {
         PROPERTY("AID", "s", view.aid, SD_BUS_VTABLE_PROPERTY_CONST),
         PROPERTY("Name", "s", view.name, SD_BUS_VTABLE_PROPERTY_CONST),
         PROPERTY("Description", "s", description, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        PROPERTY("Strategy", "s", view.strategy, SD_BUS_VTABLE_PROPERTY_CONST),
+        PROPERTY("Parent", "s", view.parent, SD_BUS_VTABLE_PROPERTY_CONST),
         PROPERTY("State", "s", view.state, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         PROPERTY("Workers", "u", view.workers, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         PROPERTY("Running", "u", view.running, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
@@ -151,5 +153,18 @@ const sd_bus_vtable bus_monitor_vtable[] = {
                         SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS(
                         "Stop", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_stop, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListChildren", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sssssubt)", children),
+                        bus_method_list_children, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CountChildren", SD_BUS_NO_ARGS,
+                        SD_BUS_RESULT("u", specs, "u", active, "u", supervisors, "u", workers),
+                        bus_method_count_children, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("AddChild", SD_BUS_ARGS("s", definition, "s", name, "s", before),
+                        SD_BUS_NO_RESULT, bus_method_add_child, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("RemoveChild", SD_BUS_ARGS("s", child), SD_BUS_NO_RESULT,
+                        bus_method_remove_child, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("TerminateChild", SD_BUS_ARGS("s", child), SD_BUS_NO_RESULT,
+                        bus_method_terminate_child, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("RestartChild", SD_BUS_ARGS("s", child), SD_BUS_NO_RESULT,
+                        bus_method_restart_child, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END
 };

@@ -33,6 +33,14 @@ int bus_verb_send(struct bus_connection *c, sd_bus_message *m, const char *targe
                 sd_bus_error *error);
 int bus_verb_spawn(struct bus_connection *c, sd_bus_message *m, sd_bus_error *error);
 
+/* tree.c: of a monitor. */
+int bus_method_list_children(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int bus_method_count_children(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int bus_method_add_child(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int bus_method_remove_child(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int bus_method_terminate_child(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int bus_method_restart_child(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
 /* report.c: of the manager. */
 /* Answers with an array, whose elements append() makes of rows of this size. */
 int bus_reply_rows(sd_bus_message *m, const char *type, const void *rows, size_t n, size_t size,

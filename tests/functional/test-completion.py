@@ -86,7 +86,7 @@ class Shell(unittest.TestCase):
         names = {'web', 'web.1', 'web.2'}
         verbs = self.complete('arbiterctl', '')
         self.assertLessEqual({'status', 'top', 'wait', 'daemon-reload', 'why'}, verbs)
-        self.assertEqual(self.complete('arbiterctl', 'li'), {'list-actors', 'list-monitors'})
+        self.assertEqual(self.complete('arbiterctl', 'li'), {'list-actors', 'list-children', 'list-monitors'})
         for verb in ['stop', 'status', 'why', 'send', 'wait', 'log']:
             self.assertEqual(self.offered(verb, ''), names, verb)
         self.assertEqual(self.offered('stop', 'web.'), {'web.1', 'web.2'})

@@ -225,6 +225,42 @@ class Escalation(Tree):
         self.stop()
 
 
+class Operations(Tree):
+    def test_children(self):
+        self.two_levels()
+        self.child('x')
+        self.start()
+        self.running('d')
+        children = lambda name: {c['name']: c for c in base.json.loads(self.ctl('list-children', name, '--json=short'))}
+        tree = children('tree')
+        self.assertEqual([(n, c['kind'], c['state']) for n, c in tree.items()],
+                         [('a', 'actor', 'running'), ('inner', 'monitor', 'running'), ('d', 'actor', 'running')])
+        self.assertEqual(tree['a']['pid'], self.pid('a'))
+        self.assertRegex(self.ctl('status'), r'(?s)tree .*a .*d .*inner .*b .*c ')
+        self.ctl('add-child', 'inner', 'x', 'y')
+        self.assertEqual(list(children('inner')), ['b', 'c', 'y'])
+        self.assertEqual(self.ctl('send', 'inner', 'count_children').split(), ['(uuuu)', '3', '3', '0', '3'])
+        self.ctl('stop', 'inner')
+        self.assertEqual(children('tree')['inner']['state'], 'terminated')
+        self.ctl('restart', 'inner')
+        self.assertEqual(list(children('inner')), ['b', 'c'])  # what was added at run time is forgotten, as in OTP
+        self.ctl('remove-child', 'inner', 'b')
+        self.assertEqual(list(children('inner')), ['c'])
+        self.assertIn('is no child of', self.ctl('remove-child', 'inner', 'b', status=4))
+        self.stop()
+
+    def test_answers_while_a_child_hangs(self):
+        """In its start, and in its stop: what there is can be asked all the same."""
+        self.child('a')
+        self.actor('h', 'Exec=/bin/sleep 1000\nType=notify\n')  # it never says READY=1
+        self.tree('tree', 'a.actor h.actor')
+        self.start()
+        self.running('a')
+        children = base.json.loads(self.ctl('list-children', 'tree', '--json=short'))
+        self.assertEqual([c['state'] for c in children], ['running', 'starting'])
+        self.stop()
+
+
 class Reload(Tree):
     def test_difference(self):
         """Children come, go and change, and nobody else notices."""

@@ -681,3 +681,36 @@ void fake_arbiter_changed(arbiter *a, unsigned changes) {
         LIST_FOREACH(o, &a->observers, struct control_observer, observers)
                 o->arbiter_changed(changes, o->userdata);
 }
+
+/* Children: the one monitor is a pool. */
+
+const char *arbiter_restart_to_string(arbiter_restart r) {
+        return "permanent";
+}
+
+int control_list_children(arbiter *a, const char *monitor, arbiter_child_info **ret, size_t *ret_n) {
+        *ret = calloc(1, sizeof(**ret));
+        *ret_n = 0;
+        return *ret ? 0 : -ENOMEM;
+}
+
+int control_count_children(arbiter *a, const char *monitor, arbiter_child_counts *ret) {
+        return -EOPNOTSUPP;
+}
+
+int control_add_child(arbiter *a, const char *monitor, const char *definition, const char *name,
+                const char *before, arbiter_future **ret) {
+        return -EOPNOTSUPP;
+}
+
+int control_remove_child(arbiter *a, const char *monitor, const char *child, arbiter_future **ret) {
+        return -EOPNOTSUPP;
+}
+
+int control_terminate_child(arbiter *a, const char *monitor, const char *child, arbiter_future **ret) {
+        return -EOPNOTSUPP;
+}
+
+int control_restart_child(arbiter *a, const char *monitor, const char *child, arbiter_future **ret) {
+        return -EOPNOTSUPP;
+}
