@@ -108,6 +108,11 @@ class Programs(Case):
         self.assertEqual(sorted(lines[:-4]), ['%s has forgotten' % name for name in ('blue', 'green', 'red')])
         self.assertEqual(lines[-4:], ['reports: reply', 'printer: noproc', 'printer: noproc', 'printer: breaker-open'])
 
+    def test_routing(self):
+        lines = self.ok('routing').splitlines()
+        self.assertEqual(lines, ['who has time: reply', 'who knows alice: reply', 'who is there: reply reply reply reply',
+                                 '1: callee-died', *['%d: reply' % i for i in range(2, 7)]])
+
     def test_philosophers(self):
         for meals in '1', '40':
             lines = self.ok('philosophers', meals).splitlines()
