@@ -41,10 +41,6 @@ static bool is_used(const struct daemon *d, const struct monitor_config *m) {
 static int keep(struct daemon *d, struct monitor_config *m) {
         struct monitor_config **bigger;
 
-        if (find(d, m->name, m->actor.fingerprint)) {
-                config_free_monitor(m);
-                return 0;
-        }
         bigger = reallocarray(d->older, d->n_older + 1, sizeof(*bigger));
         if (!bigger)
                 return -ENOMEM;
@@ -60,7 +56,8 @@ int generations_keep(struct daemon *d, struct config *old, const struct config *
                 struct monitor_config *m = old->monitors[i];
                 const struct monitor_config *now = m ? config_find_monitor(new, m->name) : NULL;
 
-                if (!now || now->actor.fingerprint == m->actor.fingerprint || !is_used(d, m))
+                if (!now || now->actor.fingerprint == m->actor.fingerprint || !is_used(d, m) ||
+                    find(d, m->name, m->actor.fingerprint)) /* freed with the old ones, not before */
                         continue;
                 r = keep(d, m);
                 if (r >= 0)
@@ -86,10 +83,11 @@ static int recall(struct daemon *d, arbiter_monitor *monitor, unsigned i, arbite
                 r = definition_new_worker(d, m, &again);
         if (r >= 0)
                 r = arbiter_monitor_set_definition(monitor, i, again);
-        if (r >= 0)
+        if (r >= 0 && !find(d, name, m->actor.fingerprint)) {
                 r = keep(d, m);
-        if (r < 0)
-                config_free_monitor(m);
+                m = r < 0 ? m : NULL;
+        }
+        config_free_monitor(m);
         return r;
 }
 

@@ -60,10 +60,12 @@ class Roll(arbiterd.Case):
 
     def versions(self):
         found = []
-        for pid in self.lives().values():
-            if pid > 0:  # else it has just ended, or is about to be started
+        for pid in filter(None, self.lives().values()):
+            try:
                 with open('/proc/%d/cmdline' % pid, encoding='ascii') as f:
                     found.append((f.read() or '?\0').split('\0')[-2])
+            except FileNotFoundError:  # it has just ended: that one fails, and is tried again
+                pass
         return found
 
     def shown(self, name='web'):
