@@ -85,7 +85,7 @@ static void fill_monitor(arbiter_monitor *m, struct monitor_view *v) {
                         .state = tree_state(m),
                         .strategy = arbiter_strategy_to_string((arbiter_strategy) m->policy.strategy),
                         .parent = m->tree.place ? m->tree.place->parent->name : "",
-                        .workers = m->workers,
+                        .workers = monitor_is_pool(m) ? m->workers : i.n_wanted,
                         .running = i.n[SUPERVISE_SLOT_RUNNING],
                         .failed = i.n[SUPERVISE_SLOT_FAILED],
                         .backoff = i.n[SUPERVISE_SLOT_BACKOFF],
