@@ -2,6 +2,8 @@
 /* Messages to the name of a pool: whom they go to by each policy, what stays the monitor's, and what becomes
  * of them when workers come and go. */
 
+#include "actor/pool.h"
+#include "arbiter/internal.h"
 #include "mail-fixture.h"
 
 static const arbiter_concurrency kinds[] = {
@@ -320,6 +322,55 @@ static void test_scale_under_load(void **state) {
         }
 }
 
+/* Whatever is said of a pool, a sender believes only what makes sense, and whom it cannot reach it does
+ * without. Here the arbiter itself says it, since anybody else who does loses his link. */
+static void test_lies(void **state) {
+        static const struct {
+                const char *pool;
+                uint32_t what;
+                const char *aid, *name;
+                uint32_t value;
+        } lies[] = {
+                { "web", POOL_JOINED, "zzzzzzzz", "web.9", 1 }, /* nobody has that */
+                { "web", POOL_JOINED, "zzzzzzzy", "web.1", 7 },
+                { "web", POOL_JOINED, "", "", 0 },
+                { "web", POOL_JOINED, "too-long-for-an-aid", "web.3", 0 },
+                { "web", POOL_JOINED, "zzzzzzzx", "no name at all", 0 },
+                { "web", POOL_LEFT, "zzzzzzzw", "web.8", 0 },
+                { "web", POOL_LEFT, "?", "", 0 },
+                { "web", POOL_HOPE, "", "", 77 },
+                { "web", POOL_ROUTING, "", "", 77 },
+                { "web", 99, "x", "y", 1 },
+                { "nobody", POOL_GONE, "", "", 0 },
+                { "", POOL_STALE, "", "", 0 },
+        };
+        struct child *sender;
+        struct mail x;
+
+        mail_setup(&x, ARBITER_CONCURRENCY_PROCESS);
+        mail_start_pool(&x, 2, ARBITER_ROUTING_DEFAULT, ARBITER_MAIL_KEEP);
+        mail_start_sender(&x, "sender");
+        mail_finish(&x, mail_stream(&x, "sender", "web", 0, 40, 0));
+        sender = child_find(x.arbiter, "sender");
+        assert_non_null(sender);
+        for (size_t i = 0; i < ELEMENTSOF(lies); i++) {
+                uint32_t first = 100 + 100 * (uint32_t) i;
+
+                assert_ok(actor_signal_peer(sender->peer, ENVELOPE_SYSTEM, "pool", "sussu", lies[i].pool,
+                                lies[i].what, lies[i].aid, lies[i].name, lies[i].value));
+                assert_ok(actor_signal_peer(sender->peer, ENVELOPE_SYSTEM, "pool", "s", lies[i].pool));
+                mail_finish(&x, mail_stream(&x, "sender", "web", first, 100, 0));
+                assert_int_equal(mail_check(first, 100), 0);
+        }
+        /* That it is gone is a reason to ask, and no more. */
+        assert_ok(actor_signal_peer(sender->peer, ENVELOPE_SYSTEM, "pool", "sussu", "web",
+                        (uint32_t) POOL_GONE, "", "", 0U));
+        mail_finish(&x, mail_stream(&x, "sender", "web", 5000, 100, 0));
+        assert_int_equal(mail_check(5000, 100), 0);
+        mail_until(&x, mail_count_lost_casts(100, 100 * ELEMENTSOF(lies)) == 0);
+        mail_teardown(&x);
+}
+
 static void test_words(void **state) {
         arbiter_routing r;
 
@@ -341,6 +392,7 @@ int main(int argc, char *argv[]) {
                 cmocka_unit_test(test_monitors_commands),
                 cmocka_unit_test(test_nobody),
                 cmocka_unit_test(test_scale_under_load),
+                cmocka_unit_test(test_lies),
                 cmocka_unit_test(test_words),
         };
 
