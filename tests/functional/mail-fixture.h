@@ -24,9 +24,9 @@ enum { NUMBERS = 1 << 20, WORKERS = 64, GUARD_USEC = 60 * 1000 * 1000, BURST = 4
 
 struct board {
         _Atomic uint8_t ran[NUMBERS];       /* how often a worker has run it */
-        uint8_t by[NUMBERS];                /* the number of the worker that ran it last */
+        _Atomic uint8_t by[NUMBERS];        /* the number of the worker that ran it last */
         _Atomic uint8_t outcomes[NUMBERS];  /* how many outcomes the request has had */
-        uint8_t outcome[NUMBERS], executed[NUMBERS];
+        _Atomic uint8_t outcome[NUMBERS], executed[NUMBERS];
         _Atomic uint64_t n_ran[WORKERS + 1]; /* by worker */
         _Atomic int64_t last; /* number that was run: with one sender and one worker it rises */
         _Atomic uint64_t order_errors, dead_letters, kills, entered;
