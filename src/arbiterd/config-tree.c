@@ -106,7 +106,19 @@ static int complain(const struct load_context *l, enum place_key key, const char
 }
 
 static int check_tree(const struct monitor_config *m, const struct load_context *l, const char *path) {
-        static const enum place_key of_pools[] = { PLACE_SCALE, PLACE_REQUESTS, PLACE_MEMORY };
+        static const struct {
+                enum place_key key;
+                const char *text;
+        } of_pools[] = {
+                { PLACE_SCALE, "WorkersMin=, WorkersMax= and Scale...= are for pools, and this monitor has "
+                               "children; write them into the .monitor file of a child." },
+                { PLACE_REQUESTS, "MaxRequests= is for pools, and this monitor has children; write it into "
+                                  "the .monitor file of a child." },
+                { PLACE_MEMORY, "MaxMemory= is for pools, and this monitor has children; write it into the "
+                                ".monitor file of a child." },
+                { PLACE_ROLL, "MaxSurge= and MaxUnavailable= are for pools, and this monitor has children; "
+                              "write them into the .monitor file of a child." },
+        };
         const struct actor_config *a = &m->actor;
         int r = 0;
 
@@ -114,9 +126,13 @@ static int check_tree(const struct monitor_config *m, const struct load_context 
                 r = complain(l, PLACE_WORKERS, path,
                              "Workers= is for pools, and this monitor has children of its own; remove it.");
         for (size_t i = 0; i < ELEMENTSOF(of_pools); i++)
-                if (l->places[of_pools[i]].file)
-                        r = complain(l, of_pools[i], path,
-                                     "This key is for pools, and this monitor has children; remove it.");
+                if (l->places[of_pools[i].key].file)
+                        r = complain(l, of_pools[i].key, path, of_pools[i].text);
+        for (unsigned i = 0; i < CONFIG_PROBES; i++)
+                if (l->places[PLACE_PROBES + i].file)
+                        r = complain(l, (enum place_key) (PLACE_PROBES + i), path,
+                                     "Probes ask workers and lone actors, and this monitor has children; "
+                                     "write the section into their files.");
         if (!m->children)
                 r = complain(l, PLACE_STRATEGY, path,
                              "Strategy= is for monitors of different children, and none is named; add "
@@ -260,8 +276,24 @@ static int check_child(struct config *c, const struct config_options *o, struct 
         return 0;
 }
 
+/* Also true if not all of its children are known. */
+static bool may_have_significant(const struct config *c, const struct monitor_config *m) {
+        STRV_FOREACH(child, m->children) {
+                struct claim x;
+
+                if (!find_child(c, *child, &x) || x.significant)
+                        return true;
+        }
+        return false;
+}
+
 static int check_children(struct config *c, const struct config_options *o, struct monitor_config *m) {
         int r = 0;
+
+        if (m->auto_shutdown != CONFIG_AUTO_SHUTDOWN_NEVER && !may_have_significant(c, m))
+                conf_message(&o->sink, CONF_WARNING, m->path, 0,
+                             "AutoShutdown= does nothing as long as no child is significant; add "
+                             "Significant=yes and Restart=transient to the file of one.");
 
         STRV_FOREACH(child, m->children) {
                 int q = check_child(c, o, m, *child);

@@ -191,8 +191,11 @@ int config_finish_actor(struct monitor_config *m, const struct load_context *l, 
         struct actor_config *a = &m->actor;
         int r = 0;
 
-        if (config_finish_tree(m, l, path) < 0)
+        if (config_finish_tree(m, l, path) < 0) {
+                if (m->children)
+                        return -EBADMSG; /* what else would be said of it is said as of a pool */
                 r = -EBADMSG;
+        }
         if (!a->exec && !a->module && !a->unit && m->strategy == CONFIG_POOL) {
                 conf_message(&l->options->sink, CONF_ERROR, path, 0,
                              "There is nothing to run; add Exec=PROGRAM, Module=FILE.so or "

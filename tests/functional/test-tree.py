@@ -376,6 +376,9 @@ class Refusals(Tree):
         self.child('b')
         for children, text, strategy, pattern in (
                 ('a.actor', 'Workers=2\n', 'one-for-one', r'tree\.monitor:\d+: Workers= is for pools'),
+                ('a.actor', 'MaxMemory=1G\n', 'one-for-one', r'tree\.monitor:\d+: MaxMemory= is for pools.*file of a child'),
+                ('a.actor', 'MaxSurge=2\n', 'one-for-one', r'tree\.monitor:\d+: MaxSurge= .* for pools.*file of a child'),
+                ('a.actor', '[LivenessProbe]\nProbeTcp=80\n', 'one-for-one', r'tree\.monitor:\d+: Probes ask .*their files'),
                 ('a.actor', '', 'pool', r'tree\.monitor:3: Children= needs a strategy; add Strategy='),
                 ('', '', 'one-for-one', r'tree\.monitor:2: Strategy= is for monitors of different children.*add Children='),
                 ('a.actor', '[Actor]\nExec=/bin/true\n', 'one-for-all', r'tree\.monitor:3: Children= are run by their own files'),
@@ -402,6 +405,14 @@ class Refusals(Tree):
         self.tree('two', 'three.monitor')
         self.tree('three', 'one.monitor')
         self.refused(r'\w+\.monitor:3: Children= names \w+\.monitor, .*closes a circle; remove it from one of the files')
+
+    def test_nobody_is_significant(self):
+        self.child('a')
+        self.tree('tree', 'a.actor', 'AutoShutdown=any\n')
+        p = subprocess.run([base.ARBITERD, '--config-dir=' + self.etc, '--check'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           text=True, env=base.ENVIRONMENT, timeout=base.PATIENCE)
+        self.assertEqual(p.returncode, 0)
+        self.assertRegex(p.stdout, r'tree\.monitor: AutoShutdown= does nothing .* add Significant=yes and Restart=transient')
 
 
 if __name__ == '__main__':
