@@ -221,7 +221,7 @@ int broker_connect_child(struct child *caller, struct child *target, arbiter_mes
 }
 
 /* A pool's name stands for its workers. */
-static bool may_connect(const struct child *c, const struct child *target) {
+bool broker_may_connect(const struct child *c, const struct child *target) {
         return broker_is_allowed(c, target->name) ||
                (target->set && target->set->monitor && broker_is_allowed(c, target->set->monitor->name));
 }
@@ -236,7 +236,7 @@ int broker_connect_name(struct child *caller, const char *name, arbiter_message 
                                        ? refuse(m, ARBITER_OUTCOME_RESTARTING, "'%s' is between two lives",
                                                          name)
                                        : refuse(m, ARBITER_OUTCOME_NOPROC, "no actor '%s'", name);
-        if (!may_connect(caller, target))
+        if (!broker_may_connect(caller, target))
                 return refuse(m, ARBITER_OUTCOME_DENIED, "Allow= does not let it connect to '%s'", name);
         if (target == caller)
                 return refuse(m, ARBITER_OUTCOME_DENIED, "'%s' is itself", name);
@@ -290,7 +290,7 @@ int broker_disconnect(arbiter_actor *a, arbiter_message *m, void *userdata) {
  * of a link has closed it, or was never told. What is new, of ours, is on its way to it still. */
 
 static bool both_may_know(const struct child *c, const struct child *other) {
-        return other != c && other->links_due && may_connect(c, other) &&
+        return other != c && other->links_due && broker_may_connect(c, other) &&
                c->n_pairs < CHILD_LINKS_MAX && other->n_pairs < CHILD_LINKS_MAX;
 }
 

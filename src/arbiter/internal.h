@@ -707,6 +707,7 @@ void commands_table_unref(arbiter *a, struct commands_table *t);
 bool broker_is_restarting(arbiter *a, const char *name);
 /* Allow= lets it send to this name. */
 bool broker_is_allowed(const struct child *c, const char *name);
+bool broker_may_connect(const struct child *c, const struct child *target);
 /* Answers "connect" and "route". The first, -ENOTCONN: no answer yet, as the target cannot hear any more. */
 int broker_connect_child(struct child *caller, struct child *target, arbiter_message *m);
 int broker_connect_name(struct child *caller, const char *name, arbiter_message *m);

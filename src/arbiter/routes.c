@@ -55,6 +55,11 @@ static int refuse_noproc(arbiter_message *m, const char *name) {
         return 0;
 }
 
+static bool refuse_denied(arbiter_message *m, const char *name) {
+        incoming_refuse(m->context, ARBITER_OUTCOME_DENIED, "Allow= does not let it connect to '%s'", name);
+        return true;
+}
+
 /* Once: its answer is given, or it waits on. */
 static bool settle(arbiter *a, struct held *h) {
         struct child *target = child_find(a, h->name), *caller = caller_child(h->message);
@@ -62,7 +67,12 @@ static bool settle(arbiter *a, struct held *h) {
 
         if (!message_get_peer(h->message))
                 return true; /* nobody waits any more */
+        /* What knows nothing of arbiter has a stand-in, from the first time that somebody wants it. */
+        if (target && target->plain && target->state == ARBITER_STATE_RUNNING)
+                (void) plain_ensure_stub(target);
         if (target && may_connect(target)) {
+                if (caller && (caller == target || !broker_may_connect(caller, target)))
+                        return refuse_denied(h->message, h->name);
                 r = answer(a, caller, target, h->message);
                 if (r == -ENOTCONN)
                         return false; /* it is about to end */

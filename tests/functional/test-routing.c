@@ -383,6 +383,56 @@ static void test_words(void **state) {
         assert_errno(arbiter_routing_from_string("random", &r), EINVAL);
 }
 
+static void start_snoop(struct mail *x) {
+        static const char *const allow[] = { "nobody-else", NULL };
+        arbiter_spawn *s = mail_describe(x, "snoop", &mail_sender);
+        arbiter_future *f;
+
+        assert_ok(arbiter_spawn_set_allow(s, allow));
+        assert_ok(arbiter_spawn_start(s, &f));
+        arbiter_spawn_unref(s);
+        mail_finish(x, f);
+}
+
+/* Two deaths: the second is followed by a backoff of an hour. */
+static void start_and_kill(struct mail *x) {
+        const uint64_t hour = UINT64_C(3600) * 1000000;
+        arbiter_spawn *s = mail_describe(x, "web", &mail_worker);
+        arbiter_future *f;
+
+        assert_ok(arbiter_spawn_set_restart(s, ARBITER_RESTART_PERMANENT));
+        assert_ok(arbiter_monitor_new(x->arbiter, "web", s, NULL, &x->pool));
+        arbiter_spawn_unref(s);
+        assert_ok(arbiter_monitor_set_backoff(x->pool, hour, hour, 0, UINT_MAX, hour));
+        assert_ok(arbiter_monitor_start(x->pool, 1, &f));
+        mail_finish(x, f);
+        assert_ok(kill(atomic_load(&board->pid[1]), SIGKILL));
+        mail_until(x, atomic_load(&board->lives[1]) == 2);
+        assert_ok(kill(atomic_load(&board->pid[1]), SIGKILL));
+        while (ask_outcome(x, "web.1", 1000, NULL) != ARBITER_OUTCOME_RESTARTING)
+                ;
+}
+
+/* Whoever may not connect to a worker may not either by waiting for its next life. */
+static void test_hold_is_not_allowed(void **state) {
+        struct mail x;
+        arbiter_future *f, *restarted;
+        arbiter_message *m;
+
+        mail_setup(&x, ARBITER_CONCURRENCY_PROCESS);
+        start_and_kill(&x);
+        start_snoop(&x);
+        f = mail_stream(&x, "snoop", "web.1", 0, 2, MAIL_HOLD);
+        assert_ok(arbiter_call(x.root, &m, "snoop", "ping", UINT64_MAX, "")); /* it has asked by now */
+        arbiter_message_unref(m);
+        assert_ok(arbiter_monitor_restart(x.pool, NULL, &restarted));
+        mail_finish(&x, restarted);
+        mail_finish(&x, f);
+        assert_int_equal(board->outcome[0], ARBITER_OUTCOME_DENIED);
+        assert_int_equal(board->ran[0] + board->ran[1], 0);
+        mail_teardown(&x);
+}
+
 int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_round_robin),
@@ -394,6 +444,7 @@ int main(int argc, char *argv[]) {
                 cmocka_unit_test(test_scale_under_load),
                 cmocka_unit_test(test_lies),
                 cmocka_unit_test(test_words),
+                cmocka_unit_test(test_hold_is_not_allowed),
         };
 
         mail_board();
