@@ -154,6 +154,7 @@ static void forget_incoming(struct peer *p) {
                 incoming_detach(i);
         p->n_queued_fds = 0;
         p->n_early_cancels = 0;
+        p->overtaken = 0;
 }
 
 static int attach_successor(struct peer *p) {

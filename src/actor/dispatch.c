@@ -292,6 +292,13 @@ static int on_queue(sd_event_source *s, void *userdata) {
         return 0;
 }
 
+/* Its sender sees that it was never begun, and sends it again: if it is still there to see it, and nothing
+ * that came after has overtaken it, so that it looks begun. */
+static bool is_handed_back(const struct incoming *i, uint64_t sequence) {
+        return (i->message->envelope.flags & ENVELOPE_KEPT) && i->peer && i->peer->link &&
+               sequence > i->peer->overtaken;
+}
+
 void dispatch_refuse_all(arbiter_actor *a, arbiter_outcome outcome) {
         struct queued *q;
 
@@ -299,18 +306,21 @@ void dispatch_refuse_all(arbiter_actor *a, arbiter_outcome outcome) {
                 struct incoming *i = q->incoming;
                 void (*reached)(arbiter_actor *, void *) = q->reached;
                 void *userdata = q->userdata;
+                uint64_t sequence = q->sequence;
+                bool handed_back;
 
                 queued_free(a, q);
                 if (reached) {
                         reached(a, userdata);
                         continue;
                 }
-                if (i->message->envelope.flags & ENVELOPE_KEPT)
-                        i->answered = true; /* handed back: its sender sees that it was never begun */
+                handed_back = is_handed_back(i, sequence);
+                if (handed_back)
+                        i->answered = true;
                 else
                         incoming_refuse(i, outcome, "'%s' is %s", a->name,
                                         arbiter_state_to_string(a->state));
-                if (!i->wants_reply && !(i->message->envelope.flags & ENVELOPE_KEPT))
+                if (!i->wants_reply && !handed_back)
                         actor_dead_letter(a, i->peer ? i->peer->name : "", a->name,
                                         i->message->envelope.command, i->id, outcome);
                 arbiter_message_unref(i->message);
@@ -369,10 +379,13 @@ static int on_call(arbiter_actor *a, struct peer *p, arbiter_message *m, const s
 
         /* A module's own system command comes in the user lane, as its sender cannot know. It overtakes
          * what waits; what has begun is told by one number, so what its caller has waiting here looks
-         * begun, too: "timeout" where "expired" were true. That errs on the safe side. */
+         * begun, too: "timeout" where "expired" were true, and nothing of it is sent again. That errs on the
+         * safe side; but then, if we end, it must be told of what waits (is_handed_back()). */
         if ((e->flags & ENVELOPE_SYSTEM) || (i->command && (i->command->flags & ARBITER_COMMAND_SYSTEM))) {
                 bool user = !(e->flags & ENVELOPE_SYSTEM);
 
+                if (user && (i->wants_reply || (e->flags & ENVELOPE_KEPT)))
+                        p->overtaken = e->sequence;
                 begin(a, i, user ? LANE_USER : LANE_SYSTEM, e->sequence, user ? envelope_frame_size(e) : 0);
                 return 0;
         }

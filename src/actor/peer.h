@@ -39,6 +39,7 @@ struct peer {
         struct list_node incoming; /* requests we received and have not answered */
         uint64_t n_calls;
         uint64_t n_incoming;       /* of incoming */
+        uint64_t overtaken;        /* what it had sent up to here, and waits, looks begun to it */
         unsigned n_queued_fds;     /* descriptors that wait in our mailbox with its messages */
         struct list_node routes;   /* struct route: names that lead here */
         struct waiting_room waiting;

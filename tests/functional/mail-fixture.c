@@ -90,10 +90,25 @@ static int on_stop_yourself(arbiter_actor *a, arbiter_message *m, void *userdata
         return arbiter_actor_stop(a, 1);
 }
 
+static void on_dead_letter(arbiter_actor *a, const arbiter_dead_letter *letter, void *userdata) {
+        if (strcmp(letter->command, "Number") == 0)
+                atomic_fetch_add(&board->dead_letters, 1);
+}
+
+/* Nothing else of the mailbox is begun until it is answered, which it never is; it counts dead letters. */
+static int on_hold_up(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        static arbiter_message *kept;
+
+        kept = arbiter_message_ref(m);
+        return kept ? arbiter_actor_subscribe_dead_letters(a, on_dead_letter, NULL) : -ENOMEM;
+}
+
 static const arbiter_command worker_commands[] = {
         ARBITER_COMMAND("Number", "u", "number", "u", "number", on_number, 0),
         ARBITER_COMMAND("Block", "u", "number", "u", "number", on_block, 0),
         ARBITER_COMMAND("StopYourself", "", "", "", "", on_stop_yourself, 0),
+        ARBITER_COMMAND("StopAtOnce", "", "", "", "", on_stop_yourself, ARBITER_COMMAND_SYSTEM),
+        ARBITER_COMMAND("HoldUp", "", "", "", "", on_hold_up, ARBITER_COMMAND_EXCLUSIVE),
         ARBITER_COMMANDS_END,
 };
 const arbiter_module mail_worker = {
@@ -212,11 +227,6 @@ static int on_stream(arbiter_actor *a, arbiter_message *m, void *userdata) {
         s->request = arbiter_message_ref(m);
         pump(a, s);
         return 0;
-}
-
-static void on_dead_letter(arbiter_actor *a, const arbiter_dead_letter *letter, void *userdata) {
-        if (strcmp(letter->command, "Number") == 0)
-                atomic_fetch_add(&board->dead_letters, 1);
 }
 
 static int sender_start(arbiter_actor *a, void *userdata) {

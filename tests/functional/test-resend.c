@@ -278,6 +278,45 @@ static void test_deadline_counts(void **state) {
         mail_teardown(&x);
 }
 
+static void cast_from_root(struct mail *x, const char *command, uint32_t number) {
+        arbiter_message *m;
+
+        assert_ok(arbiter_message_new(&m));
+        if (number > 0)
+                assert_ok(arbiter_message_append(m, "u", number));
+        assert_ok(arbiter_send_with(x->root, "web.1", command, m, NULL, NULL));
+        arbiter_message_unref(m);
+}
+
+static unsigned count_run(uint32_t n) {
+        unsigned run = 0;
+
+        for (uint32_t i = 1; i <= n; i++)
+                run += atomic_load(&board->ran[i]);
+        return run;
+}
+
+/* A system command overtakes casts that wait, so they look begun to their sender, and are not sent again:
+ * then they are dead letters, and not lost in silence. */
+static void test_overtaken(void **state) {
+        enum { CASTS = 10 };
+        arbiter_future *f;
+        struct mail x;
+
+        mail_setup(&x, ARBITER_CONCURRENCY_PROCESS);
+        mail_start_pool(&x, 1, ARBITER_ROUTING_ROUND_ROBIN, ARBITER_MAIL_KEEP);
+        assert_ok(arbiter_call_async(x.root, &f, "web.1", "HoldUp", UINT64_MAX, ""));
+        for (uint32_t i = 1; i <= CASTS; i++)
+                cast_from_root(&x, "Number", i);
+        cast_from_root(&x, "StopAtOnce", 0);
+        mail_until(&x, atomic_load(&board->lives[1]) == 2);
+        mail_until(&x, atomic_load(&board->dead_letters) + count_run(CASTS) == CASTS);
+        for (uint32_t i = 1; i <= CASTS; i++)
+                assert_in_range(atomic_load(&board->ran[i]), 0, 1);
+        arbiter_future_unref(f);
+        mail_teardown(&x);
+}
+
 int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_kill_behind_begun),
@@ -289,6 +328,7 @@ int main(int argc, char *argv[]) {
                 cmocka_unit_test(test_drop),
                 cmocka_unit_test(test_nobody_restarts),
                 cmocka_unit_test(test_deadline_counts),
+                cmocka_unit_test(test_overtaken),
         };
 
         mail_board();
