@@ -47,6 +47,7 @@ static void drop_first(struct kept_mail *k) {
 
         k->head += r->size;
         k->n_casts -= r->kind == ENVELOPE_CAST;
+        k->beside -= r->message ? r->body_size : 0;
         arbiter_message_unref(r->message);
 }
 
@@ -108,14 +109,19 @@ static int find_name(struct kept_mail *k, const char *target, uint8_t *ret) {
         return 0;
 }
 
-static int make_room(struct peer *p, size_t need) {
+static bool is_too_much(const struct kept_mail *k, size_t need) {
+        return k->tail - k->head + k->beside + need > KEPT_BYTES_MAX;
+}
+
+/* beside: of a body that is not to be copied. */
+static int make_room(struct peer *p, size_t need, size_t beside) {
         struct kept_mail *k = &p->kept;
         uint8_t *buffer;
         size_t size;
 
-        if (k->tail - k->head + need > k->prune_at)
+        if (k->tail - k->head + need > k->prune_at || is_too_much(k, need + beside))
                 kept_prune(p);
-        while (k->head < k->tail && k->tail - k->head + need > KEPT_BYTES_MAX)
+        while (k->head < k->tail && is_too_much(k, need + beside))
                 drop_first(k);
         rewind_if_empty(k);
         if (k->tail + need <= k->size)
@@ -165,6 +171,7 @@ void kept_add(struct peer *p, const struct envelope *e, arbiter_message *m, cons
         };
         bool copy = head.body_size <= KEPT_BODY_COPIED_MAX && m->envelope.n_fds == 0 && !head.dropped;
         struct kept_mail *k = &p->kept;
+        size_t beside;
         uint8_t *to;
 
         if (find_name(k, target, &head.name) < 0)
@@ -172,10 +179,12 @@ void kept_add(struct peer *p, const struct envelope *e, arbiter_message *m, cons
         if (o)
                 head.options = *o;
         head.size = (uint32_t) ALIGN_TO(body_at(&head) + (copy ? head.body_size : 0), 8);
-        if (make_room(p, head.size) < 0)
+        beside = copy || head.dropped ? 0 : head.body_size;
+        if (make_room(p, head.size, beside) < 0)
                 return;
         if (!copy && !head.dropped)
                 head.message = arbiter_message_ref(m);
+        k->beside += beside;
         to = k->buffer + k->tail;
         *(struct record *) to = head;
         to = put(to + offsetof(struct record, data), e->command, e->command_length + 1U);
