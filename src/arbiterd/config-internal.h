@@ -68,6 +68,8 @@ int config_finish_actor(struct monitor_config *m, const struct load_context *l, 
 
 /* config-tree.c: monitors of different children */
 int config_parse_strategy(const struct conf_context *c, const char *value, void *field);
+extern const struct conf_foreign config_foreign[];
+
 int config_parse_children(const struct conf_context *c, const char *value, void *field);
 int config_parse_auto_shutdown(const struct conf_context *c, const char *value, void *field);
 int config_parse_significant(const struct conf_context *c, const char *value, void *field);

@@ -267,7 +267,7 @@ static int load_daemon(const struct config_options *o, const struct source *s, s
         struct place places[N_PLACES] = {};
         struct load_context l = { o, "arbiter", true, places };
         struct daemon_config d, defaults;
-        struct conf_parser p = { config_daemon_items, &d, &defaults, &l, o->sink };
+        struct conf_parser p = { config_daemon_items, &d, &defaults, &l, o->sink, NULL };
         int r;
 
         config_init_daemon(&d);
@@ -325,7 +325,7 @@ static int load_workers(const struct config_options *o, const struct daemon_conf
         struct load_context l = { o, name, pool, places };
         struct monitor_config defaults, *m = malloc(sizeof(*m));
         struct conf_parser p = { pool ? config_monitor_items : config_actor_items, m, &defaults, &l,
-                                 o->sink };
+                                 o->sink, config_foreign };
         int r;
 
         if (!m)

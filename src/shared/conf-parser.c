@@ -194,6 +194,13 @@ static void unknown_key(struct state *s, const char *key, unsigned line) {
                             i->section, s->section);
                         return;
                 }
+        for (const struct conf_foreign *f = s->parser->foreign; f && f->key; f++)
+                if (strcasecmp(f->key, key) == 0) {
+                        say(s, CONF_WARNING, line,
+                            "Unknown key %s= in section [%s], ignored; here that is %s.", shown.s,
+                            s->section, f->here);
+                        return;
+                }
         for (const struct conf_item *i = s->parser->items; i->section; i++)
                 if (i->key && streq(i->section, s->section))
                         suggest(&near, key, i->key);

@@ -48,12 +48,19 @@ struct conf_item {
         const void *parameter; /* what parse makes of it: a range, a table of words */
 };
 
+/* A key that other programs have, and what it is here. */
+struct conf_foreign {
+        const char *key; /* NULL: the end. Case does not count */
+        const char *here;
+};
+
 struct conf_parser {
         const struct conf_item *items; /* ends with an item without section */
         void *data;                    /* the object that is filled */
         const void *defaults; /* an object of the same type, from which an empty value restores a field */
         const void *options;  /* for the parse functions */
         struct conf_sink sink;
+        const struct conf_foreign *foreign; /* or NULL */
 };
 
 /* 0; -EBADMSG if there was at least one error (each has been told); -ENOMEM. Text need not be terminated. */

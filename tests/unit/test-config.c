@@ -229,7 +229,7 @@ static void test_bad_file_beside_good_ones(void **state) {
 
         put(etc, "a.monitor", "[Actor]\nExec=/bin/true\n");
         put(etc, "b.monitor", "[Monitor]\nWorkers=-1\n[Actor]\nExec=/bin/true\nNice=99\n");
-        put(etc, "c.monitor", "[Actor]\nExec=/bin/true\nNiec=3\n");
+        put(etc, "c.monitor", "[Actor]\nExec=/bin/true\nNiec=3\nRestartSec=5\n");
         put(etc, "a.actor", "[Actor]\nExec=/bin/true\n");
         put(etc, "d.actor", "[Actor]\nExec=/bin/true\n[Monitor]\nWorkers=3\n");
         put(etc, "9x.actor", "[Actor]\nExec=/bin/true\n");
@@ -243,6 +243,9 @@ static void test_bad_file_beside_good_ones(void **state) {
         assert_non_null(strstr(messages, "4 c.monitor:3 Unknown key Niec= in section [Actor], ignored; did "
                                          "you mean "
                                          "Nice=?\n"));
+        assert_non_null(strstr(messages,
+                               "4 c.monitor:4 Unknown key RestartSec= in section [Actor], ignored; "
+                               "here that is BackoffMinSec= in section [Monitor].\n"));
         assert_non_null(strstr(messages, "3 a.actor:0 The name a is taken by "));
         assert_non_null(strstr(messages, "3 d.actor:4 Workers= in section [Monitor] has no meaning in a "
                                          ".actor file"));
