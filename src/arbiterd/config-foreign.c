@@ -20,7 +20,6 @@ const struct conf_foreign config_foreign[] = {
         { "MinReplicas", "WorkersMin= in section [Monitor]" },
         { "NumProcs", "Workers= in section [Monitor]" },
         { "PeriodSeconds", "IntervalSec=" },
-        { "ProgressDeadlineSeconds", "TimeoutStartSec= in section [Actor]" },
         { "Replicas", "Workers= in section [Monitor]" },
         { "RestartSec", "BackoffMinSec= in section [Monitor]" },
         { "StartLimitBurst", "RestartIntensity= in section [Monitor]" },

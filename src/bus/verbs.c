@@ -110,6 +110,11 @@ int bus_verb_scale(struct bus_connection *c, sd_bus_message *m, const char *moni
         if (r <= 0)
                 return r < 0 ? r : 1;
         r = control_scale(c->face->arbiter, monitor, workers, &call->before, &f);
+        if (r == -EOPNOTSUPP)
+                return sd_bus_error_setf(error, BUS_ERROR_NOT_SUPPORTED,
+                                "\"%s\" has children, and no workers whose number could change: scale a "
+                                "pool among them, see \"arbiterctl list-children\".",
+                                bus_quote(monitor).s);
         if (r < 0)
                 return bus_error_set_verb(error, r, "scale", monitor);
         return bus_call_wait(TAKE_PTR(call), f);

@@ -144,6 +144,7 @@ class Strategies(Tree):
         self.start()
         self.expect('+a +w +w +d')
         self.running('d')
+        self.assertIn('scale a pool among them', self.ctl('scale', 'tree', '3', status=1))
         self.ctl('scale', 'w', '3')
         self.expect('+w')
         self.kill('a')
