@@ -265,6 +265,7 @@ static void free_monitors(arbiter *a) {
                 list_remove(&m->monitors);
                 list_remove(&m->marked);
                 pool_members_forget(m);
+                autoscale_stop(m); /* while it has an arbiter, whose timers these are */
                 set_done(&m->set);
                 m->child = NULL;
                 m->arbiter = NULL;

@@ -262,12 +262,14 @@ static void test_autoscale(void **state) {
                 fixture_entered(x);
         }
         until(x, m->workers == 4);
+        until(x, m->load.percent == 800); /* of a look after the last of them was begun */
         assert_ok(arbiter_monitor_get_load(m, &load));
         assert_int_equal(load, 800);
         assert_int_equal(fixture_do(x, "pool.1", "Held", 0) + fixture_do(x, "pool.2", "Held", 0), 8);
         for (unsigned i = 0; i < 8; i++)
                 assert_answered(x, held[i]);
         until(x, m->workers == 1);
+        until(x, m->load.percent == 0);
         assert_ok(arbiter_monitor_get_load(m, &load));
         assert_int_equal(load, 0);
         arbiter_monitor_unref(m);
@@ -298,6 +300,36 @@ static void test_bounds(void **state) {
         arbiter_monitor_unref(m);
 }
 
+/* An arbiter that is given up as it is: no timer of its pools is left in it. */
+static void test_not_stopped(void **state) {
+        struct fixture *x = *state;
+        arbiter_monitor *m;
+        arbiter_future *f;
+        arbiter_spawn *s;
+        arbiter *a;
+
+        assert_ok(arbiter_new(NULL, NULL, &a));
+        assert_ok(arbiter_start(a));
+        assert_ok(arbiter_spawn_new(a, "w", &s));
+        assert_ok(arbiter_spawn_set_module(s, &fixture_module));
+        assert_ok(arbiter_spawn_set_concurrency(s, x->kind));
+        if (x->kind == ARBITER_CONCURRENCY_PROCESS && geteuid() == 0)
+                assert_ok(arbiter_spawn_set_user(s, "root"));
+        assert_ok(arbiter_monitor_new(a, "other", s, NULL, &m));
+        arbiter_spawn_unref(s);
+        assert_ok(arbiter_monitor_set_autoscale(m, 1, 2, 80, 20, FOREVER, FOREVER));
+        assert_ok(arbiter_monitor_set_recycling(m, 0, 0, UINT64_MAX / 2, 0));
+        assert_ok(arbiter_monitor_start(m, 1, &f));
+        assert_ok(arbiter_future_wait(f, GUARD_USEC));
+        arbiter_future_unref(f);
+        assert_true(heap_node_is_linked(&m->load.look_timer.node));
+        assert_true(heap_node_is_linked(&m->load.memory_timer.node));
+        arbiter_unref(a);
+        assert_false(heap_node_is_linked(&m->load.look_timer.node));
+        assert_false(heap_node_is_linked(&m->load.memory_timer.node));
+        arbiter_monitor_unref(m);
+}
+
 static const struct fixture_test tests[] = {
                 {"drain", test_drain},
                 {"serve again", test_serve_again},
@@ -308,6 +340,7 @@ static const struct fixture_test tests[] = {
                 {"requests routed", test_requests_routed},
                 {"autoscale", test_autoscale},
                 {"bounds", test_bounds},
+                {"not stopped", test_not_stopped},
 };
 
 int main(void) {
