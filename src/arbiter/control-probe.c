@@ -27,6 +27,7 @@ size_t control_get_probes(arbiter *a, const char *id, struct probe_view ret[stat
                         .n_bad = run->n_results[PROBE_BAD],
                         .last_usec = run->last_usec,
                         .text = run->text,
+                        .fact = probe_fact(run),
                 };
                 probe_describe(run->probe, ret[n].how, sizeof(ret[n].how));
                 n++;

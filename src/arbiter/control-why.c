@@ -105,7 +105,7 @@ static const char *probe_words(const struct child *c, enum why_kind kind) {
         const struct probe_run *run = c->probes[kind == WHY_PROBE ? ARBITER_PROBE_START
                                                                   : ARBITER_PROBE_READINESS];
 
-        return run ? run->text : NULL;
+        return run ? probe_fact(run) : NULL; /* everybody may ask why */
 }
 
 static void fill_draining(const struct child *c, struct why *w) {

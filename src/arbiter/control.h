@@ -70,7 +70,8 @@ struct probe_view {
         const char *verdict;      /* "good", "bad"; "unknown": not yet so many in a row */
         uint64_t n_good, n_bad;   /* results of this life */
         usec_t last_usec;         /* CLOCK_MONOTONIC of the last one, 0: none */
-        const char *text;         /* what it said */
+        const char *text;         /* what it said; of a program also what that has printed */
+        const char *fact;         /* the same, as everybody may know it */
 };
 
 /* By aid, or by name. Fills the view and returns 0, or -ESRCH. */

@@ -68,14 +68,18 @@ static const char *last_words(struct probe_attempt *x) {
 
 static void judge(struct probe_attempt *x, const struct process_exit *e) {
         const char *said = last_words(x), *colon = *said ? ": " : "";
+        char fact[PROBE_FACT_SIZE] = "";
 
-        if (e->end == PROCESS_EXITED && e->status == 0)
-                probe_attempt_end(x, PROBE_GOOD, "%s", *said ? said : "exited with status 0");
-        else if (e->end == PROCESS_EXITED)
-                probe_attempt_end(x, PROBE_BAD, "exited with status %d%s%s", e->status, colon, said);
+        if (e->end == PROCESS_EXITED)
+                (void) snprintf(fact, sizeof(fact), "exited with status %d", e->status);
         else if (e->end == PROCESS_SIGNALED)
-                probe_attempt_end(x, PROBE_BAD, "killed by SIG%s%s%s",
-                                sigabbrev_np(e->status) ? sigabbrev_np(e->status) : "?", colon, said);
+                (void) snprintf(fact, sizeof(fact), "killed by SIG%s",
+                                sigabbrev_np(e->status) ? sigabbrev_np(e->status) : "?");
+        (void) snprintf(x->fact, sizeof(x->fact), "%s", fact);
+        if (e->end == PROCESS_EXITED && e->status == 0)
+                probe_attempt_end(x, PROBE_GOOD, "%s", *said ? said : fact);
+        else if (*fact)
+                probe_attempt_end(x, PROBE_BAD, "%s%s%s", fact, colon, said);
         else
                 probe_attempt_end(x, PROBE_UNKNOWN, "how it ended is not known");
 }

@@ -92,11 +92,16 @@ void probe_attempt_end(struct probe_attempt *x, probe_result result, const char 
                 (void) vsnprintf(text, sizeof(text), format, ap);
                 va_end(ap);
                 utf8_make_printable(text, strlen(text), run->text, sizeof(run->text));
+                (void) snprintf(run->fact, sizeof(run->fact), "%s", x->fact);
                 run->attempt = NULL;
         }
         abandon(x);
         if (run)
                 answered(run, result);
+}
+
+const char *probe_fact(const struct probe_run *run) {
+        return *run->fact ? run->fact : run->text;
 }
 
 static void on_timeout(arbiter_actor *actor, struct actor_timer *t) {
@@ -116,9 +121,10 @@ static void on_timeout(arbiter_actor *actor, struct actor_timer *t) {
         (void) format_timespan_rounded(span, sizeof(span), timing->timeout);
         if (x->status > 0) /* all is said; only its text does not end */
                 probe_http_end(x);
-        else if (x->n_output > 0)
+        else if (x->n_output > 0) {
+                (void) snprintf(x->fact, sizeof(x->fact), "not done within %s", span);
                 probe_attempt_end(x, PROBE_BAD, "not done within %s: %s", span, x->output);
-        else
+        } else
                 probe_attempt_end(x, PROBE_BAD, "no answer within %s", span);
 }
 
@@ -350,6 +356,7 @@ static void ask(struct probe_run *run) {
         if (run->attempt)
                 probe_attempt_end(run->attempt, PROBE_UNKNOWN, "it cannot be asked: %s", strerror(-r));
         else {
+                *run->fact = 0;
                 (void) snprintf(run->text, sizeof(run->text), "it cannot be asked: %s", strerror(-r));
                 answered(run, PROBE_UNKNOWN);
         }

@@ -22,6 +22,7 @@ struct set;
 
 enum {
         PROBE_TEXT_SIZE = 400,       /* what came of it, for people */
+        PROBE_FACT_SIZE = 128,       /* the same, without what a program has printed */
         PROBE_OUTPUT_MAX = 256,      /* the last that a program said */
         PROBE_PROGRAMS_MAX = 64,     /* at a time */
         PROBE_SOCKETS_MAX = 256, /* there must be descriptors left for all else */
@@ -74,6 +75,7 @@ struct probe_attempt {
         char *request, *reply; /* HTTP */
         size_t n_sent, n_read;
         unsigned status;
+        char fact[PROBE_FACT_SIZE]; /* the text without what the program has printed; "": it is so */
 
         arbiter_future *future; /* ping */
 };
@@ -91,6 +93,7 @@ struct probe_run {
         usec_t last_usec; /* 0: never asked */
         uint64_t n_results[2]; /* good, bad */
         char text[PROBE_TEXT_SIZE];
+        char fact[PROBE_FACT_SIZE];
 };
 
 /* Of an arbiter: programs; all others. */
@@ -131,6 +134,9 @@ void probes_worker_changed(arbiter_monitor *m);
 bool child_is_ready(const struct child *c);
 /* For the arbiter's orphans: it is a probe's program. */
 bool probes_know(const arbiter *a, pid_t pid);
+
+/* What came of it, as everybody may know it: a program may print what is for its owner only. */
+const char *probe_fact(const struct probe_run *run);
 
 /* How one asks. 0: it is under way; an error that is our own: nothing is. Each may end it at once. */
 int probe_exec_begin(struct probe_attempt *x);

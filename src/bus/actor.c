@@ -2,6 +2,7 @@
 /* Interface io.arbiter.Arbiter1.Actor: actors as objects. Called by sd-bus. Methods parse and hand over to
  * verbs.c; nothing is kept for an actor here. */
 
+#include "bus/client.h"
 #include "bus/vtables.h"
 
 static int fill_object(struct bus_connection *c, const char *id, struct actor_object **ret) {
@@ -132,12 +133,24 @@ static int get_usage(sd_bus *bus, const char *path, const char *interface, const
                         reply, "t", streq(property, "MemoryBytes") ? u.memory_bytes : u.cpu_usec);
 }
 
+/* On the system bus everybody may read. What a program has printed is left out there: it is for those who
+ * may read its log, and they have the private socket. */
+static size_t read_probes(const struct actor_object *o, struct probe_view v[static PROBE_VIEWS_MAX]) {
+        const struct bus_connection *c = o->connection;
+        size_t n = control_get_probes(c->face->arbiter, o->view.aid, v);
+
+        for (size_t i = 0; i < n; i++)
+                if (c->client && c->client->kind == ARBITER_BUS_SYSTEM)
+                        v[i].text = v[i].fact;
+        return n;
+}
+
 /* Probes: what is asked, and what came of it. */
 static int get_probes(sd_bus *bus, const char *path, const char *interface, const char *property,
                 sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         struct actor_object *o = userdata;
         struct probe_view v[PROBE_VIEWS_MAX];
-        size_t n = control_get_probes(o->connection->face->arbiter, o->view.aid, v);
+        size_t n = read_probes(o, v);
         char how[TEXT_SIZE], text[TEXT_SIZE];
         int r;
 
@@ -153,7 +166,7 @@ static int get_probe_status(sd_bus *bus, const char *path, const char *interface
                 sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         struct actor_object *o = userdata;
         struct probe_view v[PROBE_VIEWS_MAX];
-        size_t n = control_get_probes(o->connection->face->arbiter, o->view.aid, v);
+        size_t n = read_probes(o, v);
         char line[PROBE_VIEWS_MAX * TEXT_SIZE], text[TEXT_SIZE];
 
         control_format_probes(v, n, line, sizeof(line));

@@ -64,6 +64,32 @@ static void test_verbs(void **state) {
         expect_error(b->x, &c, BUS_ERROR_NO_PROC, "nobody");
 }
 
+static const char *read_probe(struct bus_fixture *b, struct call *c) {
+        const char *kind, *how, *verdict, *text;
+        uint64_t n_good, n_bad, last;
+
+        expect_reply(b->x, c, "v");
+        assert_ok(sd_bus_message_read(c->reply, "v", "a(sssttts)", 1, &kind, &how, &verdict, &n_good, &n_bad,
+                        &last, &text));
+        return text;
+}
+
+/* Everybody may read on the system bus: what a probe's program has printed is told by the private socket. */
+static void test_probes(void **state) {
+        struct bus_fixture *b = *state;
+        struct call c = {};
+
+        b->x->arbiter->n_probes = 1;
+        send_bus_call(b->client, &c, BUS_PATH_ACTOR "/a0000000", DBUS ".Properties", "Get", "ss",
+                        BUS_INTERFACE_ACTOR, "Probes");
+        assert_string_equal(read_probe(b, &c), "status");
+        free_call(&c);
+        send_call(b->x->client, &c, BUS_PATH_ACTOR "/a0000000", DBUS ".Properties", "Get", "ss",
+                        BUS_INTERFACE_ACTOR, "Probes");
+        assert_string_equal(read_probe(b, &c), "status ?");
+        free_call(&c);
+}
+
 /* The daemon is killed and comes back, twice; the private socket is not concerned. */
 static void test_restart(void **state) {
         struct bus_fixture *b = *state;
@@ -365,6 +391,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(introspection),
                 TEST(verbs),
+                TEST(probes),
                 TEST(restart),
                 TEST_BARE(later),
                 TEST(two),

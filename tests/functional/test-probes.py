@@ -242,6 +242,17 @@ class Probes(base.Case):
         self.unhealthy('ProbeExec=%s\nIntervalSec=50ms\nTimeoutSec=500ms\nFailureThreshold=2\n' % line,
                        'not done within 0\.5 s: so far')
 
+    def test_program_output_is_private(self):
+        """Everybody may ask why: there is the fact. What it has printed is told by the private socket."""
+        line = self.script('probe.py', 'import sys\nprint("a secret", flush=True)\nsys.exit(3)\n')
+        self.pool('web', '[ReadinessProbe]\nProbeExec=%s\n%s' % (line, FAST))
+        self.start()
+        self.told(r'web\.1 is not ready: its readiness probe says: exited with status 3: a secret')
+        self.assertIn('exited with status 3: a secret', self.ctl('show', 'web.1'))
+        why = self.ctl('why', 'web.1')
+        self.assertIn('its readiness probe says: exited with status 3.', why)
+        self.assertNotIn('secret', why)
+
     def test_program_killed(self):
         line = self.script('probe.py', 'import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n')
         self.unhealthy('ProbeExec=%s\n%s' % (line, FAST), 'killed by SIGSEGV')

@@ -383,6 +383,7 @@ size_t control_get_probes(arbiter *a, const char *id, struct probe_view ret[stat
                 .n_bad = 4,
                 .last_usec = 5,
                 .text = "status \xff",
+                .fact = "status",
         };
         return a->n_probes;
 }
