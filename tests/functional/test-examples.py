@@ -225,12 +225,15 @@ class Daemon(Case):
             os.mkdir(self.path('config', name + '.d'))
             self.write(os.path.join('config', name + '.d', 'user.conf'), b'[Actor]\nUser=root\n')
 
-    def start(self):
+    def launch(self):
         self.daemon = subprocess.Popen(
             [ARBITERD, '--runtime-dir=' + self.path('run'), '--config-dir=' + self.path('config'), '--host-program=' + HOST],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT)
         self.addCleanup(self.stop)
         self.log = b''
+
+    def start(self):
+        self.launch()
         self.read_log(b'clock is running (', *(b'%s.%d is running (' % (n, i) for n, last in
                                                ((b'words', 4), (b'squares', 1), (b'load', 2), (b'hello', 3), (b'greeter', 2),
                                                 (b'health', 2))
@@ -352,6 +355,25 @@ class Daemon(Case):
         with self.assertRaises(ProcessLookupError):
             os.kill(pid, 0)
         self.assertNotIn(b'stop-timeout', self.log)
+
+    def test_shop(self):
+        """The tree: who stands behind the one that dies is replaced with it, and nobody else."""
+        shop = os.path.join(SOURCE, 'shop')
+        user = '\nUser=root\n' if os.geteuid() == 0 else '\n'
+        os.rename(self.path('config'), self.path('others'))
+        os.mkdir(self.path('config'))
+        for name in os.listdir(shop):
+            with open(os.path.join(shop, name)) as f:
+                self.write(os.path.join('config', name), f.read().replace('\nUser=nobody\n', user).encode())
+        names = 'db', 'cache', 'web.1', 'web.2'
+        self.launch()
+        self.read_log(*(n.encode() + b' is running (' for n in names))
+        before = {n: self.actor(n)['aid'] for n in names}
+        self.ctl('wait', 'shop', 'ready', '--timeout=%d' % LIMIT)
+        self.log = b''
+        self.ctl('kill', '-s', 'KILL', 'cache')
+        self.read_log(*(n.encode() + b' is running (' for n in names[1:]))
+        self.assertEqual([self.actor(n)['aid'] == before[n] for n in names], [True, False, False, False])
 
 
 if __name__ == '__main__':
