@@ -31,7 +31,8 @@ typedef enum arbiter_auto_shutdown {
         ARBITER_AUTO_SHUTDOWN_ALL = 2
 } arbiter_auto_shutdown;
 
-/* What the arbiter does when a monitor that is nobody's child has failed. */
+/* What the arbiter does when a monitor that is nobody's child has given up what once ran. One whose start
+ * has failed is down until somebody restarts it, whatever is said here, and all else goes on. */
 typedef enum arbiter_failure_action {
         ARBITER_FAILURE_NONE = 0, /* it stays as it is until somebody restarts it; the default of a pool */
         ARBITER_FAILURE_EXIT = 1  /* all is stopped in order, and arbiter_run() returns the exit status */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The life of a monitor that is a child of a monitor, between two sets of src/supervise: the parent's SPAWN
  * is its START, the parent's STOP its STOP, and what it says of itself is the parent's event. And what
- * becomes of a monitor that is nobody's child and has failed: the root gives up. Called by set.c and
- * monitor.c. Must never decide: every step is an action of one set and ends in an event of another. */
+ * becomes of a monitor that is nobody's child and has failed: the root gives up, unless it was the start
+ * of that one which failed (a mistake in a file that was just read, say): then it alone is down, since what
+ * runs well beside it would fall with it, and at each next start again. Called by set.c and monitor.c. Must
+ * never decide: every step is an action of one set and ends in an event of another. */
 
 #include <syslog.h>
 
@@ -304,6 +306,7 @@ static void tell_verdict(arbiter_monitor *m, const supervise_action *action) {
                         ? &m->set.slots[action->slot]
                         : NULL;
         const char *culprit = slot && slot->tree ? tree_child_name(slot->tree) : NULL;
+        bool is_stranded = action->type == SUPERVISE_ACTION_START_FAILED && !m->tree.place;
         arbiter *a = m->arbiter;
 
         if (action->type != SUPERVISE_ACTION_GAVE_UP)
@@ -313,7 +316,10 @@ static void tell_verdict(arbiter_monitor *m, const supervise_action *action) {
                                                 .monitor = m->name,
                                                 .n = m->policy.intensity,
                                                 .usec = m->policy.period / NSEC_PER_USEC },
-                                verdicts[action->type].text, m->name, culprit ? culprit : "significant");
+                                is_stranded ? "monitor %s cannot start: %s did not. Nothing else is stopped "
+                                              "for that; \"arbiterctl restart %s\" tries again"
+                                            : verdicts[action->type].text,
+                                m->name, culprit ? culprit : "significant", m->name);
         if (a->verdict_handler)
                 a->verdict_handler(m, verdicts[action->type].verdict, culprit, a->verdict_userdata);
 }
@@ -327,12 +333,13 @@ static void fail_start(arbiter_monitor *m, const supervise_action *action) {
 }
 
 /* The root has no parent: it gives up by ending the arbiter, whose own supervisor is systemd. */
-static void give_up(arbiter_monitor *m) {
+static void give_up(arbiter_monitor *m, bool has_run) {
         arbiter *a = m->arbiter;
 
         m->failed = true;
         state_mark_monitor(m);
-        if (m->tree.failure_action != ARBITER_FAILURE_EXIT || a->actor->state >= ARBITER_STATE_STOPPING)
+        if (!has_run || m->tree.failure_action != ARBITER_FAILURE_EXIT ||
+                        a->actor->state >= ARBITER_STATE_STOPPING)
                 return;
         arbiter_log_facts(a, NULL,
                         &(arbiter_log_entry){ .level = LOG_CRIT,
@@ -359,7 +366,7 @@ static bool end_by_itself(arbiter_monitor *m, const supervise_action *action) {
                 return false;
         }
         if (action->type != SUPERVISE_ACTION_SHUTDOWN) {
-                give_up(m);
+                give_up(m, action->type != SUPERVISE_ACTION_START_FAILED);
                 return false;
         }
         state_mark_rest(m->arbiter, m->name, true, true); /* it has done what it was for */

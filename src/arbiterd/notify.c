@@ -89,7 +89,7 @@ static const char *compose(const struct daemon *d, char *buffer) {
                                            .backoff = s->backoff,
                                            .failed = s->failed,
                                            .left = s->actors,
-                                           .trouble = down > 0 ? n->trouble : NULL,
+                                           .trouble = down > 0 || s->monitors_failed > 0 ? n->trouble : NULL,
                                            .no_scope = d->no_scope,
                                            .directory = d->directories ? d->directories[0] : NULL,
                                            .failed_files = d->failed_files,

@@ -128,6 +128,8 @@ char *status_trouble(const arbiter_log_entry *e, struct status_death *last) {
                 add(&t, "%s: backoff %s", name, format_timespan_rounded(wait, sizeof(wait), e->usec));
         else if (streq(e->event, "gave-up"))
                 add(&t, "%s%s: given up", e->name ? "" : "monitor ", name);
+        else if (streq(e->event, "escalated"))
+                add(&t, "monitor %s: failed", name);
         if (t.used == 0)
                 return NULL;
         if (e->name && streq(e->name, last->name))

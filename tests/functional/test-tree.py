@@ -205,12 +205,47 @@ class Escalation(Tree):
 
     def test_first_start_fails(self):
         self.two_levels()
+        self.child('z')
         os.close(os.open(self.journal + '.c', os.O_CREAT | os.O_WRONLY))
         self.start()
         self.log.expect('monitor inner cannot start: c did not')
-        self.log.expect('monitor tree cannot start: inner did not')
-        self.stop(status=70, number=0)
+        self.expect_stranded('inner')
+        self.expect_any_order('+z', '+a', '+b', '-b', '-a')
+        self.assertEqual(list(self.actors()), ['z'])
+        self.assertIn('tree', self.ctl('restart', 'tree', status=1))
         self.expect('+a +b -b -a')
+        os.unlink(self.journal + '.c')
+        self.ctl('restart', 'tree')
+        self.expect('+a +b +c +d')
+        self.assertEqual(self.monitors()['tree']['state'], 'running')
+        self.stop()
+
+    def expect_stranded(self, culprit):
+        """It has failed, and only it."""
+        self.log.expect('monitor tree cannot start: %s did not. Nothing else is stopped for that' % culprit)
+        self.assertEqual(self.monitors()['tree']['state'], 'failed')
+
+    def test_reload_brings_one_that_cannot_start(self):
+        """And one that mends it."""
+        self.child('z')
+        self.start()
+        self.expect('+z')
+        self.child('a')
+        self.child('b')
+        os.close(os.open(self.journal + '.b', os.O_CREAT | os.O_WRONLY))
+        self.tree('tree', 'a.actor b.actor', 'RestartIntensity=0\nFailureAction=exit\n')
+        self.reload()
+        self.expect_stranded('b')
+        self.expect('+a -a')
+        self.child('b', program_name='c')
+        self.reload()
+        self.ctl('restart', 'tree')
+        self.expect('+a +c')
+        self.running('b')
+        self.kill('b')  # that one did run
+        self.log.expect("monitor tree has failed, and it is nobody's child")
+        self.stop(status=70, number=0)
+        self.expect_any_order('-a', '-z')
 
     def test_failure_action(self):
         self.child('a')

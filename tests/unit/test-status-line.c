@@ -113,6 +113,9 @@ static void test_trouble(void **state) {
         assert_trouble(&e, &last, "monitor web: given up, web.2 ended by watchdog");
         e.monitor = "we";
         assert_trouble(&e, &last, "monitor we: given up");
+        e = entry("escalated", NULL, NULL, 0);
+        e.monitor = "tree";
+        assert_trouble(&e, &last, "monitor tree: failed");
         e = entry("backoff", "web.1", NULL, 0);
         e.usec = 3690500000;
         assert_trouble(&e, &last, "web.1: backoff 1h 1min 30s");
