@@ -106,6 +106,9 @@ void tree_free_child(struct tree_child *k) {
         }
         waiters_resolve(&k->stops);
         waiters_resolve(&k->removals);
+        if (a && k->promised)
+                future_fail(k->promised, ARBITER_OUTCOME_CANCELLED,
+                                "it was removed before it was started");
         arbiter_future_unref(k->promised);
         arbiter_spawn_unref(k->spawn);
         free(k);
@@ -153,8 +156,8 @@ void tree_renew(arbiter_monitor *m) {
 
 void tree_add_missing(arbiter_monitor *m) {
         LIST_FOREACH(k, &m->tree.children, struct tree_child, children)
-                if (k->slot == 0 && k->configured && !k->over)
-                        (void) take_slot(k, NULL);
+                if (k->slot == 0 && k->configured && !k->over && take_slot(k, k->promised) >= 0)
+                        k->promised = arbiter_future_unref(k->promised);
 }
 
 /* Adding. */
@@ -300,8 +303,10 @@ static int insert(struct tree_child *k, struct list_node *before, arbiter_future
         r = ret ? make_future(m, k->monitor, &f) : 0;
         if (r >= 0)
                 r = take_slot(k, k->spawn ? f : NULL);
-        if (r == -ESHUTDOWN && k->configured)
-                r = 0; /* it is there when the monitor comes up again */
+        if (r == -ESHUTDOWN && k->configured) { /* it is there when the monitor comes up again */
+                k->promised = k->spawn ? arbiter_future_ref(f) : NULL;
+                r = 0;
+        }
         if (r < 0) {
                 take_back(k);
                 return r;

@@ -520,6 +520,34 @@ static void test_refusals(void **state) {
         arbiter_monitor_unref(m);
 }
 
+/* While its monitor goes down to come up again: whoever waits for it hears of it. */
+static void test_added_while_down(void **state) {
+        const arbiter_child_spec spec = { .size = sizeof(spec), .configured = true };
+        struct fixture *x = *state;
+        arbiter_monitor *m = new_tree(x, "top", ARBITER_STRATEGY_ONE_FOR_ONE);
+        arbiter_future *restarted, *started, *removed;
+        arbiter_spawn *s;
+
+        add(x, m, "a");
+        assert_int_equal(start(x, m), ARBITER_OUTCOME_REPLY);
+        expect(x, "A");
+        assert_ok(arbiter_monitor_restart(m, NULL, &restarted));
+        s = describe(x, "b", ARBITER_RESTART_PERMANENT);
+        assert_ok(arbiter_monitor_add_actor(m, s, &spec, &started));
+        arbiter_spawn_unref(s);
+        s = describe(x, "c", ARBITER_RESTART_PERMANENT);
+        assert_ok(arbiter_monitor_add_actor(m, s, &spec, &removed));
+        arbiter_spawn_unref(s);
+        assert_ok(arbiter_monitor_remove_child(m, "c", NULL));
+        fixture_wait(x, removed);
+        assert_int_equal(arbiter_future_get_outcome(removed), ARBITER_OUTCOME_CANCELLED);
+        arbiter_future_unref(removed);
+        done(x, 0, &started);
+        done(x, 0, &restarted);
+        expect(x, "aAB");
+        arbiter_monitor_unref(m);
+}
+
 /* Killed at once: no hook runs. */
 static void test_brutal(void **state) {
         struct fixture *x = *state;
@@ -551,6 +579,7 @@ static const struct fixture_test tests[] = {
         { "operations", test_operations },
         { "operations on a monitor", test_nested_operations },
         { "refusals", test_refusals, ON_ONE },
+        { "added while down", test_added_while_down },
         { "brutal shutdown", test_brutal, ON_PROCESS },
 };
 
