@@ -60,13 +60,15 @@ int tree_remove(struct tree_child *k, arbiter_future **ret) {
 
 int tree_terminate(struct tree_child *k, arbiter_future **ret) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
+        bool down;
         int r;
 
         if (k->slot == 0)
                 return -ENOENT;
         if (k->spawn)
                 return control_stop(k->parent->arbiter, k->spawn->name, ret);
-        if (is_down(k))
+        down = is_down(k);
+        if (down)
                 r = future_new(k->parent->arbiter->actor, &f);
         else
                 r = wait_in(k, &k->stops, &f);
@@ -76,7 +78,7 @@ int tree_terminate(struct tree_child *k, arbiter_future **ret) {
                         &(supervise_event){ .type = SUPERVISE_STOP_CHILD, .slot = k->slot });
         if (r < 0)
                 return r;
-        if (is_down(k) && f->pending)
+        if (down && f->pending) /* a temporary one is gone by now, and k with it */
                 future_resolve(f, ARBITER_OUTCOME_REPLY, NULL);
         *ret = TAKE_PTR(f);
         return 0;

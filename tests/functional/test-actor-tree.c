@@ -548,6 +548,27 @@ static void test_added_while_down(void **state) {
         arbiter_monitor_unref(m);
 }
 
+/* It waits for those before it, and is told not to come: it has no place any more by then. */
+static void test_terminated_while_waiting(void **state) {
+        const arbiter_child_spec spec = { .size = sizeof(spec), .restart = ARBITER_RESTART_TEMPORARY };
+        struct fixture *x = *state;
+        arbiter_monitor *m = new_tree(x, "top", ARBITER_STRATEGY_ONE_FOR_ONE), *inner;
+        arbiter_future *f;
+
+        add(x, m, "a");
+        assert_int_equal(start(x, m), ARBITER_OUTCOME_REPLY);
+        add(x, m, "b");
+        inner = new_tree(x, "inner", ARBITER_STRATEGY_ONE_FOR_ONE);
+        assert_ok(arbiter_monitor_add_monitor(m, inner, &spec, NULL));
+        arbiter_monitor_unref(inner);
+        assert_string_equal(state_of(m, "inner"), "waiting");
+        done(x, arbiter_monitor_terminate_child(m, "inner", &f), &f);
+        assert_null(arbiter_find_monitor(x->arbiter, "inner"));
+        expect_children(m, "ab");
+        expect(x, "AB");
+        arbiter_monitor_unref(m);
+}
+
 /* Killed at once: no hook runs. */
 static void test_brutal(void **state) {
         struct fixture *x = *state;
@@ -580,6 +601,7 @@ static const struct fixture_test tests[] = {
         { "operations on a monitor", test_nested_operations },
         { "refusals", test_refusals, ON_ONE },
         { "added while down", test_added_while_down },
+        { "terminated while waiting", test_terminated_while_waiting },
         { "brutal shutdown", test_brutal, ON_PROCESS },
 };
 
