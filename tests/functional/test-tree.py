@@ -40,6 +40,16 @@ while True:
     signal.pause()
 """
 
+# Nothing but SIGKILL ends it.
+DEAF = """
+import os, signal, socket
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.sendto(b'READY=1', '\\0' + os.environ['NOTIFY_SOCKET'][1:])
+while True:
+    signal.pause()
+"""
+
 NO_BACKOFF = 'BackoffMinSec=1ms\nBackoffMaxSec=1ms\nBackoffJitter=0\n'
 
 
@@ -289,12 +299,34 @@ class Operations(Tree):
         """In its start, and in its stop: what there is can be asked all the same."""
         self.child('a')
         self.actor('h', 'Exec=/bin/sleep 1000\nType=notify\n')  # it never says READY=1
-        self.tree('tree', 'a.actor h.actor')
+        self.child('w')
+        self.tree('tree', 'a.actor h.actor w.actor')
         self.start()
         self.running('a')
-        children = base.json.loads(self.ctl('list-children', 'tree', '--json=short'))
-        self.assertEqual([c['state'] for c in children], ['running', 'starting'])
+        self.expect_states('running', 'starting', 'waiting')
         self.stop()
+        os.unlink(self.etc + '/w.actor')
+        self.actor('h', 'Exec=%s\nType=notify\nTimeoutStopSec=1h\n' % self.script('deaf.py', DEAF))
+        self.tree('tree', 'a.actor h.actor', strategy='one-for-all')
+        self.start()
+        self.running('h')
+        pid = self.pid('h')
+        self.kill('a')
+        self.log.expect('a has ended')
+        self.expect_states('waiting', 'stopping')
+        self.assertIn('h is stopping: it was sent its stop signal', self.ctl('why', 'h'))
+        self.assertRegex(self.ctl('status'), 'h .*stopping')
+        os.kill(pid, signal.SIGKILL)
+        self.running('a', 'h')
+        pid = self.pid('h')
+        self.ctl('stop', '--no-block', 'tree')
+        self.expect_states('running', 'stopping')
+        os.kill(pid, signal.SIGKILL)
+        self.stop()
+
+    def expect_states(self, *states):
+        children = base.json.loads(self.ctl('list-children', 'tree', '--json=short'))
+        self.assertEqual([c['state'] for c in children], list(states))
 
 
 class Reload(Tree):
