@@ -144,9 +144,12 @@ int tree_adopt_children(arbiter_monitor *m) {
 /* Going on. */
 
 static void keep_promise(struct tree_child *k) {
-        _cleanup_(arbiter_future_unrefp) arbiter_future *f = TAKE_PTR(k->promised);
+        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         struct set_slot *slot = k->slot > 0 ? &k->parent->set.slots[k->slot] : NULL;
 
+        if (!slot && k->configured && !k->over)
+                return; /* it is new: tree_add_missing() starts it, and keeps the promise */
+        f = TAKE_PTR(k->promised);
         if (!f || !f->pending)
                 return;
         if (slot && slot->child && slot->child->state <= ARBITER_STATE_RUNNING)
