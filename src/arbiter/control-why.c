@@ -143,6 +143,28 @@ static int add_child(struct rows *rows, struct child *c, bool only_waiting) {
         return add_row(rows, &w);
 }
 
+/* Who of the same monitor has to start first, or to be down. */
+static void fill_turn(const struct set *s, uint32_t slot, struct why *w) {
+        w->kind = WHY_TURN;
+        if (slot >= s->n_slots || !s->slots[slot].tree)
+                return;
+        LIST_FOREACH(k, &s->monitor->tree.children, const struct tree_child, children) {
+                supervise_slot_info i;
+
+                if (k->slot == slot && w->other)
+                        return;
+                if (k->slot == 0 || supervise_get_slot(s->supervise, k->slot, &i) < 0)
+                        continue;
+                if (i.state == SUPERVISE_SLOT_STOPPING) {
+                        w->other = tree_child_name(k);
+                        w->other_stops = true;
+                        return;
+                }
+                if (!w->other && (i.state == SUPERVISE_SLOT_STARTING || i.state == SUPERVISE_SLOT_BACKOFF))
+                        w->other = tree_child_name(k);
+        }
+}
+
 /* A place that has nobody in it. */
 static int add_empty(struct rows *rows, struct set *s, uint32_t slot, const char *name, bool only_waiting) {
         supervise_slot_info i;
@@ -161,6 +183,9 @@ static int add_empty(struct rows *rows, struct set *s, uint32_t slot, const char
         } else if (i.state == SUPERVISE_SLOT_HELD) {
                 w.state = "stopped";
                 w.kind = WHY_STOPPED;
+        } else if (i.state == SUPERVISE_SLOT_WAITING) {
+                w.state = "waiting";
+                fill_turn(s, slot, &w);
         }
         if (only_waiting && w.kind == WHY_NOTHING)
                 return 0;
@@ -233,6 +258,19 @@ static void describe_roll(arbiter_monitor *m, char *text, size_t size) {
                                 m->name, roll.replaced, m->workers, roll.left);
 }
 
+static void fill_tree(const arbiter_monitor *m, const supervise_info *i, struct why *w) {
+        const supervise_policy *policy = &m->policy;
+
+        if (monitor_is_pool(m))
+                return;
+        w->is_tree = true;
+        w->unstarted = m->tree.unstarted;
+        w->intensity = policy->intensity;
+        w->period = of_nsec(policy->period);
+        if (m->failed && i->culprit > 0 && i->culprit < m->set.n_slots && m->set.slots[i->culprit].tree)
+                w->other = tree_child_name(m->set.slots[i->culprit].tree);
+}
+
 static int add_monitor(struct rows *rows, arbiter_monitor *m, bool only_waiting) {
         supervise_info i = {};
         struct monitor_view v;
@@ -247,6 +285,7 @@ static int add_monitor(struct rows *rows, arbiter_monitor *m, bool only_waiting)
         w.wanted = v.workers;
         w.running = v.running;
         w.backoff = v.backoff;
+        fill_tree(m, &i, &w);
         if (m->stopping)
                 w.kind = WHY_STOP;
         else if (m->failed)

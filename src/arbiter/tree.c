@@ -337,6 +337,7 @@ static void give_up(arbiter_monitor *m, bool has_run) {
         arbiter *a = m->arbiter;
 
         m->failed = true;
+        m->tree.unstarted = !has_run;
         state_mark_monitor(m);
         if (!has_run || m->tree.failure_action != ARBITER_FAILURE_EXIT ||
                         a->actor->state >= ARBITER_STATE_STOPPING)

@@ -51,6 +51,7 @@ struct tree {
         bool alive;                /* between its parent's SPAWN and the report of its end */
         bool ending;               /* all are down; its actor is to end, and then `end` is told */
         bool abnormal;             /* its actor has ended by itself */
+        bool unstarted;            /* it has failed, already in its start */
         supervise_event end;
         arbiter_failure_action failure_action;
         int exit_status;

@@ -16,7 +16,7 @@ const char *why_kind_to_string(enum why_kind kind) {
                 [WHY_BACKOFF] = "backoff",       [WHY_INTENSITY] = "intensity",
                 [WHY_STOPPED] = "stopped",       [WHY_STOP] = "stop",
                 [WHY_KILL] = "kill",             [WHY_SETTLING] = "settling",
-                [WHY_DRAIN] = "drain",
+                [WHY_DRAIN] = "drain",           [WHY_TURN] = "turn",
         };
 
         return (unsigned) kind < _WHY_KIND_MAX ? names[kind] : NULL;
@@ -191,7 +191,8 @@ static void format_stopping(const struct why *w, char *buffer, size_t size) {
                 (void) snprintf(buffer, size, "%s was killed%s, and its end has not come yet.", w->name,
                                 ago(w).s);
         else if (w->is_monitor)
-                (void) snprintf(buffer, size, "%s is stopping: its workers are ending.", w->name);
+                (void) snprintf(buffer, size, "%s is stopping: its %s are ending.", w->name,
+                                w->is_tree ? "children" : "workers");
         else
                 (void) snprintf(buffer, size, "%s is stopping: it was %s%s%s.", w->name,
                                 w->signaled ? "sent its stop signal" : "asked to", ago(w).s,
@@ -199,9 +200,43 @@ static void format_stopping(const struct why *w, char *buffer, size_t size) {
                                                     : ", and has %s more").s);
 }
 
+static void format_turn(const struct why *w, char *buffer, size_t size) {
+        if (!w->other)
+                (void) snprintf(buffer, size, "%s waits for its turn to start.", w->name);
+        else if (w->other_stops)
+                (void) snprintf(buffer, size, "%s waits for its turn to start: first %s has to be down.",
+                                w->name, w->other);
+        else
+                (void) snprintf(buffer, size,
+                                "%s waits for its turn to start: %s comes before it, and does not run yet.",
+                                w->name, w->other);
+}
+
+static void format_failed_tree(const struct why *w, char *buffer, size_t size) {
+        const char *culprit = w->other ? w->other : "a child of it";
+        char how[FAILURES_SIZE];
+
+        if (w->unstarted)
+                (void) snprintf(how, sizeof(how), "%s did not start (\"arbiterctl log %s\" says more)",
+                                culprit, w->other ? w->other : w->name);
+        else
+                (void) snprintf(how, sizeof(how),
+                                "its children ended too often, %s at last, and %u restart%s of them in %s "
+                                "%s allowed",
+                                culprit, w->intensity, w->intensity == 1 ? "" : "s", limit(w->period).s,
+                                w->intensity == 1 ? "is" : "are");
+        (void) snprintf(buffer, size,
+                        "%s has failed%s: %s. Once that is mended, \"arbiterctl restart %s\" tries again.",
+                        w->name, ago(w).s, how, w->name);
+}
+
 static void format_given_up(const struct why *w, char *buffer, size_t size) {
         char failures[FAILURES_SIZE], allowed[2 * TIMESPAN_STRING_MAX] = "";
 
+        if (w->is_tree) {
+                format_failed_tree(w, buffer, size);
+                return;
+        }
         if (w->is_monitor) {
                 (void) snprintf(buffer, size,
                                 "%s has given up%s: no worker is left. Once what makes them fail is mended, "
@@ -221,7 +256,8 @@ static void format_given_up(const struct why *w, char *buffer, size_t size) {
 }
 
 static void format_settling(const struct why *w, char *buffer, size_t size) {
-        (void) snprintf(buffer, size, "%s has %u of %u workers running", w->name, w->running, w->wanted);
+        (void) snprintf(buffer, size, "%s has %u of %u %s running", w->name, w->running, w->wanted,
+                        w->is_tree ? "children" : "workers");
         if (w->backoff > 0) {
                 size_t n = strlen(buffer);
 
@@ -276,6 +312,9 @@ void why_format(const struct why *w, char *buffer, size_t size) {
         case WHY_STOP:
         case WHY_KILL:
                 format_stopping(w, buffer, size);
+                break;
+        case WHY_TURN:
+                format_turn(w, buffer, size);
                 break;
         case WHY_SETTLING:
                 format_settling(w, buffer, size);

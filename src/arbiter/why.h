@@ -23,6 +23,7 @@ enum why_kind {
         WHY_DRAIN,
         WHY_KILL,
         WHY_SETTLING,
+        WHY_TURN, /* its turn to start, among the children of a monitor */
         _WHY_KIND_MAX,
 };
 
@@ -37,6 +38,9 @@ struct why {
         uint32_t intensity;       /* the limit, UINT32_MAX: none */
         usec_t period;
         bool is_monitor, empty; /* empty: a place that has nobody in it */
+        bool is_tree, unstarted; /* a monitor of different children; already its start has failed */
+        const char *other; /* the child that it waits for, or that has brought it down; or NULL */
+        bool other_stops;  /* it is that one's end that it waits for */
         bool signaled, stuck;   /* how far its stop is: SIGTERM, or a thread that cannot be killed */
         uint32_t wanted, running, backoff; /* of a monitor */
         const char *probe; /* what its probe said last, or NULL */

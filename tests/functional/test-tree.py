@@ -234,6 +234,7 @@ class Escalation(Tree):
         """It has failed, and only it."""
         self.log.expect('monitor tree cannot start: %s did not. Nothing else is stopped for that' % culprit)
         self.assertEqual(self.monitors()['tree']['state'], 'failed')
+        self.assertRegex(self.ctl('why', 'tree'), r'tree has failed.*: %s did not start \(' % culprit)
 
     def test_reload_brings_one_that_cannot_start(self):
         """And one that mends it."""
@@ -265,6 +266,7 @@ class Escalation(Tree):
         self.running('a')
         self.kill('a')
         self.log.expect('monitor tree gives up: a')
+        self.assertRegex(self.ctl('why', 'tree'), 'tree has failed.*: its children ended too often, a at last, and 0 restarts')
         self.assertEqual(self.monitors()['tree']['state'], 'failed')
         self.ctl('restart', 'tree')
         self.expect('+a')
@@ -304,6 +306,7 @@ class Operations(Tree):
         self.start()
         self.running('a')
         self.expect_states('running', 'starting', 'waiting')
+        self.assertIn('w waits for its turn to start: h comes before it, and does not run yet.', self.ctl('why', 'w'))
         self.stop()
         os.unlink(self.etc + '/w.actor')
         self.actor('h', 'Exec=%s\nType=notify\nTimeoutStopSec=1h\n' % self.script('deaf.py', DEAF))
@@ -314,6 +317,7 @@ class Operations(Tree):
         self.kill('a')
         self.log.expect('a has ended')
         self.expect_states('waiting', 'stopping')
+        self.assertIn('a waits for its turn to start: first h has to be down.', self.ctl('why', 'a'))
         self.assertIn('h is stopping: it was sent its stop signal', self.ctl('why', 'h'))
         self.assertRegex(self.ctl('status'), 'h .*stopping')
         os.kill(pid, signal.SIGKILL)

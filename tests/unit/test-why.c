@@ -113,6 +113,33 @@ static void test_settling(void **state) {
 }
 
 /* Each kind and each reason has words, and none writes past its buffer, whatever the numbers. */
+static void test_trees(void **state) {
+        assert_text(WHY(.name = "web", .kind = WHY_TURN, .empty = true), "web waits for its turn to start.");
+        assert_text(WHY(.name = "web", .kind = WHY_TURN, .empty = true, .other = "db"),
+                        "web waits for its turn to start: db comes before it, and does not run yet.");
+        assert_text(WHY(.name = "web", .kind = WHY_TURN, .empty = true, .other = "db", .other_stops = true),
+                        "web waits for its turn to start: first db has to be down.");
+        assert_text(WHY(.name = "shop", .kind = WHY_INTENSITY, .is_monitor = true, .is_tree = true,
+                                    .unstarted = true, .other = "db"),
+                        "shop has failed 2.0 s ago: db did not start (\"arbiterctl log db\" says more). "
+                        "Once that is mended, \"arbiterctl restart shop\" tries again.");
+        assert_text(WHY(.name = "shop", .kind = WHY_INTENSITY, .is_monitor = true, .is_tree = true,
+                                    .other = "db"),
+                        "shop has failed 2.0 s ago: its children ended too often, db at last, and 5 "
+                        "restarts of them in 10 s are allowed. Once that is mended, \"arbiterctl restart "
+                        "shop\" tries again.");
+        assert_text(WHY(.name = "shop", .kind = WHY_INTENSITY, .is_monitor = true, .is_tree = true,
+                                    .since = 1, .intensity = 1),
+                        "shop has failed: its children ended too often, a child of it at last, and 1 "
+                        "restart of them in 10 s is allowed. Once that is mended, \"arbiterctl restart "
+                        "shop\" tries again.");
+        assert_text(WHY(.name = "shop", .kind = WHY_STOP, .is_monitor = true, .is_tree = true),
+                        "shop is stopping: its children are ending.");
+        assert_text(WHY(.name = "shop", .kind = WHY_SETTLING, .is_monitor = true, .is_tree = true,
+                                    .wanted = 4, .running = 3),
+                        "shop has 3 of 4 children running.");
+}
+
 static void test_extremes(void **state) {
         for (unsigned kind = 0; kind < _WHY_KIND_MAX; kind++)
                 for (unsigned reason = 0; reason <= ARBITER_REASON_UNKNOWN + 1; reason++)
@@ -127,6 +154,7 @@ static void test_extremes(void **state) {
                                                            .period = UINT64_MAX, .intensity = 7,
                                                            .backoff = UINT32_MAX,
                                                            .is_monitor = reason % 3 == 0,
+                                                           .is_tree = reason % 6 == 0,
                                                            .empty = reason % 5 == 0),
                                                 text, size);
                                 assert_true(strlen(text) < size);
@@ -154,7 +182,7 @@ int main(void) {
                 cmocka_unit_test(test_backoff),  cmocka_unit_test(test_starting),
                 cmocka_unit_test(test_given_up), cmocka_unit_test(test_stopping),
                 cmocka_unit_test(test_settling), cmocka_unit_test(test_extremes),
-                cmocka_unit_test(test_probes),
+                cmocka_unit_test(test_probes),   cmocka_unit_test(test_trees),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
