@@ -6,6 +6,7 @@ other end is read here; what is awaited is text, never time. The arbiter is fake
 test-arbiterctl-terminal.py ARBITERCTL FAKE_ARBITERD
 """
 
+import codecs
 import fcntl
 import os
 import pty
@@ -33,6 +34,7 @@ class Terminal:
         self.resize(rows, columns)
         self.before = termios.tcgetattr(self.terminal)
         self.text = ''
+        self.decoder = codecs.getincrementaldecoder('utf-8')('replace')  # a character may come in two parts
         self.process = subprocess.Popen(command, stdin=self.terminal, stdout=self.terminal, stderr=self.terminal,
                                         env={**ENVIRONMENT, **(env or {})}, start_new_session=True)
 
@@ -42,7 +44,7 @@ class Terminal:
     def read(self, timeout):
         if not select.select([self.reader], [], [], timeout)[0]:
             return False
-        self.text += os.read(self.reader, 65536).decode(errors='replace')
+        self.text += self.decoder.decode(os.read(self.reader, 65536))
         return True
 
     def expect(self, pattern):
@@ -191,7 +193,7 @@ class Paper(Case):
         for columns in [50, 80, 200]:
             t = self.run_on('status', '--no-pager', columns=columns, env={'NO_COLOR': '1'})
             text, status = t.end()
-            tree = [line for line in text.split('\r\n') if 'web.' in line]
+            tree = [line for line in text.split('\r\n') if '─web.' in line]
             self.assertEqual((status, len(tree)), (0, 100))
             if columns >= 80:
                 self.assertLessEqual(max(map(len, tree)), columns)
