@@ -145,6 +145,37 @@ static void test_answers(void **state) {
         fake_polkit_stop(&p);
 }
 
+/* The children of a monitor: nobody's to change but for whom polkit says so. That the arbiter here has no
+ * tree is said only to those. */
+static void test_children(void **state) {
+        static const char *const members[] = { "AddChild", "RemoveChild", "TerminateChild", "RestartChild" };
+        struct bus_fixture *b = *state;
+        sd_bus *other = bus_connect_as(b, USER_A);
+        struct fake_polkit p = {};
+        struct call c = {};
+
+        fake_polkit_start(b, &p);
+        for (size_t i = 0; i < 2 * ELEMENTSOF(members); i++) {
+                const char *member = members[i / 2];
+
+                p.answer = i % 2 == 0 ? POLKIT_NO : POLKIT_YES;
+                p.action[0] = 0;
+                if (streq(member, "AddChild"))
+                        send_bus_call(other, &c, BUS_PATH_MONITOR "/my_2dweb", BUS_INTERFACE_MONITOR, member,
+                                        "sss", "clock", "", "");
+                else
+                        send_bus_call(other, &c, BUS_PATH_MONITOR "/my_2dweb", BUS_INTERFACE_MONITOR, member,
+                                        "s", "clock");
+                expect_error(b->x, &c,
+                                i % 2 == 0 ? SD_BUS_ERROR_ACCESS_DENIED : BUS_ERROR_NOT_SUPPORTED,
+                                i % 2 == 0 ? BUS_ACTION_MANAGE_ACTORS : "it is a pool");
+                assert_string_equal(p.action, BUS_ACTION_MANAGE_ACTORS);
+                assert_int_equal(p.n_asked, i + 1);
+        }
+        sd_bus_close_unref(other);
+        fake_polkit_stop(&p);
+}
+
 static void test_interactive(void **state) {
         struct bus_fixture *b = *state;
         sd_bus *other = bus_connect_as(b, USER_A);
@@ -497,6 +528,7 @@ int main(void) {
                 TEST(reads_are_free),
                 TEST(absent),
                 TEST(answers),
+                TEST(children),
                 TEST(interactive),
                 TEST(slow),
                 TEST(vanish),
