@@ -244,6 +244,43 @@ static void test_held(void **state) {
         until_generation("b", 2);
 }
 
+/* Threads: with their hosts they are taken over, and know their monitors. */
+static void test_threads(void **state) {
+        static const char *const threads[] = { "a", "b", "p.1", "p.2", "d", "b-host" };
+        arbiter_adoption report;
+        struct row rows[ELEMENTSOF(threads)];
+
+        if (!getenv("ADOPT_HOST"))
+                skip();
+        program_init(&program, "tree tree rest-for-one - 3\n"
+                               "child tree a thread\n"
+                               "tree inner one-for-one tree 0\n"
+                               "child inner b thread\n"
+                               "pool tree p 2 thread\n"
+                               "child tree d mailbox\n"
+                               "start tree\n");
+        program_start(&program, NULL);
+        for (size_t i = 0; i < ELEMENTSOF(threads); i++)
+                program_until_running(&program, threads[i], &rows[i]);
+        for (unsigned n = 0; n < 2; n++) {
+                program_kill(&program);
+                program_start(&program, &report);
+                assert_int_equal(report.monitors, 3);
+                assert_int_equal(report.ended + report.killed + report.stopped, 0);
+                for (size_t i = 0; i < ELEMENTSOF(threads); i++)
+                        assert_unchanged(&rows[i]);
+                assert_ok(program_ask(&program, "check"));
+        }
+        assert_ok(program_ask(&program, "ask b square 3"));
+
+        /* The last in order takes nobody with it. */
+        kill_and_wait(rows[4].pid);
+        until_generation("d", 2);
+        for (size_t i = 0; i < 4; i++)
+                assert_unchanged(&rows[i]);
+        assert_ok(program_ask(&program, "check"));
+}
+
 int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_teardown(test_goes_on, tear_down),
@@ -253,6 +290,7 @@ int main(int argc, char *argv[]) {
                 cmocka_unit_test_teardown(test_changed, tear_down),
                 cmocka_unit_test_teardown(test_unwanted, tear_down),
                 cmocka_unit_test_teardown(test_held, tear_down),
+                cmocka_unit_test_teardown(test_threads, tear_down),
         };
 
         run_program(argc, argv);
