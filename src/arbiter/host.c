@@ -131,8 +131,16 @@ void host_thread_gone(struct child *c) {
                 (void) child_stop(host, NULL);
 }
 
+/* By us, for one of its threads or because it was asked for: the others are not to blame. Of its own death
+ * the link may tell before its exit does. */
+static bool was_ended(const struct child *host) {
+        return host->stop_stage != CHILD_STOP_NONE && host->reason_set &&
+               host->reason != ARBITER_REASON_NO_CONNECTION;
+}
+
 void host_gone(struct child *host, arbiter_reason reason, int status) {
         arbiter *a = host->arbiter;
+        bool ended = was_ended(host);
         struct child *c;
 
         LIST_FOREACH(m, &a->monitors, arbiter_monitor, monitors)
@@ -149,8 +157,7 @@ void host_gone(struct child *host, arbiter_reason reason, int status) {
                         c->failure = strdup(host->failure);
                 child_drain(c);
                 c->ending = true; /* what is asked for now is carried out by its end */
-                if (set && !c->culprit && c->state == ARBITER_STATE_RUNNING &&
-                                host->stop_stage != CHILD_STOP_NONE)
+                if (set && !c->culprit && c->state == ARBITER_STATE_RUNNING && ended)
                         (void)set_handle(set,
                                         &(supervise_event){.type = SUPERVISE_RESTART_CHILD, .slot = slot});
                 child_end(c, own, c->reason_set ? 0 : status);

@@ -278,6 +278,14 @@ static void test_threads(void **state) {
         until_generation("d", 2);
         for (size_t i = 0; i < 4; i++)
                 assert_unchanged(&rows[i]);
+
+        /* b dies with its host, which counts: inner gives up, and what comes behind it starts anew, too. */
+        kill_and_wait(rows[5].pid);
+        until_generation("b", 2);
+        until_generation("p.1", 2);
+        until_generation("p.2", 2);
+        until_generation("d", 3);
+        assert_unchanged(&rows[0]);
         assert_ok(program_ask(&program, "check"));
 }
 
