@@ -25,7 +25,8 @@ _arbiterctl
 printf '%s\\n' "${COMPREPLY[@]}"
 '''
 
-# An interactive shell that prints what it would offer instead of offering it, between two marks.
+# An interactive shell that prints what it would offer instead of offering it, between two marks. It is ended from outside: what
+# a terminal has not handed on is lost when its shell exits.
 ZSH = '''
 PS1= PS2= RPS1=
 bindkey -e
@@ -33,7 +34,7 @@ fpath=(%s $fpath)
 autoload -Uz compinit && compinit -D -u
 null-line () { print -n '\\001'; }
 compprefuncs=( null-line )
-comppostfuncs=( null-line exit )
+comppostfuncs=( null-line )
 zstyle ':completion:*' list-grouped false
 zstyle ':completion:*' force-list always
 compadd () {
