@@ -302,6 +302,8 @@ static void test_bounds(void **state) {
 
 /* An arbiter that is given up as it is: no timer of its pools is left in it. */
 static void test_not_stopped(void **state) {
+        /* It owns nothing: its exit hook does not run. */
+        static const arbiter_module idle_module = { ARBITER_MODULE_HEAD, .name = "idle" };
         struct fixture *x = *state;
         arbiter_monitor *m;
         arbiter_future *f;
@@ -311,7 +313,7 @@ static void test_not_stopped(void **state) {
         assert_ok(arbiter_new(NULL, NULL, &a));
         assert_ok(arbiter_start(a));
         assert_ok(arbiter_spawn_new(a, "w", &s));
-        assert_ok(arbiter_spawn_set_module(s, &fixture_module));
+        assert_ok(arbiter_spawn_set_module(s, &idle_module));
         assert_ok(arbiter_spawn_set_concurrency(s, x->kind));
         if (x->kind == ARBITER_CONCURRENCY_PROCESS && geteuid() == 0)
                 assert_ok(arbiter_spawn_set_user(s, "root"));
