@@ -13,7 +13,7 @@
 enum {
         PACE_FEW = 16,     /* messages of one sender that wait: no burden yet ... */
         PACE_FLOOD = 1024, /* ... and from here on a flood */
-        PACE_QUIET_USEC = 2000,
+        PACE_QUIET_USEC = 20000, /* a busy daemon pauses that long in the midst of a flood */
         PACE_SHARE = 16, /* so many times what it has taken is the others' */
 };
 

@@ -38,12 +38,12 @@ static void test_many(void **state) {
 /* A flood also waits between two readings, until nothing has come for a moment; and it does not starve. */
 static void test_flood(void **state) {
         struct pace p = {};
-        usec_t spent = 0, t;
+        usec_t took = PACE_QUIET_USEC / 10, spent = 0, t;
 
         pace_read(&p, PACE_FLOOD + 1, now);
-        pace_dispatched(&p, PACE_FLOOD + 1, now, now + 1000);
-        assert_int_equal(pace_due(&p, LONG, false, now + 1000), now + PACE_QUIET_USEC);
-        assert_int_equal(pace_due(&p, LONG, true, now + 1000), now + 1000 + PACE_SHARE * 1000);
+        pace_dispatched(&p, PACE_FLOOD + 1, now, now + took);
+        assert_int_equal(pace_due(&p, LONG, false, now + took), now + PACE_QUIET_USEC);
+        assert_int_equal(pace_due(&p, LONG, true, now + took), now + took + PACE_SHARE * took);
         assert_int_equal(pace_due(&p, LONG, false, now + PACE_QUIET_USEC), 0);
 
         for (t = now; t < now + USEC_PER_SEC; t += 100) {
