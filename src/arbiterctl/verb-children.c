@@ -89,7 +89,7 @@ int verb_list_children(int argc, char *argv[], void *userdata) {
         _cleanup_(snapshot_done) struct snapshot s = {};
         _cleanup_(table_done) struct table t = {};
         struct context *c = userdata;
-        const char *path;
+        const char *path = NULL;
         struct json j;
         int r;
 
@@ -121,7 +121,7 @@ int verb_add_child(int argc, char *argv[], void *userdata) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
         _cleanup_(snapshot_done) struct snapshot s = {};
         struct context *c = userdata;
-        const char *path;
+        const char *path = NULL;
         int r;
 
         r = find_monitor(c, argv[1], &s, &path);
@@ -135,7 +135,7 @@ int verb_add_child(int argc, char *argv[], void *userdata) {
 int verb_remove_child(int argc, char *argv[], void *userdata) {
         _cleanup_(snapshot_done) struct snapshot s = {};
         struct context *c = userdata;
-        const char *path;
+        const char *path = NULL;
         int r;
 
         r = find_monitor(c, argv[1], &s, &path);

@@ -365,7 +365,7 @@ static void tell_workers(struct change *h, const char *name, uint32_t before, ui
 
 static int add_scale(struct context *c, const struct monitor_row *monitor, const char *size,
                      struct work *w) {
-        uint32_t after;
+        uint32_t after = 0;
         int r;
 
         w->what = monitor->name;

@@ -74,8 +74,8 @@ static int find_user(const struct conf_context *c, const char *value, uid_t *ret
 
 int config_parse_user(const struct conf_context *c, const char *value, void *field) {
         const struct load_context *l = c->parser->options;
-        const struct passwd *pw;
-        uid_t uid;
+        const struct passwd *pw = NULL;
+        uid_t uid = (uid_t) -1;
         int r;
 
         if (!*value)

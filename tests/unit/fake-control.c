@@ -72,8 +72,9 @@ bool arbiter_future_is_pending(arbiter_future *f) {
         return !f->resolved;
 }
 
-static void run_callbacks(arbiter_future *f) {
-        arbiter_future_ref(f);
+static int on_defer(sd_event_source *s, void *userdata) {
+        arbiter_future *f = userdata;
+
         while (f->callbacks) {
                 struct callback *c = f->callbacks;
 
@@ -81,13 +82,6 @@ static void run_callbacks(arbiter_future *f) {
                 c->function(f, c->userdata);
                 free(c);
         }
-        arbiter_future_unref(f);
-}
-
-static int on_defer(sd_event_source *s, void *userdata) {
-        arbiter_future *f = userdata;
-
-        run_callbacks(f);
         arbiter_future_unref(f); /* the loop's */
         return 0;
 }
