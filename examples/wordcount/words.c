@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,13 +18,8 @@
 #define _cleanup_(f) __attribute__((cleanup(f)))
 #define BUFFER_SIZE (128 * 1024)
 
-struct words {
-        locale_t locale;
-        atomic_bool stop; /* read by the threads */
-};
-
 struct job {
-        struct words *words;
+        locale_t locale;
         arbiter_message *message; /* the promise to answer it */
         int fd;
         uint64_t n_words, n_bytes;
@@ -92,7 +86,7 @@ static int count_file(struct job *j) {
         if (!buffer)
                 return -ENOMEM;
         while ((n = read(j->fd, buffer, BUFFER_SIZE)) > 0) {
-                if (atomic_load(&j->words->stop)) {
+                if (arbiter_work_is_cancelled()) { /* the actor ends: it would wait for the last byte */
                         free(buffer);
                         return -ECANCELED;
                 }
@@ -106,7 +100,7 @@ static int count_file(struct job *j) {
 
 static int work(void *userdata) {
         struct job *j = userdata;
-        locale_t old = uselocale(j->words->locale); /* of this thread only */
+        locale_t old = uselocale(j->locale); /* of this thread only */
         int r = count_file(j);
 
         uselocale(old);
@@ -164,7 +158,7 @@ static int count(arbiter_actor *a, arbiter_message *m, void *userdata) {
                 close(fd);
                 return -ENOMEM;
         }
-        j->words = userdata;
+        j->locale = userdata;
         j->fd = fd;
         j->message = arbiter_message_ref(m);
         r = arbiter_actor_run_in_thread(a, work, j, &f);
@@ -177,34 +171,17 @@ static int count(arbiter_actor *a, arbiter_message *m, void *userdata) {
 }
 
 static int start(arbiter_actor *a, void *userdata) {
-        struct words *w = calloc(1, sizeof(*w));
+        locale_t locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);
 
-        if (!w)
-                return -ENOMEM;
-        w->locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);
-        if (!w->locale) {
-                free(w);
+        if (!locale)
                 return -errno;
-        }
-        arbiter_actor_set_userdata(a, w);
-        return 0;
-}
-
-/* The threads are joined before exit is called; without this a stop would wait for the last byte. */
-static int stopping(arbiter_actor *a, void *userdata) {
-        struct words *w = userdata;
-
-        if (w)
-                atomic_store(&w->stop, true);
+        arbiter_actor_set_userdata(a, locale);
         return 0;
 }
 
 static void leave(arbiter_actor *a, void *userdata) {
-        struct words *w = userdata;
-
-        if (w)
-                freelocale(w->locale);
-        free(w);
+        if (userdata)
+                freelocale(userdata);
 }
 
 static const arbiter_command commands[] = {
@@ -213,4 +190,4 @@ static const arbiter_command commands[] = {
 };
 
 ARBITER_MODULE(.name = "words", .description = "Counts the words of files", .commands = commands,
-               .start = start, .stopping = stopping, .exit = leave);
+               .start = start, .exit = leave);

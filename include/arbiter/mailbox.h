@@ -40,9 +40,11 @@ int arbiter_actor_get_statistics(arbiter_actor *a, arbiter_mailbox_statistics *r
 /* Blocking and CPU-bound work belongs off the loop: runs work(userdata) on a thread of the actor's own
  * pool (default 5 threads, started on demand) and resolves the future, on the loop, with its result: >= 0
  * a reply "i", negative an application error. Cancelling removes work that has not begun. work must not
- * touch the actor. */
+ * touch the actor. If it takes long it asks at times, in its thread, whether its future was cancelled or the
+ * actor ends, which waits for it: then arbiter_work_is_cancelled() is true, and it may give up. */
 typedef int (*arbiter_work_t)(void *userdata);
 int arbiter_actor_run_in_thread(arbiter_actor *a, arbiter_work_t work, void *userdata, arbiter_future **ret);
+bool arbiter_work_is_cancelled(void);
 int arbiter_actor_set_thread_workers(arbiter_actor *a, unsigned n);
 
 ARBITER_END_DECLARATIONS

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A thread pool for blocking and CPU-bound work. Work is queued under one mutex; completions come back
  * over an eventfd to the actor's loop, where the futures are resolved. Threads are started on demand, up
- * to the actor's limit, and joined when the actor is freed: work that has begun is waited for, work that
- * has not is cancelled. */
+ * to the actor's limit, and joined when the actor ends: work that has not begun is cancelled, and work that
+ * has is waited for; it may ask whether anybody still wants it, arbiter_work_is_cancelled(). */
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/eventfd.h>
 
 #include "actor/call.h"
@@ -17,7 +18,8 @@ struct work_item {
         void *userdata;
         arbiter_future *future; /* touched on the loop only */
         int result;
-        bool begun, withdrawn;
+        bool begun;
+        atomic_bool cancelled; /* by the loop, while it runs */
 };
 
 struct thread_pool {
@@ -27,16 +29,24 @@ struct thread_pool {
         struct list_node todo, done;
         pthread_t *threads;
         unsigned n_threads, n_idle, n_todo;
-        bool stop;
+        atomic_bool stop; /* the actor ends */
         int event_fd;
         sd_event_source *source;
 };
+
+/* What this thread is at. */
+static _Thread_local struct {
+        const struct thread_pool *pool;
+        const struct work_item *item;
+} current;
 
 static void run_one(struct thread_pool *p, struct work_item *w) {
         const uint64_t one = 1;
 
         pthread_mutex_unlock(&p->lock);
+        current.item = w;
         w->result = w->work(w->userdata);
+        current.item = NULL;
         pthread_mutex_lock(&p->lock);
         list_append(&p->done, &w->items);
         if (write(p->event_fd, &one, sizeof(one)) < 0)
@@ -47,6 +57,7 @@ static void *thread_main(void *userdata) {
         struct thread_pool *p = userdata;
         struct work_item *w;
 
+        current.pool = p;
         pthread_mutex_lock(&p->lock);
         while (!p->stop) {
                 w = LIST_FIRST(&p->todo, struct work_item, items);
@@ -189,8 +200,10 @@ static void work_cancel(arbiter_future *f) {
                 withdrawn = true;
         }
         pthread_mutex_unlock(&p->lock);
-        if (!withdrawn)
-                return; /* it runs to its end, and nobody listens */
+        if (!withdrawn) {
+                atomic_store(&w->cancelled, true); /* it runs to its end, and nobody listens */
+                return;
+        }
         f->cancel_userdata = NULL;
         arbiter_future_unref(w->future);
         free(w);
@@ -242,4 +255,8 @@ _public_ int arbiter_actor_run_in_thread(
         }
         *ret = TAKE_PTR(f);
         return 0;
+}
+
+_public_ bool arbiter_work_is_cancelled(void) {
+        return current.item && (atomic_load(&current.item->cancelled) || atomic_load(&current.pool->stop));
 }

@@ -122,7 +122,7 @@ static int send_to(struct context *c, const struct target *t, char *const *argv,
                 timeout = USEC_INFINITY;
         r = sd_bus_call(c->bus, m, time_add(timeout, ANSWER_MARGIN), &error, &reply);
         if (r < 0 && sd_bus_error_has_name(&error, BUS_ERROR_CALLEE_DIED))
-                return complain(EXIT_FAILURE, "%s It had begun: outcome callee-died, executed maybe.",
+                return complain(EXIT_FAILURE, "%s. It had begun: outcome callee-died, executed maybe.",
                                 error.message);
         if (r < 0)
                 return complain_call(&error, r, t->name);

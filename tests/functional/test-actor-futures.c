@@ -166,6 +166,15 @@ static int one(void *userdata) {
         return 1;
 }
 
+static int wait_until_cancelled(void *userdata) {
+        const struct timespec pause = { .tv_nsec = 1000 * 1000 };
+
+        (void)!write(entered_fd[1], "x", 1);
+        while (!arbiter_work_is_cancelled())
+                (void)nanosleep(&pause, NULL); /* at work */
+        return -ECANCELED;
+}
+
 static void test_threads(void **state) {
         struct fixture *x = *state;
         arbiter_future *f, *blocked[5], *queued[3], *many[1000];
@@ -210,6 +219,26 @@ static void test_threads(void **state) {
                 arbiter_future_unref(many[i]);
         }
         assert_int_equal(atomic_load(&shared->work_ran), 7 + ELEMENTS(many));
+}
+
+/* Its work ends because nobody wants it any more: one future is cancelled, and the actor of the others
+ * ends. */
+static void test_cancelled_work(void **state) {
+        struct fixture *x = *state;
+        arbiter_future *f[5], *after;
+
+        for (unsigned i = 0; i < ELEMENTS(f); i++) { /* all threads of the pool */
+                assert_ok(arbiter_actor_run_in_thread(x->root, wait_until_cancelled, NULL, &f[i]));
+                fixture_entered(x);
+        }
+        assert_false(arbiter_work_is_cancelled());
+        assert_ok(arbiter_actor_run_in_thread(x->root, one, NULL, &after));
+        assert_ok(arbiter_future_cancel(f[0]));
+        fixture_wait(x, after);
+        assert_int_equal(arbiter_future_get_outcome(after), ARBITER_OUTCOME_REPLY);
+        arbiter_future_unref(after);
+        for (unsigned i = 0; i < ELEMENTS(f); i++)
+                arbiter_future_unref(f[i]);
 }
 
 /* In actors of each kind; and one that ends while its work runs. */
@@ -263,6 +292,7 @@ static const struct fixture_test tests[] = {
                 {"all of the ended", test_composite_of_the_ended, ON_ONE},
                 {"cancelled early", test_cancel_early},
                 {"threads", test_threads, ON_ONE},
+                {"cancelled work", test_cancelled_work, ON_ONE},
                 {"threads of actors", test_threads_of_actors},
 };
 

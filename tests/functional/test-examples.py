@@ -40,16 +40,19 @@ def until(condition):
     raise AssertionError('it did not happen in %d s' % LIMIT)
 
 
-def opened_by(path):
-    """The process that has the file open for reading, or None."""
+def openers(path):
+    """The processes that have the file open."""
     for pid in filter(str.isdigit, os.listdir('/proc')):
         try:
-            for fd in os.listdir('/proc/%s/fd' % pid):
-                if os.readlink('/proc/%s/fd/%s' % (pid, fd)) == path:
-                    return int(pid)
+            if any(os.readlink('/proc/%s/fd/%s' % (pid, fd)) == path for fd in os.listdir('/proc/%s/fd' % pid)):
+                yield int(pid)
         except OSError:
             continue
-    return None
+
+
+def opened_by(path):
+    """One of them, or None."""
+    return next(openers(path), None)
 
 
 class Case(unittest.TestCase):
@@ -66,10 +69,10 @@ class Case(unittest.TestCase):
             f.write(data)
         return self.path(name)
 
-    def holes(self, name):
+    def holes(self, name, size=1 << 36):
         """A file that takes no room, and a while to read."""
         with open(self.path(name), 'wb') as f:
-            f.truncate(1 << 36)
+            f.truncate(size)
         return self.path(name)
 
 
@@ -257,6 +260,10 @@ class Daemon(Case):
         self.assertEqual((p.returncode, p.stderr), (0, ''), arguments)
         return p.stdout
 
+    def begin(self, *arguments):
+        return subprocess.Popen([CTL, '--timeout=%d' % LIMIT, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                env={**ENVIRONMENT, **self.environment})
+
     def actor(self, name):
         return json.loads(self.ctl('list-actors', name, '--json=short'))[0]
 
@@ -316,10 +323,11 @@ class Daemon(Case):
         self.assertIn('unhealthy', self.ctl('deaths', 'health'))
 
     def test_alive_while_it_counts(self):
+        with open(self.path('config', 'words.monitor'), 'a') as f:
+            f.write('[Monitor]\nDrainSec=0\n')  # else a restart would wait until it has counted
         self.start()
         big = self.holes('holes')
-        sender = subprocess.Popen([CTL, '--timeout=%d' % LIMIT, 'send', 'words.3', 'count', 's', big], stdout=subprocess.PIPE,
-                                  stderr=subprocess.PIPE, text=True, env={**ENVIRONMENT, **self.environment})
+        sender = self.begin('send', 'words.3', 'count', 's', big)
         before = self.actor('words.3')
         self.assertEqual(until(lambda: opened_by(big)), before['pid'])
         self.assertIn('pong', self.ctl('ping', '--count=1', 'words.3'))
@@ -332,22 +340,36 @@ class Daemon(Case):
         self.assertEqual(after['state'], 'running')
         self.assertNotEqual(after['aid'], before['aid'])
 
+    def test_replaced_at_work(self):
+        """All are replaced: what they count is counted to its end, and what comes meanwhile is, too."""
+        self.start()
+        big = self.holes('holes', 1 << 29)
+        senders = [self.begin('send', 'words.%d' % i, 'count', 's', big) for i in range(1, 5)]
+        until(lambda: len(list(openers(big))) == 4)
+        before = {self.actor('words.%d' % i)['aid'] for i in range(1, 5)}
+        roll = self.begin('restart', 'words')
+        text = self.write('text', b'one')
+        while roll.poll() is None:
+            self.assertEqual(self.ctl('send', 'words', 'count', 's', text), '(tt) 1 3\n')
+        self.assertEqual((roll.returncode, roll.communicate()[1]), (0, ''))
+        for p in senders:
+            self.assertEqual((p.communicate(timeout=LIMIT), p.returncode), (('(tt) 0 %d\n' % (1 << 29), ''), 0))
+        self.assertEqual({self.actor('words.%d' % i)['aid'] for i in range(1, 5)} & before, set())
+
     def test_killed_at_work(self):
         self.start()
         big = self.holes('holes')
-        sender = subprocess.Popen([CTL, 'send', 'words.2', 'count', 's', big], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                  text=True, env={**ENVIRONMENT, **self.environment})
+        sender = self.begin('send', 'words.2', 'count', 's', big)
         os.kill(until(lambda: opened_by(big)), signal.SIGKILL)
         out, err = sender.communicate(timeout=LIMIT)
         self.assertEqual((sender.returncode, out), (1, ''))
-        self.assertIn('outcome callee-died, executed maybe', err)
+        self.assertIn('signal 9. It had begun: outcome callee-died, executed maybe', err)
         self.assertEqual(until(lambda: self.actor('words.2')['state'] == 'running'), True)
 
     def test_stop_while_it_counts(self):
         self.start()
         big = self.holes('holes')
-        sender = subprocess.Popen([CTL, '--timeout=%d' % LIMIT, 'send', 'words.1', 'count', 's', big], stdout=subprocess.PIPE,
-                                  stderr=subprocess.PIPE, text=True, env={**ENVIRONMENT, **self.environment})
+        sender = self.begin('send', 'words.1', 'count', 's', big)
         pid = until(lambda: opened_by(big))
         self.stop()
         self.assertNotEqual(sender.wait(timeout=LIMIT), 0)
