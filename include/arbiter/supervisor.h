@@ -98,10 +98,10 @@ typedef struct arbiter_child_info {
         uint64_t restarts;
 } arbiter_child_info;
 /* which_children: one after the other in start order, the first after NULL. 1; 0: there is no other.
- * Answered from memory, whatever hangs. */
+ * Answered from memory, whatever hangs. A pool has none: its workers are no children of their own. */
 int arbiter_monitor_next_child(arbiter_monitor *m, const char *after, arbiter_child_info *ret);
 
-/* count_children, in OTP's words. */
+/* count_children, in OTP's words; a pool has one specification. */
 typedef struct arbiter_child_counts {
         size_t size; /* set it before */
         unsigned specs, active, supervisors, workers;

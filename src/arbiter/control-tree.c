@@ -13,6 +13,33 @@ static int find_tree(arbiter *a, const char *monitor, arbiter_monitor **ret) {
         return 0;
 }
 
+/* The workers of a pool, those included that do not live now; their names are behind the list. */
+static int list_workers(arbiter_monitor *m, arbiter_child_info **ret, size_t *ret_n) {
+        char (*names)[QUALIFIED_NAME_SIZE];
+        supervise_info info = {};
+        arbiter_child_info *list;
+        size_t n = 0;
+
+        if (m->set.supervise)
+                supervise_get_info(m->set.supervise, &info);
+        list = calloc(info.slot_max + 1, sizeof(*list) + sizeof(*names));
+        if (!list)
+                return -ENOMEM;
+        names = (void *) (list + info.slot_max + 1);
+        for (uint32_t slot = 1; slot <= info.slot_max; slot++) {
+                supervise_slot_info i;
+
+                if (supervise_get_slot(m->set.supervise, slot, &i) < 0 ||
+                                slot_name(&m->set, slot, names[n]) < 0)
+                        continue;
+                tree_worker_info(m, slot, names[n], list + n);
+                n++;
+        }
+        *ret = list;
+        *ret_n = n;
+        return 0;
+}
+
 int control_list_children(arbiter *a, const char *monitor, arbiter_child_info **ret, size_t *ret_n) {
         arbiter_child_info info = { .size = sizeof(info) }, *list;
         const char *after = NULL;
@@ -23,6 +50,8 @@ int control_list_children(arbiter *a, const char *monitor, arbiter_child_info **
         r = find_tree(a, monitor, &m);
         if (r < 0)
                 return r;
+        if (monitor_is_pool(m))
+                return list_workers(m, ret, ret_n);
         LIST_FOREACH(k, &m->tree.children, struct tree_child, children)
                 n++;
         list = calloc(n + 1, sizeof(*list));

@@ -152,8 +152,8 @@ int control_restart(arbiter *a, const char *target, arbiter_future **ret);
 int control_abort_roll(arbiter *a, const char *monitor, arbiter_future **ret);
 int control_scale(arbiter *a, const char *monitor, uint32_t workers, uint32_t *ret_before,
                 arbiter_future **ret);
-/* Of a monitor of different children; -EOPNOTSUPP: it is a pool. Array to free(), strings borrowed. -ENOENT:
- * no such child. */
+/* Of a pool the first two tell of its workers; the others are of a monitor of different children:
+ * -EOPNOTSUPP. Array to free(), strings borrowed. -ENOENT: no such child. */
 int control_list_children(arbiter *a, const char *monitor, arbiter_child_info **ret, size_t *ret_n);
 int control_count_children(arbiter *a, const char *monitor, arbiter_child_counts *ret);
 /* An instance of a definition; name and before may be "". */

@@ -12,15 +12,18 @@ static int append_child(arbiter_message *m, const arbiter_child_info *i) {
 
 int tree_on_which_children(arbiter_actor *a, arbiter_message *m, void *userdata) {
         _cleanup_(arbiter_message_unrefp) arbiter_message *reply = NULL;
-        arbiter_child_info info = { .size = sizeof(info) };
-        const char *after = NULL;
+        _cleanup_free_ arbiter_child_info *children = NULL;
+        const arbiter_monitor *monitor = userdata;
+        size_t n = 0;
         int r;
 
-        r = arbiter_message_new(&reply);
+        r = control_list_children(monitor->arbiter, monitor->name, &children, &n);
+        if (r >= 0)
+                r = arbiter_message_new(&reply);
         if (r >= 0)
                 r = arbiter_message_open_container(reply, 'a', "(sssssubt)");
-        for (; r >= 0 && arbiter_monitor_next_child(userdata, after, &info) > 0; after = info.name)
-                r = append_child(reply, &info);
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = append_child(reply, children + i);
         if (r >= 0)
                 r = arbiter_message_close_container(reply);
         return r < 0 ? r : arbiter_message_reply_message(m, reply);

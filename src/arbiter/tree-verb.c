@@ -200,7 +200,7 @@ _public_ int arbiter_monitor_restart_child(arbiter_monitor *m, const char *name,
 
 /* which_children, count_children */
 
-const char *tree_child_state(const struct tree_child *k) {
+const char *tree_slot_state(const struct set *s, uint32_t slot) {
         static const char *const states[_SUPERVISE_SLOT_STATE_MAX] = {
                 [SUPERVISE_SLOT_UNUSED] = "inactive",
                 [SUPERVISE_SLOT_IDLE] = "inactive",
@@ -215,17 +215,26 @@ const char *tree_child_state(const struct tree_child *k) {
         };
         supervise_slot_info i = {};
 
-        if (k->slot > 0)
-                (void) supervise_get_slot(k->parent->set.supervise, k->slot, &i);
+        if (slot > 0)
+                (void) supervise_get_slot(s->supervise, slot, &i);
         return states[i.state];
 }
 
-static void fill_info(const struct tree_child *k, arbiter_child_info *ret) {
+const char *tree_child_state(const struct tree_child *k) {
+        return tree_slot_state(&k->parent->set, k->slot);
+}
+
+static arbiter_restart public_restart(supervise_restart restart) {
         static const arbiter_restart restarts[] = {
                 [SUPERVISE_PERMANENT] = ARBITER_RESTART_PERMANENT,
                 [SUPERVISE_TRANSIENT] = ARBITER_RESTART_TRANSIENT,
                 [SUPERVISE_TEMPORARY] = ARBITER_RESTART_TEMPORARY,
         };
+
+        return restarts[restart];
+}
+
+static void fill_info(const struct tree_child *k, arbiter_child_info *ret) {
         supervise_slot_info i = {};
         const struct child *c = NULL;
 
@@ -240,8 +249,24 @@ static void fill_info(const struct tree_child *k, arbiter_child_info *ret) {
                 .name = tree_child_name(k),
                 .is_monitor = k->monitor,
                 .significant = k->significant,
-                .restart = restarts[k->spawn ? monitor_restart_of(k->spawn) : k->restart],
+                .restart = public_restart(tree_restart_of(k)),
                 .state = tree_child_state(k),
+                .aid = c ? c->aid_string.s : "",
+                .pid = c ? c->process.pid : 0,
+                .restarts = i.restarts,
+        };
+}
+
+void tree_worker_info(const arbiter_monitor *m, uint32_t slot, const char *name, arbiter_child_info *ret) {
+        const struct child *c = slot < m->set.n_slots ? m->set.slots[slot].child : NULL;
+        supervise_slot_info i = {};
+
+        (void) supervise_get_slot(m->set.supervise, slot, &i);
+        *ret = (arbiter_child_info){
+                .size = sizeof(*ret),
+                .name = name,
+                .restart = public_restart(i.restart),
+                .state = tree_slot_state(&m->set, slot),
                 .aid = c ? c->aid_string.s : "",
                 .pid = c ? c->process.pid : 0,
                 .restarts = i.restarts,
@@ -275,6 +300,20 @@ _public_ int arbiter_monitor_next_child(arbiter_monitor *m, const char *after, a
         return 1;
 }
 
+/* A pool has one specification, of all its workers: OTP's simple_one_for_one. */
+static void count_workers(const arbiter_monitor *m, arbiter_child_counts *counts) {
+        supervise_slot_info slot;
+        supervise_info i = {};
+
+        if (m->set.supervise)
+                supervise_get_info(m->set.supervise, &i);
+        counts->specs = 1;
+        for (uint32_t n = 1; n <= i.slot_max; n++) {
+                counts->workers += supervise_get_slot(m->set.supervise, n, &slot) >= 0;
+                counts->active += n < m->set.n_slots && m->set.slots[n].child;
+        }
+}
+
 _public_ int arbiter_monitor_count_children(arbiter_monitor *m, arbiter_child_counts *ret) {
         arbiter_child_counts counts = {};
 
@@ -282,6 +321,8 @@ _public_ int arbiter_monitor_count_children(arbiter_monitor *m, arbiter_child_co
                 return -EINVAL;
         if (!m->arbiter)
                 return -ESHUTDOWN;
+        if (monitor_is_pool(m))
+                count_workers(m, &counts);
         LIST_FOREACH(k, &m->tree.children, const struct tree_child, children) {
                 counts.specs += k->slot > 0;
                 counts.active += !is_down(k);

@@ -127,3 +127,6 @@ int tree_on_remove_child(arbiter_actor *a, arbiter_message *m, void *userdata);
 int tree_on_terminate_child(arbiter_actor *a, arbiter_message *m, void *userdata);
 int tree_on_restart_child(arbiter_actor *a, arbiter_message *m, void *userdata);
 const char *tree_child_state(const struct tree_child *k);
+const char *tree_slot_state(const struct set *s, uint32_t slot);
+/* A worker of a pool as its child, living or not. */
+void tree_worker_info(const arbiter_monitor *m, uint32_t slot, const char *name, arbiter_child_info *ret);

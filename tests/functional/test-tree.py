@@ -297,6 +297,25 @@ class Operations(Tree):
         self.assertIn('is no child of', self.ctl('remove-child', 'inner', 'b', status=4))
         self.stop()
 
+    def test_workers_of_a_pool(self):
+        """They are its children, as which_children of a simple_one_for_one has them; also those that do not live."""
+        self.monitor('web', 'Exec=/bin/sleep 1000\nRestart=transient\n', 'Workers=3\n')
+        self.start()
+        for name in ('web.1', 'web.2', 'web.3'):
+            self.ctl('wait', name, 'running')
+        children = lambda: base.json.loads(self.ctl('list-children', 'web', '--json=short'))
+        self.assertEqual([(c['name'], c['kind'], c['restart'], c['state'], c['pid']) for c in children()],
+                         [(n, 'actor', 'transient', 'running', self.pid(n)) for n in ('web.1', 'web.2', 'web.3')])
+        self.assertEqual(self.ctl('send', 'web', 'count_children').split(), ['(uuuu)', '1', '3', '0', '3'])
+        self.assertEqual(self.ctl('send', 'web', 'which_children').count('"transient"'), 3)
+        self.ctl('stop', 'web.2')
+        self.assertEqual([(c['state'], c['pid'] > 0, c['aid'] != '') for c in children()],
+                         [('running', True, True), ('terminated', False, False), ('running', True, True)])
+        self.assertRegex(self.ctl('list-children', 'web'), r'(?m)^web\.2 +actor +transient +no +terminated +- ')
+        self.assertEqual(self.ctl('send', 'web', 'count_children').split(), ['(uuuu)', '1', '2', '0', '3'])
+        self.assertIn('it is a pool', self.ctl('add-child', 'web', 'x', status=1))
+        self.stop()
+
     def test_answers_while_a_child_hangs(self):
         """In its start, and in its stop: what there is can be asked all the same."""
         self.child('a')
