@@ -221,6 +221,36 @@ static int replace_string(char **field, const char *value) {
         return 0;
 }
 
+/* One of a few words; `expected` names them for people. */
+static int take_word(char **field, const char *option, const char *value, const char *const *words,
+                     const char *expected) {
+        struct suggestion near = {};
+
+        for (const char *const *i = words; *i; i++) {
+                if (streq(*i, value))
+                        return replace_string(field, value);
+                suggest(&near, value, *i);
+        }
+        if (near.word)
+                return complain(EXIT_USAGE, "%s=%s: did you mean %s? Expected %s.", option, value, near.word,
+                                expected);
+        return complain(EXIT_USAGE, "%s=%s: expected %s.", option, value, expected);
+}
+
+static int take_routing(struct context *c, const char *value) {
+        static const char *const words[] = { "round-robin", "least-outstanding", "consistent-hash",
+                                             "broadcast", NULL };
+
+        return take_word(&c->routing, "--routing", value, words,
+                         "round-robin, least-outstanding, consistent-hash or broadcast");
+}
+
+static int take_to(struct context *c, const char *value) {
+        static const char *const words[] = { "monitor", "pool", NULL };
+
+        return take_word(&c->to, "--to", value, words, "monitor or pool");
+}
+
 static int add_properties(struct context *c, const char *value) {
         _cleanup_free_ char *copy = strdup(value);
         char *state = NULL;
@@ -260,9 +290,9 @@ static int parse_verb_option(struct context *c, int option, const char *value) {
         case OPTION_KEY:
                 return replace_string(&c->key, value);
         case OPTION_ROUTING:
-                return replace_string(&c->routing, value);
+                return take_routing(c, value);
         case OPTION_TO:
-                return replace_string(&c->to, value);
+                return take_to(c, value);
         default:
                 return strv_add(&c->config_dirs, value) < 0 ? out_of_memory() : 0;
         }

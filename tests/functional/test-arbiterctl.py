@@ -383,6 +383,10 @@ class WithoutArbiter(Case):
         self.fails(2, r'did you mean --json\?', '--jsno')
         self.fails(2, r'--json needs a value', '--json')
         self.fails(2, r'expected pretty, short or off', '--json=nice')
+        self.fails(2, r'--routing=rr: expected round-robin, least-outstanding, consistent-hash or broadcast\.',
+                   '--routing=rr', 'send', 'web', 'ping')
+        self.fails(2, r'did you mean consistent-hash\? Expected round-robin', '--routing=consistend-hash', 'send', 'web', 'ping')
+        self.fails(2, r'--to=pol: did you mean pool\? Expected monitor or pool\.', '--to=pol', 'send', 'web', 'ping')
         self.fails(2, r'takes no value', '--quiet=3')
         self.fails(2, r'Unknown option -z', '-z')
         self.fails(2, r'Did you mean "status"\?', 'statsu')
