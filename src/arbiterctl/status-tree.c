@@ -126,8 +126,10 @@ static void add_known(uint64_t *sum, uint64_t n) {
                 *sum = *sum == UINT64_MAX ? n : time_add(*sum, n);
 }
 
-void monitor_sums(const struct objects *o, const struct monitor_object *m, struct sums *ret) {
-        *ret = (struct sums){ .memory_bytes = UINT64_MAX, .cpu_usec = UINT64_MAX };
+#define DEPTH_MAX 64 /* of monitors in monitors: an arbiter that says more is not to be believed */
+
+static void add_sums(const struct objects *o, const struct monitor_object *m, unsigned depth,
+                     struct sums *ret) {
         for (size_t i = 0; i < o->n_actors; i++) {
                 const struct actor_object *a = o->actors + i;
 
@@ -137,9 +139,15 @@ void monitor_sums(const struct objects *o, const struct monitor_object *m, struc
                 add_known(&ret->memory_bytes, a->memory_bytes);
                 add_known(&ret->cpu_usec, a->cpu_usec);
         }
+        for (size_t i = 0; i < o->n_monitors && depth < DEPTH_MAX; i++)
+                if (streq(o->monitors[i].parent, m->name))
+                        add_sums(o, o->monitors + i, depth + 1, ret);
 }
 
-#define DEPTH_MAX 64 /* of monitors in monitors: an arbiter that says more is not to be believed */
+void monitor_sums(const struct objects *o, const struct monitor_object *m, struct sums *ret) {
+        *ret = (struct sums){ .memory_bytes = UINT64_MAX, .cpu_usec = UINT64_MAX };
+        add_sums(o, m, 0, ret);
+}
 
 static int add_monitor(struct table *t, struct libscols_line *parent, const struct objects *o,
                        const struct monitor_object *m, unsigned depth) {

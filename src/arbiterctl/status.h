@@ -8,7 +8,7 @@
 #include "arbiterctl/manager.h"
 #include "arbiterctl/objects.h"
 
-/* Of the workers of a monitor; UINT64_MAX: not known of any. */
+/* Of all actors below a monitor; UINT64_MAX: not known of any. */
 struct sums {
         uint64_t mailbox_queued, memory_bytes, cpu_usec;
 };

@@ -51,7 +51,7 @@ static void add_monitor(struct top_sample *s, const struct monitor_object *m) {
         s->monitors[s->n_monitors++] = (struct top_row){
                 .name = m->name,
                 .aid = m->aid,
-                .monitor = "",
+                .monitor = m->parent,
                 .state = m->state,
                 .restarts = m->restarts,
                 .memory_bytes = UINT64_MAX,
@@ -76,9 +76,36 @@ static struct top_row *find_monitor(struct top_sample *s, const char *name) {
         return NULL;
 }
 
-static bool is_wanted(char *const *patterns, const struct actor_object *a) {
+#define DEPTH_MAX 64 /* of monitors in monitors: an arbiter that says more is not to be believed */
+
+/* The monitor of this name, or one of those above it. */
+static bool monitor_matches(const struct objects *o, char *const *patterns, const char *name) {
+        for (unsigned depth = 0; *name && depth < DEPTH_MAX; depth++) {
+                const char *parent = "";
+
+                if (name_matches(patterns, name))
+                        return true;
+                for (size_t i = 0; i < o->n_monitors; i++)
+                        if (streq(o->monitors[i].name, name))
+                                parent = o->monitors[i].parent;
+                name = parent;
+        }
+        return false;
+}
+
+static bool is_wanted(const struct objects *o, char *const *patterns, const struct actor_object *a) {
         return !*patterns || name_matches(patterns, a->name) || name_matches(patterns, a->aid) ||
-                (*a->monitor && name_matches(patterns, a->monitor));
+                monitor_matches(o, patterns, a->monitor);
+}
+
+/* To its monitor, and to those above that. */
+static void add_to_monitors(struct top_sample *s, const struct top_row *a) {
+        struct top_row *m = find_monitor(s, a->monitor);
+
+        for (unsigned depth = 0; m && depth < DEPTH_MAX; depth++) {
+                add_to_monitor(m, a);
+                m = find_monitor(s, m->monitor);
+        }
 }
 
 int top_sample_take(struct context *c, struct top_sample *before, char *const *patterns,
@@ -98,15 +125,12 @@ int top_sample_take(struct context *c, struct top_sample *before, char *const *p
         if (before->n_actors > 0)
                 qsort(before->actors, before->n_actors, sizeof(*before->actors), compare_aids);
         for (size_t i = 0; i < o->n_monitors; i++)
-                if (!*patterns || name_matches(patterns, o->monitors[i].name))
+                if (!*patterns || monitor_matches(o, patterns, o->monitors[i].name))
                         add_monitor(ret, o->monitors + i);
         for (size_t i = 0; i < o->n_actors; i++)
-                if (is_wanted(patterns, o->actors + i)) {
-                        struct top_row *m = find_monitor(ret, o->actors[i].monitor);
-
+                if (is_wanted(o, patterns, o->actors + i)) {
                         add_actor(ret, o->actors + i, before);
-                        if (m)
-                                add_to_monitor(m, ret->actors + ret->n_actors - 1);
+                        add_to_monitors(ret, ret->actors + ret->n_actors - 1);
                 }
         return 0;
 }
@@ -142,12 +166,55 @@ static int compare_rows(const void *pa, const void *pb, void *userdata) {
         return wa > wb ? -1 : wa < wb ? 1 : strverscmp(a->name, b->name);
 }
 
+/* Moves row i, and then those below it, in the order in which they stand, to the end of *to. */
+static void nest(struct top_sample *s, size_t i, unsigned depth, struct top_row *to, size_t *n) {
+        struct top_row *row = s->monitors + i;
+        const char *name = row->name;
+
+        row->depth = depth;
+        to[(*n)++] = *row;
+        row->name = NULL;
+        for (size_t k = 0; depth + 1 < DEPTH_MAX && k < s->n_monitors; k++)
+                if (s->monitors[k].name && streq(s->monitors[k].monitor, name))
+                        nest(s, k, depth + 1, to, n);
+}
+
+static bool has_parent(const struct top_sample *s, const struct top_row *m) {
+        for (size_t i = 0; *m->monitor && i < s->n_monitors; i++)
+                if (s->monitors[i].name && streq(s->monitors[i].name, m->monitor))
+                        return true;
+        return false;
+}
+
+/* Each below its parent, and the order among those of one parent as it is. Without memory for that they
+ * stay side by side. */
+static void nest_monitors(struct top_sample *s) {
+        struct top_row *to = calloc(s->n_monitors + 1, sizeof(*to));
+        size_t n = 0;
+
+        if (!to)
+                return;
+        for (size_t i = 0; i < s->n_monitors; i++)
+                s->monitors[i].depth = has_parent(s, s->monitors + i);
+        for (size_t i = 0; i < s->n_monitors; i++)
+                if (s->monitors[i].name && s->monitors[i].depth == 0)
+                        nest(s, i, 0, to, &n);
+        for (size_t i = 0; i < s->n_monitors; i++) /* in a circle: not to be believed, but shown */
+                if (s->monitors[i].name)
+                        nest(s, i, 0, to, &n);
+        free(s->monitors);
+        s->monitors = to;
+}
+
 void top_sample_sort(struct top_sample *s, enum top_order order) {
         if (s->n_actors > 0)
                 qsort_r(s->actors, s->n_actors, sizeof(*s->actors), compare_rows, &order);
         if (s->n_monitors > 0)
                 qsort_r(s->monitors, s->n_monitors, sizeof(*s->monitors), compare_rows, &order);
+        nest_monitors(s);
 }
+
+enum { INDENT = 2 }; /* of each level of monitors */
 
 struct layout {
         enum top_order order;
@@ -186,7 +253,8 @@ static const char *row_colour(const struct top_row *row) {
 
 static void print_row(struct layout *l, const struct top_row *row, uint32_t number) {
         char memory[BYTES_STRING_MAX], uptime[DURATION_STRING_MAX], cpu[32] = "-", pid[16] = "-",
-                                                                    mailbox[24] = "-", text[256];
+                                                                    mailbox[24] = "-", text[512];
+        unsigned indent = INDENT * row->depth;
 
         if (number > 0)
                 (void) snprintf(pid, sizeof(pid), "%" PRIu32, number);
@@ -195,8 +263,8 @@ static void print_row(struct layout *l, const struct top_row *row, uint32_t numb
                                 row->cpu_permille % 10);
         if (row->mailbox_known)
                 (void) snprintf(mailbox, sizeof(mailbox), "%" PRIu64, row->mailbox_queued);
-        (void) snprintf(text, sizeof(text), "%-*s %-11s %8s %7s %8s %9s %9" PRIu32 " %9s",
-                        (int) l->name_width, row->name, row->state, pid, cpu,
+        (void) snprintf(text, sizeof(text), "%*s%-*s %-11s %8s %7s %8s %9s %9" PRIu32 " %9s",
+                        (int) indent, "", (int) (l->name_width - indent), row->name, row->state, pid, cpu,
                         format_bytes(memory, row->memory_bytes), mailbox, row->restarts,
                         format_unless_unknown(uptime, row->uptime_usec, 0));
         print_line(l, row_colour(row), text, sizeof(text));
@@ -206,7 +274,7 @@ static unsigned find_name_width(const struct top_sample *s) {
         size_t width = strlen("MONITOR");
 
         for (size_t i = 0; i < s->n_monitors; i++)
-                width = MAX(width, strlen(s->monitors[i].name));
+                width = MAX(width, INDENT * s->monitors[i].depth + strlen(s->monitors[i].name));
         for (size_t i = 0; i < s->n_actors; i++)
                 width = MAX(width, strlen(s->actors[i].name));
         return (unsigned) width;
@@ -263,6 +331,7 @@ static void row_to_json(const struct top_row *row, const char *kind, struct json
         json_key_string(j, "kind", kind);
         json_key_string(j, "name", row->name);
         json_key_string(j, "aid", row->aid);
+        json_key_string(j, "monitor", row->monitor);
         json_key_string(j, "state", row->state);
         json_key_u64(j, "pid", row->pid);
         json_key(j, "cpu_percent");

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What top shows: figures of actors and sums of monitors at one time, in an order. */
+/* What top shows: figures of actors and sums of monitors at one time, in an order; monitors in monitors
+ * below them. */
 
 #include "arbiterctl/objects.h"
 
 enum top_order { TOP_BY_CPU, TOP_BY_MEMORY, TOP_BY_MAILBOX, TOP_BY_RESTARTS, TOP_BY_NAME };
 
 struct top_row {
-        const char *name, *aid, *monitor, *state; /* borrowed from the objects */
+        const char *name, *aid, *state; /* borrowed from the objects */
+        const char *monitor;            /* its parent, of a monitor too; "": none */
         uint32_t pid, workers, restarts;
+        unsigned depth; /* of a monitor, in those above it that are shown */
         uint64_t uptime_usec, mailbox_queued;
         uint64_t memory_bytes, cpu_usec, cpu_permille; /* UINT64_MAX: not known (yet) */
         bool mailbox_known;

@@ -34,7 +34,7 @@ static const char help_text[] = "\n"
                                 "  q  quit            h  this help\n"
                                 "\n"
                                 "CPU% is that of one processor since the last look; 250 is two and a half.\n"
-                                "The line of a monitor is the sum of its workers.\n"
+                                "The line of a monitor is the sum of all below it.\n"
                                 "\n"
                                 "Any key returns.\n";
 

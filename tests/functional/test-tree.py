@@ -8,6 +8,7 @@ test-tree.py, with the arguments of test-arbiterd.py
 
 import importlib.util
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -285,6 +286,15 @@ class Operations(Tree):
                          [('a', 'actor', 'running'), ('inner', 'monitor', 'running'), ('d', 'actor', 'running')])
         self.assertEqual(tree['a']['pid'], self.pid('a'))
         self.assertRegex(self.ctl('status'), r'(?s)tree .*a .*d .*inner .*b .*c ')
+        top = self.ctl('top', '-n1')
+        self.assertRegex(top, r'(?m)^MONITOR +STATE.*\n^tree +running +4 .*\n^  inner +running +2 .*\n\n^ACTOR')
+        inner = self.ctl('top', '-n1', 'inner')
+        self.assertRegex(inner, r'(?m)^MONITOR +STATE.*\n^inner +running +2 .*\n\n^ACTOR')
+        self.assertEqual(sorted(re.findall(r'(?m)^[abcd]\b', inner)), ['b', 'c'])
+        rows = {r['name']: r for r in base.json.loads(self.ctl('top', '-n1', 'tree', '--json=short'))}
+        self.assertEqual({n: r['monitor'] for n, r in rows.items()},
+                         {'tree': '', 'inner': 'tree', 'a': 'tree', 'b': 'inner', 'c': 'inner', 'd': 'tree'})
+        self.assertEqual(rows['tree']['cpu_usec'] or 0, sum(rows[n]['cpu_usec'] or 0 for n in 'abcd'))
         self.ctl('add-child', 'inner', 'x', 'y')
         self.assertEqual(list(children('inner')), ['b', 'c', 'y'])
         self.assertEqual(self.ctl('send', 'inner', 'count_children').split(), ['(uuuu)', '3', '3', '0', '3'])
