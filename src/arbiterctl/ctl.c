@@ -118,6 +118,9 @@ int complain_call(const sd_bus_error *error, int r, const char *what) {
         /* it says itself what to do */
         if (strstr(text, "arbiterctl") || strstr(text, "polkit") || strstr(text, "Definitions"))
                 next = NULL;
+        /* signatures are not what is wrong with an option */
+        if (sd_bus_error_has_name(error, BUS_ERROR_BAD_ARGUMENTS) && !strcasestr(text, "argument"))
+                next = NULL;
         if (!ours && r == -ETIMEDOUT && !is_departure(error))
                 return complain(EXIT_FAILURE,
                                 "%s%sNo answer in time. What was asked for goes on all the same: see "
