@@ -89,7 +89,9 @@ static void fill_monitor(arbiter_monitor *m, struct monitor_view *v) {
                         .running = i.n[SUPERVISE_SLOT_RUNNING],
                         .failed = i.n[SUPERVISE_SLOT_FAILED],
                         .backoff = i.n[SUPERVISE_SLOT_BACKOFF],
-                        .restarts = (uint32_t)i.restarts,
+                        /* Of a pool also those of workers that have left it: what is counted never
+                         * becomes less. */
+                        .restarts = (uint32_t)(monitor_is_pool(m) ? m->set.sums.restarts : i.restarts),
                         .revision = (uint32_t)m->revision,
                         .draining = i.n[SUPERVISE_SLOT_DRAINING],
                         .load = m->load.percent,
@@ -459,33 +461,70 @@ static int find_target(arbiter *a, const char *target, struct child **ret) {
         return (*ret)->plain ? plain_ensure_stub(*ret) : 0;
 }
 
+/* What the actor has said that it has, or a worker of the pool; if nobody is there, one who was. */
+static const struct commands_table *find_commands(arbiter *a, const char *target, const struct child *c) {
+        const struct child *spokesman = pool_spokesman(a, target);
+        const arbiter_monitor *pool = pool_find(a, target);
+        const struct commands_table *t = NULL;
+
+        if (spokesman)
+                return spokesman->commands;
+        if (!pool)
+                return c ? c->commands : names_get_commands(a, target);
+        for (uint32_t i = 1; !t && i < pool->set.n_slots; i++) {
+                char name[QUALIFIED_NAME_SIZE];
+
+                (void) snprintf(name, sizeof(name), "%s.%" PRIu32, target, i);
+                t = names_get_commands(a, name);
+        }
+        return t;
+}
+
+/* Why a command is not known: nobody has it, or nobody is there to ask. */
+static int explain_unknown(arbiter *a, const char *target, const struct child *c) {
+        arbiter_monitor *pool = pool_find(a, target);
+
+        if (c && c->relink)
+                return -ETIMEDOUT; /* it has not told us what it has yet */
+        if (pool && !pool_spokesman(a, target))
+                return pool_has_hope(pool) ? -EAGAIN : -EHOSTDOWN;
+        return c && c->state >= ARBITER_STATE_RUNNING ? -ENOENT : -EAGAIN;
+}
+
 int control_get_command(arbiter *a, const char *target, const char *command, const char **ret_arguments,
                 const char **ret_result) {
+        const struct commands_table *t;
         const arbiter_command *k;
+        bool is_arbiter;
         struct child *c;
         int r;
 
         r = find_target(a, target, &c);
+        is_arbiter = r >= 0 && !c;
+        if (r == -ESRCH && route_has_future(a, target))
+                r = 0;
         if (r < 0)
                 return r;
         k = find_in(actor_standard_commands, command);
-        if (!k)
+        if (!k && (c || is_arbiter))
                 k = find_in(own_table(a, c), command);
-        if (!k && !c)
+        if (!k && is_arbiter)
                 k = find_in(arbiter_commands, command);
         if (k) {
                 *ret_arguments = k->arguments ? k->arguments : "";
                 *ret_result = k->result ? k->result : "";
                 return 0;
         }
-        c = pool_spokesman(a, target) ?: c; /* what is not the monitor's is its workers' */
-        for (size_t i = 0; c && c->commands && i < c->commands->n_views; i++)
-                if (streq(c->commands->views[i].name, command)) {
-                        *ret_arguments = c->commands->views[i].arguments;
-                        *ret_result = c->commands->views[i].result;
+        if (is_arbiter)
+                return -ENOENT;
+        t = find_commands(a, target, c);
+        for (size_t i = 0; t && i < t->n_views; i++)
+                if (streq(t->views[i].name, command)) {
+                        *ret_arguments = t->views[i].arguments;
+                        *ret_result = t->views[i].result;
                         return 0;
                 }
-        return c && c->relink ? -ETIMEDOUT : -ENOENT; /* it has not told us what it has yet */
+        return t ? -ENOENT : explain_unknown(a, target, c);
 }
 
 static size_t add_table(struct command_view *v, size_t n, const arbiter_command *c) {

@@ -173,7 +173,7 @@ int control_send(arbiter *a, const char *target, const char *command, arbiter_me
                 const arbiter_send_options *options, arbiter_future **ret);
 /* The signatures of a command of this actor, for faces that must build its arguments. 0 and borrowed
  * strings; -ENOENT: it has no such command; -ETIMEDOUT: it has been taken over from another arbiter, and not
- * been heard from. */
+ * been heard from; -EAGAIN, -EHOSTDOWN: nobody is there who could have said so, but will be, or will not. */
 int control_get_command(arbiter *a, const char *target, const char *command, const char **ret_arguments,
                 const char **ret_result);
 struct command_view {

@@ -482,6 +482,8 @@ struct name_memory {
         uint32_t generation;
         arbiter_reason reason;
         int status;
+        /* of its last life, if there will be others; this arbiter's memory alone */
+        struct commands_table *commands;
 };
 
 /* log.c. c: whom it concerns, or NULL. */
@@ -547,6 +549,8 @@ int names_choose_aid(arbiter *a, const aid *wanted, aid *ret);
 int names_next_generation(struct child *c);
 /* It has ended: aid and name remember how. */
 void names_bury(struct child *c, arbiter_reason reason, int status);
+/* What the last life of this name has said that it has; NULL: nothing, or nobody knows. */
+const struct commands_table *names_get_commands(arbiter *a, const char *name);
 
 /* launch.c */
 int launch_process(struct child *c);

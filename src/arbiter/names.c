@@ -62,6 +62,7 @@ static void forget_names(arbiter *a) {
                 if (!map_get_string(a->by_name, n->name)) {
                         state_forget_name(a, n);
                         map_remove_string(a->names, n->name);
+                        commands_table_unref(a, n->commands);
                         free(n);
                 }
 }
@@ -115,5 +116,17 @@ void names_bury(struct child *c, arbiter_reason reason, int status) {
                 return;
         n->reason = reason;
         n->status = status;
+        /* Who sends to the next one before it is there has to know what it will take. Of what actors have
+         * spawned by themselves nothing is kept: those could say something else each time, without end. */
+        if (c->set && c->commands && !c->set->slots[c->slot].transient) {
+                commands_table_unref(c->arbiter, n->commands);
+                n->commands = TAKE_PTR(c->commands);
+        }
         state_put_name(c->arbiter, n);
+}
+
+const struct commands_table *names_get_commands(arbiter *a, const char *name) {
+        const struct name_memory *n = map_get_string(a->names, name);
+
+        return n ? n->commands : NULL;
 }

@@ -86,7 +86,7 @@ void route_member_changed(struct child *c, bool serves) {
 }
 
 /* Without workers there will be some? */
-static bool has_hope(const arbiter_monitor *m) {
+bool pool_has_hope(const arbiter_monitor *m) {
         supervise_info i;
 
         if (!m->started || m->stopping || !m->set.supervise ||
@@ -104,7 +104,7 @@ void pool_members_reconsider(arbiter_monitor *m) {
 
         if (list_is_empty(&m->pool_watches))
                 return;
-        hope = has_hope(m);
+        hope = pool_has_hope(m);
         if (hope == m->hope_told)
                 return;
         m->hope_told = hope;
@@ -206,7 +206,7 @@ static int add_watch(struct member *member, arbiter_monitor *m) {
                 return -ENOMEM;
         *w = (struct pool_watch){ .monitor = m, .member = member };
         if (list_is_empty(&m->pool_watches))
-                m->hope_told = has_hope(m);
+                m->hope_told = pool_has_hope(m);
         list_append(&m->pool_watches, &w->of_monitor);
         list_append(&member->pools, &w->of_member);
         member->n_pools++;

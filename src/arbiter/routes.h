@@ -21,6 +21,8 @@ void routes_forget_held(arbiter *a);
 arbiter_monitor *pool_find(arbiter *a, const char *name);
 /* A worker of it that has said which commands it has: they are alike. NULL: none has. */
 struct child *pool_spokesman(arbiter *a, const char *name);
+/* Without workers now, there will be some. */
+bool pool_has_hope(const arbiter_monitor *m);
 /* Answers "route"; from then on the asker is told. */
 int pool_answer(arbiter_monitor *pool, arbiter_message *m);
 /* It gets new work, or none any more. */

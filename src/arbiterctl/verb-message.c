@@ -146,13 +146,19 @@ int verb_send(int argc, char *argv[], void *userdata) {
         struct json j;
         size_t n;
 
+        json_init(&j, stdout, c->json);
+        if (c->hold && !several) { /* perhaps nobody has the name just now */
+                r = send_to(c, &(struct target){ .name = argv[1] }, argv + 2, &j, false);
+                if (c->json != JSON_OFF && r == 0)
+                        json_end(&j);
+                return r;
+        }
         r = snapshot_take(c, &s);
         if (r != 0)
                 return r;
         status = snapshot_resolve(&s, patterns,
                                   several ? TARGET_ACTORS : TARGET_MONITORS | TARGET_ACTORS | TARGET_ARBITER,
                                   &targets, &n);
-        json_init(&j, stdout, c->json);
         if (c->json != JSON_OFF && several)
                 json_open(&j, '[');
         for (size_t i = 0; i < n; i++) {

@@ -28,6 +28,8 @@ static const struct errno_info {
         { ENOBUFS, BUS_ERROR_OVERLOAD, "\"%s\" takes no more for now. Nothing was done: try again later." },
         { EAGAIN, BUS_ERROR_RESTARTING,
           "\"%s\" is being restarted. Nothing was done: try again when it is running." },
+        { EHOSTDOWN, BUS_ERROR_NO_PROC,
+          "No worker of \"%s\" is running, and none is about to. \"arbiterctl why\" knows more." },
         { EACCES, BUS_ERROR_DENIED, "This is not allowed on \"%s\"." },
         { EPERM, BUS_ERROR_DENIED, "This is not allowed on \"%s\"." },
         { EOPNOTSUPP, BUS_ERROR_NOT_SUPPORTED,

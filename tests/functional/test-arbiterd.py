@@ -233,9 +233,34 @@ class Life(Case):
         self.ctl('daemon-reload')
         self.assertTrue(self.ctl('send', 'squares', 'square', 'x', '3').startswith('a{sv} 3'))
         self.assertEqual(self.pids(), pids)
+        # what is wrong is the policy, not a signature
+        self.assertNotIn('signature', self.ctl('send', '--routing=any', 'squares', 'square', 'x', '3', status=1))
         # nobody is there
         self.ctl('scale', 'squares', '0')
-        self.ctl('send', '--hold', 'squares', 'square', 'x', '3', status=1)
+        for hold in [], ['--hold']:
+            self.assertIn("no worker of 'squares'", self.ctl('send', *hold, 'squares', 'square', 'x', '3', status=4))
+        self.stop()
+
+    def test_hold(self):
+        """Nobody is there who could say what is sent, but the one before has."""
+        self.monitor('squares', 'Module=%s\n' % SQUARES, 'Workers=1\nBackoffMinSec=500ms\nBackoffJitter=0%\n')
+        self.actor('lone', 'Module=%s\n' % SQUARES)
+        self.monitor('empty', 'Module=%s\n' % SQUARES, 'Workers=0\n')
+        self.start()
+        for target, worker in ('squares', 'squares.1'), ('squares.1', 'squares.1'):
+            for _ in range(2):
+                self.running(worker)
+                self.ctl('kill', '-s', 'KILL', worker)
+                self.log.expect(r'squares\.1 has ended: killed')
+            self.assertEqual(self.ctl('send', '--hold', target, 'square', 'x', '3'), 'x 9\n')
+        self.assertIn('no command', self.ctl('send', '--hold', 'lone', 'cube', 'x', '3', status=1))
+        # A pool that never had a worker is none that lacks a command.
+        self.assertIn('No worker of "empty" is running', self.ctl('send', '--hold', 'empty', 'square', 'x', '3', status=4))
+        # What a worker does not have, is known without one, too.
+        self.ctl('scale', 'squares', '0')
+        self.assertIn('no command', self.ctl('send', 'squares', 'cube', 'x', '3', status=1))
+        # Restarts are those of all workers, also of one that is no more.
+        self.assertGreaterEqual(self.monitors()['squares']['restarts'], 4)
         self.stop()
 
     def test_thread_module(self):
