@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "arbiter-logger/logger.h"
+#include "basic/fd-pass.h"
 #include "basic/fd.h"
 #include "shared/log.h"
 
@@ -154,22 +155,6 @@ static int on_turn(sd_event_source *source, void *userdata) {
 
 /* The link. */
 
-static int take_fd(struct msghdr *m) {
-        int fd = -EBADF;
-
-        for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-                const int *fds = (const int *) (const void *) CMSG_DATA(c);
-                size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-                if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-                        continue;
-                close_many(fds, n - (n > 0 && fd < 0));
-                if (fd < 0 && n > 0)
-                        fd = fds[n - 1];
-        }
-        return fd;
-}
-
 static bool fields_are_valid(const char *fields, size_t size) {
         const char *p = fields;
         struct journal_field f;
@@ -223,13 +208,16 @@ static int on_link(sd_event_source *source, int fd, uint32_t events, void *userd
                 .msg_controllen = sizeof(control),
         };
         ssize_t n = recvmsg(l->link, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        int stream = -EBADF;
 
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 return 0;
-        if (n <= 0)
+        if (n <= 0) {
                 close_link(l);
-        else
-                take_stream(l, data, m.msg_flags & MSG_TRUNC ? 0 : (size_t) n, take_fd(&m));
+                return 0;
+        }
+        (void) fd_pass_take(&m, &stream, 1);
+        take_stream(l, data, m.msg_flags & MSG_TRUNC ? 0 : (size_t) n, stream);
         return 0;
 }
 

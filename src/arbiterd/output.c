@@ -16,6 +16,7 @@
 #include "arbiterd/program.h"
 #include "arbiterd/scope.h"
 #include "arbiterd/takeover.h"
+#include "basic/fd-pass.h"
 #include "basic/fd.h"
 #include "basic/list.h"
 #include "basic/pidfd.h"
@@ -69,22 +70,9 @@ static void free_stream(struct stream *s) {
 }
 
 static int send_stream(struct output *o, struct stream *s) {
-        union {
-                struct cmsghdr head;
-                char space[CMSG_SPACE(sizeof(int))];
-        } control = { .head = { .cmsg_level = SOL_SOCKET,
-                                      .cmsg_type = SCM_RIGHTS,
-                                      .cmsg_len = CMSG_LEN(sizeof(int)) } };
         struct iovec iov = { s->data, s->size };
-        struct msghdr m = {
-                .msg_iov = &iov,
-                .msg_iovlen = 1,
-                .msg_control = &control,
-                .msg_controllen = sizeof(control),
-        };
 
-        memcpy(CMSG_DATA(&control.head), &s->fd, sizeof(s->fd));
-        return sendmsg(o->link, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? negative_errno() : 0;
+        return (int) MIN(fd_pass_send(o->link, &iov, 1, &s->fd, 1), (ssize_t) 0);
 }
 
 static void retry_later(struct output *o, usec_t usec) {

@@ -2,8 +2,7 @@
 /* One message with descriptors, to be found by a process that is yet to be. Called by the arbiter when it
  * asks systemd for a unit, and by arbiter-exec in that unit. Must never wait for the other side. */
 
-#include <sys/socket.h>
-
+#include "basic/fd-pass.h"
 #include "basic/fd.h"
 #include "basic/hand-over.h"
 
@@ -13,23 +12,14 @@
 #define NO_MAILBOX '-'
 #define HEADER_SIZE 2
 
-union control {
-        struct cmsghdr header; /* for its alignment */
-        char buffer[CMSG_SPACE(HAND_OVER_FDS_MAX * sizeof(int))];
-};
-
 int hand_over_send(const int *fds, size_t n_fds, const char *names, int mailbox, int *ret_fd) {
         char header[HEADER_SIZE] = { VERSION, mailbox >= 0 ? MAILBOX : NO_MAILBOX };
         struct iovec iov[] = { { header, sizeof(header) },
                                { (char *) (names ? names : ""), names ? strlen(names) : 0 } };
         size_t n = n_fds + (mailbox >= 0);
         _cleanup_close_ int ours = -EBADF, theirs = -EBADF;
-        union control c = {};
-        struct msghdr m = { .msg_iov = iov,
-                            .msg_iovlen = ELEMENTSOF(iov),
-                            .msg_control = &c,
-                            .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
-        int pair[2];
+        int all[HAND_OVER_FDS_MAX], pair[2];
+        ssize_t sent;
 
         if (n == 0 || n > HAND_OVER_FDS_MAX || iov[1].iov_len >= HAND_OVER_NAMES_MAX)
                 return -EINVAL;
@@ -37,30 +27,24 @@ int hand_over_send(const int *fds, size_t n_fds, const char *names, int mailbox,
                 return negative_errno();
         ours = pair[0];
         theirs = pair[1];
-        c.header.cmsg_level = SOL_SOCKET;
-        c.header.cmsg_type = SCM_RIGHTS;
-        c.header.cmsg_len = CMSG_LEN(n * sizeof(int));
-        memcpy(CMSG_DATA(&c.header), fds, n_fds * sizeof(int));
+        if (n_fds > 0)
+                memcpy(all, fds, n_fds * sizeof(int));
         if (mailbox >= 0)
-                memcpy(CMSG_DATA(&c.header) + n_fds * sizeof(int), &mailbox, sizeof(int));
-        if (sendmsg(ours, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-                return negative_errno();
+                all[n_fds] = mailbox;
+        sent = fd_pass_send(ours, iov, ELEMENTSOF(iov), all, n);
+        if (sent < 0)
+                return (int) sent;
         *ret_fd = TAKE_FD(theirs); /* what waits in it stays there without our end */
         return 0;
-}
-
-static void take_fds(struct msghdr *m, struct hand_over *h) {
-        for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
-                if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && h->n_fds == 0) {
-                        h->n_fds = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-                        memcpy(h->fds, CMSG_DATA(c), h->n_fds * sizeof(int));
-                }
 }
 
 int hand_over_receive(int fd, struct hand_over *ret) {
         char header[HEADER_SIZE];
         struct iovec iov[] = { { header, sizeof(header) }, { ret->names, sizeof(ret->names) - 1 } };
-        union control c = {};
+        union {
+                struct cmsghdr header; /* for its alignment */
+                char space[CMSG_SPACE(HAND_OVER_FDS_MAX * sizeof(int))];
+        } c = {};
         struct msghdr m = { .msg_iov = iov,
                             .msg_iovlen = ELEMENTSOF(iov),
                             .msg_control = &c,
@@ -68,11 +52,10 @@ int hand_over_receive(int fd, struct hand_over *ret) {
                             .msg_controllen = CMSG_LEN(HAND_OVER_FDS_MAX * sizeof(int)) };
         ssize_t n;
 
-        ret->n_fds = 0;
         n = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (n < 0)
                 return errno == EAGAIN ? -ENODATA : errno == ENOTSOCK ? -EBADMSG : negative_errno();
-        take_fds(&m, ret);
+        ret->n_fds = fd_pass_take(&m, ret->fds, HAND_OVER_FDS_MAX);
         ret->mailbox = n >= HEADER_SIZE && header[1] == MAILBOX;
         if (n > 0 && n >= HEADER_SIZE && header[0] == VERSION && ret->n_fds > 0 &&
             (ret->mailbox || header[1] == NO_MAILBOX) && !(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {

@@ -2,12 +2,8 @@
 /* Packets of the keeper's protocol over a socket. Called by arbiterd and by arbiter-keeper. Must never
  * block, nor lose a descriptor that came with a packet. */
 
+#include "basic/fd-pass.h"
 #include "shared/keeper-link.h"
-
-union control {
-        struct cmsghdr head;
-        char space[CMSG_SPACE(sizeof(int) * KEEPER_BATCH_MAX)];
-};
 
 /* How many descriptors it comes with. */
 static size_t with_fds(const struct keeper_packet *p) {
@@ -20,42 +16,17 @@ static size_t packet_size(const struct keeper_packet *p) {
 }
 
 int keeper_send(int socket, const struct keeper_packet *p, const int *fds) {
-        size_t fds_size = with_fds(p) * sizeof(int);
         struct iovec iov = { (void *) p, packet_size(p) };
-        struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-        union control control;
 
-        if (fds_size > 0) {
-                memset(&control, 0, sizeof(control));
-                control.head = (struct cmsghdr){ .cmsg_level = SOL_SOCKET,
-                        .cmsg_type = SCM_RIGHTS,
-                        .cmsg_len = CMSG_LEN(fds_size) };
-                memcpy(CMSG_DATA(&control.head), fds, fds_size);
-                m.msg_control = &control;
-                m.msg_controllen = CMSG_SPACE(fds_size);
-        }
-        return sendmsg(socket, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? negative_errno() : 0;
-}
-
-static size_t take_fds(struct msghdr *m, int *ret_fds) {
-        size_t n_fds = 0;
-
-        for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-                size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-                /* the kernel makes one of all, and no more than there is room for */
-                if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
-                                n_fds + n > KEEPER_BATCH_MAX)
-                        continue;
-                memcpy(ret_fds + n_fds, CMSG_DATA(c), n * sizeof(int));
-                n_fds += n;
-        }
-        return n_fds;
+        return (int) MIN(fd_pass_send(socket, &iov, 1, fds, with_fds(p)), (ssize_t) 0);
 }
 
 int keeper_receive(int socket, struct keeper_packet *p, int *ret_fds, size_t *ret_n_fds) {
         struct iovec iov = { p, sizeof(*p) };
-        union control control;
+        union {
+                struct cmsghdr header; /* for its alignment */
+                char space[CMSG_SPACE(sizeof(int) * KEEPER_BATCH_MAX)];
+        } control;
         struct msghdr m = {
                 .msg_iov = &iov,
                 .msg_iovlen = 1,
@@ -73,7 +44,7 @@ int keeper_receive(int socket, struct keeper_packet *p, int *ret_fds, size_t *re
                 n = recvmsg(socket, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (n < 0)
                 return errno == EINTR ? -EAGAIN : errno == ECONNRESET ? 0 : negative_errno();
-        n_fds = take_fds(&m, fds);
+        n_fds = fd_pass_take(&m, fds, KEEPER_BATCH_MAX);
         if (n == 0) { /* or an empty packet, which may have some all the same */
                 close_many(fds, n_fds);
                 return 0;

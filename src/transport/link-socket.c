@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "basic/fd-pass.h"
 #include "basic/fd.h"
 #include "transport/link-ops.h"
 
@@ -110,22 +111,6 @@ void link_socket_queued(struct link *l) {
                 (void)link_flush(l); /* the frame is queued; that the socket broke, "closed" will say */
 }
 
-/* Collects what is in the control data. Whatever else is there, no descriptor may be left behind unowned. */
-static void take_fds(struct msghdr *mh, struct link_received *ret) {
-        struct cmsghdr *c;
-
-        for (c = CMSG_FIRSTHDR(mh); c; c = CMSG_NXTHDR(mh, c)) {
-                size_t n;
-
-                if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-                        continue;
-                n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-                assert(n <= FRAME_FDS_MAX - ret->n_fds); /* the control buffer holds no more */
-                memcpy(ret->fds + ret->n_fds, CMSG_DATA(c), n * sizeof(int));
-                ret->n_fds += n;
-        }
-}
-
 static void receive_failed(struct link *l, int error) {
         l->readable = false;
         if (error == EAGAIN || error == EWOULDBLOCK) {
@@ -169,7 +154,7 @@ size_t link_socket_receive(struct link *l, uint8_t *buffer, size_t size, struct 
         }
 
         if (mh.msg_controllen > 0)
-                take_fds(&mh, ret);
+                ret->n_fds = fd_pass_take(&mh, ret->fds, FRAME_FDS_MAX);
         if (_unlikely_(mh.msg_flags & (MSG_CTRUNC | MSG_TRUNC))) {
                 close_many(ret->fds, ret->n_fds);
                 link_fail_reading(l, -EBADMSG);
@@ -223,29 +208,11 @@ static ssize_t send_failed(struct link *l, int error) {
 }
 
 ssize_t link_socket_send(struct link *l, struct iovec *iov, size_t n_iov, const struct output_fds *fds) {
-        union {
-                struct cmsghdr header;
-                uint8_t space[CMSG_SPACE(FRAME_FDS_MAX * sizeof(int))];
-        } control;
-        struct msghdr mh = {.msg_iov = iov, .msg_iovlen = n_iov};
-        ssize_t n;
+        ssize_t n = fd_pass_send(l->fd, iov, n_iov, fds ? fds->fds : NULL, fds ? fds->n_fds : 0);
 
-        if (_unlikely_(fds)) {
-                mh.msg_control = &control;
-                mh.msg_controllen = CMSG_SPACE(fds->n_fds * sizeof(int));
-                memset(&control, 0, mh.msg_controllen);
-                control.header.cmsg_level = SOL_SOCKET;
-                control.header.cmsg_type = SCM_RIGHTS;
-                control.header.cmsg_len = CMSG_LEN(fds->n_fds * sizeof(int));
-                memcpy(CMSG_DATA(&control.header), fds->fds, fds->n_fds * sizeof(int));
-        }
-
-        do
-                n = sendmsg(l->fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
-        while (n < 0 && errno == EINTR);
         l->statistics.writes++;
         if (n < 0)
-                return send_failed(l, errno);
+                return send_failed(l, (int) -n);
         l->statistics.bytes_sent += (uint64_t)n;
         return n;
 }

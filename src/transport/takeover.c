@@ -2,8 +2,7 @@
 /* What a successor does with the descriptor of a dead end: see takeover.h. Called by src/arbiter/relink.c
  * only. Believes nothing of what it reads but what envelope_decode() lets through. */
 
-#include <sys/socket.h>
-
+#include "basic/fd-pass.h"
 #include "basic/fd.h"
 #include "transport/takeover.h"
 
@@ -21,26 +20,10 @@ static int send_error(int error) {
 }
 
 static int send_frame(int fd, const uint8_t *frame, size_t size, const int *fds, size_t n_fds) {
-        union {
-                struct cmsghdr header;
-                uint8_t space[CMSG_SPACE(FRAME_FDS_MAX * sizeof(int))];
-        } control = {};
         struct iovec iov = {.iov_base = (void *)frame, .iov_len = size};
-        struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
-        ssize_t n;
+        ssize_t n = fd_pass_send(fd, &iov, 1, fds, n_fds);
 
-        if (n_fds > 0) {
-                mh.msg_control = &control;
-                mh.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-                control.header.cmsg_level = SOL_SOCKET;
-                control.header.cmsg_type = SCM_RIGHTS;
-                control.header.cmsg_len = CMSG_LEN(n_fds * sizeof(int));
-                memcpy(CMSG_DATA(&control.header), fds, n_fds * sizeof(int));
-        }
-        do
-                n = sendmsg(fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
-        while (n < 0 && errno == EINTR);
-        return n < 0 ? send_error(errno) : 0;
+        return n < 0 ? send_error((int) -n) : 0;
 }
 
 int takeover_send(int fd, struct envelope *e, const void *body, const int *fds) {
@@ -64,25 +47,6 @@ int takeover_send(int fd, struct envelope *e, const void *body, const int *fds) 
         return send_frame(fd, frame, size, fds, e->n_fds);
 }
 
-/* Whatever is in the control data, no descriptor may be left behind. */
-static bool close_received(struct msghdr *mh) {
-        bool any = false;
-
-        for (struct cmsghdr *c = CMSG_FIRSTHDR(mh); c; c = CMSG_NXTHDR(mh, c)) {
-                int fds[FRAME_FDS_MAX];
-                size_t n;
-
-                if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-                        continue;
-                n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-                assert(n <= FRAME_FDS_MAX); /* the control buffer holds no more */
-                memcpy(fds, CMSG_DATA(c), n * sizeof(int));
-                close_many(fds, n);
-                any = true;
-        }
-        return any;
-}
-
 int takeover_receive(int fd, uint8_t *buffer, struct envelope *ret, const uint8_t **ret_body) {
         union {
                 struct cmsghdr header;
@@ -95,7 +59,8 @@ int takeover_receive(int fd, uint8_t *buffer, struct envelope *ret, const uint8_
                         .msg_control = &control,
                         .msg_controllen = sizeof(control),
         };
-        bool had_fds;
+        int fds[FRAME_FDS_MAX];
+        size_t n_fds;
         ssize_t n;
 
         do
@@ -103,10 +68,11 @@ int takeover_receive(int fd, uint8_t *buffer, struct envelope *ret, const uint8_
         while (n < 0 && errno == EINTR);
         if (n < 0)
                 return errno == EAGAIN ? -EAGAIN : -ECONNRESET;
-        had_fds = close_received(&mh);
+        n_fds = fd_pass_take(&mh, fds, ELEMENTSOF(fds));
+        close_many(fds, n_fds); /* none are wanted */
         if (n == 0)
                 return -ECONNRESET;
-        if (had_fds || (mh.msg_flags & (MSG_CTRUNC | MSG_TRUNC)))
+        if (n_fds > 0 || (mh.msg_flags & (MSG_CTRUNC | MSG_TRUNC)))
                 return -EBADMSG;
         return envelope_decode(buffer, (size_t)n, ret, ret_body) == n ? 0 : -EBADMSG;
 }
