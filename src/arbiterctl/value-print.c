@@ -5,20 +5,8 @@
 #include <inttypes.h>
 
 #include "arbiterctl/value.h"
+#include "basic/dbus-basic.h"
 #include "basic/utf8.h"
-
-union basic {
-        uint8_t y;
-        int b, h;
-        int16_t n;
-        uint16_t q;
-        int32_t i;
-        uint32_t u;
-        int64_t x;
-        uint64_t t;
-        double d;
-        const char *s;
-};
 
 static bool is_text(char type) {
         return strchr("sog", type);
@@ -65,15 +53,15 @@ static bool is_signed(char type) {
         return strchr("nixh", type);
 }
 
-static int64_t signed_value(char type, const union basic *v) {
+static int64_t signed_value(char type, const union dbus_basic *v) {
         return type == 'n' ? v->n : type == 'i' ? v->i : type == 'h' ? v->h : v->x;
 }
 
-static uint64_t unsigned_value(char type, const union basic *v) {
+static uint64_t unsigned_value(char type, const union dbus_basic *v) {
         return type == 'y' ? v->y : type == 'q' ? v->q : type == 'u' ? v->u : v->t;
 }
 
-static void print_number(FILE *f, char type, const union basic *v) {
+static void print_number(FILE *f, char type, const union dbus_basic *v) {
         char buffer[DOUBLE_STRING_MAX];
 
         if (type == 'b')
@@ -86,7 +74,7 @@ static void print_number(FILE *f, char type, const union basic *v) {
                 (void) fprintf(f, "%" PRIu64, unsigned_value(type, v));
 }
 
-static void print_basic(FILE *f, char type, const union basic *v) {
+static void print_basic(FILE *f, char type, const union dbus_basic *v) {
         if (!is_text(type)) {
                 print_number(f, type, v);
                 return;
@@ -96,7 +84,7 @@ static void print_basic(FILE *f, char type, const union basic *v) {
         (void) fputc('"', f);
 }
 
-static void json_basic(struct json *j, char type, const union basic *v) {
+static void json_basic(struct json *j, char type, const union dbus_basic *v) {
         if (is_text(type))
                 json_string(j, v->s);
         else if (type == 'b')
@@ -144,7 +132,7 @@ static int print_container(sd_bus_message *m, FILE *f, char type, const char *co
 
 int value_print(sd_bus_message *m, FILE *f) {
         const char *contents;
-        union basic v;
+        union dbus_basic v;
         char type;
         int r;
 
@@ -171,7 +159,7 @@ int value_print(sd_bus_message *m, FILE *f) {
 static int json_dictionary_key(sd_bus_message *m, struct json *j) {
         _cleanup_free_ char *text = NULL;
         size_t size = 0;
-        union basic v;
+        union dbus_basic v;
         char type;
         FILE *f;
         int r;
@@ -281,7 +269,7 @@ static int json_variant(sd_bus_message *m, struct json *j, const char *contents,
 static int json_value(sd_bus_message *m, struct json *j, bool typed) {
         json_value_fn value = typed ? value_to_typed_json : value_to_json;
         const char *contents;
-        union basic v;
+        union dbus_basic v;
         char type;
         int r;
 
@@ -341,7 +329,7 @@ static int exit_variants(sd_bus_message *m, unsigned n) {
 }
 
 static int tree_leaf(sd_bus_message *m, FILE *f, char type, const char *contents) {
-        union basic v;
+        union dbus_basic v;
         int r;
 
         if (strchr("are", type)) {
@@ -389,7 +377,7 @@ static int tree_value(sd_bus_message *m, FILE *f, unsigned depth) {
 
 static int tree_dictionary(sd_bus_message *m, FILE *f, const char *contents, unsigned depth) {
         _cleanup_free_ char *entry = strndup(contents + 1, strlen(contents) - 2);
-        union basic key;
+        union dbus_basic key;
         int r;
 
         if (!entry)

@@ -9,29 +9,17 @@
 
 #include <arbiter/message.h>
 
+#include "basic/dbus-basic.h"
 #include "bus/convert.h"
 #include "bus/error.h"
 #include "wire/signature.h"
-
-union basic {
-        uint8_t y;
-        int b, h;
-        int16_t n;
-        uint16_t q;
-        int32_t i;
-        uint32_t u;
-        int64_t x;
-        uint64_t t;
-        double d;
-        const char *s;
-};
 
 static bool type_is_string(char type) {
         return type == 's' || type == 'o' || type == 'g';
 }
 
 static int basic_from_bus(sd_bus_message *from, arbiter_message *to, char type) {
-        union basic v = {};
+        union dbus_basic v = {};
         int r;
 
         r = sd_bus_message_read_basic(from, type, &v);
@@ -86,7 +74,7 @@ int convert_from_bus(sd_bus_message *from, arbiter_message *to) {
 }
 
 static int basic_to_bus(arbiter_message *from, sd_bus_message *to, char type) {
-        union basic v = {};
+        union dbus_basic v = {};
         int r;
 
         r = arbiter_message_read_basic(from, type, &v);
@@ -174,7 +162,7 @@ struct number {
         bool negative;
 };
 
-static struct number number_load(char type, const union basic *v) {
+static struct number number_load(char type, const union dbus_basic *v) {
         int64_t s;
 
         switch (type) {
@@ -199,8 +187,8 @@ static struct number number_load(char type, const union basic *v) {
         return (struct number){ (uint64_t) s, s < 0 };
 }
 
-static union basic number_store(char type, struct number n) {
-        union basic v = {};
+static union dbus_basic number_store(char type, struct number n) {
+        union dbus_basic v = {};
 
         switch (type) {
         case 'y':
@@ -240,7 +228,7 @@ struct argument {
 
 static int append_integer(sd_bus_message *from, const struct argument *a, const struct integer *type,
                 char came, arbiter_message *to, sd_bus_error *error) {
-        union basic v = {};
+        union dbus_basic v = {};
         struct number n;
         int r;
 
