@@ -632,23 +632,24 @@ static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void
         return arbiter_actor_stop(userdata, (int) si->ssi_signo);
 }
 
-static int add_signals(arbiter_actor *a) {
-        static const int signals[] = { SIGTERM, SIGINT, SIGQUIT };
+int actor_block_signal(sd_event *event, sd_event_source **ret, int signal,
+                       sd_event_signal_handler_t handler, void *userdata) {
         sigset_t set;
         int r;
 
         sigemptyset(&set);
-        for (size_t i = 0; i < ELEMENTSOF(signals); i++)
-                sigaddset(&set, signals[i]);
+        sigaddset(&set, signal);
         r = pthread_sigmask(SIG_BLOCK, &set, NULL);
-        if (r != 0)
-                return -r;
-        for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
-                r = sd_event_add_signal(a->event, NULL, signals[i], on_signal, a);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
+        return r != 0 ? -r : sd_event_add_signal(event, ret, signal, handler, userdata);
+}
+
+static int add_signals(arbiter_actor *a) {
+        static const int signals[] = { SIGTERM, SIGINT, SIGQUIT };
+        int r = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(signals) && r >= 0; i++)
+                r = actor_block_signal(a->event, NULL, signals[i], on_signal, a);
+        return r;
 }
 
 int actor_run(const arbiter_module *module, int control_fd, arbiter_concurrency concurrency,

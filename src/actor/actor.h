@@ -242,6 +242,9 @@ int actor_set_parameter(arbiter_actor *a, const char *key, const char *value);
 int actor_set_listen_fds(arbiter_actor *a, const int *fds, const char *const *names, size_t n);
 /* start hooks, then running. The arbiter's own actor calls it directly, others after the welcome. */
 int actor_start(arbiter_actor *a);
+/* Blocks the signal in this thread first, as sd_event_add_signal(3) demands. */
+int actor_block_signal(sd_event *event, sd_event_source **ret, int signal,
+                       sd_event_signal_handler_t handler, void *userdata);
 /* The whole life on a loop of its own, from an inherited control fd (taken) to the exit code. */
 int actor_run(const arbiter_module *module, int control_fd, arbiter_concurrency concurrency,
                 const char *const *listen_names, const int *listen_fds, size_t n_listen_fds);

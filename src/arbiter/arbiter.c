@@ -511,18 +511,11 @@ static int on_sigchld(sd_event_source *s, const struct signalfd_siginfo *si, voi
 }
 
 static int become_subreaper(arbiter *a) {
-        sigset_t set;
-        int r;
+        int r = process_become_subreaper();
 
-        r = process_become_subreaper();
         if (r < 0)
                 return r;
-        sigemptyset(&set);
-        sigaddset(&set, SIGCHLD);
-        r = pthread_sigmask(SIG_BLOCK, &set, NULL);
-        if (r != 0)
-                return -r;
-        return sd_event_add_signal(a->event, &a->sigchld_source, SIGCHLD, on_sigchld, a);
+        return actor_block_signal(a->event, &a->sigchld_source, SIGCHLD, on_sigchld, a);
 }
 
 /* Running. */
@@ -576,21 +569,11 @@ static int on_stop_signal(sd_event_source *s, const struct signalfd_siginfo *si,
 
 static int add_stop_signals(arbiter *a, sd_event_source **sources) {
         static const int signals[] = { SIGTERM, SIGINT };
-        sigset_t set;
-        int r;
+        int r = 0;
 
-        sigemptyset(&set);
-        for (size_t i = 0; i < ELEMENTSOF(signals); i++)
-                sigaddset(&set, signals[i]);
-        r = pthread_sigmask(SIG_BLOCK, &set, NULL);
-        if (r != 0)
-                return -r;
-        for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
-                r = sd_event_add_signal(a->event, &sources[i], signals[i], on_stop_signal, a);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
+        for (size_t i = 0; i < ELEMENTSOF(signals) && r >= 0; i++)
+                r = actor_block_signal(a->event, &sources[i], signals[i], on_stop_signal, a);
+        return r;
 }
 
 _public_ int arbiter_run(arbiter *a, bool handle_signals) {
