@@ -183,7 +183,7 @@ static void print_help(void) {
                 { "    --key=TEXT", "send: the same worker of a pool for the same key" },
                 { "    --routing=POLICY", "send: to which worker: broadcast, least-outstanding..." },
                 { "    --to=monitor|pool", "send: to which of the two that have the name" },
-                { "    --config-dir=DIR", "verify: read this directory; may be given several times" },
+                { "    --config-dir=DIR", "cat, verify: read this directory; may be given several times" },
         };
 
         (void) printf(PROGRAM " [OPTIONS...] VERB\n\nTalk to a running arbiter.\n\n");

@@ -21,7 +21,7 @@ struct cat {
         const char *const *directories;
         char **files; /* all names there are */
         struct json j;
-        bool again;
+        bool again, given; /* given: where, by --config-dir= */
 };
 
 static int list_files(struct cat *k) {
@@ -114,7 +114,7 @@ static bool is_meant(const char *pattern, const char *file) {
 
 static int complain_no_file(const struct cat *k, const char *pattern) {
         struct suggestion near = {};
-        bool user = !context_is_system(k->c);
+        bool user = !context_is_system(k->c), private = k->c->runtime_dir || getenv("ARBITER_RUNTIME_DIR");
 
         STRV_FOREACH (file, k->files) {
                 char *stem = strndupa(*file, strcspn(*file, "."));
@@ -133,7 +133,9 @@ static int complain_no_file(const struct cat *k, const char *pattern) {
                         "No configuration of '%s' in %s or the directories after it: no %s.monitor, no "
                         "%s.actor. An actor that was spawned by hand has none.%s",
                         pattern, k->directories[0], pattern, pattern,
-                        user ? " That of the system's arbiter: 'arbiterctl --system cat'." : "");
+                        k->given ? ""
+                        : private ? " Was the arbiter started with --config-dir=? cat needs that, too."
+                        : user ? " That of the system's arbiter: 'arbiterctl --system cat'." : "");
 }
 
 static int cat_pattern(struct cat *k, const char *pattern) {
@@ -154,7 +156,7 @@ static int cat_pattern(struct cat *k, const char *pattern) {
 
 int verb_cat(int argc, char *argv[], void *userdata) {
         struct context *c = userdata;
-        struct cat k = { .c = c };
+        struct cat k = { .c = c, .given = c->config_dirs };
         int r, status = 0;
 
         r = context_config_dirs(c);

@@ -75,7 +75,7 @@ int config_parse_significant(const struct conf_context *c, const char *value, vo
 }
 
 int config_parse_shutdown(const struct conf_context *c, const char *value, void *field) {
-        static const struct conf_range range = { USEC_PER_MSEC, USEC_INFINITY, "10s" };
+        static const struct conf_range range = { USEC_PER_MSEC, USEC_INFINITY, "brutal, infinity, 10s" };
         struct conf_item item = *c->item;
         struct conf_context ranged = *c;
         usec_t *shutdown = field;

@@ -80,6 +80,9 @@ int bus_method_add_child(sd_bus_message *m, void *userdata, sd_bus_error *error)
         if (r <= 0)
                 return r < 0 ? r : 1;
         r = control_add_child(o->connection->face->arbiter, o->view.name, definition, name, before, &f);
+        if (r == -ENOENT && !*before)
+                return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_DEFINITION, "There is no definition %s.",
+                                bus_quote(definition).s);
         if (r == -ENOENT)
                 return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_DEFINITION,
                                 "There is no definition %s, or no child %s to stand before.",

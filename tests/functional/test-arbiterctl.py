@@ -349,6 +349,8 @@ class WithoutArbiter(Case):
         self.assertEqual([r['name'] for r in self.json('cat', '*', '--config-dir', at)],
                          ['web.monitor', 'web.monitor', 'clock.actor'])
         self.fails(4, r"No configuration of 'clok': did you mean clock\.actor\?", 'cat', 'clok', '--config-dir', at)
+        self.environment = {'ARBITER_RUNTIME_DIR': at}
+        self.fails(4, r'cat needs that, too', 'cat', 'nonesuch')
         os.symlink('/dev/null', at + '/off.monitor')
         self.fails(1, r'off\.monitor is masked', 'cat', 'off', '--config-dir', at)
 

@@ -295,6 +295,7 @@ class Operations(Tree):
         self.assertEqual({n: r['monitor'] for n, r in rows.items()},
                          {'tree': '', 'inner': 'tree', 'a': 'tree', 'b': 'inner', 'c': 'inner', 'd': 'tree'})
         self.assertEqual(rows['tree']['cpu_usec'] or 0, sum(rows[n]['cpu_usec'] or 0 for n in 'abcd'))
+        self.assertRegex(self.ctl('add-child', 'inner', 'nonesuch', status=1), r'There is no definition nonesuch\. ')
         self.ctl('add-child', 'inner', 'x', 'y')
         self.assertEqual(list(children('inner')), ['b', 'c', 'y'])
         self.assertEqual(self.ctl('send', 'inner', 'count_children').split(), ['(uuuu)', '3', '3', '0', '3'])
@@ -493,6 +494,11 @@ class Refusals(Tree):
             with self.subTest(pattern):
                 self.tree('tree', children, text, strategy, backoff='')
                 self.refused(pattern)
+
+    def test_shutdown(self):
+        self.child('a', 'Shutdown=soft\n')
+        self.tree('tree', 'a.actor')
+        self.refused(r'a\.actor:\d+: Shutdown=soft .*write for example Shutdown=brutal, infinity, 10s')
 
     def test_two_parents(self):
         self.child('a')
