@@ -9,6 +9,7 @@ test-tree.py, with the arguments of test-arbiterd.py
 import importlib.util
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ spec = importlib.util.spec_from_file_location('arbiterd', os.path.join(os.path.d
 base = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(base)
 
-# Says in a file, which all share, when it starts and when it is told to stop; runs when it has said READY=1.
+# Says in a FIFO, which all share, when it starts and when it is told to stop; runs when it has said READY=1.
 CHILD = """
 import os, signal, socket, sys
 name, journal = sys.argv[1:3]
@@ -58,8 +59,12 @@ class Tree(base.Case):
     def setUp(self):
         super().setUp()
         self.journal = os.path.join(self.top, 'journal')
-        self.read = 0
+        os.mkfifo(self.journal)
+        os.chmod(self.journal, 0o666)
         os.chmod(self.top, 0o777)
+        self.fifo = os.open(self.journal, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self.addCleanup(os.close, self.fifo)
+        self.heard = ''
 
     def child(self, name, text='', program_name=None):
         command = self.script('child.py', CHILD)
@@ -69,31 +74,29 @@ class Tree(base.Case):
         self.write(name + '.monitor', '[Monitor]\nStrategy=%s\nChildren=%s\n%s%s' % (strategy, children, backoff, text))
 
     def said(self):
-        if not os.path.exists(self.journal):
-            return ''
-        with open(self.journal, encoding='utf-8') as f:
-            return f.read()[self.read:]
+        """By the children, since it was last taken."""
+        while select.select([self.fifo], [], [], 0)[0]:
+            self.heard += os.read(self.fifo, 65536).decode()
+        return self.heard
+
+    def take(self):
+        said, self.heard = self.said(), ''
+        return said
+
+    def wait_until_said(self, enough):
+        deadline = time.monotonic() + base.PATIENCE
+        while not enough(self.said()) and select.select([self.fifo], [], [], max(0, deadline - time.monotonic()))[0]:
+            pass
 
     def expect(self, text):
         """What the children have said since it was last asked; waits until it is at least as much."""
-        deadline = time.monotonic() + base.PATIENCE
-        while True:
-            said = self.said()
-            if len(said) > len(text) or said == text + ' ':
-                self.assertEqual(said, text + ' ')
-                self.read += len(said)
-                return
-            if time.monotonic() > deadline:
-                self.assertEqual(said, text + ' ')
-            time.sleep(.002)
+        self.wait_until_said(lambda said: len(said) > len(text) or said == text + ' ')
+        self.assertEqual(self.take(), text + ' ')
 
     def expect_any_order(self, *words):
         """Of those that do not wait for each other."""
-        deadline = time.monotonic() + base.PATIENCE
-        while len(self.said().split()) < len(words) and time.monotonic() < deadline:
-            time.sleep(.002)
-        self.assertEqual(sorted(self.said().split()), sorted(words))
-        self.read += len(self.said())
+        self.wait_until_said(lambda said: len(said.split()) >= len(words))
+        self.assertEqual(sorted(self.take().split()), sorted(words))
 
     def pid(self, name):
         return self.actors()[name]['pid']
@@ -385,8 +388,7 @@ class Reload(Tree):
         self.assertEqual(sorted(self.actors()), ['a', 'b', 'd'])
         self.assertEqual(self.pid('a'), pids['a'])
         self.assertNotEqual(self.pid('b'), pids['b'])
-        self.assertEqual(sorted(self.said().split()), ['+b', '+d', '-b', '-c'])
-        self.read += len(self.said())
+        self.assertEqual(sorted(self.take().split()), ['+b', '+d', '-b', '-c'])
         self.stop()
         self.expect('-b -d -a')
 
