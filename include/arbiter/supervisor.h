@@ -110,6 +110,9 @@ int arbiter_monitor_count_children(arbiter_monitor *m, arbiter_child_counts *ret
 
 /* Borrowed, or NULL. */
 arbiter_monitor *arbiter_monitor_get_parent(arbiter_monitor *m);
+/* 1: it has given up, or could not be started, or is going down for that, and arbiter_monitor_restart()
+ * would start it anew. 0, also of one that is a child: that is its parent's to restart. */
+int arbiter_monitor_has_failed(arbiter_monitor *m);
 
 /* How a monitor has ended by itself. */
 typedef enum arbiter_verdict {

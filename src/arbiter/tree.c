@@ -103,6 +103,18 @@ _public_ arbiter_monitor *arbiter_monitor_get_parent(arbiter_monitor *m) {
         return m && m->tree.place ? m->tree.place->parent : NULL;
 }
 
+_public_ int arbiter_monitor_has_failed(arbiter_monitor *m) {
+        supervise_info i = { .phase = SUPERVISE_PHASE_DOWN };
+
+        if (!m)
+                return -EINVAL;
+        if (!m->arbiter || m->tree.place)
+                return 0;
+        if (m->set.supervise)
+                supervise_get_info(m->set.supervise, &i);
+        return m->failed || i.phase == SUPERVISE_PHASE_GIVING_UP;
+}
+
 /* What it is. */
 
 bool monitor_is_pool(const arbiter_monitor *m) {
@@ -411,15 +423,11 @@ bool tree_acted(arbiter_monitor *m, const supervise_action *action) {
         }
 }
 
-/* Down and up again: of a monitor of different children that is nobody's child. */
+/* Down, at once if it had failed, and up again with those children that it should have by now: of a monitor
+ * of different children that is nobody's child. */
 static int restart_top(arbiter_monitor *m) {
-        supervise_info i;
-
         m->failed = false;
         state_mark_monitor(m);
-        supervise_get_info(m->set.supervise, &i);
-        if (i.phase == SUPERVISE_PHASE_DOWN || i.phase == SUPERVISE_PHASE_FAILED)
-                return set_handle(&m->set, &(supervise_event){ .type = SUPERVISE_START });
         m->set.revive = true;
         return set_handle(&m->set, &(supervise_event){ .type = SUPERVISE_STOP });
 }

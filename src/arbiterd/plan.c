@@ -70,6 +70,79 @@ int monitor_change_of(const struct config_difference *x, arbiter_monitor *runnin
         return 0;
 }
 
+/* Trees that have failed. */
+
+static const struct monitor_config *find_top(const struct config *old, const struct config *new,
+                const char *name) {
+        const struct monitor_config *m = NULL;
+
+        while (name) {
+                m = config_find_monitor(new, name) ?: old ? config_find_monitor(old, name) : NULL;
+                name = m ? m->parent : NULL;
+        }
+        return m;
+}
+
+static int add_failed(struct daemon *d, const struct config *new, const char *name, char ***names) {
+        const struct monitor_config *m = find_top(d->config, new, name);
+        arbiter_monitor *running;
+
+        if (!m || m->strategy == CONFIG_POOL || !config_find_monitor(new, m->name) ||
+            strv_contains(*names, m->name))
+                return 0;
+        running = arbiter_find_monitor(d->arbiter, m->name);
+        return running && arbiter_monitor_has_failed(running) > 0 ? strv_add(names, m->name) : 0;
+}
+
+/* Something by which it is run, and not what is said of it only. *ret_replace: it is stopped, and started
+ * anew, for that alone. */
+static int is_mending(const struct config_difference *x, bool *ret_replace) {
+        struct monitor_change c = {};
+        int r;
+
+        *ret_replace = false;
+        if (!x->old_monitor || !x->new_monitor || x->change == CONFIG_UNCHANGED)
+                return x->change != CONFIG_UNCHANGED || config_has_moved(x);
+        r = monitor_change_of(x, NULL, &c);
+        *ret_replace = c.replace;
+        return r < 0 ? r
+                     : c.replace || c.reorder || c.policy || c.roll || c.scale || c.probe ||
+                                        config_has_moved(x);
+}
+
+static const char *parent_of(const struct monitor_config *m, const struct actor_config *a) {
+        return m ? m->parent : a ? a->parent : NULL;
+}
+
+static int add_mended(struct daemon *d, const struct config *new, const struct config_difference *x,
+                char ***names) {
+        bool replace;
+        int r;
+
+        r = is_mending(x, &replace);
+        if (r <= 0)
+                return r;
+        r = add_failed(d, new, parent_of(x->old_monitor, x->old_actor), names);
+        if (r >= 0)
+                r = add_failed(d, new, parent_of(x->new_monitor, x->new_actor), names);
+        if (r >= 0 && x->old_monitor && x->new_monitor && !x->new_monitor->parent && !replace)
+                r = add_failed(d, new, x->name, names);
+        return r;
+}
+
+int plan_find_mended(struct daemon *d, const struct config *new, const struct config_difference *x, size_t n,
+                     char ***ret) {
+        _cleanup_strv_free_ char **names = NULL;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = add_mended(d, new, x + i, &names);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(names);
+        return 0;
+}
+
 /* The plan: name, verb, and for people what that means. */
 
 static int add(arbiter_message *plan, const char *name, const char *verb, const char *format, ...)
@@ -214,6 +287,7 @@ static void on_message(void *userdata, enum conf_level level, const char *file, 
 
 static int add_differences(struct daemon *d, arbiter_message *plan, const struct config *new) {
         _cleanup_free_ struct config_difference *x = NULL;
+        _cleanup_strv_free_ char **mended = NULL;
         size_t n = 0;
         int r;
 
@@ -222,6 +296,11 @@ static int add_differences(struct daemon *d, arbiter_message *plan, const struct
         r = config_diff(d->config, new, &x, &n);
         for (size_t i = 0; r >= 0 && i < n; i++)
                 r = add_difference(d, plan, x + i);
+        if (r >= 0)
+                r = plan_find_mended(d, new, x, n, &mended);
+        STRV_FOREACH(name, mended)
+                if (r >= 0)
+                        r = add(plan, *name, "start", "it has failed, and something of it has changed");
         return r;
 }
 

@@ -23,5 +23,11 @@ bool monitor_runs_by(arbiter_monitor *m, unsigned index, uint64_t fingerprint);
 int monitor_change_of(const struct config_difference *x, arbiter_monitor *running,
                       struct monitor_change *ret);
 
+/* Monitors of different children that are nobody's children and have failed, and of which something is
+ * another in `new`, also far below: they are started anew. Names. While d->config is the old one. */
+struct daemon;
+int plan_find_mended(struct daemon *d, const struct config *new, const struct config_difference *x, size_t n,
+                     char ***ret);
+
 /* The arbiter's plan handler; userdata is the daemon. */
 int daemon_plan(arbiter *a, arbiter_message *plan, void *userdata);

@@ -200,16 +200,22 @@ static struct departure *departure_free(struct departure *x) {
 }
 DEFINE_CLEANUP(struct departure *, departure_free)
 
+static int start_in_its_place(struct daemon *d, const char *name) {
+        int r;
+
+        generations_sweep(d); /* first: it may want to bind otherwise what it had before */
+        listeners_sweep(d);
+        r = start_by_name(d, name, NULL);
+        return r == -ESRCH ? 0 : r;
+}
+
 static void on_left(arbiter_future *f, void *userdata) {
         _cleanup_(departure_freep) struct departure *x = userdata;
         struct daemon *d = x->daemon;
 
         forget(d->leaving, x->name);
-        if (arbiter_actor_get_state(arbiter_get_actor(d->arbiter)) >= ARBITER_STATE_STOPPING)
-                return;
-        generations_sweep(d); /* first: it may want to bind otherwise what it had before */
-        listeners_sweep(d);
-        (void) start_by_name(d, x->name, NULL);
+        if (arbiter_actor_get_state(arbiter_get_actor(d->arbiter)) < ARBITER_STATE_STOPPING)
+                (void) start_in_its_place(d, x->name);
 }
 
 /* Stops what runs under this name; when it is gone, starts what the configuration has for it by then, if
@@ -227,10 +233,8 @@ static int replace(struct daemon *d, const char *name) {
                 return -ENOMEM;
         (void)arbiter_remove_definition(d->arbiter, name);
         r = m ? arbiter_monitor_stop(m, &f) : arbiter_remove_actor(d->arbiter, name, &f);
-        if (r == -ESRCH) { /* it has ended, or was stopped by hand */
-                r = start_by_name(d, name, NULL);
-                return r == -ESRCH ? 0 : r;
-        }
+        if (r == -ESRCH || (r >= 0 && !arbiter_future_is_pending(f)))
+                return start_in_its_place(d, name); /* it has ended, or was stopped by hand; nobody lives */
         if (r >= 0)
                 r = strv_add(&d->leaving, name);
         if (r < 0)
@@ -316,7 +320,10 @@ static int change_monitor(struct daemon *d, const struct config_difference *x, b
                 r = definition_change_probes(d, &x->old_monitor->actor, &m->actor);
         if (r >= 0 && c.scale)
                 r = arbiter_monitor_scale(monitor, m->workers, NULL);
-        return r < 0 || m->strategy != CONFIG_POOL ? r : roll(d, x, monitor, always_roll, ret);
+        if (r >= 0 && m->strategy == CONFIG_POOL)
+                r = roll(d, x, monitor, always_roll, ret);
+        /* it does not run: nobody is touched */
+        return r == -ESHUTDOWN && m->parent ? replace(d, m->name) : r;
 }
 
 static void apply_one(struct daemon *d, const struct config_difference *x) {
@@ -398,8 +405,24 @@ static int note(struct daemon *d, const struct config *c) {
         return r;
 }
 
+/* What has failed by the old definitions tries the new ones. */
+static void start_mended(struct daemon *d, char *const *names) {
+        STRV_FOREACH(name, names) {
+                arbiter_monitor *m = arbiter_find_monitor(d->arbiter, *name);
+                int r;
+
+                if (!m || is_leaving(d, *name) || arbiter_monitor_has_failed(m) <= 0)
+                        continue;
+                log_notice("%s had failed, and something of it has changed: it is started anew.", *name);
+                r = arbiter_monitor_restart(m, NULL, NULL);
+                if (r < 0)
+                        (void) daemon_refuse(d, r, "%s cannot be started anew: %m", *name);
+        }
+}
+
 int daemon_apply(struct daemon *d, struct config *new) {
         _cleanup_free_ struct config_difference *x = NULL;
+        _cleanup_strv_free_ char **mended = NULL;
         _cleanup_(config_freep) struct config *old = NULL;
         size_t n = 0;
         int r;
@@ -408,6 +431,8 @@ int daemon_apply(struct daemon *d, struct config *new) {
         for (size_t i = 0; r >= 0 && i < n; i++)
                 if (!x[i].new_monitor && !x[i].new_actor && x[i].change == CONFIG_UNCHANGED)
                         log_warning("%s goes on as it was: its file has errors", x[i].name);
+        if (r >= 0)
+                r = plan_find_mended(d, new, x, n, &mended);
         if (r >= 0)
                 r = config_adopt(new, d->config);
         if (r < 0) {
@@ -419,6 +444,7 @@ int daemon_apply(struct daemon *d, struct config *new) {
         r = generations_keep(d, old, new);
         (void) note(d, new); /* with what it has adopted */
         apply_all(d, x, n);
+        start_mended(d, mended);
         (void) note(d, new); /* with what could not be put into effect */
         generations_sweep(d);
         listeners_sweep(d);

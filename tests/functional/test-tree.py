@@ -252,15 +252,64 @@ class Escalation(Tree):
         self.reload()
         self.expect_stranded('b')
         self.expect('+a -a')
-        self.child('b', program_name='c')
+        self.reload()  # of what is as it was
+        self.assertEqual(self.monitors()['tree']['state'], 'failed')
+        self.tree('tree', 'a.actor b.actor', 'RestartIntensity=0\nFailureAction=exit\nDescription=Only said\n')
+        self.assertNotIn('it has failed', self.ctl('daemon-reload', '--dry-run'))
         self.reload()
-        self.ctl('restart', 'tree')
+        self.assertEqual((self.monitors()['tree']['state'], self.said()), ('failed', ''))
+        self.child('b', program_name='c')
+        self.assertRegex(self.ctl('daemon-reload', '--dry-run'),
+                         '(?m)^tree +start +it has failed, and something of it has changed$')
+        self.reload()
         self.expect('+a +c')
         self.running('b')
         self.kill('b')  # that one did run
         self.log.expect("monitor tree has failed, and it is nobody's child")
         self.stop(status=70, number=0)
         self.expect_any_order('-a', '-z')
+
+    def test_reload_mends_from_below(self):
+        """What has changed is far below the monitor that has failed, and there are others than before."""
+        self.two_levels()
+        self.monitor('web', 'Exec=/bin/sleep 1000\n', 'Workers=1\n')
+        self.tree('tree', 'a.actor inner.monitor web.monitor d.actor', '', 'rest-for-one')
+        os.close(os.open(self.journal + '.c', os.O_CREAT | os.O_WRONLY))
+        self.start()
+        self.log.expect('monitor inner cannot start: c did not')
+        self.expect_stranded('inner')
+        self.expect('+a +b -b -a')
+        self.child('c', program_name='n')
+        self.child('x')
+        self.monitor('web', 'Exec=/bin/sleep 1001\n', 'Workers=2\n')
+        os.unlink(self.etc + '/d.actor')
+        self.tree('tree', 'a.actor inner.monitor web.monitor x.actor', '', 'rest-for-one')
+        self.reload()
+        self.expect('+a +b +n +x')
+        self.running('x')
+        self.assertEqual(sorted(self.actors()), ['a', 'b', 'c', 'web.1', 'web.2', 'x'])
+        with open('/proc/%d/cmdline' % self.pid('web.2'), encoding='utf-8') as f:
+            self.assertEqual(f.read().split('\0')[1], '1001')
+        self.assertEqual(self.ctl('daemon-reload', '--dry-run'), 'A reload would change nothing.\n')
+        self.stop()
+
+    def test_restart_after_a_child_was_added(self):
+        """One that has failed, has been given a child, and is mended only after that."""
+        self.child('a')
+        os.close(os.open(self.journal + '.a', os.O_CREAT | os.O_WRONLY))
+        self.tree('tree', 'a.actor')
+        self.start()
+        self.expect_stranded('a')
+        self.child('b')
+        self.tree('tree', 'b.actor a.actor')
+        self.reload()
+        self.expect('+b -b')
+        self.expect_stranded('a')
+        os.unlink(self.journal + '.a')
+        self.ctl('restart', 'tree')
+        self.expect('+b +a')
+        self.stop()
+        self.expect('-a -b')
 
     def test_failure_action(self):
         self.child('a')
