@@ -111,11 +111,6 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
         return 0;
 }
 
-static int on_again(sd_event_source *s, void *userdata) {
-        drive(userdata);
-        return 0;
-}
-
 static int set_timer(struct bus_connection *c, uint64_t usec) {
         int r;
 
@@ -144,10 +139,9 @@ static int prepare(struct bus_connection *c) {
                 return r;
         if (c->client && !is_clogged(c, QUEUE_PAUSE))
                 due = bus_unsaid_is_pending(c->unsaid) ? 0 : bus_queue_due(c->senders);
-        r = set_timer(c, c->ask_again ? 0 : MIN(until, due > 0 ? due : UINT64_MAX));
-        if (r < 0 || !c->client)
-                return r;
-        return sd_event_source_set_enabled(c->again, due == 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+        /* What is due at once, too, and not by a defer source, which sd-event takes as pending since it was
+         * made: it would run before all others of its priority, for as long as there is work. */
+        return set_timer(c, c->ask_again ? 0 : MIN(until, due));
 }
 
 /* Before each poll: what to wait for. A connection that is over is freed by its timer, at once. */
@@ -211,13 +205,7 @@ static int add_client_parts(struct bus_connection *c) {
         r = bus_senders_new(c, &c->senders);
         if (r < 0)
                 return r;
-        r = bus_unsaid_new(c, &c->unsaid);
-        if (r < 0)
-                return r;
-        r = sd_event_add_defer(arbiter_get_event(c->face->arbiter), &c->again, on_again, c);
-        if (r < 0)
-                return r;
-        return sd_event_source_set_enabled(c->again, SD_EVENT_OFF);
+        return bus_unsaid_new(c, &c->unsaid);
 }
 
 int bus_connection_new(
@@ -281,7 +269,6 @@ struct bus_connection *bus_connection_free(struct bus_connection *c) {
         c->unsaid = bus_unsaid_free(c->unsaid);
         sd_event_source_disable_unref(c->io);
         sd_event_source_disable_unref(c->timer);
-        sd_event_source_disable_unref(c->again);
         list_remove(&c->connections);
         if (!client)
                 c->face->n_connections--;

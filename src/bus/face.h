@@ -50,7 +50,6 @@ struct bus_connection {
         struct bus_client *client;   /* of a bus (client.h); NULL: a peer of the private socket */
         struct bus_senders *senders; /* who calls by the bus (sender.h); NULL for a peer */
         struct bus_unsaid *unsaid;   /* signals held back (unsaid.h); NULL for a peer */
-        sd_event_source *again;      /* of a bus: there is more to do without waiting */
         struct list_node calls;
         unsigned n_calls;
         bool settled, ask_again; /* of a peer: it is past its authentication; see drive_peer() */

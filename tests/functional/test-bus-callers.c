@@ -5,6 +5,10 @@
 #include "bus-daemon.h"
 
 #include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include "basic/fd.h"
 
 static struct bus_senders *the_senders(struct bus_fixture *b) {
         return the_client(b)->connection->senders;
@@ -68,6 +72,40 @@ static void read_only(struct bus_fixture *b, unsigned n) {
                 if (r == 0)
                         assert_ok(sd_bus_wait(c->bus, UINT64_MAX));
         }
+}
+
+static int on_other(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
+        struct bus_fixture *b = userdata;
+
+        assert_true(the_senders(b)->n_messages > 0);
+        return sd_event_source_set_enabled(s, SD_EVENT_OFF);
+}
+
+/* What waits in the queues is done a bit at a time: whatever else there is on the loop has its turn. Not
+ * one of the calls wants an answer, so that no full socket makes a pause. */
+static void test_others_on_the_loop(void **state) {
+        enum { N = PACE_FLOOD - 1 };
+        struct bus_fixture *b = *state;
+        _cleanup_(sd_event_source_unrefp) sd_event_source *other = NULL;
+        _cleanup_close_ int fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+        int enabled = SD_EVENT_ON;
+
+        for (unsigned i = 0; i < N; i++) {
+                _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+
+                assert_ok(sd_bus_message_new_method_call(b->client, &m, BUS_NAME, BUS_PATH,
+                                                         BUS_INTERFACE_MANAGER, "ListActors"));
+                assert_ok(sd_bus_message_set_expect_reply(m, false));
+                assert_ok(sd_bus_send(b->client, m, NULL));
+        }
+        assert_ok(sd_bus_flush(b->client));
+        read_only(b, N);
+        assert_ok(sd_event_add_io(b->x->arbiter->event, &other, fd, EPOLLIN, on_other, b));
+        while (enabled != SD_EVENT_OFF) {
+                turn(b->x);
+                assert_ok(sd_event_source_get_enabled(other, &enabled));
+        }
+        expect_nothing_kept(b);
 }
 
 /* One message of each sender in turn: after the first of a great many of one comes the first of another. */
@@ -367,6 +405,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, bus_daemon_setup, bus_daemon_teardown)
         const struct CMUnitTest tests[] = {
                 TEST(flood),
+                TEST(others_on_the_loop),
                 TEST(turns),
                 TEST(waiting),
                 TEST(vanish),
