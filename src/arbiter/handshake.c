@@ -11,6 +11,31 @@
 #include "basic/fd.h"
 #include "wire/signature.h"
 
+/* What actors ask of the arbiter is small, and is read at once: it must not take long. Only a command of the
+ * program around it may take more, and what it has asked for may come back so. Which lane it comes in is the
+ * sender's word, and decides nothing. */
+static bool may_be_large(arbiter_actor *a, const struct peer *p, const struct envelope *e) {
+        const struct child *c = p->userdata;
+        const arbiter_future *f;
+
+        switch (e->kind) {
+        case ENVELOPE_REQUEST:
+        case ENVELOPE_CAST:
+                if ((e->flags & ENVELOPE_SYSTEM) || !c->welcomed || !a->module)
+                        return false;
+                for (const arbiter_command *k = a->module->commands; k && k->name; k++)
+                        if (streq(k->name, e->command))
+                                return true;
+                return false;
+        case ENVELOPE_REPLY:
+        case ENVELOPE_ERROR:
+                f = call_find(a, e->id);
+                return f && f->peer == p;
+        default:
+                return false;
+        }
+}
+
 bool handshake_admits(arbiter_actor *a, struct peer *p, const struct envelope *e) {
         struct child *c = p->userdata;
 
@@ -18,9 +43,7 @@ bool handshake_admits(arbiter_actor *a, struct peer *p, const struct envelope *e
                 return aid_equal(&p->aid, &a->aid); /* the arbiter's own loop to itself */
         if (!c->plain) /* what its stand-in says is no sign of its own life */
                 child_heard(c);
-        /* What actors ask of the arbiter is small, and is read at once: it must not take long. */
-        if ((e->kind == ENVELOPE_REQUEST || e->kind == ENVELOPE_CAST) && (e->flags & ENVELOPE_SYSTEM) &&
-                        e->body_size > HELLO_SIZE_MAX)
+        if (_unlikely_(e->body_size > HELLO_SIZE_MAX) && !may_be_large(a, p, e))
                 return false;
         if (c->relink)
                 return relink_admits(c, e);

@@ -50,7 +50,8 @@ static void send_garbage(struct raw *r, const char *mode) {
 
                 m->body[0] = 0xff;
                 raw_send(r, ENVELOPE_REQUEST, ENVELOPE_SYSTEM, "watch", m);
-        } else if (strcmp(mode, "large") == 0) { /* a body that would take long to look at */
+        } else if (strcmp(mode, "large") == 0 || strcmp(mode, "large-user") == 0) {
+                /* A body that would take long to look at. As lanes are the sender's word, in both. */
                 arbiter_message *m = NULL;
                 int memfd = -1;
                 char *s = malloc(4 * 1024 * 1024);
@@ -64,13 +65,13 @@ static void send_garbage(struct raw *r, const char *mode) {
                 e.command = "connect";
                 e.kind = ENVELOPE_REQUEST;
                 e.id = 1;
-                e.flags |= ENVELOPE_MEMFD;
+                e.flags = (strcmp(mode, "large") == 0 ? ENVELOPE_SYSTEM : 0) | ENVELOPE_MEMFD;
                 e.n_fds = 1;
                 e.signature = "s";
                 e.signature_length = 1;
                 e.command_length = 7;
                 e.body_size = m->envelope.body_size;
-                e.sequence = ++r->sequence[1];
+                e.sequence = ++r->sequence[e.flags & ENVELOPE_SYSTEM ? 1 : 0];
                 envelope_encode(&e, b);
                 (void) raw_write(r->fd, b, envelope_frame_size(&e), &memfd, 1);
         } else
@@ -79,7 +80,30 @@ static void send_garbage(struct raw *r, const char *mode) {
 
 static const char *const malformed[] = { "garbage", "short", "truncated", "length", "surplus-fds",
                 "missing-fds", "sequence",
-                                         "body", "large" };
+                                         "body", "large", "large-user" };
+
+/* A table of commands whose description alone is 4 MiB. */
+static void send_large_hello(struct raw *r) {
+        arbiter_message *m = NULL;
+        struct envelope e = { .kind = ENVELOPE_REQUEST, .flags = ENVELOPE_MEMFD, .deadline = UINT64_MAX,
+                        .command = "hello", .command_length = 5, .n_fds = 1, .id = 1 };
+        uint8_t b[512] __attribute__((aligned(8))) = {};
+        char *s = malloc(4 * 1024 * 1024);
+        int memfd;
+
+        EXPECT(s);
+        memset(s, 'x', 4 * 1024 * 1024 - 1);
+        s[4 * 1024 * 1024 - 1] = 0;
+        m = raw_message("usua(ssssst)", 1U, "", 1U, 1U, "good", "", s, "", "", (uint64_t) 0);
+        memfd = message_body_to_memfd(m);
+        EXPECT(memfd >= 0);
+        e.signature = m->envelope.signature;
+        e.signature_length = m->envelope.signature_length;
+        e.body_size = m->envelope.body_size;
+        e.sequence = ++r->sequence[0];
+        envelope_encode(&e, b);
+        (void) raw_write(r->fd, b, envelope_frame_size(&e), &memfd, 1);
+}
 
 static void worker_before(struct raw *r, const char *mode) {
         if (strcmp(mode, "speaks-first") == 0)
@@ -100,6 +124,8 @@ static void worker_before(struct raw *r, const char *mode) {
                 raw_send(r, ENVELOPE_REQUEST, ENVELOPE_SYSTEM, "hello",
                                 raw_message("usua(ssssst)", 1U, "", 1U, 1U, "good", "a{", "", "", "",
                                                 (uint64_t) 0));
+        else if (strcmp(mode, "table-large") == 0)
+                send_large_hello(r);
         else if (strcmp(mode, "hello-signature") == 0)
                 EXPECT(raw_call(r, "hello", raw_message("su", "hello",
                                 1U)) == ARBITER_OUTCOME_BAD_ARGUMENTS);
@@ -458,6 +484,7 @@ static void test_before_handshake(void **state) {
         expect_failed_start("token", ARBITER_REASON_HANDSHAKE);
         expect_failed_start("table", ARBITER_REASON_HANDSHAKE);
         expect_failed_start("table-signature", ARBITER_REASON_HANDSHAKE);
+        expect_failed_start("table-large", ARBITER_REASON_HANDSHAKE);
         expect_failed_start("hello-signature", ARBITER_REASON_START_TIMEOUT);
         expect_failed_start("fails", ARBITER_REASON_HANDSHAKE);
         expect_failed_start("silent-eof", ARBITER_REASON_NO_CONNECTION);
