@@ -54,20 +54,22 @@ static int on_output(sd_event_source *s, int fd, uint32_t events, void *userdata
         return 0;
 }
 
-/* What it said last, without the blanks around; NULs are none of it. */
-static const char *last_words(struct probe_attempt *x) {
+/* In one line, without the blanks around; NULs are none of it. */
+const char *probe_last_words(struct probe_attempt *x) {
         char *s = x->output;
 
         for (size_t i = 0; i < x->n_output; i++)
                 if (s[i] == 0)
                         s[i] = '?';
-        while (x->n_output > 0 && strchr(" \t\r\n", s[x->n_output - 1]))
+                else if (strchr("\t\r\n", s[i]))
+                        s[i] = ' ';
+        while (x->n_output > 0 && s[x->n_output - 1] == ' ')
                 s[--x->n_output] = 0;
-        return s + strspn(s, " \t\r\n");
+        return s + strspn(s, " ");
 }
 
 static void judge(struct probe_attempt *x, const struct process_exit *e) {
-        const char *said = last_words(x), *colon = *said ? ": " : "";
+        const char *said = probe_last_words(x), *colon = *said ? ": " : "";
         char fact[PROBE_FACT_SIZE] = "";
 
         if (e->end == PROCESS_EXITED)

@@ -123,7 +123,7 @@ static void on_timeout(arbiter_actor *actor, struct actor_timer *t) {
                 probe_http_end(x);
         else if (x->n_output > 0) {
                 (void) snprintf(x->fact, sizeof(x->fact), "not done within %s", span);
-                probe_attempt_end(x, PROBE_BAD, "not done within %s: %s", span, x->output);
+                probe_attempt_end(x, PROBE_BAD, "not done within %s: %s", span, probe_last_words(x));
         } else
                 probe_attempt_end(x, PROBE_BAD, "no answer within %s", span);
 }

@@ -138,6 +138,9 @@ bool probes_know(const arbiter *a, pid_t pid);
 /* What came of it, as everybody may know it: a program may print what is for its owner only. */
 const char *probe_fact(const struct probe_run *run);
 
+/* The end of what a program has printed. */
+const char *probe_last_words(struct probe_attempt *x);
+
 /* How one asks. 0: it is under way; an error that is our own: nothing is. Each may end it at once. */
 int probe_exec_begin(struct probe_attempt *x);
 int probe_tcp_begin(struct probe_attempt *x);

@@ -132,7 +132,7 @@ class Probes(base.Case):
         line = self.script('probe.py', 'import sys\nprint("the disk", flush=True)\nprint("is full")\nsys.exit(3)\n')
         self.pool('web', '[StartProbe]\nProbeExec=%s\n%s' % (line, FAST), monitor='BackoffMinSec=1h\nBackoffMaxSec=1h\n')
         self.start()
-        self.told(r'web\.1: its start probe failed 2 times, last: exited with status 3: the disk\\x0ais full',
+        self.told(r'web\.1: its start probe failed 2 times, last: exited with status 3: the disk is full',
                   r'web\.1 has ended: unhealthy')
         self.log.expect(r'web\.1 has ended: unhealthy')
         self.assertRegex(self.ctl('why', 'web.1'), r'its probe found it unhealthy twice')
@@ -264,7 +264,7 @@ class Probes(base.Case):
         """Much, and nothing that a terminal would obey; the end of it is told."""
         line = self.script('probe.py', 'import sys\nfor i in range(2000):\n    print("x" * 1000)\nprint("\\x1b[2Jthe end")\n'
                            'sys.exit(1)\n')
-        self.unhealthy('ProbeExec=%s\n%s' % (line, FAST), r'exited with status 1: x+\\x0a\\x1b\[2Jthe end')
+        self.unhealthy('ProbeExec=%s\n%s' % (line, FAST), r'exited with status 1: x+ \\x1b\[2Jthe end')
 
     def test_program_forks(self):
         """What it leaves behind ends with it, though it holds the pipe; and it is good."""
