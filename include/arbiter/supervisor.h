@@ -86,6 +86,11 @@ int arbiter_monitor_restart_child(arbiter_monitor *m, const char *name, arbiter_
 int arbiter_monitor_change_child(arbiter_monitor *m, const char *name, arbiter_spawn *child,
                 const arbiter_child_spec *spec);
 
+/* Its place in start order: from now on it precedes that child, or comes last (NULL). Nobody is stopped or
+ * started for it. -EBUSY: several children are being restarted together just now; -ESHUTDOWN: the monitor
+ * stops. */
+int arbiter_monitor_move_child(arbiter_monitor *m, const char *name, const char *before);
+
 typedef struct arbiter_child_info {
         size_t size;      /* set it before */
         const char *name; /* borrowed, as all strings here, until control returns to the loop */

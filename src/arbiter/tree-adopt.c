@@ -181,6 +181,7 @@ static void resume_child(struct tree_child *k) {
 void tree_resume(arbiter_monitor *m) {
         if (monitor_is_pool(m))
                 return;
+        tree_order(m);
         LIST_FOREACH(k, &m->tree.children, struct tree_child, children) {
                 keep_promise(k);
                 if (k->slot > 0)

@@ -42,7 +42,7 @@ static uint32_t slot_behind(const struct tree_child *k) {
         for (const struct list_node *n = k->children.next; n != head; n = n->next) {
                 const struct tree_child *other = LIST_ENTRY(n, struct tree_child, children);
 
-                if (other->slot > 0)
+                if (other->slot > 0 && !other->removed)
                         return other->slot;
         }
         return 0;
@@ -87,6 +87,45 @@ static int take_slot(struct tree_child *k, arbiter_future *f) {
         if (is_started(k->parent))
                 (void) set_handle(s, &(supervise_event){ .type = SUPERVISE_TICK });
         return 0;
+}
+
+int tree_move(struct tree_child *k, struct list_node *before) {
+        arbiter_monitor *m = k->parent;
+        struct list_node *behind = k->children.next;
+        int r = 0;
+
+        if (before == &k->children || before == behind)
+                return 0;
+        list_remove(&k->children);
+        list_insert_before(before, &k->children);
+        if (k->slot > 0)
+                r = set_handle(&m->set, &(supervise_event){ .type = SUPERVISE_MOVE_CHILD,
+                                                        .slot = k->slot,
+                                                        .before = slot_behind(k) });
+        if (r < 0) { /* as if it had not been tried */
+                list_remove(&k->children);
+                list_insert_before(behind, &k->children);
+        }
+        return r;
+}
+
+void tree_order(arbiter_monitor *m) {
+        struct set *s = &m->set;
+        bool in_order = true;
+        uint32_t at = 0;
+
+        LIST_FOREACH(k, &m->tree.children, struct tree_child, children) {
+                if (k->slot == 0 || k->removed)
+                        continue;
+                do
+                        at = supervise_next_child(s->supervise, at);
+                while (at > 0 && at < s->n_slots && s->slots[at].removed);
+                in_order = in_order && at == k->slot;
+        }
+        LIST_FOREACH(k, &m->tree.children, struct tree_child, children)
+                if (!in_order && k->slot > 0 && !k->removed)
+                        (void) set_handle(s, &(supervise_event){ .type = SUPERVISE_MOVE_CHILD,
+                                                             .slot = k->slot });
 }
 
 /* Forgetting. */
@@ -151,6 +190,7 @@ void tree_renew(arbiter_monitor *m) {
                                                                    .slot = k->slot });
         LIST_FOREACH(k, &m->tree.children, struct tree_child, children)
                 k->over = false;
+        tree_order(m);
         tree_add_missing(m);
 }
 
@@ -356,6 +396,22 @@ static int add_child(arbiter_monitor *m, arbiter_spawn *spawn, arbiter_monitor *
                 return r;
         }
         return insert(k, before, ret);
+}
+
+_public_ int arbiter_monitor_move_child(arbiter_monitor *m, const char *name, const char *before) {
+        struct list_node *at;
+        struct tree_child *k;
+        int r;
+
+        if (!m || !name || monitor_is_pool(m))
+                return -EINVAL;
+        if (!m->arbiter)
+                return -ESHUTDOWN;
+        k = tree_find(m->arbiter, name);
+        if (!k || k->parent != m || k->removed)
+                return -ENOENT;
+        r = find_before(m, before, &at);
+        return r < 0 ? r : tree_move(k, at);
 }
 
 _public_ int arbiter_monitor_add_actor(arbiter_monitor *m, arbiter_spawn *child,

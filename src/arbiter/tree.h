@@ -97,6 +97,10 @@ void tree_dismiss(arbiter_monitor *m);
 int tree_append(arbiter_monitor *m, arbiter_spawn *spawn, arbiter_monitor *child, struct tree_child **ret);
 /* Those that are configured, and have no place, get one. */
 void tree_add_missing(arbiter_monitor *m);
+/* Its place in order. -EBUSY, -ESHUTDOWN: not now. */
+int tree_move(struct tree_child *k, struct list_node *before);
+/* That of the set becomes that of the list: another arbiter had another. */
+void tree_order(arbiter_monitor *m);
 supervise_restart tree_restart_of(const struct tree_child *k);
 /* Is it called so, or will somebody be? */
 bool tree_name_is_taken(arbiter *a, const char *name);

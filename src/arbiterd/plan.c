@@ -169,7 +169,8 @@ static int add_moved(arbiter_message *plan, const struct config_difference *x) {
         r = tree_find_moved(x->old_monitor, x->new_monitor, &moved);
         STRV_FOREACH(name, moved)
                 if (r >= 0)
-                        r = add(plan, *name, "restart", "it stands elsewhere among the children of %s",
+                        r = add(plan, *name, "move",
+                                        "it stands elsewhere among the children of %s, and goes on",
                                         x->name);
         return r;
 }

@@ -248,14 +248,16 @@ static int replace(struct daemon *d, const char *name) {
         return 0;
 }
 
-/* Its children that come and go are differences of their own. Who stands elsewhere is stopped, and started
- * again there. */
+/* Its children that come and go are differences of their own. While its children are all on their way down,
+ * or some together, who stands elsewhere is taken out, and put in again there. */
 static int reorder_children(struct daemon *d, const struct config_difference *x) {
-        _cleanup_strv_free_ char **moved = NULL;
+        _cleanup_strv_free_ char **moved = NULL, **refused = NULL;
         int r;
 
         r = tree_find_moved(x->old_monitor, x->new_monitor, &moved);
-        STRV_FOREACH(name, moved)
+        if (r >= 0)
+                r = tree_move_children(d, x->new_monitor, moved, &refused);
+        STRV_FOREACH(name, refused)
                 if (r >= 0)
                         r = replace(d, *name);
         return r;

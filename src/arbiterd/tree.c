@@ -225,6 +225,42 @@ int tree_change_actor(struct daemon *d, const struct actor_config *a) {
         return r < 0 ? daemon_refuse(d, r, "%s: cannot be put into effect: %m", a->path) : 0;
 }
 
+/* -EBUSY, -ESHUTDOWN: not now. */
+static int move_child(arbiter_monitor *parent, char *const *child) {
+        _cleanup_free_ char *name = name_of(*child), *before = NULL;
+        int r;
+
+        if (!name)
+                return -ENOMEM;
+        if (!has_child(parent, name))
+                return 0; /* it leaves, or comes */
+        r = find_next(parent, child + 1, &before);
+        return r < 0 ? r : arbiter_monitor_move_child(parent, name, before);
+}
+
+int tree_move_children(struct daemon *d, const struct monitor_config *m, char *const *moved, char ***ret) {
+        arbiter_monitor *parent = arbiter_find_monitor(d->arbiter, m->name);
+        _cleanup_strv_free_ char **refused = NULL;
+        int r = 0;
+
+        /* from the end: the one behind it is in its place already */
+        for (size_t i = strv_length(m->children); r >= 0 && i-- > 0;) {
+                _cleanup_free_ char *name = name_of(m->children[i]);
+
+                if (!name)
+                        return -ENOMEM;
+                if (!strv_contains(moved, name))
+                        continue;
+                r = move_child(parent, m->children + i);
+                if (r == -EBUSY || r == -ESHUTDOWN)
+                        r = strv_add(&refused, name);
+        }
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(refused);
+        return 0;
+}
+
 /* Those that stand elsewhere than before among those that were there: the fewest that a walk from the front
  * finds. */
 int tree_find_moved(const struct monitor_config *old, const struct monitor_config *new, char ***ret) {

@@ -16,6 +16,9 @@ int tree_start_child(struct daemon *d, const char *parent, const char *name, boo
                 arbiter_future **ret);
 /* The new definition of a child. -ENOENT: it is none. */
 int tree_change_actor(struct daemon *d, const struct actor_config *a);
+/* Those of the children that have moved go on, each in its place in Children=; those with which that
+ * cannot be done just now, to be freed. */
+int tree_move_children(struct daemon *d, const struct monitor_config *m, char *const *moved, char ***ret);
 /* The names of those that Children= has in another order now; to be freed. */
 int tree_find_moved(const struct monitor_config *old, const struct monitor_config *new, char ***ret);
 

@@ -258,6 +258,20 @@ static int on_remove_child(supervise *s, const supervise_event *e) {
         return 0;
 }
 
+/* Who starts and stops before whom, from now on; whoever waits for his turn has it by the new order. */
+static int on_move_child(supervise *s, const supervise_event *e) {
+        if (s->policy.strategy == SUPERVISE_POOL)
+                return -EOPNOTSUPP;
+        if (!slot_find(s, e->slot) || (e->before > 0 && !slot_find(s, e->before)))
+                return -ENOENT;
+        if (is_going_down(s))
+                return -ESHUTDOWN;
+        if (s->group > 0)
+                return -EBUSY;
+        slot_move(s, e->slot, e->before);
+        return 0;
+}
+
 static int on_restart_child(supervise *s, const supervise_event *e) {
         struct slot *slot = slot_find(s, e->slot);
 
@@ -373,6 +387,7 @@ static int (*const handlers[_SUPERVISE_EVENT_MAX])(supervise *s, const supervise
         [SUPERVISE_RECYCLE] = on_recycle,
         [SUPERVISE_LOAD] = on_load,
         [SUPERVISE_ROLL_ABORT] = on_roll_abort,
+        [SUPERVISE_MOVE_CHILD] = on_move_child,
 };
 
 int supervise_handle(supervise *s, const supervise_event *e, nsec_t now) {

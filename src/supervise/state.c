@@ -229,6 +229,17 @@ static void list_drop(supervise *s, uint32_t number) {
         slot->prev = slot->next = 0;
 }
 
+void slot_move(supervise *s, uint32_t number, uint32_t before) {
+        bool some_wait = s->start_cursor > 0;
+
+        if (before == number || before == slot_at(s, number)->next)
+                return; /* it is there */
+        list_drop(s, number);
+        list_insert(s, number, before);
+        slot_mark(s, number);
+        s->start_cursor = some_wait ? s->first : 0;
+}
+
 static int order_compare(const void *x, const void *y, void *userdata) {
         uint64_t a = slot_at(userdata, *(const uint32_t *) x)->order,
                  b = slot_at(userdata, *(const uint32_t *) y)->order;

@@ -158,6 +158,7 @@ struct slot *slot_find(const supervise *s, uint32_t number);
 
 /* before: whom it precedes in order, or 0. */
 uint32_t slot_take(supervise *s, uint32_t before, supervise_restart restart, uint64_t revision);
+void slot_move(supervise *s, uint32_t number, uint32_t before);
 /* until: when time ends the state: BACKOFF, DRAINING; RUNNING: when it is to be recycled. */
 void slot_set_state(supervise *s, uint32_t number, supervise_slot_state state, nsec_t until);
 void slot_set_then(supervise *s, uint32_t number, enum slot_then then);

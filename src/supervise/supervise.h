@@ -199,6 +199,8 @@ typedef enum supervise_event_type {
         SUPERVISE_LOAD,               /* slot, generation, n: it has n requests (0: idle); slot 0: the pool
                                        * has work for n hundredths of a worker. Often, and not written */
         SUPERVISE_ROLL_ABORT,         /* back to the definition before; pool only. -ENOENT: no roll */
+        SUPERVISE_MOVE_CHILD,         /* slot, before: its place in order, and nothing else; no pool. -EBUSY:
+                                       * a group of children is coming down by order just now */
         _SUPERVISE_EVENT_MAX,
 } supervise_event_type;
 
@@ -216,7 +218,7 @@ typedef struct supervise_event {
         bool significant; /* transient or temporary, and with auto_shutdown */
         nsec_t shutdown;  /* handed out with STOP: SUPERVISE_SHUTDOWN_..., or how long it may take */
         uint64_t revision;
-        uint32_t before; /* ADD_CHILD: precedes that slot in order; 0: comes last */
+        uint32_t before; /* ADD_CHILD, MOVE_CHILD: precedes that slot in order; 0: comes last */
 } supervise_event;
 
 #define SUPERVISE_SHUTDOWN_DEFAULT 0U /* as its definition says */

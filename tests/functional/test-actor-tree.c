@@ -448,6 +448,15 @@ static void test_operations(void **state) {
         arbiter_spawn_unref(s);
         expect(x, "D");
         expect_children(m, "adbc");
+        assert_ok(arbiter_monitor_move_child(m, "d", "c")); /* nobody is stopped or started */
+        expect_children(m, "abdc");
+        assert_ok(arbiter_monitor_move_child(m, "d", NULL));
+        assert_ok(arbiter_monitor_move_child(m, "d", "d"));
+        expect_children(m, "abcd");
+        assert_errno(arbiter_monitor_move_child(m, "x", NULL), ENOENT);
+        assert_errno(arbiter_monitor_move_child(m, "d", "x"), ENOENT);
+        assert_ok(arbiter_monitor_move_child(m, "d", "b"));
+        expect_children(m, "adbc");
 
         /* The verbs concern one child alone, whatever the strategy. */
         done(x, arbiter_monitor_terminate_child(m, "b", &f), &f);

@@ -200,6 +200,35 @@ static void test_changed(void **state) {
         assert_ok(program_ask(&program, "monitor tree"));
 }
 
+/* The next one has the same children in another order: nobody is touched for that, and it is the order. */
+static void test_another_order(void **state) {
+        struct row rows[N_ACTORS];
+        arbiter_adoption report;
+
+        program_init(&program, TREE("rest-for-one", "3"));
+        program_start(&program, NULL);
+        remember(rows);
+        program_kill(&program);
+        (void) snprintf(program.config, sizeof(program.config), "%s",
+                        "tree tree rest-for-one - 3\n"
+                        "child tree d notify\n"
+                        "child tree a mailbox\n"
+                        "tree inner one-for-one tree 0\n"
+                        "child inner b mailbox\n"
+                        "child inner c exec\n"
+                        "pool tree p 2 mailbox\n"
+                        "start tree\n");
+        program_start(&program, &report);
+        assert_int_equal(report.actors, N_ACTORS);
+        assert_int_equal(report.ended + report.killed + report.stopped, 0);
+        for (unsigned i = 0; i < N_ACTORS; i++)
+                assert_unchanged(&rows[i]);
+        kill_and_wait(rows[0].pid);
+        for (unsigned i = 0; i < N_ACTORS - 1; i++)
+                until_generation(names[i], 2);
+        assert_unchanged(&rows[5]); /* it was behind a, and is not now */
+}
+
 /* Nobody wants it any more: all of it is stopped. */
 static void test_unwanted(void **state) {
         struct row rows[N_ACTORS];
@@ -296,6 +325,7 @@ int main(int argc, char *argv[]) {
                 cmocka_unit_test_teardown(test_history, tear_down),
                 cmocka_unit_test_teardown(test_restart_goes_on, tear_down),
                 cmocka_unit_test_teardown(test_changed, tear_down),
+                cmocka_unit_test_teardown(test_another_order, tear_down),
                 cmocka_unit_test_teardown(test_unwanted, tear_down),
                 cmocka_unit_test_teardown(test_held, tear_down),
                 cmocka_unit_test_teardown(test_threads, tear_down),

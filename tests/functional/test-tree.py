@@ -450,13 +450,46 @@ class Reload(Tree):
         self.running('c')
         pids = {n: a['pid'] for n, a in self.actors().items()}
         self.tree('tree', 'b.actor a.actor c.actor')
-        self.assertRegex(self.ctl('daemon-reload', '--dry-run'), r'a +restart +it stands elsewhere among the children of tree')
+        self.assertEqual(self.ctl('daemon-reload', '--dry-run', '--no-legend').split(),
+                         ['a', 'move'] + 'it stands elsewhere among the children of tree, and goes on'.split())
         self.reload()
-        self.expect('-a +a')
-        self.running('a')
-        self.assertEqual({n: self.pid(n) for n in 'bc'}, {n: pids[n] for n in 'bc'})
+        self.assertEqual(self.children('tree'), ['b', 'a', 'c'])
+        self.tree('tree', 'c.actor x.actor b.actor a.actor')
+        self.child('x')
+        self.reload()
+        self.expect('+x')
+        self.assertEqual(self.children('tree'), ['c', 'x', 'b', 'a'])
+        self.assertEqual({n: self.pid(n) for n in 'abc'}, pids)
+        self.ctl('restart', 'tree')
+        self.expect('-a -b -x -c +c +x +b +a')
         self.stop()
-        self.expect('-c -a -b')
+        self.expect('-a -b -x -c')
+
+    def children(self, monitor):
+        return [c['name'] for c in base.json.loads(self.ctl('list-children', monitor, '--json=short'))]
+
+    def test_order_changes_while_it_stops(self):
+        """Then it cannot be moved, but it is put in there."""
+        self.child('a')
+        self.child('b')
+        self.actor('h', 'Exec=%s\nType=notify\nTimeoutStopSec=1h\n' % self.script('deaf.py', DEAF))
+        self.tree('tree', 'a.actor b.actor h.actor', strategy='one-for-all')
+        self.start()
+        self.running('h')
+        pid = self.pid('h')
+        self.kill('a')
+        self.log.expect('a has ended')
+        self.tree('tree', 'b.actor a.actor h.actor', strategy='one-for-all')
+        self.reload()
+        os.kill(pid, signal.SIGKILL)
+        self.running('h')
+        self.assertEqual(self.children('tree'), ['b', 'a', 'h'])
+        self.expect('+a +b -b +b +a')
+        pid = self.pid('h')
+        self.ctl('stop', '--no-block', 'tree')
+        os.kill(pid, signal.SIGKILL)
+        self.expect('-a -b')
+        self.stop()
 
     def test_moves(self):
         """Into a tree, to another, and out of all."""

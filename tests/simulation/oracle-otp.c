@@ -307,6 +307,31 @@ static int add(struct otp *o, const supervise_event *e, uint32_t slot) {
         return (int) slot;
 }
 
+/* code_change/3, by which a supervisor goes on with its children in another order. While a group comes down
+ * it is busy with the order, and may not be. */
+static int move(struct otp *o, const supervise_event *e) {
+        struct otp_child *c = find(o, e->slot), *before = find(o, e->before), moved;
+
+        if (!c || is_leaving(c) || (e->before > 0 && (!before || is_leaving(before))))
+                return -ENOENT;
+        if (o->phase == SUPERVISE_PHASE_STOPPING || o->phase == SUPERVISE_PHASE_GIVING_UP)
+                return -ESHUTDOWN;
+        for EACH(o, x)
+                if (x->comes_down)
+                        return -EBUSY;
+        if (before == c)
+                return 0;
+        moved = *c;
+        for (; c + 1 < o->children + o->n; c++)
+                *c = c[1];
+        for (bool behind = e->before > 0; behind; c--) {
+                *c = c[-1];
+                behind = c->slot != e->before;
+        }
+        *c = moved;
+        return 0;
+}
+
 /* terminate_child/2, restart_child/2 and delete_child/2; the last two stop one who lives. */
 static int one_child(struct otp *o, const supervise_event *e) {
         struct otp_child *c = find(o, e->slot);
@@ -395,6 +420,8 @@ static int handle(struct otp *o, const supervise_event *e, uint32_t slot) {
                 c->significant = e->significant;
                 c->shutdown = e->shutdown;
                 return 0;
+        case SUPERVISE_MOVE_CHILD:
+                return move(o, e);
         case SUPERVISE_TICK:
                 tick(o);
                 return 0;

@@ -354,6 +354,27 @@ static int child_verb(struct oracle *o, struct oracle_child *c, const supervise_
         return 0;
 }
 
+static int move(struct oracle *o, struct oracle_child *c, const supervise_event *e) {
+        bool some = e->before >= 1 && e->before <= ORACLE_SLOTS;
+        struct oracle_child *before = some ? o->children + e->before : NULL;
+        uint64_t order = before ? before->order : o->order + 1;
+
+        if (is_pool(o))
+                return -EOPNOTSUPP;
+        if (!c || !present(c) || (e->before > 0 && (!before || !present(before))))
+                return -ENOENT;
+        if (o->phase == SUPERVISE_PHASE_STOPPING || o->phase == SUPERVISE_PHASE_GIVING_UP)
+                return -ESHUTDOWN;
+        if (before == c)
+                return 0;
+        for EACH(o, x)
+                if (x->order >= order)
+                        x->order++;
+        o->order++;
+        c->order = order;
+        return 0;
+}
+
 static void tick(struct oracle *o) {
         struct oracle_child *due;
 
@@ -408,6 +429,8 @@ static int decide(struct oracle *o, const supervise_event *e) {
                         if (present(x) && (e->slot == 0 || x == c))
                                 redefine(o, x, e->revision);
                 return 0;
+        case SUPERVISE_MOVE_CHILD:
+                return move(o, c, e);
         case SUPERVISE_TICK:
                 tick(o);
                 return 0;

@@ -338,7 +338,7 @@ static void touch_life(struct world *w, unsigned slot) {
 static void operate(struct world *w) {
         uint32_t slot = below(w->sim, N_MAX + 2);
 
-        switch (below(w->sim, 12)) {
+        switch (below(w->sim, 13)) {
         case 0:
                 feed(w, (supervise_event){ .type = SUPERVISE_START });
                 return;
@@ -372,6 +372,11 @@ static void operate(struct world *w) {
                                                    .revision = below(w->sim, 3) });
                 return;
         }
+        case 11:
+                feed(w, (supervise_event){ .type = SUPERVISE_MOVE_CHILD,
+                                           .slot = slot,
+                                           .before = below(w->sim, N_MAX + 2) });
+                return;
         case 9:
         case 10:
                 if (w->oracle.policy.strategy == SUPERVISE_POOL)

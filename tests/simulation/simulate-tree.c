@@ -628,7 +628,7 @@ static void operate(struct world *w) {
 
         if (!set->exists || set->gone)
                 return;
-        switch (below(w->sim, 10)) {
+        switch (below(w->sim, 11)) {
         case 0:
                 if (set != w->sets && info_of(set).phase != SUPERVISE_PHASE_UP)
                         return; /* a set that is down is its parent's to start */
@@ -654,6 +654,10 @@ static void operate(struct world *w) {
         case 6: /* an old report */
                 e.type = one_in(w->sim, 2) ? SUPERVISE_EXITED : SUPERVISE_IGNORED;
                 e.generation = 1000000;
+                break;
+        case 7:
+                e.type = SUPERVISE_MOVE_CHILD;
+                e.before = below(w->sim, SLOTS);
                 break;
         default:
                 add_child(w, set, 0);

@@ -107,7 +107,7 @@ _noreturn_ void violated(struct simulation *sim, const char *what, unsigned slot
 static const char *const event_names[] = {
         "START", "STOP", "STARTED", "START_FAILED", "IGNORED", "EXITED", "SCALE", "ADD_CHILD",
         "REMOVE_CHILD", "RESTART_CHILD", "STOP_CHILD", "DEFINITION_CHANGED", "TICK",
-        "READY", "UNHEALTHY", "RECYCLE", "LOAD", "ROLL_ABORT",
+        "READY", "UNHEALTHY", "RECYCLE", "LOAD", "ROLL_ABORT", "MOVE_CHILD",
 };
 static const char *const action_names[] = {
         "SPAWN", "STOP", "PARKED", "REMOVED", "STARTED_ALL", "GAVE_UP", "ESCALATE", "START_FAILED",

@@ -51,6 +51,58 @@ static void test_start_in_order(void **state) {
         assert_action(&f, STOPPED, 0);
 }
 
+static int move(struct fixture *f, uint32_t slot, uint32_t before) {
+        return handle(f, (supervise_event){ .type = SUPERVISE_MOVE_CHILD, .slot = slot, .before = before });
+}
+
+/* Nobody is stopped or started for it; the order is that of the next time. */
+static void test_move(void **state) {
+        _cleanup_(supervise_freep) supervise *s = NULL;
+        supervise_policy p = otp_policy(SUPERVISE_REST_FOR_ONE, 5);
+        static const uint32_t order[] = { 3, 2, 1, 4 };
+        struct fixture f;
+
+        running(&f, &p, 4);
+        s = f.s;
+        assert_ok(move(&f, 3, 1));
+        assert_ok(move(&f, 1, 0));
+        assert_ok(move(&f, 1, 4));
+        assert_ok(move(&f, 1, 1));
+        assert_int_equal(f.n_actions, 0);
+        for (size_t i = 0; i < 4; i++)
+                assert_int_equal(supervise_next_child(s, i > 0 ? order[i - 1] : 0), order[i]);
+        assert_errno(move(&f, 5, 0), ENOENT);
+        assert_errno(move(&f, 1, 5), ENOENT);
+        assert_ok(crashed(&f, 2)); /* 1 and 4 are behind it now, and 3 is not */
+        assert_action(&f, STOP, 4);
+        assert_errno(move(&f, 3, 0), EBUSY);
+        assert_ok(crashed(&f, 4));
+        assert_action(&f, STOP, 1);
+        assert_ok(crashed(&f, 1));
+        assert_action(&f, SPAWN, 2);
+        assert_ok(move(&f, 2, 0)); /* it starts; those who stand before it now do not wait for it */
+        assert_action(&f, SPAWN, 1);
+        assert_no_action(&f, SPAWN, 4);
+        assert_ok(move(&f, 4, 1));
+        assert_action(&f, SPAWN, 4);
+        for (uint32_t i = 1; i <= 4; i++)
+                if (i != 3)
+                        assert_ok(started(&f, i));
+        assert_ok(simple(&f, SUPERVISE_STOP));
+        assert_action(&f, STOP, 2);
+        assert_errno(move(&f, 2, 3), ESHUTDOWN);
+        for (uint32_t i = 0; i < 3; i++) {
+                static const uint32_t stops[] = { 2, 1, 4, 3 };
+
+                assert_ok(crashed(&f, stops[i]));
+                assert_action(&f, STOP, stops[i + 1]);
+        }
+        assert_ok(crashed(&f, 3));
+        assert_ok(move(&f, 2, 3));
+        assert_ok(simple(&f, SUPERVISE_START));
+        assert_action(&f, SPAWN, 2);
+}
+
 /* One whose first start is interrupted by hand has not started: the next still waits for it. */
 static void test_start_begins_again(void **state) {
         _cleanup_(supervise_freep) supervise *s = NULL;
@@ -420,6 +472,7 @@ static void test_policy(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_start_in_order),
+                cmocka_unit_test(test_move),
                 cmocka_unit_test(test_start_begins_again),
                 cmocka_unit_test(test_start_fails),
                 cmocka_unit_test(test_ignore),
