@@ -7,10 +7,11 @@
 
 #include "supervise/state.h"
 
-/* 2: order, groups, significance, verdicts. 3: rolls, recycling, autoscale, breaker. All are read. */
-#define ENCODING_VERSION 3U
+/* 2: order, groups, significance, verdicts. 3: rolls, recycling, autoscale, breaker. 4: how long a roll
+ * waits. All are read. */
+#define ENCODING_VERSION 4U
 #define ORDER_MAX (UINT64_MAX / 2)
-#define HEAD_SIZE 270U
+#define HEAD_SIZE 299U
 #define SLOT_SIZE 93U
 
 static_assert(SUPERVISE_ENCODED_MAX >= HEAD_SIZE + 8 * (SUPERVISE_INTENSITY_MAX + 1), "the largest head");
@@ -56,6 +57,8 @@ static void put_policy(struct writer *w, const supervise_policy *p) {
         put(w, p->breaker_period, 8);
         put(w, p->breaker_min, 8);
         put(w, p->breaker_max, 8);
+        put(w, p->min_ready, 8);
+        put(w, p->progress_deadline, 8);
 }
 
 static void put_times(struct writer *w, const nsec_t *row, uint32_t n) {
@@ -94,6 +97,9 @@ int supervise_encode_head(const supervise *s, uint8_t *buffer, size_t size) {
         put(&w, s->breaker_probe, 4);
         put(&w, s->breaker_until, 8);
         put(&w, s->breaker_delay, 8);
+        put(&w, s->stalled_since, 8);
+        put(&w, s->overdue, 1);
+        put(&w, s->n_served, 4);
         put(&w, s->n_failures, 4);
         put_times(&w, s->failures, s->n_failures);
         assert((size_t) (w.p - buffer) == needed);
@@ -198,6 +204,10 @@ static void get_pool_policy(struct reader *r, supervise_policy *p) {
         p->breaker_period = get(r, 8);
         p->breaker_min = get(r, 8);
         p->breaker_max = get(r, 8);
+        if (r->version >= 4) {
+                p->min_ready = get(r, 8);
+                p->progress_deadline = get(r, 8);
+        }
 }
 
 static void get_policy(struct reader *r, supervise_policy *p) {
@@ -334,7 +344,7 @@ static bool slot_is_valid(const supervise *s, const struct slot *slot) {
 }
 
 static bool pool_is_valid(const supervise *s) {
-        bool up = s->phase == SUPERVISE_PHASE_UP, open = s->breaker == SUPERVISE_BREAKER_OPEN;
+        bool up = s->phase == SUPERVISE_PHASE_UP;
 
         /* Never further from its size than a roll takes it. */
         if (up && (pool_present(s) > s->n_target + SUPERVISE_SURGE_MAX ||
@@ -342,6 +352,15 @@ static bool pool_is_valid(const supervise *s) {
                 return false;
         if ((roll_is_active(s) && !up) || (s->has_next && !roll_is_active(s)))
                 return false;
+        if (s->stalled_since == NSEC_INFINITY)
+                return !s->overdue;
+        return s->stalled_since <= s->clock &&
+               (s->roll == SUPERVISE_ROLL_GOING || s->roll == SUPERVISE_ROLL_HALTED);
+}
+
+static bool breaker_is_valid(const supervise *s) {
+        bool up = s->phase == SUPERVISE_PHASE_UP, open = s->breaker == SUPERVISE_BREAKER_OPEN;
+
         if (open != (s->breaker_until != NSEC_INFINITY) || s->breaker_probe > s->slot_max)
                 return false;
         if (s->breaker_probe > 0 && s->breaker != SUPERVISE_BREAKER_HALF_OPEN)
@@ -356,8 +375,10 @@ static bool roll_is_valid(const supervise *s) {
         const struct slot *slot;
 
         if (s->policy.strategy == SUPERVISE_POOL)
-                return !s->outdated && s->rolling <= s->slot_max && pool_is_valid(s);
-        if (s->roll != SUPERVISE_ROLL_NONE || s->breaker != SUPERVISE_BREAKER_CLOSED)
+                return !s->outdated && s->rolling <= s->slot_max && pool_is_valid(s) &&
+                       breaker_is_valid(s);
+        if (s->roll != SUPERVISE_ROLL_NONE || s->breaker != SUPERVISE_BREAKER_CLOSED ||
+            s->stalled_since != NSEC_INFINITY)
                 return false;
         if (s->rolling == 0)
                 return !s->outdated;
@@ -445,7 +466,7 @@ static void get_verdict(struct reader *r, supervise *s) {
 }
 
 static void get_pool(struct reader *r, supervise *s) {
-        s->breaker_until = NSEC_INFINITY;
+        s->breaker_until = s->stalled_since = NSEC_INFINITY;
         if (r->version < 3)
                 return;
         s->n_target = get_below(r, 4, SUPERVISE_SLOTS_MAX + 1);
@@ -457,11 +478,21 @@ static void get_pool(struct reader *r, supervise *s) {
         s->breaker_probe = get_below(r, 4, SUPERVISE_SLOTS_MAX + 1);
         s->breaker_until = get(r, 8);
         s->breaker_delay = get(r, 8);
+        if (r->version >= 4) {
+                s->stalled_since = get(r, 8);
+                s->overdue = get_bool(r);
+                s->n_served = get_below(r, 4, SUPERVISE_SLOTS_MAX + 1);
+        }
 }
 
-/* A pool of versions 1 and 2 knew its size by its slots, and a roll by a flag. */
+/* A pool of versions 1 and 2 knew its size by its slots, and a roll by a flag; one of version 3 did not know
+ * since when it had waited. */
 static void upgrade_pool(supervise *s) {
-        if (s->policy.strategy != SUPERVISE_POOL || s->head_version >= 3)
+        if (s->policy.strategy != SUPERVISE_POOL)
+                return;
+        if (s->head_version < 4 && (s->roll == SUPERVISE_ROLL_GOING || s->outdated))
+                s->stalled_since = s->clock;
+        if (s->head_version >= 3)
                 return;
         s->n_target = pool_present(s);
         if (!s->outdated)

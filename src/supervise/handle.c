@@ -40,11 +40,10 @@ static void pool_go_on(supervise *s) {
         load_go_on(s);
         if (roll_is_active(s) || s->n_recycle > 0 || s->rolling > 0 || pool_present(s) != s->n_target)
                 roll_go_on(s);
-        if (s->breaker == SUPERVISE_BREAKER_OPEN)
-                return;
         for (uint32_t i = 1; i <= s->slot_max && s->n[SUPERVISE_SLOT_WAITING] > 0; i++)
-                if (slot_at(s, i)->state == SUPERVISE_SLOT_WAITING)
+                if (slot_at(s, i)->state == SUPERVISE_SLOT_WAITING && s->breaker != SUPERVISE_BREAKER_OPEN)
                         life_begin(s, i);
+        roll_note_stalled(s);
 }
 
 static void settle(supervise *s) {

@@ -17,6 +17,9 @@ void life_begin(supervise *s, uint32_t number) {
         }
         slot->busy = false;
         slot->generation = ++s->generation;
+        if (s->revision == roll_revision(s, slot) &&
+            (slot->lives > 0 ? slot->revision != s->revision : slot->state == SUPERVISE_SLOT_WAITING))
+                roll_note_progress(s);
         slot->revision = roll_revision(s, slot);
         s->n_restarts += slot->lives++ > 0;
         slot_set_state(s, number, SUPERVISE_SLOT_STARTING, NSEC_INFINITY);

@@ -14,6 +14,8 @@ void set_go_down(supervise *s, supervise_phase phase, supervise_action_type verd
         s->rolling = 0;
         s->outdated = s->starting = s->has_next = false;
         s->roll = roll_is_active(s) ? SUPERVISE_ROLL_NONE : s->roll;
+        s->stalled_since = NSEC_INFINITY;
+        s->overdue = false;
         s->breaker = SUPERVISE_BREAKER_CLOSED;
         s->breaker_until = NSEC_INFINITY;
         s->breaker_probe = 0;

@@ -15,6 +15,8 @@ struct view {
         uint32_t coming;  /* do not serve yet, or not any more: starting, in backoff, failed, restarted */
         uint32_t resting; /* by themselves or by an operator: nobody expects them to serve */
         uint32_t first_coming, failing, candidate;
+        uint32_t served;  /* new ones that do so now */
+        uint32_t awaited; /* who of those that are coming has not been ready for the longest */
 };
 
 bool roll_is_active(const supervise *s) {
@@ -65,6 +67,19 @@ static bool is_resting(const struct slot *slot) {
                (slot->state == SUPERVISE_SLOT_STOPPING && slot->then == THEN_HOLD);
 }
 
+/* It is for the roll to wait for it: it does not come after somebody else's end, nor after some time. */
+static bool is_awaited(const supervise *s, const struct slot *slot) {
+        return !slot_is_ready(s, slot) && !state_is_ending(slot->state) &&
+               slot->state != SUPERVISE_SLOT_WAITING;
+}
+
+/* New ones before those that have still to become so. */
+static bool is_awaited_before(const supervise *s, const struct slot *a, const struct slot *b) {
+        bool x = a->revision == s->revision, y = b->revision == s->revision;
+
+        return x != y ? x : a->since < b->since;
+}
+
 static unsigned service(const supervise *s, const struct slot *slot) {
         return slot_is_ready(s, slot) + slot_is_proven(s, slot);
 }
@@ -93,7 +108,11 @@ static void look_at(const supervise *s, uint32_t number, uint32_t recycled, stru
                 if ((slot->state == SUPERVISE_SLOT_BACKOFF || slot->state == SUPERVISE_SLOT_FAILED) &&
                     slot->revision == s->revision)
                         v->failing = number;
-        }
+                if (is_awaited(s, slot) &&
+                    (v->awaited == 0 || is_awaited_before(s, slot, slot_at(s, v->awaited))))
+                        v->awaited = number;
+        } else
+                v->served++;
 }
 
 static struct view look(const supervise *s, uint32_t recycled) {
@@ -103,6 +122,36 @@ static struct view look(const supervise *s, uint32_t recycled) {
                 if (slot_find(s, i))
                         look_at(s, i, recycled, &v);
         return v;
+}
+
+uint32_t roll_awaits(const supervise *s) {
+        return roll_is_active(s) ? look(s, 0).awaited : 0;
+}
+
+nsec_t roll_until(const supervise *s) {
+        nsec_t deadline = s->policy.progress_deadline;
+
+        return deadline > 0 && !s->overdue ? time_add(s->stalled_since, deadline) : NSEC_INFINITY;
+}
+
+static void set_stalled(supervise *s, nsec_t since) {
+        s->head_dirty = s->head_dirty || since != s->stalled_since;
+        s->stalled_since = since;
+        s->overdue = s->overdue && since != NSEC_INFINITY;
+}
+
+/* Once it is overdue, only who serves helps. */
+void roll_note_progress(supervise *s) {
+        if (!s->overdue)
+                set_stalled(s, NSEC_INFINITY);
+}
+
+void roll_note_stalled(supervise *s) {
+        struct view v = {};
+
+        if (s->roll == SUPERVISE_ROLL_GOING || s->roll == SUPERVISE_ROLL_HALTED)
+                v = look(s, 0);
+        set_stalled(s, v.awaited > 0 && v.failing == 0 ? MIN(s->stalled_since, s->clock) : NSEC_INFINITY);
 }
 
 /* Whom recycling comes to next. */
@@ -233,6 +282,8 @@ static void start_roll(supervise *s, uint64_t revision) {
         s->has_next = false;
         s->mixed = true;
         s->roll = SUPERVISE_ROLL_GOING;
+        s->n_served = 0;
+        set_stalled(s, NSEC_INFINITY);
         s->head_dirty = true;
         retarget(s, revision);
 }
@@ -295,6 +346,40 @@ static void note_rolling(supervise *s, uint32_t number) {
         s->rolling = number;
 }
 
+/* True: for somebody who is not ready it has come to its deadline just now. */
+static bool is_overdue(supervise *s, const struct view *v) {
+        if (v->served > s->n_served) {
+                s->n_served = v->served;
+                s->head_dirty = true;
+                set_stalled(s, NSEC_INFINITY);
+        }
+        if (v->awaited == 0) /* for now: somebody whose turn comes may be next */
+                set_stalled(s, NSEC_INFINITY);
+        if (roll_until(s) > s->clock)
+                return false;
+        s->overdue = s->head_dirty = true;
+        return true;
+}
+
+/* True: it turns back, and all is to be looked at anew. */
+static bool judge_roll(supervise *s, const struct view *v) {
+        bool going = s->roll == SUPERVISE_ROLL_GOING, halted = s->roll == SUPERVISE_ROLL_HALTED,
+             overdue = (going || halted) && is_overdue(s, v);
+
+        if (going && (v->failing > 0 || overdue)) {
+                set_roll(s, SUPERVISE_ROLL_HALTED, SUPERVISE_ACTION_ROLL_HALTED,
+                         v->failing > 0 ? v->failing : v->awaited);
+                return s->has_next && turn_back(s);
+        }
+        if (halted && v->coming == 0) {
+                set_roll(s, SUPERVISE_ROLL_GOING, SUPERVISE_ACTION_ARM, 0);
+                s->n_served = v->served;
+                set_stalled(s, NSEC_INFINITY);
+        } else if (halted && overdue)
+                action_push(s, SUPERVISE_ACTION_ROLL_HALTED, v->awaited);
+        return false;
+}
+
 void roll_go_on(supervise *s) {
         struct view v;
 
@@ -304,12 +389,8 @@ void roll_go_on(supervise *s) {
 
                 v = look(s, recycled);
                 note_rolling(s, active || recycled > 0 || s->rolling > 0 ? v.first_coming : 0);
-                if (s->roll == SUPERVISE_ROLL_GOING && v.failing > 0) {
-                        set_roll(s, SUPERVISE_ROLL_HALTED, SUPERVISE_ACTION_ROLL_HALTED, v.failing);
-                        if (s->has_next && turn_back(s))
-                                continue;
-                } else if (s->roll == SUPERVISE_ROLL_HALTED && v.coming == 0)
-                        set_roll(s, SUPERVISE_ROLL_GOING, SUPERVISE_ACTION_ARM, 0);
+                if (judge_roll(s, &v))
+                        continue;
                 if (v.present < s->n_target && room(s) > 0) {
                         pool_grow(s, MIN(s->n_target - v.present, room(s)));
                         s->rolling = s->slot_max; /* found anew by the next look */
@@ -318,6 +399,7 @@ void roll_go_on(supervise *s) {
                 if (v.candidate > 0 && s->roll != SUPERVISE_ROLL_HALTED) {
                         if (!replace_one(s, &v, !active))
                                 return;
+                        roll_note_progress(s);
                         continue;
                 }
                 if (v.old > 0)

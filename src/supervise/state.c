@@ -19,6 +19,8 @@ static bool pool_policy_is_valid(const supervise_policy *p) {
         if (p->min_ready > BACKOFF_LONGEST || p->drain > BACKOFF_LONGEST ||
             p->runtime_max > BACKOFF_LONGEST || p->recycle_spread > 100)
                 return false;
+        if (p->progress_deadline > BACKOFF_LONGEST && p->progress_deadline != NSEC_INFINITY)
+                return false;
         if (p->workers_max > 0 && (p->workers_min == 0 || p->workers_min > p->workers_max ||
                                    p->workers_max > SUPERVISE_SLOTS_MAX || p->scale_down >= p->scale_up))
                 return false;
@@ -99,7 +101,7 @@ int supervise_allocate(const supervise_policy *policy, uint32_t n, supervise **r
         if (!s)
                 return -ENOMEM;
         s->policy = *policy;
-        s->breaker_until = NSEC_INFINITY;
+        s->breaker_until = s->stalled_since = NSEC_INFINITY;
         r = block_new(s, MAX(n, BLOCK_SLOTS_MIN), row_size_of(policy));
         if (r < 0)
                 return r;
@@ -196,7 +198,8 @@ static nsec_t supervise_due(const supervise *s) {
 
         if (s->policy.strategy != SUPERVISE_POOL)
                 return due;
-        return MIN(MIN(due, roll_due(s)), MIN(s->breaker_until, load_due(s)));
+        due = MIN(MIN(due, roll_due(s)), roll_until(s));
+        return MIN(due, MIN(s->breaker_until, load_due(s)));
 }
 
 /* The list by order. before: 0 is the end; who comes later moves up by one. */
@@ -479,7 +482,8 @@ void action_push(supervise *s, supervise_action_type type, uint32_t number) {
         if (number == 0 || action_is_of_set(type))
                 return;
         a->generation = slot_at(s, number)->generation;
-        a->revision = slot_at(s, number)->revision;
+        if (type != SUPERVISE_ACTION_ROLL_HALTED)
+                a->revision = slot_at(s, number)->revision;
         a->shutdown = slot_at(s, number)->shutdown;
 }
 
@@ -544,6 +548,9 @@ void supervise_get_info(const supervise *s, supervise_info *ret) {
                 .roll = s->roll,
                 .revision_from = s->revision_from,
                 .revision_next = s->has_next ? s->revision_next : 0,
+                .roll_awaits = roll_awaits(s),
+                .roll_until = roll_until(s),
+                .roll_overdue = s->overdue,
                 .breaker = s->breaker,
                 .breaker_until = s->breaker_until,
                 .breaker_probe = s->breaker_probe,

@@ -62,6 +62,9 @@ struct supervise {
         supervise_roll roll;
         uint64_t revision_from, revision_next; /* where turning back leads to; what is rolled out next */
         bool has_next;
+        nsec_t stalled_since; /* GOING, HALTED: it awaits a worker, without progress; or NSEC_INFINITY */
+        bool overdue;         /* and that for too long; it has been told */
+        uint32_t n_served;    /* the most new workers that have served at a time, in this roll */
         supervise_breaker breaker;
         uint32_t breaker_probe; /* HALF_OPEN: the slot that is tried, or 0 */
         nsec_t breaker_until, breaker_delay;
@@ -212,6 +215,13 @@ int roll_define(supervise *s, uint64_t revision);
 int roll_abort(supervise *s);
 void roll_go_on(supervise *s);
 bool roll_may_begin(supervise *s, const struct slot *slot);
+/* It comes nearer to its end: the deadline counts anew. */
+void roll_note_progress(supervise *s);
+/* After all that an event leads to: since when it waits. */
+void roll_note_stalled(supervise *s);
+/* Whose readiness it waits for, or 0; and when it is halted for that. */
+uint32_t roll_awaits(const supervise *s);
+nsec_t roll_until(const supervise *s);
 bool slot_is_ready(const supervise *s, const struct slot *slot);
 /* And has been for long enough to be believed. */
 bool slot_is_proven(const supervise *s, const struct slot *slot);

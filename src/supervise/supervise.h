@@ -57,6 +57,13 @@
  *   as does DEFINITION_CHANGED to the definition before. ROLL_DONE or ROLL_ABORTED ends it; info.roll
  *   keeps the verdict. At most two generations live: a third definition replaces the second at once if
  *   none of its workers serve, else it waits until the roll is done, or, if it is halted, turned back.
+ * - A new worker that is not ready, and does not fail, halts a roll as well, when there has been no progress
+ *   for progress_deadline: no old one told to leave, none begun in the place of one or because its turn has
+ *   come, and no more of the new ones that serve than ever before (so one whose readiness comes and goes
+ *   puts nothing off). Time in which nobody is awaited (old ones drain and stop, min_ready passes), or one
+ *   fails, does not count, time without an arbiter does. So it is when a roll is halted by one that failed,
+ *   and that is not ready either when it has been started again: ROLL_HALTED comes once more. Turning back
+ *   has no deadline: there is nowhere else to go.
  * - Recycling (runtime_max; RECYCLE when a worker has reached requests_max or memory_max as spread for it
  *   in its slot_info) replaces workers by their like: one at a time, by the rules of a roll, and not
  *   during one.
@@ -149,8 +156,9 @@ typedef struct supervise_policy {
         /* Pools, see the head of this file. */
         uint32_t max_surge, max_unavailable; /* of a roll; not both 0 */
         bool readiness;                      /* STARTED is not enough to serve: READY says so */
-        /* a roll, and the breaker, believe a worker when it has served for so long; not written */
+        /* a roll, and the breaker, believe a worker when it has served for so long */
         nsec_t min_ready;
+        nsec_t progress_deadline;            /* a roll that waits for longer is halted; 0, infinity: none */
         nsec_t drain;                        /* how long a busy worker may go on; 0: STOP at once */
         nsec_t runtime_max;                  /* recycling, each 0 for never; the last two are for the */
         uint64_t requests_max, memory_max;   /* caller to watch, by supervise_get_slot() */
@@ -240,7 +248,8 @@ typedef enum supervise_action_type {
         SUPERVISE_ACTION_DRAIN,       /* slot,
                         generation: no new work; LOAD 0 when it has done what it has */
         SUPERVISE_ACTION_SERVE,       /* slot, generation: the one that drained may have work again */
-        SUPERVISE_ACTION_ROLL_HALTED, /* slot: it does not start by the new definition; the old ones serve */
+        SUPERVISE_ACTION_ROLL_HALTED, /* slot: it fails by the new definition, or is not ready in time; the
+                                       * old ones serve. revision: that of the roll */
         SUPERVISE_ACTION_ROLL_DONE,   /* revision: all workers are of the new definition, and ready */
         SUPERVISE_ACTION_ROLL_ABORTED, /* revision: all are of the old one again, and ready */
         SUPERVISE_ACTION_SCALED,      /* by load; info.n_wanted */
@@ -268,7 +277,7 @@ typedef enum supervise_phase {
 typedef enum supervise_roll {
         SUPERVISE_ROLL_NONE,
         SUPERVISE_ROLL_GOING,
-        SUPERVISE_ROLL_HALTED, /* a worker of the new definition fails; goes on by itself if it recovers */
+        SUPERVISE_ROLL_HALTED, /* a new worker fails, or is not ready in time; goes on if it recovers */
         SUPERVISE_ROLL_TURNING_BACK,
         SUPERVISE_ROLL_DONE, /* the last one's verdict, these two */
         SUPERVISE_ROLL_ABORTED,
@@ -326,6 +335,9 @@ typedef struct supervise_info {
         supervise_roll roll;                    /* pool; progress: count slots by their revision */
         uint64_t revision_from;                 /* of a roll: the other one */
         uint64_t revision_next;                 /* what is rolled out after it, or 0 */
+        uint32_t roll_awaits;                   /* the slot whose readiness it waits for the longest, or 0 */
+        nsec_t roll_until;                      /* when it is halted for that, or NSEC_INFINITY */
+        bool roll_overdue;                      /* it is: roll_awaits is not ready, and does not fail */
         supervise_breaker breaker;
         nsec_t breaker_until;
         uint32_t breaker_probe;                 /* HALF_OPEN: the slot that is tried, or 0 */

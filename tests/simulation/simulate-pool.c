@@ -5,9 +5,9 @@
  * dies between any two actions. After each event the world is held against what supervise.h promises; at
  * the end all goes well, and then the pool must come to rest as it was last asked to be. */
 
-#include "simulation.h"
+#include "oracle-progress.h"
 
-#define SLOTS 16U
+#define SLOTS POOL_SLOTS
 #define N_MAX 5U
 #define FAILURES 400U
 
@@ -15,6 +15,7 @@ struct worker {
         bool alive, starting, ready, busy, told_to_stop, draining;
         bool unreported; /* dead, and the pool does not know yet */
         bool unhealthy, held, recycle; /* what was said of this life */
+        bool mute;                     /* it runs, and never gets ready */
         uint64_t generation, revision;
 };
 
@@ -24,21 +25,16 @@ struct world {
         struct image image;
         struct worker workers[SLOTS + 1];
         nsec_t now, armed, failures[FAILURES], maybe[FAILURES], hot_since, cold_since;
+        struct progress progress; /* of a roll */
         uint64_t load;
-        unsigned n_failures, n_maybe, crash_weight, verb_weight, bad_revision, guard;
+        unsigned n_failures, n_maybe, crash_weight, verb_weight, bad_revision, mute_revision, guard;
         bool resumed, no_crash, recycles; /* since when, nobody remembers */
 };
 
-/* What the pool said of itself, and what the world knew, before an event. */
-struct snapshot {
-        supervise_info info;
-        supervise_slot_info slots[SLOTS + 1];
-        struct worker workers[SLOTS + 1];
-};
-
-enum { EVENTS, CRASHES, LIVES, DONE, ABORTED, HALTED, DRAINS, RECYCLED, SCALED, OPENED };
+enum { EVENTS, CRASHES, LIVES, DONE, ABORTED, HALTED, DRAINS, RECYCLED, SCALED, OPENED, OVERDUE };
 const char *const count_names[16] = { "events", "crashes", "lives", "rolls done", "turned back", "halted",
-                                      "drains", "recycled", "scaled by load", "breakers opened" };
+                                      "drains", "recycled", "scaled by load", "breakers opened",
+                                      "not ready in time" };
 
 static const supervise_policy *policy(const struct world *w) {
         return supervise_get_policy(w->s);
@@ -73,13 +69,9 @@ static struct snapshot snapshot(const struct world *w) {
 
         for (unsigned i = 1; i <= SLOTS; i++)
                 shot.slots[i] = slot_of(w, i);
-        memcpy(shot.workers, w->workers, sizeof(shot.workers));
+        for (unsigned i = 1; i <= SLOTS; i++)
+                shot.serves[i] = serves(w, shot.slots + i, w->workers + i);
         return shot;
-}
-
-static bool is_verb(const supervise_event *e) {
-        return e->type == SUPERVISE_START || e->type == SUPERVISE_STOP || e->type == SUPERVISE_SCALE ||
-               e->type == SUPERVISE_RESTART_CHILD || e->type == SUPERVISE_STOP_CHILD;
 }
 
 /* Never more than N + max_surge, but for those that still leave after a scaling; nor a third generation. */
@@ -133,7 +125,7 @@ static void check_replaced(struct world *w, const supervise_event *e, const stru
                                 w->workers[i].alive);
                 if (!ends || was->state != SUPERVISE_SLOT_RUNNING || was->generation != is->generation)
                         continue;
-                if (serves(w, was, before->workers + i)) {
+                if (before->serves[i]) {
                         taken++;
                         taken_busy += w->workers[i].alive && w->workers[i].busy && !w->workers[i].recycle;
                 }
@@ -289,6 +281,7 @@ static void check_event(struct world *w, const supervise_event *e, const struct 
         check_number(w, before, &after);
         check_replaced(w, e, before, &after);
         check_halted(w, before, &after);
+        progress_check(&w->progress, w->sim, policy(w), w->now, e, before, &after);
         check_draining(w, e, before, &after);
         check_breaker(w, e, before, &after, count_failure(w, e, before));
         check_scaled(w, e, before, &after);
@@ -330,6 +323,7 @@ static void carry_out(struct world *w, const supervise_action *a) {
                 require(w->sim, a->generation > worker->generation, a->slot);
                 *worker = (struct worker){ .alive = true,
                                            .starting = true,
+                                           .mute = a->revision == w->mute_revision || one_in(w->sim, 16),
                                            .generation = a->generation,
                                            .revision = a->revision };
                 w->sim->counts[LIVES]++;
@@ -398,8 +392,13 @@ static void report_load(struct world *w) {
                 supervise_event e = { .type = SUPERVISE_LOAD, .slot = i, .n = 1 };
 
                 e.generation = w->workers[i].generation;
-                if (w->workers[i].alive && w->workers[i].busy)
+                if (w->workers[i].alive && w->workers[i].busy) {
+                        struct snapshot before = snapshot(w), after;
+
                         (void) supervise_handle(w->s, &e, w->now);
+                        after = snapshot(w);
+                        progress_note(&w->progress, policy(w), w->now, &e, &before, &after);
+                }
         }
 }
 
@@ -519,7 +518,7 @@ static void touch(struct world *w, unsigned slot) {
                         break;
                 case 2:
                 case 3:
-                        tell(w, slot, SUPERVISE_READY, !one_in(w->sim, 5));
+                        tell(w, slot, SUPERVISE_READY, !worker->mute && !one_in(w->sim, 5));
                         break;
                 case 4:
                         if (one_in(w->sim, 3))
@@ -541,6 +540,7 @@ static supervise_policy random_policy(struct world *w) {
         p.max_unavailable = p.max_surge > 0 ? below(w->sim, 3) : 1 + below(w->sim, 2);
         p.readiness = one_in(w->sim, 2);
         p.min_ready = one_in(w->sim, 3) ? NSEC_PER_SEC : 0;
+        p.progress_deadline = one_in(w->sim, 3) ? 0 : one_in(w->sim, 4) ? NSEC_INFINITY : 20 * NSEC_PER_SEC;
         p.drain = one_in(w->sim, 2) ? 5 * NSEC_PER_SEC : 0;
         if (one_in(w->sim, 3)) {
                 w->recycles = true;
@@ -564,6 +564,14 @@ static supervise_policy random_policy(struct world *w) {
         return p;
 }
 
+/* So many are remembered, the newest. */
+static void forget_failures(struct world *w, unsigned n) {
+        if (w->n_failures <= n)
+                return;
+        memmove(w->failures, w->failures + (w->n_failures - n), n * sizeof(*w->failures));
+        w->n_failures = n;
+}
+
 /* Reloaded with another one: what was begun by the last is ended by this. */
 static void change_policy(struct world *w) {
         supervise_policy p = random_policy(w);
@@ -573,6 +581,7 @@ static void change_policy(struct world *w) {
         if (policy(w)->breaker_failures == 0) /* nobody has counted */
                 w->n_failures = w->n_maybe = 0;
         require(w->sim, supervise_set_policy(w->s, &p) >= 0, 0);
+        forget_failures(w, MAX(p.intensity + 1, p.breaker_failures));
         w->hot_since = w->cold_since = NSEC_INFINITY;
         if (p.breaker_failures == 0)
                 w->n_failures = w->n_maybe = 0;
@@ -727,6 +736,7 @@ void history(struct simulation *sim) {
                            .now = 100 * NSEC_PER_SEC,
                            .armed = NSEC_INFINITY,
                            .hot_since = NSEC_INFINITY,
+                           .progress.stalled_since = NSEC_INFINITY,
                            .cold_since = NSEC_INFINITY };
         supervise_policy p = random_policy(&w);
         unsigned steps = 10 + below(sim, STEPS_MAX - 50);
@@ -735,6 +745,7 @@ void history(struct simulation *sim) {
         w.crash_weight = one_in(sim, 3) ? 60 : below(sim, 30);
         w.verb_weight = one_in(sim, 3) ? 5 : below(sim, 40);
         w.bad_revision = 1 + below(sim, 6);
+        w.mute_revision = 1 + below(sim, 6);
         require(sim, supervise_new(&p, 1 + below(sim, N_MAX), 0, draw(sim), &w.s) >= 0, 0);
         pump(&w);
         (void) feed(&w, (supervise_event){ .type = SUPERVISE_START });
@@ -743,6 +754,7 @@ void history(struct simulation *sim) {
                         step(&w);
         come_to_rest(&w);
         finish(&w);
+        sim->counts[OVERDUE] += w.progress.overdue;
         supervise_free(w.s);
 }
 

@@ -142,8 +142,34 @@ static supervise *rich_pool(void) {
         return s;
 }
 
+/* A roll that waits for one that does not get ready; late: for too long. */
+static supervise *slow_pool(nsec_t late) {
+        supervise_policy p = SUPERVISE_POLICY_DEFAULT;
+        supervise *s;
+
+        p.max_surge = 1;
+        p.max_unavailable = 0;
+        p.readiness = true;
+        p.min_ready = 50;
+        p.progress_deadline = 1000;
+        assert_ok(supervise_new(&p, 1, 1, 3, &s));
+        feed(s, 100, (supervise_event){ .type = SUPERVISE_START });
+        report(s, 200, SUPERVISE_STARTED, 1);
+        feed(s, 200, (supervise_event){ .type = SUPERVISE_READY, .slot = 1, .generation = 1, .ok = true });
+        feed(s, 300, (supervise_event){ .type = SUPERVISE_DEFINITION_CHANGED, .revision = 2 });
+        report(s, 400, SUPERVISE_STARTED, 2);
+        feed(s, 400 + late, (supervise_event){ .type = SUPERVISE_TICK });
+        return s;
+}
+static supervise *waiting_pool(void) {
+        return slow_pool(0);
+}
+static supervise *overdue_pool(void) {
+        return slow_pool(900);
+}
+
 static supervise *(*const makers[])(void) = { busy_pool, escalating_children, falling_group, rich_pool,
-                down_pool };
+                down_pool, waiting_pool, overdue_pool };
 
 static void assert_same(const supervise *a, const supervise *b) {
         supervise_info x, y;
@@ -155,6 +181,8 @@ static void assert_same(const supervise *a, const supervise *b) {
         assert_int_equal(x.n_wanted, y.n_wanted);
         assert_int_equal(x.rolling, y.rolling);
         assert_true(x.due == y.due && x.revision == y.revision && x.outdated == y.outdated);
+        assert_true(x.roll_awaits == y.roll_awaits && x.roll_until == y.roll_until);
+        assert_int_equal(x.roll_overdue, y.roll_overdue);
         for (uint32_t i = 1; i <= x.slot_max; i++) {
                 supervise_slot_info m = {}, n = {};
                 nsec_t s[8], t[8];
@@ -459,6 +487,54 @@ static void test_old_version(void **state) {
         exercise(s);
 }
 
+/* A head of version 3 lacks two fields of the policy, and how long a roll has waited. */
+static void to_version_3(struct image *image) {
+        enum { POLICY_END = 155, POLICY_MORE = 16, WAIT = 13, TAIL = 4 }; /* no failures */
+        size_t wait = image->head_size - TAIL - WAIT;
+
+        memmove(image->head + wait, image->head + wait + WAIT, TAIL);
+        memmove(image->head + POLICY_END, image->head + POLICY_END + POLICY_MORE,
+                wait + TAIL - POLICY_END - POLICY_MORE);
+        image->head_size -= POLICY_MORE + WAIT;
+        image->head[0] = 3;
+        for (uint32_t i = 1; i <= SLOTS; i++)
+                image->slots[i][0] = 3;
+}
+
+/* A roll that an older arbiter has begun: its deadline counts from the last that it has heard. */
+static void test_version_3(void **state) {
+        _cleanup_(supervise_freep) supervise *s = waiting_pool(), *t = NULL;
+        struct image image = {};
+        supervise_policy p;
+        supervise_info info;
+
+        save(s, &image);
+        assert_ok(load(&image, &t));
+        supervise_get_info(t, &info);
+        assert_true(info.roll_until == 1300); /* of this version: what it was */
+        t = supervise_free(t);
+
+        to_version_3(&image);
+        assert_int_equal(image.head_size, 270);
+        assert_ok(load(&image, &t));
+        supervise_get_info(t, &info);
+        assert_int_equal(info.roll, SUPERVISE_ROLL_GOING);
+        assert_int_equal(info.roll_awaits, 2);
+        assert_true(info.roll_until == NSEC_INFINITY);
+        p = *supervise_get_policy(t);
+        assert_true(p.progress_deadline == 0 && p.min_ready == 0);
+        p.progress_deadline = 1000;
+        assert_ok(supervise_set_policy(t, &p));
+        supervise_resume(t);
+        supervise_get_info(t, &info);
+        assert_true(info.roll_until == 1400);
+        pull(t);
+        feed(t, 1400, (supervise_event){ .type = SUPERVISE_TICK });
+        supervise_get_info(t, &info);
+        assert_int_equal(info.roll, SUPERVISE_ROLL_HALTED);
+        exercise(t);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_round_trip),
@@ -468,6 +544,7 @@ int main(void) {
                 cmocka_unit_test(test_every_byte_flipped),
                 cmocka_unit_test(test_entries_that_do_not_fit),
                 cmocka_unit_test(test_old_version),
+                cmocka_unit_test(test_version_3),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -136,6 +136,145 @@ static void test_roll_halts_and_recovers(void **state) {
         assert_int_equal(info_of(&f).roll, SUPERVISE_ROLL_GOING);
 }
 
+static void make_ready(struct fixture *f, uint32_t slot) {
+        assert_ok(started(f, slot));
+        assert_ok(tell(f, SUPERVISE_READY, slot, 1));
+}
+
+/* Three that serve, and a second definition is rolled out, two at a time, with a minute for each step. */
+static void begin_slow(struct fixture *f, uint32_t max_surge, uint32_t max_unavailable) {
+        supervise_policy p = plain_policy();
+
+        p.max_surge = max_surge;
+        p.max_unavailable = max_unavailable;
+        p.readiness = true;
+        p.drain = 3600 * SEC;
+        p.progress_deadline = 60 * SEC;
+        running(f, &p, 3);
+        for (uint32_t i = 1; i <= 3; i++)
+                assert_ok(tell(f, SUPERVISE_READY, i, 1));
+        assert_ok(redefine(f, 2));
+}
+
+/* One that runs, and never gets ready. */
+static void test_roll_deadline(void **state) {
+        _cleanup_(supervise_freep) supervise *s = NULL;
+        struct fixture f;
+
+        begin_slow(&f, 2, 0);
+        s = f.s;
+        assert_ok(started(&f, 4));
+        assert_int_equal(info_of(&f).roll_awaits, 4);
+        f.now += 59 * SEC;
+        make_ready(&f, 5); /* one serves: that is progress */
+        assert_action(&f, STOP, 1);
+        assert_true(info_of(&f).roll_until == f.now + 60 * SEC);
+        f.now += 60 * SEC - 1;
+        assert_ok(handle(&f, (supervise_event){ .type = SUPERVISE_TICK }));
+        assert_int_equal(info_of(&f).roll, SUPERVISE_ROLL_GOING);
+        f.now++;
+        assert_ok(handle(&f, (supervise_event){ .type = SUPERVISE_TICK }));
+        assert_action(&f, ROLL_HALTED, 4);
+        assert_true(find(&f, SUPERVISE_ACTION_ROLL_HALTED, 4)->revision == 2);
+        assert_true(info_of(&f).roll_overdue);
+        f.now += 3600 * SEC; /* it is told once */
+        assert_ok(handle(&f, (supervise_event){ .type = SUPERVISE_TICK }));
+        assert_int_equal(f.n_actions, 0);
+        assert_int_equal(info_of(&f).roll, SUPERVISE_ROLL_HALTED);
+        assert_ok(tell(&f, SUPERVISE_READY, 4, 1)); /* at last */
+        assert_int_equal(info_of(&f).roll, SUPERVISE_ROLL_GOING);
+        assert_false(info_of(&f).roll_overdue);
+        assert_action(&f, STOP, 2);
+}
+
+/* A second one serves now and then, which is no progress. */
+static void test_roll_deadline_flaps(void **state) {
+        _cleanup_(supervise_freep) supervise *s = NULL;
+        struct fixture f;
+
+        begin_slow(&f, 0, 2);
+        s = f.s;
+        assert_ok(crashed(&f, 1));
+        assert_ok(crashed(&f, 2));
+        assert_ok(started(&f, 1));
+        make_ready(&f, 2);
+        assert_action(&f, STOP, 3);
+        assert_ok(crashed(&f, 3));
+        make_ready(&f, 3);
+        for (unsigned i = 0; i < 3; i++) {
+                f.now += 20 * SEC;
+                assert_int_equal(info_of(&f).roll, SUPERVISE_ROLL_GOING);
+                assert_ok(tell(&f, SUPERVISE_READY, 3, 0));
+                assert_ok(tell(&f, SUPERVISE_READY, 3, 1));
+        }
+        assert_int_equal(info_of(&f).roll, SUPERVISE_ROLL_HALTED);
+        assert_int_equal(info_of(&f).roll_awaits, 1);
+}
+
+/* It is the old one that takes its time: nobody is awaited meanwhile, and the new one has all of the
+ * time. */
+static void test_roll_deadline_drains(void **state) {
+        _cleanup_(supervise_freep) supervise *s = NULL;
+        struct fixture f;
+
+        begin_slow(&f, 0, 1);
+        s = f.s;
+        assert_ok(crashed(&f, 1));
+        for (uint32_t i = 2; i <= 3; i++)
+                assert_ok(tell(&f, SUPERVISE_LOAD, i, 1));
+        make_ready(&f, 1);
+        assert_action(&f, DRAIN, 2);
+        assert_true(info_of(&f).roll_until == NSEC_INFINITY);
+        f.now += 1000 * SEC;
+        assert_ok(handle(&f, (supervise_event){ .type = SUPERVISE_TICK }));
+        assert_int_equal(info_of(&f).roll, SUPERVISE_ROLL_GOING);
+        assert_ok(tell(&f, SUPERVISE_LOAD, 2, 0));
+        assert_ok(crashed(&f, 2));
+        assert_true(info_of(&f).roll_until == f.now + 60 * SEC);
+}
+
+/* It has failed, is tried again, and runs, but does not get ready: that is told, too. */
+static void test_roll_deadline_halted(void **state) {
+        _cleanup_(supervise_freep) supervise *s = NULL;
+        struct fixture f;
+
+        begin_slow(&f, 1, 0);
+        s = f.s;
+        assert_ok(crashed(&f, 4));
+        assert_action(&f, ROLL_HALTED, 4);
+        assert_true(info_of(&f).roll_until == NSEC_INFINITY);
+        next_tick(&f);
+        assert_action(&f, SPAWN, 4);
+        assert_false(info_of(&f).roll_overdue);
+        next_tick(&f);
+        assert_action(&f, ROLL_HALTED, 4);
+        assert_true(info_of(&f).roll_overdue);
+        assert_ok(handle(&f, (supervise_event){ .type = SUPERVISE_ROLL_ABORT }));
+        assert_int_equal(info_of(&f).roll, SUPERVISE_ROLL_ABORTED);
+        assert_false(info_of(&f).roll_overdue);
+}
+
+/* 0 and infinity: it waits for ever. */
+static void test_roll_no_deadline(void **state) {
+        for (unsigned i = 0; i < 2; i++) {
+                _cleanup_(supervise_freep) supervise *s = NULL;
+                supervise_policy p;
+                struct fixture f;
+
+                begin_slow(&f, 1, 0);
+                s = f.s;
+                p = *supervise_get_policy(s);
+                p.progress_deadline = i == 0 ? 0 : NSEC_INFINITY;
+                assert_ok(supervise_set_policy(s, &p));
+                drain(&f);
+                assert_true(info_of(&f).roll_until == NSEC_INFINITY);
+                f.now += 365 * 86400 * SEC;
+                assert_ok(handle(&f, (supervise_event){ .type = SUPERVISE_TICK }));
+                assert_int_equal(info_of(&f).roll, SUPERVISE_ROLL_GOING);
+                assert_int_equal(info_of(&f).roll_awaits, 4);
+        }
+}
+
 static void test_roll_turns_back(void **state) {
         for (int by_definition = 0; by_definition < 2; by_definition++) {
                 _cleanup_(supervise_freep) supervise *s = NULL;
@@ -343,6 +482,11 @@ int main(void) {
                 cmocka_unit_test(test_roll_with_surge),
                 cmocka_unit_test(test_roll_several_at_once),
                 cmocka_unit_test(test_roll_halts_and_recovers),
+                cmocka_unit_test(test_roll_deadline),
+                cmocka_unit_test(test_roll_deadline_flaps),
+                cmocka_unit_test(test_roll_deadline_drains),
+                cmocka_unit_test(test_roll_deadline_halted),
+                cmocka_unit_test(test_roll_no_deadline),
                 cmocka_unit_test(test_roll_turns_back),
                 cmocka_unit_test(test_roll_third_definition),
                 cmocka_unit_test(test_recycle),
