@@ -35,7 +35,7 @@ typedef struct arbiter_log_entry {
  *   "escalated", "auto-shutdown"  a monitor of different children has ended by itself; n, usec as above
  *   "root-gave-up"  the arbiter stops, because that one was nobody's child. status: its exit status
  *   "scaled"     n, n_before: workers wanted by the monitor
- *   "roll-halted"  a new worker fails in a roll: reason, status
+ *   "roll-halted"  a new worker fails in a roll: reason, status; or is not ready in time: neither
  *   "rolled", "roll-aborted"  all workers are of the new definition, or of the one before again
  *   "breaker-open"  n workers have failed, none is started for usec; "breaker-closed"  they are again
  *   "recycled"   it has reached a limit of its pool, and is to be replaced by its like

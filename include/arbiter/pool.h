@@ -24,6 +24,11 @@ int arbiter_monitor_set_roll(
  * before. 0, the default: it is believed at once, which is good for those that say when they are ready. */
 int arbiter_monitor_set_min_ready(arbiter_monitor *m, uint64_t usec);
 
+/* When a roll waits for a new worker that neither gets ready nor fails, and nothing else has gone on with it
+ * for so long, it is halted as if that one had failed, until it is ready at last. Default: 10 min, as
+ * Kubernetes' progressDeadlineSeconds. 0 or UINT64_MAX: never. */
+int arbiter_monitor_set_progress_deadline(arbiter_monitor *m, uint64_t usec);
+
 /* When `failures` of all workers lie within the period, nobody is started any more for min_usec. Then one is
  * tried: if it serves, all go on; else that time is doubled, up to max_usec. 0, the default: never. */
 int arbiter_monitor_set_breaker(arbiter_monitor *m, unsigned failures, uint64_t period_usec,
@@ -36,7 +41,8 @@ int arbiter_monitor_abort_roll(arbiter_monitor *m, arbiter_future **ret);
 typedef enum arbiter_roll_state {
         ARBITER_ROLL_NONE,
         ARBITER_ROLL_GOING,
-        ARBITER_ROLL_HALTED, /* a new worker fails, and nobody else is replaced until it serves */
+        /* a new worker fails or is not ready; nobody else is replaced until it serves */
+        ARBITER_ROLL_HALTED,
         ARBITER_ROLL_TURNING_BACK,
         ARBITER_ROLL_DONE, /* how the last one ended, these two */
         ARBITER_ROLL_ABORTED,
@@ -49,8 +55,12 @@ typedef struct arbiter_roll {
         arbiter_roll_state state;
         unsigned replaced, left;    /* while it goes on: new workers that serve; old ones that live */
         unsigned failing;           /* the number of the worker for which it has halted, or 0 */
-        arbiter_reason reason;      /* and how its last life ended */
+        arbiter_reason reason;      /* and how its last life ended, unless it is the one below */
         int status;
+        /* the number of the worker that it waits for: it lives and is not ready; or 0 */
+        unsigned waiting;
+        uint64_t waiting_usec;  /* CLOCK_MONOTONIC: since when it is not */
+        uint64_t deadline_usec; /* and when the roll halts for that; 0: never, or it has */
 } arbiter_roll;
 
 int arbiter_monitor_get_roll(arbiter_monitor *m, arbiter_roll *ret);

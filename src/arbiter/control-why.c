@@ -232,32 +232,6 @@ static usec_t monitor_since(arbiter_monitor *m, bool failed, uint32_t slot_max) 
         return since;
 }
 
-/* What settles when workers are being replaced has more to be said of it. */
-static void describe_roll(arbiter_monitor *m, char *text, size_t size) {
-        arbiter_roll roll = { .size = sizeof(roll) };
-
-        (void) arbiter_monitor_get_roll(m, &roll);
-        if (roll.state == ARBITER_ROLL_GOING)
-                (void) snprintf(text, size,
-                                "%s replaces its workers: %u of %u are new, %u old ones are left.", m->name,
-                                roll.replaced, m->workers, roll.left);
-        else if (roll.state == ARBITER_ROLL_HALTED && roll.failing > 0)
-                (void) snprintf(text, size,
-                                "%s does not go on replacing its workers, since %s.%u, a new one, fails; "
-                                "%u old ones are left.",
-                                m->name, m->name, roll.failing, roll.left);
-        else if (roll.state == ARBITER_ROLL_HALTED)
-                (void) snprintf(text, size,
-                                "%s does not go on replacing its workers until a new one that has failed "
-                                "serves; %u old ones are left.",
-                                m->name, roll.left);
-        else if (roll.state == ARBITER_ROLL_TURNING_BACK)
-                (void) snprintf(text, size,
-                                "%s goes back to the definition before: %u of %u workers have it, %u are "
-                                "left.",
-                                m->name, roll.replaced, m->workers, roll.left);
-}
-
 static void fill_tree(const arbiter_monitor *m, const supervise_info *i, struct why *w) {
         const supervise_policy *policy = &m->policy;
 
@@ -292,15 +266,15 @@ static int add_monitor(struct rows *rows, arbiter_monitor *m, bool only_waiting)
                 w.kind = WHY_INTENSITY;
         else if (m->started && !monitor_is_settled(m))
                 w.kind = WHY_SETTLING;
-        if (w.kind == WHY_SETTLING && v.backoff > 0)
-                w.until = v.next_attempt_usec;
+        if (w.kind == WHY_SETTLING)
+                w.until = v.backoff > 0 ? v.next_attempt_usec : v.roll_deadline_usec;
         if (w.kind != WHY_NOTHING)
                 w.since = monitor_since(m, m->failed, i.slot_max);
         if (only_waiting && w.kind == WHY_NOTHING)
                 return 0;
         r = add_row(rows, &w);
         if (r >= 0 && w.kind == WHY_SETTLING)
-                describe_roll(m, rows->v[rows->n - 1].text, WHY_TEXT_SIZE);
+                roll_describe(m, rows->v[rows->n - 1].text, WHY_TEXT_SIZE);
         return r;
 }
 

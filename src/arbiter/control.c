@@ -71,6 +71,12 @@ static const char *const breakers[] = {
         [SUPERVISE_BREAKER_HALF_OPEN] = "half-open",
 };
 
+static const char *roll_reason(const arbiter_roll *roll) {
+        if (roll->failing == 0)
+                return "";
+        return roll->failing == roll->waiting ? "not-ready" : arbiter_reason_to_string(roll->reason);
+}
+
 static void fill_monitor(arbiter_monitor *m, struct monitor_view *v) {
         arbiter_roll roll = { .size = sizeof(roll) };
         supervise_info i = {};
@@ -105,8 +111,10 @@ static void fill_monitor(arbiter_monitor *m, struct monitor_view *v) {
                         .roll_replaced = roll.replaced,
                         .roll_left = roll.left,
                         .roll_failing = roll.failing,
-                        .roll_reason = roll.failing > 0 ? arbiter_reason_to_string(roll.reason) : "",
+                        .roll_reason = roll_reason(&roll),
                         .roll_status = roll.failing > 0 ? roll.status : 0,
+                        .roll_waiting = roll.waiting,
+                        .roll_deadline_usec = roll.deadline_usec,
                         .breaker = breakers[i.breaker],
         };
 }

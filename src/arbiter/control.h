@@ -52,8 +52,10 @@ struct monitor_view {
         uint32_t workers_min, workers_max; /* max 0: its size does not follow its load */
         const char *roll_state;   /* as arbiter_roll_state_to_string() */
         uint32_t roll_replaced, roll_left, roll_failing; /* the last: the number of a worker, or 0 */
-        const char *roll_reason; /* how it ended, or "" */
+        const char *roll_reason; /* how it ended, "not-ready", or "" */
         int32_t roll_status;
+        uint32_t roll_waiting;     /* the number of the worker that is not ready, or 0 */
+        usec_t roll_deadline_usec; /* CLOCK_MONOTONIC: when it halts for that; 0: it does not */
         const char *breaker; /* "closed", "open", "half-open" */
 };
 

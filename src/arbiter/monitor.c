@@ -11,7 +11,10 @@
 #include "arbiter/deaths.h"
 
 static supervise_policy default_policy(void) {
-        return SUPERVISE_POLICY_DEFAULT;
+        supervise_policy p = SUPERVISE_POLICY_DEFAULT;
+
+        p.progress_deadline = 600 * NSEC_PER_SEC; /* Kubernetes' progressDeadlineSeconds */
+        return p;
 }
 
 _public_ int arbiter_monitor_new(arbiter *a, const char *name, arbiter_spawn *worker,

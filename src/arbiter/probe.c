@@ -298,8 +298,10 @@ static void start_rest(struct child *c, bool fresh, bool was_ready) {
                 r = begin(c, kind, c->started_usec, fresh || (kind == ARBITER_PROBE_READINESS && !known));
                 if (r < 0)
                         tell_no_memory(c, r);
-                else if (known)
+                else if (known) {
                         probe_decide_restore(&c->probes[kind]->state, true);
+                        c->probes[kind]->was_ready = true;
+                }
         }
 }
 
@@ -402,6 +404,8 @@ static void tell(const struct probe_run *run, int level, const char *event, cons
 static void change_readiness(struct probe_run *run, bool ready) {
         struct child *c = run->child;
 
+        run->unready_usec = !ready && run->was_ready ? now_usec() : 0;
+        run->was_ready = run->was_ready || ready;
         tell(run, ready ? LOG_INFO : LOG_WARNING, ready ? "ready" : "unready",
                         ready ? "is ready" : "is not ready");
         control_actor_changed(c);

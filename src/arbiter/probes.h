@@ -91,6 +91,8 @@ struct probe_run {
         struct probe_attempt *attempt;
         probe_result last;
         usec_t last_usec; /* 0: never asked */
+        bool was_ready;      /* readiness: has been good in this life */
+        usec_t unready_usec; /* and since when it is not any more; 0: it is, or never was */
         uint64_t n_results[2]; /* good, bad */
         char text[PROBE_TEXT_SIZE];
         char fact[PROBE_FACT_SIZE];

@@ -70,15 +70,10 @@ arbiter_spawn *roll_definition(arbiter_monitor *m, uint64_t revision) {
         return m->worker;
 }
 
-static bool is_active(const supervise_info *i) {
-        return i->roll == SUPERVISE_ROLL_GOING || i->roll == SUPERVISE_ROLL_HALTED ||
-               i->roll == SUPERVISE_ROLL_TURNING_BACK;
-}
-
 /* May a life of it be asked for? */
 static bool is_needed(const supervise_info *i, uint64_t revision) {
         return revision == i->revision ||
-               (is_active(i) && (revision == i->revision_from || revision == i->revision_next));
+               (roll_is_on(i) && (revision == i->revision_from || revision == i->revision_next));
 }
 
 static void forget_unneeded(arbiter_monitor *m) {
@@ -251,6 +246,16 @@ _public_ int arbiter_monitor_set_min_ready(arbiter_monitor *m, uint64_t usec) {
         return roll_set_policy(m, &policy);
 }
 
+_public_ int arbiter_monitor_set_progress_deadline(arbiter_monitor *m, uint64_t usec) {
+        supervise_policy policy;
+
+        if (!m)
+                return -EINVAL;
+        policy = m->policy;
+        policy.progress_deadline = nsec_of(usec);
+        return roll_set_policy(m, &policy);
+}
+
 _public_ int arbiter_monitor_set_breaker(arbiter_monitor *m, unsigned failures, uint64_t period_usec,
                 uint64_t min_usec, uint64_t max_usec) {
         supervise_policy policy;
@@ -324,64 +329,6 @@ static void fail_waiters(arbiter_monitor *m, uint64_t revision, const char *text
 
 /* What is told. */
 
-static void count(const arbiter_monitor *m, const supervise_info *i, arbiter_roll *ret) {
-        supervise_slot_info slot;
-        nsec_t now = now_nsec();
-
-        for (uint32_t k = 1; k <= i->slot_max; k++) {
-                if (supervise_get_slot(m->set.supervise, k, &slot) < 0)
-                        continue;
-                if (slot.revision == i->revision) {
-                        bool fails = slot.state == SUPERVISE_SLOT_BACKOFF ||
-                                     slot.state == SUPERVISE_SLOT_FAILED;
-
-                        ret->replaced += slot.ready && !slot.leaving &&
-                                         slot.since + m->policy.min_ready <= now;
-                        if (i->roll == SUPERVISE_ROLL_HALTED && fails && ret->failing == 0) {
-                                ret->failing = k;
-                                ret->reason = (arbiter_reason) slot.reason;
-                                ret->status = slot.status;
-                        }
-                } else
-                        ret->left += slot.state == SUPERVISE_SLOT_STARTING ||
-                                     slot.state == SUPERVISE_SLOT_RUNNING ||
-                                     slot.state == SUPERVISE_SLOT_DRAINING ||
-                                     slot.state == SUPERVISE_SLOT_STOPPING;
-        }
-}
-
-_public_ int arbiter_monitor_get_roll(arbiter_monitor *m, arbiter_roll *ret) {
-        arbiter_roll roll = { .size = sizeof(roll) };
-        supervise_info i = {};
-
-        if (!m || !ret || ret->size < sizeof(*ret))
-                return -EINVAL;
-        if (m->set.supervise)
-                supervise_get_info(m->set.supervise, &i);
-        roll.state = (arbiter_roll_state) i.roll;
-        if (is_active(&i)) /* else it would cost as much as there are workers, with each change */
-                count(m, &i, &roll);
-        *ret = roll;
-        return 0;
-}
-
-_Static_assert((int) ARBITER_ROLL_HALTED == (int) SUPERVISE_ROLL_HALTED &&
-                               (int) ARBITER_ROLL_ABORTED == (int) SUPERVISE_ROLL_ABORTED,
-                "the public names are those of src/supervise");
-
-_public_ const char *arbiter_roll_state_to_string(arbiter_roll_state state) {
-        static const char *const names[] = {
-                [ARBITER_ROLL_NONE] = "none",
-                [ARBITER_ROLL_GOING] = "going",
-                [ARBITER_ROLL_HALTED] = "halted",
-                [ARBITER_ROLL_TURNING_BACK] = "turning-back",
-                [ARBITER_ROLL_DONE] = "done",
-                [ARBITER_ROLL_ABORTED] = "aborted",
-        };
-
-        return (unsigned) state < ELEMENTSOF(names) ? names[state] : NULL;
-}
-
 void roll_note_failure(const struct child *c) {
         arbiter_monitor *m = c->set ? c->set->monitor : NULL;
 
@@ -392,56 +339,19 @@ void roll_note_failure(const struct child *c) {
                         c->failure ? c->failure : "");
 }
 
-/* "exit-code 3", or what it was in words. */
-static void describe_failure(const arbiter_monitor *m, const supervise_slot_info *slot, uint32_t number,
-                char *ret, size_t size) {
-        const char *reason = arbiter_reason_to_string((arbiter_reason) slot->reason);
-
-        if (m->pool.failed_slot == number && *m->pool.failed_text)
-                (void) snprintf(ret, size, "%s", m->pool.failed_text);
-        else if (slot->status != 0)
-                (void) snprintf(ret, size, "%s %d", reason ? reason : "unknown", slot->status);
-        else
-                (void) snprintf(ret, size, "%s", reason ? reason : "unknown");
-}
-
-static unsigned n_serving(const arbiter_monitor *m) {
-        supervise_slot_info slot;
-        supervise_info i;
-        unsigned n = 0;
-
-        supervise_get_info(m->set.supervise, &i);
-        for (uint32_t k = 1; k <= i.slot_max; k++)
-                n += supervise_get_slot(m->set.supervise, k, &slot) >= 0 && slot.ready;
-        return n;
-}
-
-static void describe_halt(const arbiter_monitor *m, uint32_t number, const supervise_slot_info *slot,
-                const char *name, char text[static LOG_TEXT_MAX]) {
-        char why[FAILURE_TEXT_MAX];
-
-        describe_failure(m, slot, number, why, sizeof(why));
-        (void) snprintf(text, LOG_TEXT_MAX,
-                        "the roll of '%s' has halted: %s fails (%s). %u of %u workers serve, and no other "
-                        "is replaced unless it starts",
-                        m->name, name, why, n_serving(m), m->workers);
-}
-
 static void tell_halted(arbiter_monitor *m, const supervise_action *action) {
         char name[QUALIFIED_NAME_SIZE], text[LOG_TEXT_MAX];
+        arbiter_log_entry e = { .level = LOG_ERR, .event = "roll-halted", .name = name, .monitor = m->name };
         supervise_slot_info slot = {};
 
         (void) supervise_get_slot(m->set.supervise, action->slot, &slot);
         (void) slot_name(&m->set, action->slot, name);
-        describe_halt(m, action->slot, &slot, name, text);
-        arbiter_log_facts(m->arbiter, NULL,
-                        &(arbiter_log_entry){ .level = LOG_ERR,
-                                        .event = "roll-halted",
-                                        .name = name,
-                                        .monitor = m->name,
-                                        .reason = arbiter_reason_to_string((arbiter_reason) slot.reason),
-                                        .status = slot.status },
-                        "%c%s", text[0] - 'a' + 'A', text + 1);
+        if (!roll_awaits_life(&slot)) {
+                e.reason = arbiter_reason_to_string((arbiter_reason) slot.reason);
+                e.status = slot.status;
+        }
+        roll_describe_halt(m, action->slot, text, sizeof(text));
+        arbiter_log_facts(m->arbiter, NULL, &e, "%c%s", text[0] - 'a' + 'A', text + 1);
         fail_waiters(m, action->revision, text);
 }
 
@@ -500,18 +410,16 @@ void roll_acted(arbiter_monitor *m, const supervise_action *action) {
         }
 }
 
-/* It had halted already when somebody began to wait, and what was tried once more has failed again. */
+/* It had halted already when somebody began to wait, and what was tried once more has failed again, or is
+ * not ready. */
 static void fail_retried(arbiter_monitor *m, const supervise_info *i) {
-        char name[QUALIFIED_NAME_SIZE], text[LOG_TEXT_MAX];
-        supervise_slot_info slot = {};
+        char text[LOG_TEXT_MAX];
         arbiter_roll roll = {};
 
-        count(m, i, &roll);
+        roll_count(m, i, &roll);
         if (roll.failing == 0)
                 return;
-        (void) supervise_get_slot(m->set.supervise, roll.failing, &slot);
-        (void) slot_name(&m->set, roll.failing, name);
-        describe_halt(m, roll.failing, &slot, name, text);
+        roll_describe_halt(m, roll.failing, text, sizeof(text));
         fail_waiters(m, i->revision, text);
 }
 
@@ -574,10 +482,10 @@ static uint64_t revision_of(arbiter_monitor *m, arbiter_spawn *worker) {
         supervise_info i;
 
         supervise_get_info(m->set.supervise, &i);
-        if (worker && !is_active(&i) && i.roll == SUPERVISE_ROLL_ABORTED && !is_same(m->worker, worker) &&
+        if (worker && !roll_is_on(&i) && i.roll == SUPERVISE_ROLL_ABORTED && !is_same(m->worker, worker) &&
                         is_same(roll_definition(m, i.revision), worker))
                 return i.revision;
-        for (size_t k = 0; worker && is_active(&i) && k < m->pool.n_definitions; k++) {
+        for (size_t k = 0; worker && roll_is_on(&i) && k < m->pool.n_definitions; k++) {
                 const struct pool_definition *d = &m->pool.definitions[k];
 
                 if ((d->revision == i.revision || d->revision == i.revision_from) &&
@@ -605,7 +513,7 @@ static int wait_otherwise(arbiter_monitor *m, struct roll_waiter *w) {
         supervise_info i;
 
         supervise_get_info(m->set.supervise, &i);
-        if (is_active(&i) || w->reached)
+        if (roll_is_on(&i) || w->reached)
                 return 0;
         list_remove(&w->waiters);
         monitor_wait_settled(m, w->future);
@@ -639,7 +547,7 @@ _public_ int arbiter_monitor_restart(arbiter_monitor *m, arbiter_spawn *worker, 
         if (r < 0)
                 return r;
         supervise_get_info(m->set.supervise, &i);
-        before = is_active(&i) ? i.revision : 0;
+        before = roll_is_on(&i) ? i.revision : 0;
         revision = revision_of(m, worker);
         if (ret) {
                 r = wait_for(m, revision, &w);
@@ -682,7 +590,7 @@ _public_ int arbiter_monitor_abort_roll(arbiter_monitor *m, arbiter_future **ret
         if (!m->arbiter || !m->started)
                 return -ESHUTDOWN;
         supervise_get_info(m->set.supervise, &i);
-        if (!is_active(&i))
+        if (!roll_is_on(&i))
                 return -ENOENT;
         roll_end(m, ARBITER_OUTCOME_CANCELLED, "somebody has turned the roll back");
         if (ret) {

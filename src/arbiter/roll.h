@@ -56,5 +56,15 @@ void roll_end(arbiter_monitor *m, arbiter_outcome outcome, const char *text);
 /* Before the set is told of its end. */
 void roll_note_failure(const struct child *c);
 
+/* roll-report.c */
+bool roll_is_on(const supervise_info *i);
+/* It lives, and may get ready. */
+bool roll_awaits_life(const supervise_slot_info *slot);
+void roll_count(const arbiter_monitor *m, const supervise_info *i, arbiter_roll *ret);
+/* For its owner: for which worker it has halted, and why. */
+void roll_describe_halt(const arbiter_monitor *m, uint32_t number, char *text, size_t size);
+/* For everybody: how far it is, and for whom it waits. */
+void roll_describe(arbiter_monitor *m, char *text, size_t size);
+
 /* In which host the thread of this life is to run, or NULL: a roll brings its own. */
 struct child *roll_find_host(arbiter_monitor *m, const struct child *thread);

@@ -75,6 +75,8 @@ static const struct property monitor_properties[] = {
         MONITOR("RollFailing", 's', roll_failing),
         MONITOR("RollReason", 's', roll_reason),
         MONITOR("RollStatus", 'i', roll_status),
+        MONITOR("RollWaiting", 's', roll_waiting),
+        MONITOR("RollDeadlineUsec", 't', roll_deadline_usec),
         MONITOR("Breaker", 's', breaker),
         {},
 };

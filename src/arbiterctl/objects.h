@@ -24,7 +24,9 @@ struct monitor_object {
         uint32_t workers, running, failed, backoff, restarts, revision;
         uint32_t draining, backlog, workers_min, workers_max;
         uint64_t next_attempt_usec, load;
-        const char *roll_state, *roll_failing, *roll_reason, *breaker; /* "" of an older arbiter */
+        /* "" of an older arbiter */
+        const char *roll_state, *roll_failing, *roll_reason, *roll_waiting, *breaker;
+        uint64_t roll_deadline_usec;
         uint32_t roll_replaced, roll_left;
         int32_t roll_status;
 };

@@ -10,7 +10,7 @@
 #include "shared/bus-names.h"
 
 static int read_one(sd_bus_message *m, const char *property, struct roll_row *row) {
-        const char *failing;
+        const char *failing, *reason;
         int r;
 
         if (streq(property, "RollReplaced"))
@@ -19,6 +19,12 @@ static int read_one(sd_bus_message *m, const char *property, struct roll_row *ro
                 return sd_bus_message_read(m, "v", "u", &row->left);
         if (streq(property, "Workers"))
                 return sd_bus_message_read(m, "v", "u", &row->workers);
+        if (streq(property, "RollReason")) {
+                r = sd_bus_message_read(m, "v", "s", &reason);
+                if (r >= 0 && *reason)
+                        row->unready = streq(reason, "not-ready");
+                return r;
+        }
         if (!streq(property, "RollFailing"))
                 return sd_bus_message_skip(m, "v");
         r = sd_bus_message_read(m, "v", "s", &failing);
@@ -108,6 +114,13 @@ const char *roll_watch_failing(const struct roll_watch *w, const char *name) {
                 if (streq(w->rows[i].name, name))
                         return w->rows[i].failing;
         return NULL;
+}
+
+bool roll_watch_is_unready(const struct roll_watch *w, const char *name) {
+        for (size_t i = 0; i < w->n; i++)
+                if (streq(w->rows[i].name, name))
+                        return w->rows[i].unready;
+        return false;
 }
 
 /* The filter stays with the connection, which ends with the verb. */

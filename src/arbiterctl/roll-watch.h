@@ -8,6 +8,7 @@
 struct roll_row {
         const char *name; /* of the monitor; borrowed */
         char *path, *failing;
+        bool unready; /* that one does not fail, but is not ready */
         uint32_t workers, replaced, left;
 };
 
@@ -22,4 +23,6 @@ struct roll_watch {
 int roll_watch_begin(struct roll_watch *w, struct context *c, const struct target *targets, size_t n);
 /* The worker for which it has halted, or NULL. */
 const char *roll_watch_failing(const struct roll_watch *w, const char *name);
+/* It lives, and does not get ready. */
+bool roll_watch_is_unready(const struct roll_watch *w, const char *name);
 void roll_watch_done(struct roll_watch *w);

@@ -65,8 +65,14 @@ static void monitor_roll(const struct monitor_object *m, char *buffer, size_t si
 
         buffer[0] = 0;
         if (streq(m->roll_state, "going"))
-                (void) snprintf(buffer, size, "being replaced: %" PRIu32 " new, %" PRIu32 " old",
-                                m->roll_replaced, m->roll_left);
+                (void) snprintf(buffer, size, "being replaced: %" PRIu32 " new, %" PRIu32 " old%s%s%s",
+                                m->roll_replaced, m->roll_left, *m->roll_waiting ? ", waits for " : "",
+                                m->roll_waiting, *m->roll_waiting ? " to get ready" : "");
+        else if (streq(m->roll_state, "halted") && streq(m->roll_reason, "not-ready"))
+                (void) snprintf(buffer, size,
+                                "replacing has halted, %s does not get ready: %" PRIu32 " new, %" PRIu32
+                                " old",
+                                m->roll_failing, m->roll_replaced, m->roll_left);
         else if (streq(m->roll_state, "halted"))
                 (void) snprintf(buffer, size,
                                 "replacing has halted, %s fails (%s): %" PRIu32 " new, %" PRIu32 " old",
@@ -87,7 +93,7 @@ void monitor_detail(const struct monitor_object *m, char *buffer, size_t size) {
                                                                               waiting[32] = "";
         char draining[32] = "", load[128] = "";
         usec_t now = now_usec();
-        char roll[160];
+        char roll[192];
 
         if (m->draining > 0)
                 (void) snprintf(draining, sizeof(draining), ", %" PRIu32 " draining", m->draining);

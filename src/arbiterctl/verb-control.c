@@ -261,10 +261,15 @@ static void tell_halted(const struct context *c, const struct work *works, size_
 
                 if (failing)
                         (void) fprintf(stderr,
-                                       "%s is tried again, and the roll goes on when it starts. Or go back: "
-                                       "'arbiterctl reload --abort %s'; or mend it: 'arbiterctl reload "
-                                       "%s'.\n",
-                                       failing, works[i].what, works[i].what);
+                                       "%s%s. Or go back: 'arbiterctl reload --abort %s'; or mend it: "
+                                       "'arbiterctl reload %s'.\n",
+                                       failing,
+                                       roll_watch_is_unready(works[i].userdata, works[i].what)
+                                                       ? " goes on running, and the roll goes on when it "
+                                                         "is ready"
+                                                       : " is tried again, and the roll goes on when it "
+                                                         "starts",
+                                       works[i].what, works[i].what);
         }
 }
 

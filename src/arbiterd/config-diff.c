@@ -153,6 +153,7 @@ static void put_monitor(FILE *f, const struct monitor_config *m, bool workers) {
         put_number(f, "max-surge", m->max_surge);
         put_number(f, "max-unavailable", m->max_unavailable);
         put_number(f, "min-ready", m->min_ready_usec);
+        put_number(f, "progress-deadline", m->progress_deadline_usec);
         put_number(f, "drain", m->drain_usec);
         put_number(f, "breaker-failures", m->breaker_failures);
         put_number(f, "breaker-period", m->breaker_period_usec);

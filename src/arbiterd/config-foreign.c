@@ -20,6 +20,7 @@ const struct conf_foreign config_foreign[] = {
         { "MinReplicas", "WorkersMin= in section [Monitor]" },
         { "NumProcs", "Workers= in section [Monitor]" },
         { "PeriodSeconds", "IntervalSec=" },
+        { "ProgressDeadlineSeconds", "ProgressDeadlineSec= in section [Monitor]" },
         { "Replicas", "Workers= in section [Monitor]" },
         { "RestartSec", "BackoffMinSec= in section [Monitor]" },
         { "StartLimitBurst", "RestartIntensity= in section [Monitor]" },

@@ -33,7 +33,9 @@ enum place_key {
         PLACE_SHUTDOWN,
         PLACE_ROLL,
         PLACE_BREAKER,
-        PLACE_PROBES, /* and so on, by kind */
+        PLACE_POOL_KEYS, /* and so on, those that mean nothing without workers: config-pool.c */
+        PLACE_POOL_KEYS_END = PLACE_POOL_KEYS + 10,
+        PLACE_PROBES = PLACE_POOL_KEYS_END, /* and so on, by kind */
         N_PLACES = PLACE_PROBES + CONFIG_PROBES
 };
 
@@ -138,6 +140,14 @@ void config_put_load(FILE *f, const struct monitor_config *m);
 /* pools, config-pool.c */
 int config_parse_share(const struct conf_context *c, const char *value, void *field);
 int config_parse_breaker(const struct conf_context *c, const char *value, void *field);
+int config_parse_pool_span(const struct conf_context *c, const char *value, void *field);
+int config_parse_pool_timeout(const struct conf_context *c, const char *value, void *field);
+int config_parse_pool_number(const struct conf_context *c, const char *value, void *field);
+int config_parse_pool_word(const struct conf_context *c, const char *value, void *field);
+/* A monitor of children says what only a pool heeds. */
+void config_warn_pool_keys(const struct load_context *l, const char *path);
+/* It is one of those: notes where it stands. */
+void config_note_pool_key(const struct conf_context *c, const char *value);
 int config_finish_pool(struct monitor_config *m, const struct load_context *l, const char *path);
 struct conf_files;
 int config_read_text(const struct conf_files *f, char **ret);

@@ -57,6 +57,7 @@ int config_parse_scale_load(const struct conf_context *c, const char *value, voi
 }
 
 int config_parse_spread(const struct conf_context *c, const char *value, void *field) {
+        config_note_pool_key(c, value);
         if (conf_reset(c, value, field, sizeof(unsigned)))
                 return 0;
         if (parse_percent(value, field) < 0)

@@ -455,6 +455,7 @@ static const struct conf_range range_bytes = { 4096, (uint64_t) 1 << 40, "1M" };
 static const struct conf_range range_period = { USEC_PER_MSEC, 366 * 86400 * USEC_PER_SEC, "10s" };
 static const struct conf_range range_backoff = { USEC_PER_MSEC, 366 * 86400 * USEC_PER_SEC, "100ms" };
 static const struct conf_range range_min_ready = { 0, 366 * 86400 * USEC_PER_SEC, "5s" };
+static const struct conf_range range_deadline = { USEC_PER_MSEC, USEC_INFINITY, "10min" };
 static const struct conf_range range_drain = { 0, 366 * 86400 * USEC_PER_SEC, "30s" };
 static const struct conf_range range_timeout = { MINIMUM_TIMEOUT, USEC_INFINITY, "30s" };
 static const struct conf_range range_timeout_start = { MINIMUM_TIMEOUT, USEC_INFINITY, "90s" };
@@ -576,14 +577,15 @@ const struct conf_item config_monitor_items[] = {
         MONITOR("StableSec", conf_parse_timespan, stable_usec, &range_period),
         MONITOR("MaxSurge", config_parse_share, max_surge),
         MONITOR("MaxUnavailable", config_parse_share, max_unavailable),
-        MONITOR("MinReadySec", conf_parse_timespan, min_ready_usec, &range_min_ready),
-        MONITOR("DrainSec", conf_parse_timespan, drain_usec, &range_drain),
-        MONITOR("BreakerFailures", conf_parse_unsigned, breaker_failures, &range_intensity),
-        MONITOR("BreakerPeriodSec", conf_parse_timespan, breaker_period_usec, &range_period),
+        MONITOR("MinReadySec", config_parse_pool_span, min_ready_usec, &range_min_ready),
+        MONITOR("ProgressDeadlineSec", config_parse_pool_timeout, progress_deadline_usec, &range_deadline),
+        MONITOR("DrainSec", config_parse_pool_span, drain_usec, &range_drain),
+        MONITOR("BreakerFailures", config_parse_pool_number, breaker_failures, &range_intensity),
+        MONITOR("BreakerPeriodSec", config_parse_pool_span, breaker_period_usec, &range_period),
         MONITOR("BreakerMinSec", config_parse_breaker, breaker_min_usec, &range_backoff),
         MONITOR("BreakerMaxSec", config_parse_breaker, breaker_max_usec, &range_backoff),
         MONITOR("MaxRequests", config_parse_requests, load.requests_max, &range_requests),
-        MONITOR("RuntimeMaxSec", conf_parse_timeout, load.runtime_max_usec, &range_runtime),
+        MONITOR("RuntimeMaxSec", config_parse_pool_timeout, load.runtime_max_usec, &range_runtime),
         MONITOR("MaxMemory", config_parse_memory, load.memory_max, &range_memory),
         MONITOR("RecycleSpread", config_parse_spread, load.recycle_spread_percent),
         MONITOR("WorkersMin", config_parse_worker_bound, load.workers_min, &range_workers_min),
@@ -592,7 +594,7 @@ const struct conf_item config_monitor_items[] = {
         MONITOR("ScaleDownLoad", config_parse_scale_load, load.scale_down_percent),
         MONITOR("ScaleUpSec", config_parse_scale_time, load.scale_up_usec, &range_period),
         MONITOR("ScaleDownSec", config_parse_scale_time, load.scale_down_usec, &range_period),
-        MONITOR("Routing", conf_parse_word, routing, routing_words),
+        MONITOR("Routing", config_parse_pool_word, routing, routing_words),
         MONITOR("After", parse_after, after),
         ACTOR_ITEMS,
         {},
@@ -641,6 +643,7 @@ void config_init_monitor(struct monitor_config *m, const struct daemon_config *d
                 .routing = ARBITER_ROUTING_ROUND_ROBIN,
                 .max_unavailable = 1,
                 .min_ready_usec = USEC_INFINITY,
+                .progress_deadline_usec = 600 * USEC_PER_SEC, /* Kubernetes' progressDeadlineSeconds */
                 .drain_usec = 30 * USEC_PER_SEC,
                 .breaker_period_usec = 30 * USEC_PER_SEC,
                 .breaker_min_usec = 5 * USEC_PER_SEC,

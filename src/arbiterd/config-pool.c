@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* How a pool replaces its workers and when it stops trying: MaxSurge=, MaxUnavailable=, MinReadySec=,
- * DrainSec=, Breaker...=; and the text of a .monitor, which is kept so that a roll can turn back to it.
- * Called by config-parse.c and config.c. Must never look at anything but the files of one definition. */
+ * ProgressDeadlineSec=, DrainSec=, Breaker...=; which keys mean nothing without workers; and the text of
+ * a .monitor, which is kept so that a roll can turn back to it. Called by config-parse.c and config.c.
+ * Must never look at anything but the files of one definition. */
+
+#include <stdio.h>
 
 #include <arbiter/arbiter.h>
 
@@ -44,8 +47,59 @@ int config_parse_share(const struct conf_context *c, const char *value, void *fi
 }
 
 int config_parse_breaker(const struct conf_context *c, const char *value, void *field) {
+        config_note_pool_key(c, value);
         remember(c, PLACE_BREAKER);
         return conf_parse_timespan(c, value, field);
+}
+
+/* Keys that only a pool heeds, and that no other rule is about. */
+static const char *const pool_keys[] = {
+        "MinReadySec",   "ProgressDeadlineSec", "DrainSec",      "BreakerFailures", "BreakerPeriodSec",
+        "BreakerMinSec", "BreakerMaxSec",       "RuntimeMaxSec", "RecycleSpread",   "Routing",
+};
+_Static_assert(ELEMENTSOF(pool_keys) == PLACE_POOL_KEYS_END - PLACE_POOL_KEYS, "a place for each");
+
+void config_note_pool_key(const struct conf_context *c, const char *value) {
+        const struct load_context *l = c->parser->options;
+        struct place here = *value ? (struct place){ c->file, c->line } : (struct place){};
+
+        for (unsigned i = 0; i < ELEMENTSOF(pool_keys); i++)
+                if (streq(c->item->key, pool_keys[i]))
+                        l->places[PLACE_POOL_KEYS + i] = here;
+}
+
+void config_warn_pool_keys(const struct load_context *l, const char *path) {
+        for (unsigned i = 0; i < ELEMENTSOF(pool_keys); i++) {
+                char text[160];
+
+                (void) snprintf(text, sizeof(text),
+                                "%s= is for pools and does nothing here, as this monitor has children; "
+                                "write it into the .monitor file of a child.",
+                                pool_keys[i]);
+                if (l->places[PLACE_POOL_KEYS + i].file)
+                        config_complain_at(l, CONF_WARNING, (enum place_key) (PLACE_POOL_KEYS + i), path,
+                                           text);
+        }
+}
+
+int config_parse_pool_span(const struct conf_context *c, const char *value, void *field) {
+        config_note_pool_key(c, value);
+        return conf_parse_timespan(c, value, field);
+}
+
+int config_parse_pool_timeout(const struct conf_context *c, const char *value, void *field) {
+        config_note_pool_key(c, value);
+        return conf_parse_timeout(c, value, field);
+}
+
+int config_parse_pool_number(const struct conf_context *c, const char *value, void *field) {
+        config_note_pool_key(c, value);
+        return conf_parse_unsigned(c, value, field);
+}
+
+int config_parse_pool_word(const struct conf_context *c, const char *value, void *field) {
+        config_note_pool_key(c, value);
+        return conf_parse_word(c, value, field);
 }
 
 static bool is_zero(unsigned share) {

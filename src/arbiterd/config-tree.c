@@ -133,6 +133,7 @@ static int check_tree(const struct monitor_config *m, const struct load_context 
                         r = complain(l, (enum place_key) (PLACE_PROBES + i), path,
                                      "Probes ask workers and lone actors, and this monitor has children; "
                                      "write the section into their files.");
+        config_warn_pool_keys(l, path);
         if (!m->children)
                 r = complain(l, PLACE_STRATEGY, path,
                              "Strategy= is for monitors of different children, and none is named; add "

@@ -166,6 +166,7 @@ struct monitor_config {
         unsigned max_unavailable;         /* MaxUnavailable= the same; 1 */
         /* MinReadySec=; by default 1 s if nobody says when a worker is ready (Type=exec), else 0 */
         usec_t min_ready_usec;
+        usec_t progress_deadline_usec;    /* ProgressDeadlineSec=; 10 min */
         usec_t drain_usec;                /* DrainSec=; 30 s */
         unsigned breaker_failures;        /* BreakerFailures= in breaker_period_usec; 0: no breaker */
         usec_t breaker_period_usec;       /* BreakerPeriodSec=; 30 s */

@@ -18,7 +18,8 @@ static bool same_policy(const struct monitor_config *a, const struct monitor_con
                a->backoff_factor == b->backoff_factor &&
                a->backoff_jitter_percent == b->backoff_jitter_percent && a->stable_usec == b->stable_usec &&
                a->max_surge == b->max_surge && a->max_unavailable == b->max_unavailable &&
-               a->min_ready_usec == b->min_ready_usec && a->drain_usec == b->drain_usec &&
+               a->min_ready_usec == b->min_ready_usec &&
+               a->progress_deadline_usec == b->progress_deadline_usec && a->drain_usec == b->drain_usec &&
                a->breaker_failures == b->breaker_failures &&
                a->breaker_period_usec == b->breaker_period_usec &&
                a->breaker_min_usec == b->breaker_min_usec && a->breaker_max_usec == b->breaker_max_usec &&

@@ -107,6 +107,8 @@ static int set_policy(const struct monitor_config *m, arbiter_monitor *monitor) 
         if (r >= 0)
                 r = arbiter_monitor_set_min_ready(monitor, m->min_ready_usec);
         if (r >= 0)
+                r = arbiter_monitor_set_progress_deadline(monitor, m->progress_deadline_usec);
+        if (r >= 0)
                 r = arbiter_monitor_set_breaker(monitor, m->breaker_failures, m->breaker_period_usec,
                                 m->breaker_min_usec, m->breaker_max_usec);
         if (r >= 0)

@@ -103,14 +103,26 @@ static int method_abort_roll(sd_bus_message *m, void *userdata, sd_bus_error *er
         return bus_verb_abort_roll(o->connection, m, o->view.name, error);
 }
 
+static int append_worker(sd_bus_message *reply, const struct monitor_object *o, uint32_t number) {
+        char name[QUALIFIED_NAME_SIZE] = "";
+
+        if (number > 0)
+                (void) snprintf(name, sizeof(name), "%s.%u", o->view.name, number);
+        return sd_bus_message_append(reply, "s", name);
+}
+
 static int get_failing(sd_bus *bus, const char *path, const char *interface, const char *property,
                 sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         const struct monitor_object *o = userdata;
-        char name[QUALIFIED_NAME_SIZE] = "";
 
-        if (o->view.roll_failing > 0)
-                (void) snprintf(name, sizeof(name), "%s.%u", o->view.name, o->view.roll_failing);
-        return sd_bus_message_append(reply, "s", name);
+        return append_worker(reply, o, o->view.roll_failing);
+}
+
+static int get_waiting(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const struct monitor_object *o = userdata;
+
+        return append_worker(reply, o, o->view.roll_waiting);
 }
 
 #define PROPERTY(name, signature, field, flags) \
@@ -142,6 +154,8 @@ const sd_bus_vtable bus_monitor_vtable[] = {
         SD_BUS_PROPERTY("RollFailing", "s", get_failing, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         PROPERTY("RollReason", "s", view.roll_reason, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         PROPERTY("RollStatus", "i", view.roll_status, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("RollWaiting", "s", get_waiting, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        PROPERTY("RollDeadlineUsec", "t", view.roll_deadline_usec, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         PROPERTY("Breaker", "s", view.breaker, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_METHOD_WITH_ARGS("Scale", SD_BUS_ARGS("u", workers), SD_BUS_RESULT("u", before), method_scale,
                         SD_BUS_VTABLE_UNPRIVILEGED),

@@ -250,6 +250,8 @@ static void compare_monitors(
         add_change(ret, !old || old->roll_failing != v->roll_failing, "RollFailing");
         add_change(ret, !old || old->roll_reason != v->roll_reason, "RollReason");
         add_change(ret, !old || old->roll_status != v->roll_status, "RollStatus");
+        add_change(ret, !old || old->roll_waiting != v->roll_waiting, "RollWaiting");
+        add_change(ret, !old || old->roll_deadline_usec != v->roll_deadline_usec, "RollDeadlineUsec");
         add_change(ret, !old || old->breaker != v->breaker, "Breaker");
         add_change(ret, !old || string_differs(record->description, v->description), "Description");
 }

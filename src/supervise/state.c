@@ -19,8 +19,6 @@ static bool pool_policy_is_valid(const supervise_policy *p) {
         if (p->min_ready > BACKOFF_LONGEST || p->drain > BACKOFF_LONGEST ||
             p->runtime_max > BACKOFF_LONGEST || p->recycle_spread > 100)
                 return false;
-        if (p->progress_deadline > BACKOFF_LONGEST && p->progress_deadline != NSEC_INFINITY)
-                return false;
         if (p->workers_max > 0 && (p->workers_min == 0 || p->workers_min > p->workers_max ||
                                    p->workers_max > SUPERVISE_SLOTS_MAX || p->scale_down >= p->scale_up))
                 return false;

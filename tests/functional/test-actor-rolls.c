@@ -237,6 +237,11 @@ static void test_policy(void **state) {
 
         assert_ok(arbiter_monitor_set_intensity(m, 50, 1000 * 1000));
         assert_ok(arbiter_monitor_set_backoff(m, 1000, 2000, 0, 0, 0));
+        assert_ok(arbiter_monitor_set_progress_deadline(m, 1000));
+        assert_ok(arbiter_monitor_set_progress_deadline(m, 0));
+        assert_ok(arbiter_monitor_set_progress_deadline(m, UINT64_MAX));
+        assert_errno(arbiter_monitor_set_progress_deadline(NULL, 1000), EINVAL);
+        assert_int_equal(look(m).waiting, 0);
         assert_ok(arbiter_monitor_set_breaker(m, 100, 1000 * 1000, 1000, 2000));
         assert_ok(arbiter_monitor_set_roll(m, 2, 2, 1000 * 1000));
         assert_errno(arbiter_monitor_set_roll(m, 0, 0, 0), EINVAL);

@@ -39,6 +39,10 @@ while listener:
 time.sleep(1000)
 '''
 PACE = 'BackoffMinSec=200ms\n'
+# Good as soon as there is a file of this name.
+PROBE = '''test -e %s/"$1" || { echo "no database for $1"; exit 3; }
+'''
+SURGE = 'Workers=3\nMaxSurge=1\nMaxUnavailable=0\n'
 
 
 class Roll(arbiterd.Case):
@@ -155,6 +159,86 @@ class Roll(arbiterd.Case):
         self.web('two', 'Workers=3\nMaxSurge=1\nMaxUnavailable=0\n')
         self.ctl('reload', 'web')
         self.assertEqual(self.versions(), ['two'] * 3)
+        self.stop()
+
+    def probed(self, version, monitor):
+        self.web(version, monitor, '[ReadinessProbe]\nProbeExec=/bin/sh %s %s\nIntervalSec=100ms\nFailureThreshold=1\n' % (
+            self.probe, version))
+
+    def make_ready(self, version):
+        with open(os.path.join(self.etc, version), 'x', encoding='ascii'):
+            pass
+
+    def begin_probed(self, monitor=SURGE):
+        self.probe = self.write('probe.sh', PROBE % self.etc)
+        self.make_ready('one')
+        self.probed('one', monitor)
+        self.start()
+        for i in range(3):
+            self.ctl('wait', 'web.%d' % (i + 1), 'ready')
+        return self.lives()
+
+    def test_deadline(self):
+        """A new worker that runs and never gets ready: the roll is halted for it, and what it waits for is told."""
+        before = self.begin_probed()
+        self.probed('two', SURGE)
+        reload = subprocess.Popen([arbiterd.ARBITERCTL, '--runtime-dir=' + self.directory, 'reload', 'web'],
+                                  stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL, env=arbiterd.ENVIRONMENT)
+        self.log.expect(r'web\.4 is not ready: its readiness probe says')
+        self.probed('two', SURGE + 'ProgressDeadlineSec=1ms\n')
+        self.ctl('daemon-reload')
+        err = reload.communicate(timeout=arbiterd.PATIENCE)[1]
+        self.assertEqual(reload.returncode, 1)
+        self.assertRegex(err, r"the roll of 'web' has halted: web\.4 has not been ready for .* "
+                         r"\(its readiness probe says: .*no database for two\)\. "
+                         r"3 of 3 workers serve, and no other is replaced unless it gets ready")
+        self.assertRegex(err, r"web\.4 goes on running, and the roll goes on when it is ready.*"
+                         r"'arbiterctl reload --abort web'")
+        self.log.expect(r"The roll of 'web' has halted: web\.4 has not been ready for")
+        self.assertEqual({n: p for n, p in self.lives().items() if n in before}, before)
+        shown = self.shown()
+        self.assertEqual([shown['roll_' + k] for k in ('state', 'failing', 'reason', 'waiting', 'deadline_usec')],
+                         ['halted', 'web.4', 'not-ready', 'web.4', 0])
+        self.assertIn('replacing has halted, web.4 does not get ready: 0 new, 3 old', self.ctl('status', 'web'))
+        why = self.ctl('why', 'web')
+        self.assertRegex(why, r'has waited too long for web\.4, which has not been ready for .*\(its readiness probe says: ')
+        self.assertNotIn('database', why)  # which is for its owner
+        # Whoever asks again is told again, and at once.
+        self.assertIn('has halted: web.4 has not been ready', self.fails_ctl('reload', 'web'))
+        # Ready at last, it is not in the way any more.
+        self.make_ready('two')
+        self.log.expect('web: all workers are replaced')
+        self.assertEqual(self.versions(), ['two'] * 3)
+        self.assertEqual(self.shown()['roll_waiting'], '')
+        # Or back.
+        before = self.lives()
+        self.probed('three', SURGE + 'ProgressDeadlineSec=1ms\n')
+        self.assertIn('has halted', self.fails_ctl('reload', 'web'))
+        self.assertIn('turned back', self.ctl('reload', '--abort', 'web'))
+        self.assertEqual(self.lives(), before)
+        self.stop()
+
+    def test_deadline_waits(self):
+        """Before, it says for whom it waits, and until when; and another deadline counts at once."""
+        self.begin_probed()
+        self.probed('two', SURGE)
+        self.ctl('--no-block', 'reload', 'web')
+        self.log.expect(r'web\.4 is not ready: its readiness probe says')
+        self.assertRegex(self.ctl('why', 'web'), r'web replaces its workers: 0 of 3 are new, 3 old ones are left\. It waits for '
+                         r'web\.4, which has not been ready for .* \(its readiness probe says: .*\), and halts in (10|9)min.* '
+                         r'unless it gets ready\.')
+        shown = self.shown()
+        self.assertEqual((shown['roll_state'], shown['roll_waiting']), ('going', 'web.4'))
+        self.assertGreater(shown['roll_deadline_usec'], 0)
+        self.assertIn('being replaced: 0 new, 3 old, waits for web.4 to get ready', self.ctl('status', 'web'))
+        self.probed('two', SURGE + 'ProgressDeadlineSec=0\n')
+        self.ctl('daemon-reload')
+        self.assertEqual(self.shown()['roll_deadline_usec'], 0)
+        self.assertRegex(self.ctl('why', 'web'), r'It waits for web\.4, which .* says: [^()]*\)\.')
+        self.probed('two', SURGE + 'ProgressDeadlineSec=1ms\n')
+        self.assertEqual(self.ctl('daemon-reload', '--dry-run').splitlines()[1].split()[:2], ['web', 'adjust'])
+        self.ctl('daemon-reload')
+        self.log.expect(r"The roll of 'web' has halted: web\.4 has not been ready for")
         self.stop()
 
     def test_mended(self):

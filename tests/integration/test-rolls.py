@@ -5,6 +5,7 @@ that is killed in the midst of one."""
 
 import json
 import re
+import threading
 
 import case
 
@@ -17,15 +18,21 @@ KINDS = {'process': '', 'unit': 'Concurrency=unit\n'}
 class Rolls(case.Service):
     def setUp(self):
         super().setUp()
-        self.write(WORKER, '#!/bin/sh\n[ "$1" = bad ] && { echo "there is no database" >&2; exit 7; }\nexec sleep 100$1\n', 0o755)
+        self.write(WORKER, '#!/bin/sh\n[ "$1" = bad ] && { echo "there is no database" >&2; exit 7; }\n'
+                   '[ "$1" = 3 ] && echo "waits for a database" >&2\nexec sleep 100$1\n', 0o755)
         self.addCleanup(self.restore)
 
     def restore(self):
         self.run_in('systemctl', 'stop', self.UNIT)
         self.box.wait_for(lambda: self.box.property(KEEPER, 'ActiveState') == 'inactive', 'the end of the keeper')
 
-    def web(self, version, kind='process', monitor='MaxSurge=1\nMaxUnavailable=0\n'):
-        self.monitor('web', '%sExec=%s %s\n' % (KINDS[kind], WORKER, version), 'Workers=3\nBackoffMinSec=200ms\n' + monitor)
+    def web(self, version, kind='process', monitor='', more=''):
+        self.monitor('web', '%sExec=%s %s\n%s' % (KINDS[kind], WORKER, version, more),
+                     'Workers=3\nBackoffMinSec=200ms\nMaxSurge=1\nMaxUnavailable=0\n' + monitor)
+
+    def unready(self, kind, deadline):
+        """A version that runs, and does not get ready."""
+        self.web('3', kind, 'ProgressDeadlineSec=%s\n' % deadline, '[ReadinessProbe]\nProbeExec=/bin/false\nIntervalSec=200ms\n')
 
     def versions(self):
         """Of the processes that there are, whatever the arbiter says."""
@@ -77,6 +84,42 @@ class Rolls(case.Service):
                 self.assertRegex(p.stderr, r'(?s)The last lines of web\.\d \(.*there is no database')
                 self.assertIn('reload --abort web', p.stderr)
                 self.assertEqual(self.versions(), ['1'] * 3)
+                self.ctl('reload', '--abort', 'web')
+                self.assertEqual(self.versions(), ['1'] * 3)
+                self.stop()
+
+    def test_deadline(self):
+        """A worker that never gets ready: what it said last; and the next arbiter waits no longer than the one before."""
+        for kind in KINDS:
+            with self.subTest(kind):
+                self.begin(kind)
+                self.unready(kind, '1h')
+                told, cursor = [], self.box.cursor()
+                thread = threading.Thread(target=lambda: told.append(self.ctl('reload', 'web', check=False)))
+                thread.start()
+                self.box.wait_for(lambda: self.roll()['roll_waiting'] == 'web.4', 'one that is waited for')
+                self.entry('ARBITER_NAME=web.4', cursor=cursor, predicate=lambda e: 'waits for a database' in e['MESSAGE'])
+                self.entry('ARBITER_NAME=web.4', cursor=cursor, predicate=lambda e: 'web.4 is not ready' in e['MESSAGE'])
+                self.unready(kind, '1ms')
+                self.ctl('daemon-reload')
+                thread.join()
+                self.assertEqual(told[0].returncode, 1)
+                self.assertRegex(told[0].stderr, r'has halted: web\.4 has not been ready for .*probe says: .*3 of 3 workers serve')
+                self.assertRegex(told[0].stderr, r'(?s)The last lines of web\.4 \(.*waits for a database')
+                self.kill()
+                self.until('halted')
+                self.assertEqual((self.roll()['roll_failing'], self.roll()['roll_reason']), ('web.4', 'not-ready'))
+                self.assertRegex(self.ctl('why', 'web').stdout, r'has waited too long for web\.4')
+                self.ctl('reload', '--abort', 'web')
+                self.assertEqual(self.versions(), ['1'] * 3)
+                self.unready(kind, '1h')
+                self.ctl('--no-block', 'reload', 'web')
+                self.box.wait_for(lambda: self.roll()['roll_waiting'] == 'web.4', 'one that is waited for')
+                until = self.roll()['roll_deadline_usec']
+                self.assertGreater(until, 0)
+                self.kill()
+                self.box.wait_for(lambda: self.roll()['roll_waiting'] == 'web.4', 'one that is waited for')
+                self.assertEqual((self.roll()['roll_state'], self.roll()['roll_deadline_usec']), ('going', until))
                 self.ctl('reload', '--abort', 'web')
                 self.assertEqual(self.versions(), ['1'] * 3)
                 self.stop()

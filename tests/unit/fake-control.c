@@ -274,6 +274,8 @@ arbiter *fake_new(size_t n_actors) {
                 .roll_failing = 4,
                 .roll_reason = "exit-code",
                 .roll_status = 7,
+                .roll_waiting = 5,
+                .roll_deadline_usec = 77,
                 .breaker = "closed",
         };
         return a;

@@ -76,6 +76,7 @@ static const char *sample_of_pool(const char *key) {
                 { "MaxUnavailable", "7%" },
                 { "DrainSec", "7s" },
                 { "MinReadySec", "7s" },
+                { "ProgressDeadlineSec", "7s" },
                 { "BreakerFailures", "7" },
                 { "BreakerPeriodSec", "7s" },
                 { "BreakerMinSec", "7ms" },

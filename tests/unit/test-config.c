@@ -365,6 +365,9 @@ static void test_bad_values(void **state) {
         expect_bad_monitor("MaxUnavailable=0%",
                            "MaxSurge= and MaxUnavailable= are both 0, so that no worker could ever be "
                            "replaced; write MaxSurge=1, or leave MaxUnavailable= out.");
+        expect_bad_monitor("ProgressDeadlineSec=soon",
+                           "ProgressDeadlineSec=soon is not a time span; write for example "
+                           "ProgressDeadlineSec=10min, 500ms or 2min.");
         expect_bad_monitor("BreakerMinSec=1h",
                            "BreakerMinSec= is longer than BreakerMaxSec=; raise the maximum or lower the "
                            "minimum.");
@@ -372,6 +375,26 @@ static void test_bad_values(void **state) {
                            "BackoffMinSec= is longer than BackoffMaxSec=; raise the maximum or lower "
                            "the minimum.");
         expect_bad_monitor("After=a/b", "After=a/b is not the name of a monitor.");
+}
+
+#define NO_POOL                                                                                            \
+        "is for pools and does nothing here, as this monitor has children; write it into the .monitor "     \
+        "file of a child."
+
+/* What only workers could heed is told, each at its own line, and not what has been taken back. */
+static void test_tree_pool_keys(void **state) {
+        expect("[Monitor]\nStrategy=one-for-one\nChildren=a.actor\nRouting=broadcast\nMinReadySec=1s\n"
+               "DrainSec=1s\n"
+               "ProgressDeadlineSec=1min\nBreakerFailures=3\nBreakerPeriodSec=1min\nBreakerMinSec=1s\n"
+               "BreakerMaxSec=2s\nRuntimeMaxSec=1h\nRecycleSpread=5%\n",
+               0,
+               "4 web.monitor:5 MinReadySec= " NO_POOL "\n4 web.monitor:7 ProgressDeadlineSec= " NO_POOL "\n"
+               "4 web.monitor:6 DrainSec= " NO_POOL "\n4 web.monitor:8 BreakerFailures= " NO_POOL "\n"
+               "4 web.monitor:9 BreakerPeriodSec= " NO_POOL "\n4 web.monitor:10 BreakerMinSec= " NO_POOL "\n"
+               "4 web.monitor:11 BreakerMaxSec= " NO_POOL "\n4 web.monitor:12 RuntimeMaxSec= " NO_POOL "\n"
+               "4 web.monitor:13 RecycleSpread= " NO_POOL "\n4 web.monitor:4 Routing= " NO_POOL "\n");
+        expect("[Monitor]\nStrategy=one-for-one\nChildren=a.actor\nDrainSec=1s\nDrainSec=\n", 0, "");
+        expect("[Monitor]\nDrainSec=1s\nRouting=broadcast\n[Actor]\nExec=/bin/true\n", 0, "");
 }
 
 /* How workers are replaced; and what a .monitor said is kept, so that it can be made again from that. */
@@ -392,6 +415,7 @@ static void test_pool(void **state) {
         assert_int_equal(m->max_surge, 2);
         assert_int_equal(m->max_unavailable, 0);
         assert_true(m->drain_usec == 60 * USEC_PER_SEC && m->breaker_failures == 7);
+        assert_true(m->progress_deadline_usec == 600 * USEC_PER_SEC);
         assert_true(m->min_ready_usec == 0); /* it says itself when it is ready */
         assert_true(m->actor.fingerprint != 0);
         assert_ok(config_load_text(&options, &c->daemon, "web", m->text, &again));
@@ -402,9 +426,11 @@ static void test_pool(void **state) {
         assert_errno(config_load_text(&options, &c->daemon, "web", "[Actor]\nExec=\n", &again), EBADMSG);
         config_free(c);
 
-        put(etc, "web.monitor", "[Actor]\nExec=/bin/true\nUser=root\n");
+        put(etc, "web.monitor", "[Monitor]\nProgressDeadlineSec=0\n[Actor]\nExec=/bin/true\nUser=root\n");
+        put(etc, "web.monitor.d/20.conf", "");
         assert_ok(config_load_one(&options, "web", &c));
         assert_int_equal(c->n_monitors, 1);
+        assert_true(c->monitors[0]->progress_deadline_usec == USEC_INFINITY);
         config_free(c);
         assert_ok(config_load_one(&options, "nothing", &c));
         assert_int_equal(c->n_monitors + c->n_actors, 0);
@@ -737,6 +763,7 @@ int main(void) {
                 TEST(test_bad_exec),
                 TEST(test_bad_values),
                 TEST(test_pool),
+                TEST(test_tree_pool_keys),
                 TEST(test_bad_units),
                 TEST(test_units),
                 TEST(test_bad_addresses),
