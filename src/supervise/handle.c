@@ -125,7 +125,7 @@ static int on_started(supervise *s, const supervise_event *e) {
         if (!slot)
                 return -ESTALE;
         if (slot->state == SUPERVISE_SLOT_STARTING)
-                slot_set_state(s, e->slot, SUPERVISE_SLOT_RUNNING, recycle_time(s, slot));
+                slot_set_state(s, e->slot, SUPERVISE_SLOT_RUNNING, recycle_time(s, slot, s->clock));
         slot_had_outcome(s, e->slot);
         breaker_count_ready(s, e->slot);
         return 0;

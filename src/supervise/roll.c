@@ -447,10 +447,10 @@ static uint64_t spread(const supervise *s, uint64_t limit, uint64_t generation) 
         return limit == 0 ? 0 : limit - (most > 0 ? scatter(generation) % (most + 1) : 0);
 }
 
-nsec_t recycle_time(const supervise *s, const struct slot *slot) {
+nsec_t recycle_time(const supervise *s, const struct slot *slot, nsec_t since) {
         nsec_t runtime = spread(s, s->policy.runtime_max, slot->generation);
 
-        return runtime > 0 ? time_add(s->clock, runtime) : NSEC_INFINITY;
+        return runtime > 0 ? time_add(since, runtime) : NSEC_INFINITY;
 }
 
 void recycle_limits(const supervise *s, const struct slot *slot, supervise_slot_info *ret) {

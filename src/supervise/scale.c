@@ -66,7 +66,7 @@ static void call_back(supervise *s, uint32_t number) {
         slot_forgive(s, number);
         slot->revision_wanted = s->revision;
         if (slot->state == SUPERVISE_SLOT_DRAINING && slot->revision == s->revision) {
-                slot_set_state(s, number, SUPERVISE_SLOT_RUNNING, recycle_time(s, slot));
+                slot_set_state(s, number, SUPERVISE_SLOT_RUNNING, recycle_time(s, slot, s->clock));
                 action_push(s, SUPERVISE_ACTION_SERVE, number);
         } else
                 slot_set_then(s, number, THEN_RESTART);

@@ -502,7 +502,25 @@ bool supervise_next_action(supervise *s, supervise_action *ret) {
         return true;
 }
 
+/* The days of those who run are counted by the new limit, from when they began; whose turn it is already has
+ * it all the same. */
+static void recycle_anew(supervise *s) {
+        for (uint32_t i = 1; i <= s->slot_max; i++) {
+                struct slot *slot = slot_at(s, i);
+
+                if (slot->state != SUPERVISE_SLOT_RUNNING || slot->recycle)
+                        continue;
+                if (slot->heap_index != HEAP_NONE)
+                        heap_drop(s, i);
+                slot->until = recycle_time(s, slot, slot->since);
+                if (slot->until != NSEC_INFINITY)
+                        heap_add(s, i);
+        }
+}
+
 int supervise_set_policy(supervise *s, const supervise_policy *policy) {
+        bool other_days = policy->runtime_max != s->policy.runtime_max ||
+                          policy->recycle_spread != s->policy.recycle_spread;
         int r;
 
         if (!policy_is_valid(policy) || policy->strategy != s->policy.strategy)
@@ -518,6 +536,8 @@ int supervise_set_policy(supervise *s, const supervise_policy *policy) {
                         return r;
         }
         s->policy = *policy;
+        if (policy->strategy == SUPERVISE_POOL && other_days)
+                recycle_anew(s);
         s->hot_since = s->cold_since = NSEC_INFINITY;
         if (policy->breaker_failures == 0) {
                 breaker_close(s);

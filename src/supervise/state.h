@@ -229,7 +229,8 @@ bool slot_is_proven(const supervise *s, const struct slot *slot);
 nsec_t roll_due(const supervise *s);
 /* By which definition its next life is. */
 uint64_t roll_revision(const supervise *s, const struct slot *slot);
-nsec_t recycle_time(const supervise *s, const struct slot *slot);
+/* When it is to be replaced that runs since then. */
+nsec_t recycle_time(const supervise *s, const struct slot *slot, nsec_t since);
 void recycle_limits(const supervise *s, const struct slot *slot, supervise_slot_info *ret);
 
 /* breaker.c */

@@ -119,6 +119,19 @@ class Load(base.Case):
         self.assertFalse(set(before) & set(after))
         self.stop()
 
+    def test_another_runtime(self):
+        """It counts for those who run, from their start."""
+        nap = 'Exec=/bin/sleep 1000\n'
+        self.monitor('nap', nap, 'RuntimeMaxSec=1d\n')
+        self.start()
+        first = self.actors()['nap.1']['pid']
+        self.monitor('nap', nap, 'RuntimeMaxSec=1s\nRecycleSpread=0\n')
+        self.assertRegex(self.ctl('daemon-reload', '--dry-run'), r'nap .*none is touched')
+        self.reload()
+        second, = self.running('nap.1')
+        self.assertNotEqual(first, second)
+        self.stop()
+
     def test_requests(self):
         self.monitor('squares', 'Module=%s\n' % base.SQUARES, 'MaxRequests=20\nRecycleSpread=0\n')
         self.start()

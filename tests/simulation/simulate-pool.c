@@ -244,6 +244,15 @@ static void check_scaled(struct world *w, const supervise_event *e, const struct
                 w->cold_since = MIN(w->cold_since, w->now);
 }
 
+/* Who runs is to be replaced in time by the limit that holds now, whatever held when it began. */
+static void check_days(const struct world *w, const supervise_slot_info *slot, unsigned i) {
+        nsec_t most = policy(w)->runtime_max, least = most / 100 * (100 - policy(w)->recycle_spread);
+
+        if (slot->state != SUPERVISE_SLOT_RUNNING || slot->until == NSEC_INFINITY)
+                return;
+        require(w->sim, slot->until >= slot->since + least && slot->until <= slot->since + most, i);
+}
+
 static void check_slots(struct world *w, const struct snapshot *after) {
         unsigned n_ending = after->info.n[SUPERVISE_SLOT_STOPPING] + after->info.n[SUPERVISE_SLOT_DRAINING];
 
@@ -254,6 +263,7 @@ static void check_slots(struct world *w, const struct snapshot *after) {
                         require(w->sim, (worker->alive || worker->unreported) ==
                                                 is_alive(after->slots[i].state) || w->resumed ||
                                                 after->slots[i].generation != worker->generation, i);
+                check_days(w, after->slots + i, i);
                 if (after->slots[i].state == SUPERVISE_SLOT_WAITING) /* for somebody */
                         require(w->sim, after->info.breaker != SUPERVISE_BREAKER_CLOSED ||
                                                 after->info.outdated || n_ending > 0, i);
@@ -544,7 +554,7 @@ static supervise_policy random_policy(struct world *w) {
         p.drain = one_in(w->sim, 2) ? 5 * NSEC_PER_SEC : 0;
         if (one_in(w->sim, 3)) {
                 w->recycles = true;
-                p.runtime_max = 400 * NSEC_PER_SEC;
+                p.runtime_max = (300 + 100 * below(w->sim, 2)) * NSEC_PER_SEC;
                 p.recycle_spread = 10;
         }
         if (one_in(w->sim, 3)) {

@@ -366,6 +366,41 @@ static void test_recycle(void **state) {
         assert_int_equal(info_of(&f).n[SUPERVISE_SLOT_STOPPING], 1);
 }
 
+/* Another limit counts for those who run, from their start. */
+static void test_another_runtime(void **state) {
+        _cleanup_(supervise_freep) supervise *s = NULL;
+        supervise_policy p = plain_policy();
+        struct fixture f;
+        nsec_t begun;
+
+        running(&f, &p, 2);
+        s = f.s;
+        begun = slot_of(&f, 1).since;
+        assert_true(slot_of(&f, 1).until == NSEC_INFINITY);
+        f.now += 50 * SEC;
+        p.runtime_max = 80 * SEC;
+        assert_ok(supervise_set_policy(s, &p));
+        assert_ok(simple(&f, SUPERVISE_TICK));
+        assert_no_action(&f, STOP, 1);
+        assert_int_equal(slot_of(&f, 1).since, begun);
+        assert_int_equal(slot_of(&f, 1).until, begun + 80 * SEC);
+        assert_int_equal(info_of(&f).due, slot_of(&f, 2).until);
+        p.runtime_max = 0;
+        assert_ok(supervise_set_policy(s, &p));
+        assert_ok(simple(&f, SUPERVISE_TICK));
+        assert_true(slot_of(&f, 1).until == NSEC_INFINITY && info_of(&f).due == NSEC_INFINITY);
+        p.runtime_max = 40 * SEC; /* that is over, for both */
+        assert_ok(supervise_set_policy(s, &p));
+        assert_ok(simple(&f, SUPERVISE_TICK));
+        assert_int_equal(info_of(&f).n[SUPERVISE_SLOT_STOPPING], 1);
+        p.runtime_max = 0; /* who waits for his turn has it */
+        assert_ok(supervise_set_policy(s, &p));
+        assert_ok(exited_normally(&f, 1));
+        assert_ok(started(&f, 1));
+        assert_action(&f, STOP, 2);
+        assert_true(slot_of(&f, 1).until == NSEC_INFINITY);
+}
+
 static void test_autoscale(void **state) {
         _cleanup_(supervise_freep) supervise *s = NULL;
         supervise_policy p = plain_policy();
@@ -490,6 +525,7 @@ int main(void) {
                 cmocka_unit_test(test_roll_turns_back),
                 cmocka_unit_test(test_roll_third_definition),
                 cmocka_unit_test(test_recycle),
+                cmocka_unit_test(test_another_runtime),
                 cmocka_unit_test(test_autoscale),
                 cmocka_unit_test(test_breaker),
                 cmocka_unit_test(test_unhealthy),
