@@ -177,6 +177,8 @@ int config_finish_tree(const struct monitor_config *m, const struct load_context
 
 /* All files together. */
 
+enum { MONITORS_NESTED_MAX = 32 }; /* what the arbiter takes */
+
 struct claim {
         const char **slot; /* where the child has its parent's name */
         bool significant;
@@ -249,6 +251,28 @@ static bool closes_circle(const struct config *c, const struct monitor_config *m
         return false;
 }
 
+static unsigned count_above(const struct config *c, const struct monitor_config *m) {
+        unsigned n = 0;
+
+        for (; m && n < MONITORS_NESTED_MAX; m = m->parent ? config_find_monitor(c, m->parent) : NULL)
+                n++;
+        return n;
+}
+
+/* It, and those that are known to be below it, take no more than so many levels. */
+static bool fits(const struct config *c, const struct monitor_config *m, unsigned levels) {
+        if (levels == 0)
+                return false;
+        STRV_FOREACH(child, m->children) {
+                struct claim x;
+
+                if (find_child(c, *child, &x) && x.monitor && *x.slot == m->name &&
+                    !fits(c, x.monitor, levels - 1))
+                        return false;
+        }
+        return true;
+}
+
 static int check_child(struct config *c, const struct config_options *o, struct monitor_config *m,
                        const char *child) {
         struct claim x;
@@ -270,6 +294,11 @@ static int check_child(struct config *c, const struct config_options *o, struct 
                 *x.slot = NULL;
                 return tell(o, m, "Children= names %s, of which %s is a child itself, or which is the same: "
                             "that closes a circle; remove it from one of the files.", child, m->name);
+        }
+        if (x.monitor && !fits(c, x.monitor, MONITORS_NESTED_MAX - count_above(c, m))) {
+                *x.slot = NULL;
+                return tell(o, m, "Children= names %s, and with that more than 32 monitors would be in each "
+                            "other%s; take some out of between.", child, "");
         }
         if (x.significant && m->auto_shutdown == CONFIG_AUTO_SHUTDOWN_NEVER)
                 conf_message(&o->sink, CONF_WARNING, x.path, 0,

@@ -110,12 +110,8 @@ static int add_monitor(struct daemon *d, arbiter_monitor *parent, const struct m
 
 static bool has_child(arbiter_monitor *m, const char *name) {
         arbiter_child_info i = { .size = sizeof(i) };
-        const char *after = NULL;
 
-        for (; arbiter_monitor_next_child(m, after, &i) > 0; after = i.name)
-                if (streq(i.name, name))
-                        return true;
-        return false;
+        return arbiter_monitor_next_child(m, name, &i) >= 0; /* without a walk: there may be thousands */
 }
 
 /* The next one in the configuration that is there. */
@@ -133,8 +129,9 @@ static int find_next(arbiter_monitor *parent, char *const *rest, char **ret) {
         return 0;
 }
 
-/* child: "db.actor", where it stands in Children=. */
-static int add_child(struct daemon *d, arbiter_monitor *parent, char *const *child, arbiter_future **ret) {
+/* child: "db.actor", where it stands in Children=. fresh: the parent is being built in that order. */
+static int add_child(struct daemon *d, arbiter_monitor *parent, char *const *child, bool fresh,
+                arbiter_future **ret) {
         _cleanup_free_ char *name = name_of(*child), *before = NULL;
         const struct monitor_config *m;
         const struct actor_config *a;
@@ -144,7 +141,7 @@ static int add_child(struct daemon *d, arbiter_monitor *parent, char *const *chi
                 return -ENOMEM;
         if (strv_contains(d->leaving, name) || has_child(parent, name))
                 return 0; /* it comes when it has gone elsewhere */
-        r = find_next(parent, child + 1, &before);
+        r = fresh ? 0 : find_next(parent, child + 1, &before);
         if (r < 0)
                 return r;
         m = endswith_monitor(*child) ? config_find_monitor(d->config, name) : NULL;
@@ -176,7 +173,7 @@ int tree_build(struct daemon *d, const struct monitor_config *m, arbiter_monitor
                 (void) refuse_monitor(d, m, r);
         STRV_FOREACH(child, m->children)
                 if (r >= 0)
-                        r = add_child(d, monitor, child, NULL);
+                        r = add_child(d, monitor, child, true, NULL);
         if (r < 0) {
                 (void) arbiter_monitor_stop(monitor, NULL); /* it was never started */
                 return r;
@@ -198,7 +195,7 @@ int tree_start_child(struct daemon *d, const char *parent, const char *name, boo
                 if (!other)
                         return -ENOMEM;
                 if (streq(other, name) && endswith_monitor(*child) == is_monitor)
-                        return add_child(d, monitor, child, ret);
+                        return add_child(d, monitor, child, false, ret);
         }
         return 0;
 }

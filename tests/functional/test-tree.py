@@ -597,6 +597,30 @@ class Refusals(Tree):
         self.tree('three', 'one.monitor')
         self.refused(r'\w+\.monitor:3: Children= names \w+\.monitor, .*closes a circle; remove it from one of the files')
 
+    def test_too_deep(self):
+        """As many as can be; and one more, whichever of them is read last."""
+        self.child('a')
+        for deepest in 32, 33:
+            for i in range(1, deepest):
+                self.tree('m%d' % i, 'm%d.monitor' % (i + 1))
+            self.tree('m%d' % deepest, 'a.actor')
+            if deepest == 33:
+                self.refused(r'm\d+\.monitor:3: Children= names m\d+\.monitor, and with that more than 32 monitors')
+            else:
+                self.start()
+                self.running('a')
+                self.stop()
+
+    def test_many_children(self):
+        """What a start costs is not the cube of their number: that took minutes, without an answer."""
+        names = ['c%d' % i for i in range(1500)]
+        for name in names:
+            self.actor(name, 'Exec=/bin/sleep 1000\nType=notify\n')  # the first never says so: the others wait
+        self.tree('tree', ' '.join(n + '.actor' for n in names))
+        self.start()
+        self.assertEqual([c['name'] for c in base.json.loads(self.ctl('list-children', 'tree', '--json=short'))], names)
+        self.stop()
+
     def test_nobody_is_significant(self):
         self.child('a')
         self.tree('tree', 'a.actor', 'AutoShutdown=any\n')
