@@ -5,6 +5,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <sys/socket.h>
 #include <syslog.h>
 
@@ -318,6 +319,8 @@ _noreturn_ static void run_forked(struct child *c, int mailbox) {
 
         for (size_t i = 0; i < n; i++)
                 fds[i] = 3 + (int) i;
+        /* What this program has not written yet it will write itself; a worker that prints must not, too. */
+        __fpurge(stdout);
         actor_forget_current();
         r = actor_run(s->module, mailbox, ARBITER_CONCURRENCY_PROCESS, (const char *const *)s->listen_names,
                         fds, n);

@@ -4,6 +4,8 @@
  * and the last reference dropped in any order. "PROGRAM plain MODE" is a program that knows nothing of
  * arbiter. An argument is a pattern: the tests to run. */
 
+#include <sys/mman.h>
+
 #include <systemd/sd-daemon.h>
 
 #include "arbiter/control.h"
@@ -721,6 +723,40 @@ static int run_plain(const char *mode, const char *argument) {
                 (void) pause();
 }
 
+/* A worker that is forked from this program prints what it has to print, and not what we are about to. */
+
+static int on_print(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        (void) printf("worker ");
+        (void) fflush(stdout);
+        return arbiter_message_reply(m, "");
+}
+
+static const arbiter_command printer_commands[] = {
+        ARBITER_COMMAND("print", "", "", "", "", on_print, 0),
+        ARBITER_COMMANDS_END,
+};
+static const arbiter_module printer = { ARBITER_MODULE_HEAD, .name = "printer",
+                                        .commands = printer_commands };
+
+static void test_output_not_written_yet(void **state) {
+        int fd = memfd_create("stdout", MFD_CLOEXEC), saved = dup(STDOUT_FILENO), r;
+        char text[64] = {};
+
+        assert_true(fd >= 0 && saved >= 0);
+        (void) fflush(stdout);
+        (void) dup2(fd, STDOUT_FILENO);
+        (void) printf("program ");
+        start_good(the, "printer", &printer, ARBITER_CONCURRENCY_PROCESS);
+        r = arbiter_call(arbiter_get_actor(the), NULL, "printer", "print", 10 * 1000 * 1000, "");
+        (void) fflush(stdout);
+        (void) dup2(saved, STDOUT_FILENO);
+        assert_ok(r);
+        assert_true(pread(fd, text, sizeof(text) - 1, 0) > 0);
+        assert_string_equal(text, "worker program ");
+        close_fd(saved);
+        close_fd(fd);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
 int main(int argc, char **argv) {
@@ -748,6 +784,7 @@ int main(int argc, char **argv) {
                 TEST(unref_with_watches),
                 TEST(monitor_outlives_arbiter),
                 TEST(monitor_outlives_stopped_arbiter),
+                TEST(output_not_written_yet),
         };
 
         if (argc > 2 && strcmp(argv[1], "plain") == 0)
