@@ -336,14 +336,20 @@ void fixture_until_answers(struct fixture *x, const char *target) {
 
 /* Until something is so; what is written in other processes may have no event here. */
 
+static bool is_text(struct fixture *x, const char *text, const char *expected, uint64_t end) {
+        if (strcmp(text, expected) == 0)
+                return true;
+        if (now_usec() >= end || strncmp(text, expected, strlen(text)) != 0)
+                fail_msg("\"%s\", not \"%s\"", text, expected);
+        assert_ok(sd_event_run(x->event, 1000));
+        return false;
+}
+
 void fixture_until_text(struct fixture *x, const char *text, const char *expected) {
         uint64_t end = now_usec() + GUARD_USEC;
 
-        while (strcmp(text, expected) != 0) {
-                if (now_usec() >= end || strncmp(text, expected, strlen(text)) != 0)
-                        fail_msg("\"%s\", not \"%s\"", text, expected);
-                assert_ok(sd_event_run(x->event, 1000));
-        }
+        while (!is_text(x, text, expected, end))
+                ;
 }
 
 void fixture_journal(char letter) {
@@ -352,6 +358,20 @@ void fixture_journal(char letter) {
         if (n < sizeof(shared->journal) - 1)
                 shared->journal[n] = letter;
         (void) !write(entered_fd[1], "x", 1);
+}
+
+const char *fixture_read_journal(void) {
+        static char text[sizeof(shared->journal)];
+
+        for (size_t i = 0; i < sizeof(text); i++)
+                text[i] = shared->journal[i];
+        return text;
+}
+
+void fixture_clear_journal(void) {
+        for (size_t i = 0; i < sizeof(shared->journal); i++)
+                shared->journal[i] = 0;
+        atomic_store(&shared->n_journal, 0);
 }
 
 int fixture_on_end(arbiter_actor *a, arbiter_message *m, void *userdata) {
@@ -366,9 +386,11 @@ int fixture_on_generation(arbiter_actor *a, arbiter_message *m, void *userdata) 
 }
 
 void fixture_until_journal(struct fixture *x, const char *journal) {
-        fixture_until_text(x, shared->journal, journal);
-        memset(shared->journal, 0, sizeof(shared->journal));
-        atomic_store(&shared->n_journal, 0);
+        uint64_t end = now_usec() + GUARD_USEC;
+
+        while (!is_text(x, fixture_read_journal(), journal, end))
+                ;
+        fixture_clear_journal();
 }
 
 void fixture_until_generation(struct fixture *x, const char *target, uint32_t generation) {

@@ -26,7 +26,7 @@ struct shared {
         _Atomic uint64_t ran, received, order_errors, held, second_reply, stages, downs, down_slots, exits,
                         exit_reason, work_ran, periodic;
         pid_t pid;
-        char journal[64]; /* the hooks, one letter each */
+        _Atomic char journal[64]; /* the hooks, one letter each */
         _Atomic uint32_t n_journal;
         struct {
                 uint64_t watch;
@@ -125,7 +125,10 @@ void fixture_until_answers(struct fixture *x, const char *target);
 void fixture_journal(char letter);
 int fixture_on_end(arbiter_actor *a, arbiter_message *m, void *userdata);
 int fixture_on_generation(arbiter_actor *a, arbiter_message *m, void *userdata);
-/* Until the journal of the hooks says so; then it is empty again. */
+/* What the journal of the hooks says, in a buffer that the next call uses, too. */
+const char *fixture_read_journal(void);
+void fixture_clear_journal(void);
+/* Until it says so; then it is empty again. */
 void fixture_until_journal(struct fixture *x, const char *journal);
 void fixture_until_text(struct fixture *x, const char *text, const char *expected);
 /* Of a module with a command "Generation". */

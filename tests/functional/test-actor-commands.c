@@ -346,30 +346,28 @@ static void test_stop(void **state) {
         arbiter_future *f;
 
         arbiter_proxy_unref(fixture_spawn_kind(x, "keeper", ARBITER_CONCURRENCY_INLINE));
-        atomic_store(&shared->n_journal, 0);
-        memset(shared->journal, 0, sizeof(shared->journal));
+        fixture_clear_journal();
         p = fixture_spawn(x, "alice", NULL);
         f = call(x, "alice", "stop"); /* as a request: an empty answer, at once */
         assert_int_equal(arbiter_future_get_outcome(f), ARBITER_OUTCOME_REPLY);
         arbiter_future_unref(f);
         fixture_until_gone(x, p);
-        assert_string_equal(shared->journal, "ste");
+        assert_string_equal(fixture_read_journal(), "ste");
         arbiter_proxy_unref(p);
 
         for (unsigned i = 0; i < 2; i++) {
                 char parameter[64];
 
                 snprintf(parameter, sizeof(parameter), "stopping=%s", hows[i]);
-                atomic_store(&shared->n_journal, 0);
-                memset(shared->journal, 0, sizeof(shared->journal));
+                fixture_clear_journal();
                 arbiter_spawn *s = fixture_describe(x, "alice");
                 assert_ok(arbiter_spawn_set_parameter(s, "stopping", hows[i]));
                 assert_ok(arbiter_spawn_set_timeouts(s, 0, 0, 300 * 1000, 0));
                 p = fixture_start(x, s);
                 fixture_stop(x, "alice");
                 fixture_until_gone(x, p);
-                assert_string_equal(
-                                shared->journal, "ste"); /* bounded, and the exit hook runs all the same */
+                /* bounded, and the exit hook runs all the same */
+                assert_string_equal(fixture_read_journal(), "ste");
                 arbiter_proxy_unref(p);
         }
         /* By itself, with a code. */

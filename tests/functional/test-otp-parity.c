@@ -161,21 +161,20 @@ static void add_all(struct world *w, arbiter_monitor *m, const char *children) {
 static void lap(struct world *w, unsigned *n) {
         if (++*n > GUARD_USEC / 1000)
                 fail_msg("%s: nothing comes of \"%s\", the children say \"%s\"", w->row, w->token,
-                                shared->journal);
+                                fixture_read_journal());
         assert_ok(sd_event_run(w->x->event, 1000));
 }
 
 static void until_says(struct world *w, const char *journal) {
+        const char *said;
         unsigned n = 0;
 
-        while (strcmp(shared->journal, journal) != 0) {
-                if (strncmp(shared->journal, journal, strlen(shared->journal)) != 0)
-                        fail_msg("%s: the children say \"%s\", not \"%s\"", w->row, shared->journal,
-                                        journal);
+        while (strcmp(said = fixture_read_journal(), journal) != 0) {
+                if (strncmp(said, journal, strlen(said)) != 0)
+                        fail_msg("%s: the children say \"%s\", not \"%s\"", w->row, said, journal);
                 lap(w, &n);
         }
-        memset(shared->journal, 0, sizeof(shared->journal));
-        atomic_store(&shared->n_journal, 0);
+        fixture_clear_journal();
 }
 
 /* Of the life that runs, when there is one. */
@@ -366,7 +365,7 @@ static void play(struct world *w, arbiter_monitor *m, const char *script) {
         free(all);
         fixture_settle(w->x);
         if (shared->journal[0])
-                fail_msg("%s: and then the children say \"%s\"", w->row, shared->journal);
+                fail_msg("%s: and then the children say \"%s\"", w->row, fixture_read_journal());
 }
 
 static void stop(struct world *w, arbiter_monitor *m) {
