@@ -193,7 +193,8 @@ void program_spawn(struct program *p) {
         p->fd = fds[0];
         p->pidfd = pidfd_open_pid(p->pid);
         assert_ok(p->pidfd);
-        p->gone = p->answered = false;
+        p->gone = false;
+        p->answered = false;
         p->n_lines = 0;
 }
 

@@ -54,7 +54,7 @@ struct program {
         pthread_cond_t changed;
         char (*lines)[LINE_SIZE]; /* of the answer that is awaited */
         size_t n_lines;
-        bool answered, gone;
+        _Atomic bool answered, gone;
         uint64_t n_events, n_answers;
         int first_answer; /* since n_answers was made 0 */
 };
