@@ -85,6 +85,9 @@ static int tear_down(void **state) {
         return 0;
 }
 
+/* A pool that has grown does not shrink: the first to go would be the oldest, which is looked at. */
+#define HOUR_USEC (3600 * USEC_PER_SEC)
+
 static void start_pool(const char *how, usec_t drain, unsigned max) {
         arbiter_spawn *s = new_worker(the, "hostile", "lies", how);
         arbiter_future *f;
@@ -94,7 +97,7 @@ static void start_pool(const char *how, usec_t drain, unsigned max) {
         arbiter_spawn_unref(s);
         assert_ok(arbiter_monitor_set_roll(pool, 0, 1, drain));
         if (max > 0)
-                assert_ok(arbiter_monitor_set_autoscale(pool, 1, max, 80, 20, 100 * 1000, 100 * 1000));
+                assert_ok(arbiter_monitor_set_autoscale(pool, 1, max, 80, 20, 100 * 1000, HOUR_USEC));
         if (strcmp(how, "spent") == 0)
                 assert_ok(arbiter_monitor_set_recycling(pool, 100, 0, 0, 0));
         assert_ok(arbiter_monitor_start(pool, 1, &f));
