@@ -8,14 +8,17 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
 #define assert_ok(expression)                                                                               \
         do {                                                                                                \
                 long _r = (long)(expression);                                                               \
-                if (_r < 0)                                                                                 \
+                if (_r < 0) {                                                                               \
                         fail_msg("%s: %s", #expression, strerror((int)-_r));                                \
+                        abort(); /* the compiler is not told that it does not come back */                  \
+                }                                                                                           \
         } while (0)
 
 #define assert_errno(expression, expected)                                                                  \
