@@ -83,6 +83,17 @@ class End(unittest.TestCase):
             self.gone()
 
 
+class Commands(unittest.TestCase):
+    def test_no_end(self):
+        """Who reads the log of a failure must see what a command was at."""
+        with boxes.Box(None, sys.argv[1][len('--bus='):]) as box:
+            process = box.popen(['sh', '-c', 'echo there; exec sleep 1000'])
+            process.line()
+            self.assertRegex(boxes.whereabouts(process.leaf), r'^In its cgroup: (sh|sleep) at \w+; load: [\d.]+ .*\.$')
+            with self.assertRaisesRegex(boxes.Failed, r'^sh -c .*: no end in 3 s\. In its cgroup: .*; load: .*\.\n'):
+                box.run(['sh', '-c', 'echo hello; exec sleep 1000'], timeout=3)
+
+
 if __name__ == '__main__':
     case.skip()
     unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)
