@@ -65,6 +65,10 @@ typedef struct arbiter_roll {
 
 int arbiter_monitor_get_roll(arbiter_monitor *m, arbiter_roll *ret);
 
+/* 1: the worker of this number is of another definition than the present one, so that a roll replaces it, or
+ * it is about to leave for good. 0: not. -ENOENT: there is none. */
+int arbiter_monitor_is_outdated(arbiter_monitor *m, unsigned number);
+
 /* By what it may start workers now: while it rolls, that is the definition before, too. Borrowed; NULL after
  * the last one. What an arbiter before this one has left may be incomplete (sockets, functions): it can be
  * set anew, made from arbiter_spawn_get_source(). -ESTALE: that has another fingerprint. */

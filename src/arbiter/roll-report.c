@@ -105,6 +105,18 @@ _public_ int arbiter_monitor_get_roll(arbiter_monitor *m, arbiter_roll *ret) {
         return 0;
 }
 
+_public_ int arbiter_monitor_is_outdated(arbiter_monitor *m, unsigned number) {
+        supervise_slot_info slot;
+        supervise_info i;
+
+        if (!m)
+                return -EINVAL;
+        if (!m->set.supervise || supervise_get_slot(m->set.supervise, number, &slot) < 0)
+                return -ENOENT;
+        supervise_get_info(m->set.supervise, &i);
+        return slot.leaving || (slot.generation > 0 && slot.revision != i.revision);
+}
+
 _Static_assert((int) ARBITER_ROLL_HALTED == (int) SUPERVISE_ROLL_HALTED &&
                                (int) ARBITER_ROLL_ABORTED == (int) SUPERVISE_ROLL_ABORTED,
                 "the public names are those of src/supervise");

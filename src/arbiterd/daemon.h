@@ -44,6 +44,7 @@ struct daemon {
         struct listener *listeners; /* of actors: listener.h */
         struct passed_socket *passed;
         size_t n_listeners, n_passed;
+        uint64_t listeners_begun; /* how often a worker has been given one of its own */
         bool listeners_settled; /* what the arbiter before us had opened has been taken over, or closed */
         struct output *output; /* of workers, to the journal; NULL: not yet needed */
         /* names that are being stopped; started again then if the configuration still has them */

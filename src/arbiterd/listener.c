@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "arbiterd/daemon.h"
@@ -30,7 +31,8 @@ struct listener {
         int ipv6;
         char device[16]; /* IFNAMSIZ */
         unsigned slot;   /* of the worker that it is for; 0: of all, or of a lone actor */
-        int fd;
+        uint64_t begun;  /* when that one was started, in the order of all such starts */
+        int fd; /* of a socket that another worker's may be of, too: see share_leaving() */
         bool taken;   /* over, from the arbiter before us */
         bool renewed; /* what its workers have is another one */
 };
@@ -261,6 +263,61 @@ static int take_over(struct daemon *d, struct listener *l, const struct actor_co
         return 0;
 }
 
+static bool is_same_socket(const struct listener *x, const struct listener *y) {
+        struct stat a, b;
+
+        return fstat(x->fd, &a) >= 0 && fstat(y->fd, &b) >= 0 && a.st_dev == b.st_dev &&
+               a.st_ino == b.st_ino;
+}
+
+static bool is_shared(const struct daemon *d, const struct listener *l) {
+        for (size_t i = 0; i < d->n_listeners; i++)
+                if (d->listeners + i != l && listen_address_equal(&d->listeners[i].address, &l->address) &&
+                    is_same_socket(d->listeners + i, l))
+                        return true;
+        return false;
+}
+
+/* Who leaves next when a roll makes a surplus worker: the oldest that nobody stands in for yet. */
+static const struct listener *find_leaving(struct daemon *d, const struct actor_config *a,
+                                           const struct config_socket *s) {
+        arbiter_monitor *m = arbiter_find_monitor(d->arbiter, a->name);
+        const struct listener *oldest = NULL;
+
+        for (size_t i = 0; m && i < d->n_listeners; i++) {
+                const struct listener *l = d->listeners + i;
+
+                if (l->slot > 0 && streq(l->owner, a->name) && is_bound_as(l, &a->listen) &&
+                    listen_address_equal(&l->address, &s->address) &&
+                    (!oldest || l->begun < oldest->begun) &&
+                    arbiter_monitor_is_outdated(m, l->slot) > 0 && !is_shared(d, l))
+                        oldest = l;
+        }
+        return oldest;
+}
+
+/* With a surge a worker's place goes when it is replaced, and what waits at its socket would go with it.
+ * So the new one, in a place of its own, is given the same socket: both serve it until one leaves.
+ * -ENOENT: nobody leaves. */
+static int share_leaving(struct daemon *d, const struct actor_config *a, const struct config_socket *s,
+                         unsigned slot, struct listener **ret) {
+        const struct listener *leaving = find_leaving(d, a, s);
+        struct listener l;
+        int r;
+
+        if (!leaving)
+                return -ENOENT;
+        l = describe(a, s, slot);
+        l.fd = r = fd_duplicate(leaving->fd);
+        if (r < 0) {
+                close_listener(d, &l, false);
+                return r;
+        }
+        keep(d, &l, l.fd);
+        r = append(d, &l, ret);
+        return r < 0 ? r : take_over(d, *ret, a);
+}
+
 /* Found or opened; told. */
 static int get(struct daemon *d, const struct actor_config *a, const struct config_socket *s, unsigned slot,
                struct listener **ret) {
@@ -271,7 +328,9 @@ static int get(struct daemon *d, const struct actor_config *a, const struct conf
         if (r < 0)
                 return daemon_refuse(d, r, "%s: cannot listen on %s: %m", a->path, s->text);
         l = find(d, a, s, slot);
-        r = l ? take_over(d, l, a) : open_listener(d, a, s, slot, &l);
+        r = l ? take_over(d, l, a) : is_own(a, s) ? share_leaving(d, a, s, slot, &l) : -ENOENT;
+        if (r == -ENOENT)
+                r = open_listener(d, a, s, slot, &l);
         if (r == -EADDRINUSE && !l)
                 return daemon_refuse(d, r, "%s: cannot listen on %s: %m. \"ss -lp\" shows who does", a->path,
                                        s->text);
@@ -312,6 +371,18 @@ static int name_of(const struct actor_config *a, size_t n, char **ret) {
         return *ret ? 0 : -ENOMEM;
 }
 
+/* Does a worker of it have one already? Then the address is good; and one in the place of a worker that
+ * there is not would only have connections that nobody answers. */
+static bool is_open(struct daemon *d, const struct actor_config *a, const struct config_socket *s) {
+        (void) take_kept(d, a, s); /* what is wrong with them shows when one is to be had */
+        for (size_t i = 0; i < d->n_listeners; i++)
+                if (d->listeners[i].slot > 0 && streq(d->listeners[i].owner, a->name) &&
+                    listen_address_equal(&d->listeners[i].address, &s->address) &&
+                    is_bound_as(d->listeners + i, &a->listen))
+                        return true;
+        return false;
+}
+
 /* All of a definition, in the order written. s NULL: they are only opened. */
 static int add_all(struct daemon *d, const struct actor_config *a, unsigned slot, arbiter_spawn *s) {
         size_t n = 0;
@@ -326,35 +397,17 @@ static int add_all(struct daemon *d, const struct actor_config *a, unsigned slot
                         r = add_passed(d, a, x->text, s);
                         continue;
                 }
+                if (!s && is_open(d, a, x))
+                        continue;
                 r = name_of(a, n++, &name);
                 if (r >= 0)
                         r = get(d, a, x, slot, &l);
                 if (r >= 0 && s)
                         r = arbiter_spawn_add_listen_fd(s, l->fd, name);
+                if (r >= 0 && s && l->slot > 0)
+                        l->begun = ++d->listeners_begun;
         }
         return r;
-}
-
-/* What waits at a socket goes to the others of its port when it is closed; only by this sysctl. */
-static bool kernel_hands_on(void) {
-        _cleanup_close_ int fd = open("/proc/sys/net/ipv4/tcp_migrate_req", O_RDONLY | O_CLOEXEC);
-        char c;
-
-        return fd >= 0 && read(fd, &c, 1) == 1 && c == '1';
-}
-
-/* By a surge each worker's place goes, with the socket that its successor would have had otherwise. */
-static void warn_of_surge(const struct monitor_config *m) {
-        const struct actor_config *a = &m->actor;
-        bool own = false;
-
-        for (size_t i = 0; i < a->n_sockets; i++)
-                own = own || (is_own(a, a->sockets + i) && a->sockets[i].address.type == SOCK_STREAM);
-        if (own && m->max_surge != 0 && m->max_surge != ARBITER_PERCENT(0) && !kernel_hands_on())
-                log_warning("%s: with ReusePort= and MaxSurge= connections that wait for a worker which is "
-                            "replaced are reset. Leave MaxSurge= out, or have the kernel hand them on: "
-                            "sysctl net.ipv4.tcp_migrate_req=1",
-                            a->path);
 }
 
 /* With ReusePort= it is before each start that a worker gets its sockets. Those of the first are opened now:
@@ -362,8 +415,6 @@ static void warn_of_surge(const struct monitor_config *m) {
 int listeners_add_to(struct daemon *d, const struct actor_config *a, arbiter_spawn *s) {
         const struct monitor_config *m = config_find_monitor(d->config, a->name);
 
-        if (m)
-                warn_of_surge(m);
         return add_all(d, a, m ? 1 : 0, a->listen.reuse_port ? NULL : s);
 }
 

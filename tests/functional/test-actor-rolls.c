@@ -151,6 +151,10 @@ static void test_halted(void **state) {
         assert_int_equal(r.replaced, 0);
         assert_int_equal(r.left, WORKERS);
         assert_int_equal(count(x, m, "1"), WORKERS);
+        for (unsigned i = 1; i <= WORKERS + 1; i++)
+                assert_int_equal(arbiter_monitor_is_outdated(m, i), i <= WORKERS);
+        assert_errno(arbiter_monitor_is_outdated(m, WORKERS + 2), ENOENT);
+        assert_errno(arbiter_monitor_is_outdated(NULL, 1), EINVAL);
 
         assert_ok(arbiter_monitor_abort_roll(m, &f));
         fixture_wait(x, f);

@@ -259,14 +259,74 @@ class Replaced(base.Case):
         self.stop()
 
     def test_one_each_by_surge(self):
-        """Only the kernel could hand on what waits at the place that goes."""
-        with open('/proc/sys/net/ipv4/tcp_migrate_req', encoding='ascii') as f:
-            hands_on = f.read().strip() == '1'
-        self.monitor('serve', 'Exec=%s\nListenStream=127.0.0.1:%d\nEnvironment=WHO=%%n\nReusePort=yes\n' % (
-            self.script('serve.py', SERVER), free_port()), 'MaxSurge=1\nMaxUnavailable=0\nMinReadySec=0\n')
+        """A surplus worker has the socket of the one that leaves for it: what waits there is served, whatever the kernel does."""
+        port, roll = free_port(), 'MaxUnavailable=0\nMinReadySec=0\n'
+        listen = 'ListenStream=127.0.0.1:%d\nEnvironment=WHO=%%n\nReusePort=yes\n' % port
+        server = self.script('serve.py', SERVER)
+        for surge in 'MaxSurge=1\n', 'MaxSurge=2\n':
+            with self.subTest(surge):
+                # These accept nobody.
+                self.monitor('serve', 'Exec=/bin/sleep 1000\n' + listen, 'Workers=3\n' + roll + surge)
+                if self.daemon:
+                    self.ctl('reload', 'serve')
+                else:
+                    self.start()
+                before = set(self.actors())
+                clients = [socket.create_connection(('127.0.0.1', port), timeout=PATIENCE) for _ in range(30)]
+                self.monitor('serve', 'Exec=%s\n%s' % (server, listen), 'Workers=3\n' + roll + surge)
+                self.ctl('reload', 'serve')
+                self.assertNotEqual(set(self.actors()), before)
+                cookies = {self.out.line().split()[2] for _ in range(3)}
+                self.assertEqual(len(cookies), 3)
+                pids = {a['pid'] for a in self.actors().values()}
+                for c in clients:
+                    self.assertIn(int(c.makefile().readline()), pids)
+                    c.close()
+                # As often as one likes: the sockets stay the same.
+                load = Load(('127.0.0.1', port))
+                try:
+                    for _ in range(3):
+                        self.ctl('restart', 'serve')
+                        self.assertEqual({self.out.line().split()[2] for _ in range(3)}, cookies)
+                finally:
+                    load.stop()
+                self.assertEqual(load.failures, [])
+        self.stop()
+
+    def test_one_each_back_by_surge(self):
+        """Of those that come and fail, and those that come back, none has a socket of its own."""
+        port, roll = free_port(), 'Workers=3\nMaxSurge=1\nMaxUnavailable=0\nMinReadySec=0\nBackoffMinSec=100ms\n'
+        listen = 'ListenStream=127.0.0.1:%d\nEnvironment=WHO=%%n\nReusePort=yes\n' % port
+        good = 'Exec=%s\n%s' % (self.script('serve.py', SERVER), listen)
+        self.monitor('serve', good, roll)
         self.start()
-        self.assertEqual('tcp_migrate_req=1' in '\n'.join(self.log.seen), not hands_on)
-        self.ctl('restart', 'serve')
+        cookies = {self.out.line().split()[2] for _ in range(3)}
+        load = Load(('127.0.0.1', port))
+        try:
+            self.monitor('serve', 'Exec=/bin/false\nType=notify\n' + listen, roll)
+            self.assertIn('halted', self.ctl('reload', 'serve', status=1))
+            self.ctl('reload', '--abort', 'serve')
+            self.monitor('serve', good + 'Nice=1\n', roll)
+            self.ctl('reload', 'serve')
+            self.assertEqual({self.out.line().split()[2] for _ in range(3)}, cookies)
+        finally:
+            load.stop()
+        self.assertEqual(load.failures, [])
+        self.stop()
+
+    def test_no_place_no_socket(self):
+        """A reload opens none for a worker that there is not: who is given to that would wait for ever."""
+        port = free_port()
+        listen = 'ListenStream=127.0.0.1:%d\nEnvironment=WHO=%%n\nReusePort=yes\n' % port
+        server = self.script('serve.py', SERVER)
+        self.monitor('serve', 'Exec=%s\n%s' % (server, listen), 'Workers=3\nMinReadySec=0\n')
+        self.start()
+        self.ctl('scale', 'serve', '1')
+        self.assertNotIn('serve.1', self.actors())  # the oldest leave first
+        self.monitor('serve', 'Exec=%s\n%sNice=1\n' % (server, listen), 'Workers=1\nMinReadySec=0\n')
+        self.ctl('reload', 'serve')
+        pid, = {a['pid'] for a in self.actors().values()}
+        self.assertEqual({ask(('127.0.0.1', port)) for _ in range(30)}, {pid})
         self.stop()
 
     def test_halted(self):

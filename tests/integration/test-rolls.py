@@ -12,6 +12,7 @@ import case
 READY = 'MESSAGE_ID=39f53479d3a045ac8e11786248231fbf'  # systemd's, of a unit that has been started
 KEEPER = 'arbiter-keeper.service'
 WORKER = '/usr/local/libexec/roll-worker'
+SERVER = '/usr/local/libexec/roll-server'
 KINDS = {'process': '', 'unit': 'Concurrency=unit\n'}
 
 
@@ -30,9 +31,10 @@ class Rolls(case.Service):
         self.monitor('web', '%sExec=%s %s\n%s' % (KINDS[kind], WORKER, version, more),
                      'Workers=3\nBackoffMinSec=200ms\nMaxSurge=1\nMaxUnavailable=0\n' + monitor)
 
-    def unready(self, kind, deadline):
+    def unready(self, kind, deadline, more=''):
         """A version that runs, and does not get ready."""
-        self.web('3', kind, 'ProgressDeadlineSec=%s\n' % deadline, '[ReadinessProbe]\nProbeExec=/bin/false\nIntervalSec=200ms\n')
+        self.web('3', kind, 'ProgressDeadlineSec=%s\n' % deadline,
+                 more + '[ReadinessProbe]\nProbeExec=/bin/false\nIntervalSec=200ms\n')
 
     def versions(self):
         """Of the processes that there are, whatever the arbiter says."""
@@ -123,6 +125,32 @@ class Rolls(case.Service):
                 self.ctl('reload', '--abort', 'web')
                 self.assertEqual(self.versions(), ['1'] * 3)
                 self.stop()
+
+    def test_killed_sockets(self):
+        """A socket that two workers have when the arbiter dies: what waits there is served in the end."""
+        listen = 'ListenStream=127.0.0.1:4711\nReusePort=yes\n'
+        self.write(SERVER, '#!/usr/bin/python3\nimport socket\ns = socket.socket(fileno=3)\nwhile True:\n'
+                   '    c, _ = s.accept()\n    c.sendall(b"served")\n    c.close()\n', 0o755)
+        self.write('/usr/local/libexec/roll-clients', '#!/usr/bin/python3\nimport socket\n'
+                   'all = [socket.create_connection(("127.0.0.1", 4711), 60) for _ in range(24)]\n'
+                   'open("/run/roll-clients", "w").close()\nprint({c.recv(9) for c in all})\n', 0o755)
+        self.web('1', more=listen)
+        self.start()
+        self.ctl('wait', 'web', 'running', '--timeout=20s')
+        said = []
+        thread = threading.Thread(target=lambda: said.append(self.run_in('/usr/local/libexec/roll-clients', check=False).stdout))
+        thread.start()
+        self.box.wait_for(lambda: self.run_in('test', '-e', '/run/roll-clients', check=False).returncode == 0, 'clients that wait')
+        self.unready('process', '1h', listen)
+        self.ctl('--no-block', 'reload', 'web')
+        self.box.wait_for(lambda: self.roll()['roll_waiting'] == 'web.4', 'one that is waited for')
+        self.kill()
+        self.box.wait_for(lambda: self.roll()['roll_waiting'] == 'web.4', 'one that is waited for')
+        self.monitor('web', 'Exec=%s\n%s' % (SERVER, listen), 'Workers=3\nMaxSurge=1\nMaxUnavailable=0\n')
+        self.ctl('reload', 'web')
+        thread.join()
+        self.assertEqual(said, ["{b'served'}\n"])
+        self.stop()
 
     def test_killed(self):
         """The arbiter, in the midst of it: the next one goes on."""
