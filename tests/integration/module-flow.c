@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* flow: an actor that, each millisecond, sends numbered casts and a request to another one (parameter
  * target), and counts: what it sends, what comes out of order, what each request came to. For tests of what
- * happens to messages while there is no arbiter. */
+ * happens to messages while there is no arbiter, and to those whose worker is about to leave: linger is
+ * answered when a file is there. */
 
 #include <arbiter/arbiter.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <systemd/sd-event.h>
+#include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { PERIOD_USEC = 1000, CASTS = 5 };
 
@@ -109,6 +113,50 @@ static int report(arbiter_actor *a, arbiter_message *m, void *userdata) {
                         x->failed, arbiter_outcome_to_string(x->outcome));
 }
 
+struct linger {
+        arbiter_message *request;
+        char *path;
+};
+
+static int on_look(sd_event_source *s, uint64_t usec, void *userdata) {
+        struct linger *x = userdata;
+
+        if (access(x->path, F_OK) < 0)
+                return sd_event_source_set_time_relative(s, 10 * PERIOD_USEC) < 0
+                                       ? -EIO
+                                       : sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+        (void) arbiter_message_reply(x->request, "");
+        arbiter_message_unref(x->request);
+        free(x->path);
+        free(x);
+        sd_event_source_unref(s);
+        return 0;
+}
+
+/* Whoever asks sees in the journal that it has begun. */
+static int linger(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        struct linger *x = calloc(1, sizeof(*x));
+        sd_event *event = arbiter_actor_get_event(a);
+        sd_event_source *s = NULL;
+        const char *path;
+        int r;
+
+        r = x ? arbiter_message_read(m, "s", &path) : -ENOMEM;
+        if (r >= 0)
+                r = (x->path = strdup(path)) ? 0 : -ENOMEM;
+        if (r >= 0)
+                r = sd_event_add_time_relative(event, &s, CLOCK_MONOTONIC, 0, 1, on_look, x);
+        if (r < 0) {
+                free(x ? x->path : NULL);
+                free(x);
+                return r;
+        }
+        x->request = arbiter_message_ref(m);
+        (void) printf("lingers\n");
+        (void) fflush(stdout);
+        return 0;
+}
+
 static void leave(arbiter_actor *a, void *userdata) {
         struct flow *x = userdata;
 
@@ -121,6 +169,7 @@ static const arbiter_command commands[] = {
         ARBITER_COMMAND("note", "t", "n", "", "", note, 0),
         ARBITER_COMMAND("repeat", "t", "n", "t", "n", repeat, 0),
         ARBITER_COMMAND("stop_sending", "", "", "", "", stop_sending, 0),
+        ARBITER_COMMAND("linger", "s", "path", "", "", linger, 0),
         ARBITER_COMMAND("report", "", "", "tttttts", "sent got gaps asked answered failed outcome", report,
                         0),
         ARBITER_COMMANDS_END,
