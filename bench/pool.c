@@ -44,6 +44,13 @@ static void open_fifo(struct pool *p) {
 
 static void write_configuration(
                 struct pool *p, const struct pool_programs *programs, enum pool_kind kind, unsigned n) {
+        static const char *const more[] = {
+                [POOL_ARBITERD] = "\nType=exec",
+                [POOL_ARBITERD_CRASH] = " crash\nType=exec",
+                [POOL_ARBITERD_HANG_START] = "\nType=notify\nTimeoutStartSec=1h",
+                [POOL_ARBITERD_HANG_STOP] = " deaf\nType=exec\nTimeoutStopSec=1h",
+                [POOL_EMBEDDED] = NULL,
+        };
         char text[1024];
 
         (void)snprintf(text, sizeof(text),
@@ -53,9 +60,7 @@ static void write_configuration(
                         kind == POOL_ARBITERD_MODULE ? programs->module : programs->worker,
                         kind == POOL_ARBITERD_MODULE ? "" : " ",
                         kind == POOL_ARBITERD_MODULE ? "" : p->fifo_path,
-                        kind == POOL_ARBITERD_CRASH ? " crash\nType=exec"
-                        : kind == POOL_ARBITERD     ? "\nType=exec"
-                                                    : "",
+                        more[kind] ? more[kind] : "",
                         geteuid() == 0 ? "User=root\n" : "", p->fifo_path);
         write_file(p, "pool.monitor", text);
 }
@@ -151,6 +156,11 @@ double pool_kill(struct pool *p, unsigned first, unsigned n, char what) {
                 if (kill(p->pids[i], SIGKILL) < 0)
                         bench_die("kill", errno);
         return receive_many(p, n, what, begin);
+}
+
+void pool_kill_all(struct pool *p) {
+        for (size_t i = 0; i < p->n; i++)
+                (void)kill(p->pids[i], SIGKILL);
 }
 
 void pool_rest(struct pool *p, double seconds) {

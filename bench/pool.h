@@ -14,6 +14,8 @@ enum pool_kind {
         POOL_FLOOR_FORK,
         POOL_ARBITERD,       /* plain worker, exec'd */
         POOL_ARBITERD_CRASH, /* the same; each exits at once */
+        POOL_ARBITERD_HANG_START, /* the same; none ever says that it is ready */
+        POOL_ARBITERD_HANG_STOP,  /* the same; none ends when it is told to */
         POOL_ARBITERD_MODULE,
         POOL_EMBEDDED, /* forked module workers */
 };
@@ -39,6 +41,8 @@ double pool_up(struct pool *p, const struct pool_programs *programs, enum pool_k
 double pool_down(struct pool *p);
 /* Kills n workers, beginning with the first-th; microseconds until n new ones have announced what. */
 double pool_kill(struct pool *p, unsigned first, unsigned n, char what);
+/* All that live, and nobody waits for others: of those that hang. */
+void pool_kill_all(struct pool *p);
 /* Lets time pass, and reads what workers say meanwhile. */
 void pool_rest(struct pool *p, double seconds);
 /* Announcements of starts within so many seconds. */

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* bench-supervision: how fast dead workers are replaced, pools started and stopped; beside the least that
  * any supervisor can do, alternating in the same run. Each worker is killed once: restart limits are the
- * product's defaults. */
+ * product's defaults. And how long a supervisor takes to say how its children are while all of them hang,
+ * beside an empty call on the same socket. */
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <systemd/sd-bus.h>
 
 #include "pool.h"
 
@@ -135,6 +141,109 @@ static void bench_crash(const struct bench_options *o) {
         report("crash-20-next-start", "s", &next, NULL, NULL, 30, 0);
 }
 
+/* Children that hang. */
+
+enum { N_HANGING = 100 };
+#define POOL_PATH "/io/arbiter/Arbiter1/monitor/pool"
+#define CHILD "(sssssubt)"
+
+static int check(const char *what, int r) {
+        if (r < 0)
+                bench_die(what, -r);
+        return r;
+}
+
+static sd_bus *connect_arbiterd(const struct pool *p) {
+        char address[128];
+        sd_bus *bus;
+
+        (void)snprintf(address, sizeof(address), "unix:path=%s/run/private", p->directory);
+        check("sd_bus_new", sd_bus_new(&bus));
+        check("address", sd_bus_set_address(bus, address));
+        check("connect", sd_bus_start(bus));
+        return bus;
+}
+
+static sd_bus_message *call(sd_bus *bus, const char *path, const char *interface, const char *member) {
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        sd_bus_message *reply = NULL;
+        int r;
+
+        r = sd_bus_call_method(bus, NULL, path, interface, member, &error, &reply, NULL);
+        if (r < 0) {
+                fprintf(stderr, "%s: %s\n", member, error.message ? error.message : strerror(-r));
+                bench_die(member, -r);
+        }
+        return reply;
+}
+
+/* How each of them is: how many are in this state. */
+static unsigned ask_children(sd_bus *bus, const char *state) {
+        sd_bus_message *reply = call(bus, POOL_PATH, "io.arbiter.Arbiter1.Monitor", "ListChildren");
+        uint64_t restarts;
+        const char *s[5];
+        int significant;
+        unsigned n = 0;
+        uint32_t pid;
+
+        check("children", sd_bus_message_enter_container(reply, 'a', CHILD));
+        while (check("child", sd_bus_message_read(reply, CHILD, &s[0], &s[1], &s[2], &s[3], &s[4], &pid,
+                                              &significant, &restarts)) > 0)
+                n += strcmp(s[3], state) == 0;
+        sd_bus_message_unref(reply);
+        return n;
+}
+
+/* The median of as many as fit into the time, in microseconds. state: NULL asks nothing. */
+static double ask(sd_bus *bus, const char *state, double seconds) {
+        struct histogram *h = histogram_new();
+        double end = now_us() + seconds * 1e6, begin, now = now_us(), p50;
+
+        while (now < end) {
+                begin = now;
+                if (!state)
+                        sd_bus_message_unref(call(bus, "/", "org.freedesktop.DBus.Peer", "Ping"));
+                else if (ask_children(bus, state) != N_HANGING)
+                        bench_die(state, ERANGE);
+                now = now_us();
+                histogram_add(h, (now - begin) * 1e3);
+        }
+        p50 = histogram_quantile(h, 0.5) / 1e3;
+        free(h);
+        return p50;
+}
+
+static void hang(const struct bench_options *o, enum pool_kind kind, const char *state, const char *what) {
+        struct samples value = {}, raw = {};
+        struct pool p;
+        sd_bus *bus;
+
+        (void)pool_up(&p, &programs, kind, N_HANGING, 'S');
+        bus = connect_arbiterd(&p);
+        if (kind == POOL_ARBITERD_HANG_STOP) {
+                while (ask_children(bus, "running") < N_HANGING)
+                        ;
+                check("Stop", sd_bus_call_method_async(bus, NULL, NULL, POOL_PATH,
+                                              "io.arbiter.Arbiter1.Monitor", "Stop", NULL, NULL, NULL));
+        }
+        while (ask_children(bus, state) < N_HANGING)
+                ;
+        for (unsigned i = 0; i < (o->quick ? 3 : 9); i++) {
+                samples_add(&raw, ask(bus, NULL, o->quick ? 0.1 : 0.5));
+                samples_add(&value, ask(bus, state, o->quick ? 0.1 : 0.5));
+        }
+        report(what, "us", &value, &raw, "empty call on the same socket", 1000, 0);
+        if (kind == POOL_ARBITERD_HANG_STOP)
+                pool_kill_all(&p);
+        sd_bus_close_unref(bus);
+        (void)pool_down(&p);
+}
+
+static void bench_hang(const struct bench_options *o) {
+        hang(o, POOL_ARBITERD_HANG_START, "starting", "status-while-100-hang-in-start");
+        hang(o, POOL_ARBITERD_HANG_STOP, "stopping", "status-while-100-hang-in-stop");
+}
+
 int main(int argc, char **argv) {
         struct bench_options o;
 
@@ -148,5 +257,7 @@ int main(int argc, char **argv) {
                 bench_start(&o);
         if (bench_wants(&o, "crash"))
                 bench_crash(&o);
+        if (bench_wants(&o, "hang"))
+                bench_hang(&o);
         return 0;
 }
