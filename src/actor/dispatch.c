@@ -146,8 +146,11 @@ static void begin(arbiter_actor *a, struct incoming *i, enum link_lane lane, uin
         a->statistics.begun++;
         if (lane == LANE_USER)
                 load_begun(a, i);
-        if (admit(a, i))
+        if (admit(a, i)) {
                 run_handler(a, i);
+                if (lane == LANE_USER)
+                        load_returned(a);
+        }
 }
 
 static void queued_free(arbiter_actor *a, struct queued *q) {
@@ -276,7 +279,7 @@ static int on_queue(sd_event_source *s, void *userdata) {
 
         actor_enter(a, &previous);
         a->batch_depth++;
-        for (unsigned n = 0; n < LINK_BATCH_MESSAGES && may_dispatch(a); n++) {
+        for (unsigned n = 0; n < (a->load.blocks ? 1 : LINK_BATCH_MESSAGES) && may_dispatch(a); n++) {
                 q = LIST_FIRST(&a->queue, struct queued, queue);
                 if (!q)
                         break;
@@ -389,7 +392,7 @@ static int on_call(arbiter_actor *a, struct peer *p, arbiter_message *m, const s
                 begin(a, i, user ? LANE_USER : LANE_SYSTEM, e->sequence, user ? envelope_frame_size(e) : 0);
                 return 0;
         }
-        if (_likely_(may_dispatch(a) && list_is_empty(&a->queue))) {
+        if (_likely_(may_dispatch(a) && list_is_empty(&a->queue) && !a->load.blocks)) {
                 begin(a, i, LANE_USER, e->sequence, envelope_frame_size(e));
                 return 0;
         }

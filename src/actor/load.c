@@ -7,7 +7,9 @@
  * says so at once, because somebody waits for that.
  *
  * A handler may take longer than the interval, and nothing leaves while it runs. So what is due is told
- * before the handler is entered: then the arbiter knows that it is busy, and that silence goes with it.
+ * before the handler is entered: then the arbiter knows that it is busy, and that silence goes with it. And
+ * nothing is read while it runs: once one has taken so long, the sockets are read between two of them
+ * (dispatch.c), or all that waits there would not be seen as waiting.
  *
  * "Done" is a request when it is answered (or handed on), and a cast when its message is let go of, at the
  * end of the handler or later. Called by dispatch.c and answer.c. Must never block, nor fail a message. */
@@ -90,6 +92,7 @@ void load_begun(arbiter_actor *a, struct incoming *i) {
         struct actor_load *l = &a->load;
         usec_t now;
 
+        l->entered = 0;
         if (i->command && (i->command->flags & ARBITER_COMMAND_SYSTEM))
                 return; /* that is not work */
         i->counted = true;
@@ -97,13 +100,20 @@ void load_begun(arbiter_actor *a, struct incoming *i) {
                 l->begun++;
                 return;
         }
-        now = measure(a);
+        now = l->entered = measure(a);
         l->begun++;
-        if (now < time_add(l->told.usec, l->interval_usec))
+        if (now < time_add(l->told.usec, l->interval_usec) && !l->blocks)
                 return;
         tell(a, now);
         if (a->control && a->control->link)
                 (void) link_flush(a->control->link);
+}
+
+void load_returned(arbiter_actor *a) {
+        struct actor_load *l = &a->load;
+
+        if (_unlikely_(is_asked(a)) && l->entered > 0)
+                l->blocks = now_usec() - l->entered > l->interval_usec;
 }
 
 void load_done(struct incoming *i) {
@@ -164,6 +174,7 @@ int load_handle_asked(arbiter_actor *a, arbiter_message *m) {
         if (!is_asked(a))
                 l->since = now_usec();
         l->interval_usec = interval;
+        l->blocks = l->blocks && is_asked(a);
         l->patience_usec = patience;
         actor_timer_clear(a, &a->load_timer);
         set_draining(a, draining);

@@ -16,6 +16,10 @@ struct actor_load {
         uint32_t own;      /* what the actor itself has added */
         uint64_t done;
         bool draining;     /* there is to be no new work */
+        /* The last handler took longer than the interval: what has come meanwhile is read, and counted,
+         * before the next one is entered. */
+        bool blocks;
+        usec_t entered; /* the handler; 0: of a message that is not counted */
         usec_t interval_usec, patience_usec;
         usec_t since;      /* up to here the two sums are made */
         uint64_t busy_usec; /* with a message begun */
@@ -35,6 +39,8 @@ void load_init(arbiter_actor *a);
 bool load_owes_answers(const arbiter_actor *a);
 /* A message of the mailbox is begun; it is done, whatever way: each once. */
 void load_begun(arbiter_actor *a, struct incoming *i);
+/* Its handler has returned, whether it is done or not. */
+void load_returned(arbiter_actor *a);
 void load_done(struct incoming *i);
 /* The queue gets longer or shorter next. */
 void load_queue_changes(arbiter_actor *a);

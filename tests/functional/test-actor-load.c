@@ -275,6 +275,40 @@ static void test_autoscale(void **state) {
         arbiter_monitor_unref(m);
 }
 
+static int on_time(sd_event_source *s, uint64_t usec, void *userdata) {
+        *(bool *) userdata = true;
+        return 0;
+}
+
+/* Its handlers block, and while one runs nothing is read: what waits in the socket is seen all the same,
+ * from the second on. */
+static void test_blocking(void **state) {
+        struct fixture *x = *state;
+        arbiter_monitor *m = make_pool(x);
+        _cleanup_(sd_event_source_unrefp) sd_event_source *timer = NULL;
+        arbiter_future *f[8];
+        bool is_long = false;
+
+        assert_ok(arbiter_monitor_set_autoscale(m, 1, 2, 500, 20, 100 * 1000, FOREVER));
+        start_pool(x, m, 1);
+        for (unsigned i = 0; i < ELEMENTS(f); i++)
+                f[i] = fixture_ask_start(x, NULL, "pool.1", "Block", FOREVER, i);
+        fixture_entered(x);
+        assert_ok(sd_event_add_time_relative(x->event, &timer, CLOCK_MONOTONIC, 100 * 1000, 0, on_time,
+                                             &is_long));
+        until(x, is_long);
+        fixture_release(1);
+        fixture_entered(x);
+        until(x, m->workers == 2); /* six wait, one is begun */
+        fixture_release(ELEMENTS(f) - 1);
+        for (unsigned i = 0; i < ELEMENTS(f); i++) {
+                struct result r = fixture_ask_finish(x, NULL, f[i]);
+
+                assert_outcome(r, ARBITER_OUTCOME_REPLY, ARBITER_EXECUTED_YES);
+        }
+        arbiter_monitor_unref(m);
+}
+
 /* While it runs: bounds that are narrower than it is, and none. */
 static void test_bounds(void **state) {
         struct fixture *x = *state;
@@ -341,6 +375,7 @@ static const struct fixture_test tests[] = {
                 {"requests max", test_requests_max},
                 {"requests routed", test_requests_routed},
                 {"autoscale", test_autoscale},
+                {"blocking", test_blocking, ON_THREAD | ON_PROCESS},
                 {"bounds", test_bounds},
                 {"not stopped", test_not_stopped},
 };
