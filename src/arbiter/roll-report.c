@@ -13,7 +13,7 @@ bool roll_is_on(const supervise_info *i) {
                i->roll == SUPERVISE_ROLL_TURNING_BACK;
 }
 
-bool roll_awaits_life(const supervise_slot_info *slot) {
+bool roll_slot_lives(const supervise_slot_info *slot) {
         return slot->state == SUPERVISE_SLOT_STARTING || slot->state == SUPERVISE_SLOT_RUNNING;
 }
 
@@ -46,7 +46,7 @@ static void find_culprit(const arbiter_monitor *m, const supervise_info *i, arbi
                         supervise_get_slot(m->set.supervise, i->roll_awaits, &slot) < 0)
                 return;
         ret->failing = i->roll_awaits;
-        if (roll_awaits_life(&slot))
+        if (roll_slot_lives(&slot))
                 return;
         ret->reason = (arbiter_reason) slot.reason; /* of the definition before, and it does not come back */
         ret->status = slot.status;
@@ -55,7 +55,7 @@ static void find_culprit(const arbiter_monitor *m, const supervise_info *i, arbi
 static void fill_waiting(const arbiter_monitor *m, const supervise_info *i, arbiter_roll *ret) {
         supervise_slot_info slot = {};
 
-        if (supervise_get_slot(m->set.supervise, i->roll_awaits, &slot) < 0 || !roll_awaits_life(&slot))
+        if (supervise_get_slot(m->set.supervise, i->roll_awaits, &slot) < 0 || !roll_slot_lives(&slot))
                 return;
         ret->waiting = i->roll_awaits;
         ret->waiting_usec = unready_since(m, ret->waiting, &slot);
@@ -174,14 +174,15 @@ static unsigned n_serving(const arbiter_monitor *m) {
 }
 
 
-void roll_describe_halt(const arbiter_monitor *m, uint32_t number, char *text, size_t size) {
+void roll_describe_halt(
+                const arbiter_monitor *m, uint32_t number, bool overdue, char *text, size_t size) {
         char name[QUALIFIED_NAME_SIZE] = "", why[UNREADY_TEXT_MAX], time[TIMESPAN_STRING_MAX];
-        usec_t now = now_usec(), since;
+        usec_t now = now_usec(), lasted = of_nsec(m->policy.progress_deadline);
         supervise_slot_info slot = {};
 
         (void) supervise_get_slot(m->set.supervise, number, &slot);
         (void) slot_name(&m->set, number, name);
-        if (!roll_awaits_life(&slot)) {
+        if (!overdue || slot.state == SUPERVISE_SLOT_BACKOFF || slot.state == SUPERVISE_SLOT_FAILED) {
                 describe_failure(m, &slot, number, why, sizeof(why));
                 (void) snprintf(text, size,
                                 "the roll of '%s' has halted: %s fails (%s). %u of %u workers serve, and no "
@@ -189,13 +190,14 @@ void roll_describe_halt(const arbiter_monitor *m, uint32_t number, char *text, s
                                 m->name, name, why, n_serving(m), m->workers);
                 return;
         }
-        since = unready_since(m, number, &slot);
+        if (roll_slot_lives(&slot)) /* else it is stopped already, as another definition waits */
+                lasted = now - MIN(now, unready_since(m, number, &slot));
         describe_unready(worker(m, number), false, why);
         (void) snprintf(text, size,
                         "the roll of '%s' has halted: %s has not been ready for %s (%s). %u of %u workers "
                         "serve, and no other is replaced unless it gets ready",
-                        m->name, name, format_timespan_rounded(time, sizeof(time), now - MIN(now, since)),
-                        why, n_serving(m), m->workers);
+                        m->name, name, format_timespan_rounded(time, sizeof(time), lasted), why,
+                        n_serving(m), m->workers);
 }
 
 /* ", which has not been ready for 12.3 s (its readiness probe says: status 503)" */

@@ -346,11 +346,11 @@ static void tell_halted(arbiter_monitor *m, const supervise_action *action) {
 
         (void) supervise_get_slot(m->set.supervise, action->slot, &slot);
         (void) slot_name(&m->set, action->slot, name);
-        if (!roll_awaits_life(&slot)) {
+        if (!action->overdue) {
                 e.reason = arbiter_reason_to_string((arbiter_reason) slot.reason);
                 e.status = slot.status;
         }
-        roll_describe_halt(m, action->slot, text, sizeof(text));
+        roll_describe_halt(m, action->slot, action->overdue, text, sizeof(text));
         arbiter_log_facts(m->arbiter, NULL, &e, "%c%s", text[0] - 'a' + 'A', text + 1);
         fail_waiters(m, action->revision, text);
 }
@@ -419,7 +419,7 @@ static void fail_retried(arbiter_monitor *m, const supervise_info *i) {
         roll_count(m, i, &roll);
         if (roll.failing == 0)
                 return;
-        roll_describe_halt(m, roll.failing, text, sizeof(text));
+        roll_describe_halt(m, roll.failing, roll.failing == roll.waiting, text, sizeof(text));
         fail_waiters(m, i->revision, text);
 }
 

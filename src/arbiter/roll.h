@@ -59,10 +59,11 @@ void roll_note_failure(const struct child *c);
 /* roll-report.c */
 bool roll_is_on(const supervise_info *i);
 /* It lives, and may get ready. */
-bool roll_awaits_life(const supervise_slot_info *slot);
+bool roll_slot_lives(const supervise_slot_info *slot);
 void roll_count(const arbiter_monitor *m, const supervise_info *i, arbiter_roll *ret);
-/* For its owner: for which worker it has halted, and why. */
-void roll_describe_halt(const arbiter_monitor *m, uint32_t number, char *text, size_t size);
+/* For its owner: for which worker it has halted, and why. overdue: it does not fail, but is not ready. */
+void roll_describe_halt(
+                const arbiter_monitor *m, uint32_t number, bool overdue, char *text, size_t size);
 /* For everybody: how far it is, and for whom it waits. */
 void roll_describe(arbiter_monitor *m, char *text, size_t size);
 

@@ -16,6 +16,7 @@ void set_go_down(supervise *s, supervise_phase phase, supervise_action_type verd
         s->roll = roll_is_active(s) ? SUPERVISE_ROLL_NONE : s->roll;
         s->stalled_since = NSEC_INFINITY;
         s->overdue = false;
+        s->awaited = 0;
         s->breaker = SUPERVISE_BREAKER_CLOSED;
         s->breaker_until = NSEC_INFINITY;
         s->breaker_probe = 0;

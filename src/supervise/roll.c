@@ -149,8 +149,11 @@ void roll_note_progress(supervise *s) {
 void roll_note_stalled(supervise *s) {
         struct view v = {};
 
-        if (s->roll == SUPERVISE_ROLL_GOING || s->roll == SUPERVISE_ROLL_HALTED)
+        if (roll_is_active(s))
                 v = look(s, 0);
+        s->awaited = v.awaited;
+        if (s->roll == SUPERVISE_ROLL_TURNING_BACK)
+                v.awaited = 0; /* for as long as it takes */
         set_stalled(s, v.awaited > 0 && v.failing == 0 ? MIN(s->stalled_since, s->clock) : NSEC_INFINITY);
 }
 
@@ -355,7 +358,7 @@ static bool is_overdue(supervise *s, const struct view *v) {
         }
         if (v->awaited == 0) /* for now: somebody whose turn comes may be next */
                 set_stalled(s, NSEC_INFINITY);
-        if (roll_until(s) > s->clock)
+        if (v->failing > 0 || roll_until(s) > s->clock)
                 return false;
         s->overdue = s->head_dirty = true;
         return true;

@@ -292,6 +292,7 @@ void supervise_derive(supervise *s) {
         s->free_hint = 1;
         s->stop_cursor = s->last;
         s->start_cursor = s->first;
+        s->awaited = roll_awaits(s);
         s->armed = supervise_due(s);
 }
 
@@ -480,7 +481,9 @@ void action_push(supervise *s, supervise_action_type type, uint32_t number) {
         if (number == 0 || action_is_of_set(type))
                 return;
         a->generation = slot_at(s, number)->generation;
-        if (type != SUPERVISE_ACTION_ROLL_HALTED)
+        if (type == SUPERVISE_ACTION_ROLL_HALTED)
+                a->overdue = s->overdue;
+        else
                 a->revision = slot_at(s, number)->revision;
         a->shutdown = slot_at(s, number)->shutdown;
 }
@@ -566,7 +569,7 @@ void supervise_get_info(const supervise *s, supervise_info *ret) {
                 .roll = s->roll,
                 .revision_from = s->revision_from,
                 .revision_next = s->has_next ? s->revision_next : 0,
-                .roll_awaits = roll_awaits(s),
+                .roll_awaits = s->awaited,
                 .roll_until = roll_until(s),
                 .roll_overdue = s->overdue,
                 .breaker = s->breaker,

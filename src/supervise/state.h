@@ -87,6 +87,7 @@ struct supervise {
         uint32_t first, last; /* of the list by order */
         uint32_t start_cursor; /* nobody before it in order waits, or holds up who waits; 0: nobody does */
         uint32_t n_recycle;
+        uint32_t awaited; /* whose readiness a roll waits for, or 0 */
         bool mixed; /* more than one revision may be alive */
         bool head_dirty;
         uint64_t n_restarts;
@@ -219,8 +220,9 @@ bool roll_may_begin(supervise *s, const struct slot *slot);
 void roll_note_progress(supervise *s);
 /* After all that an event leads to: since when it waits. */
 void roll_note_stalled(supervise *s);
-/* Whose readiness it waits for, or 0; and when it is halted for that. */
+/* Whose readiness it waits for, or 0: as s->awaited, but looked for. */
 uint32_t roll_awaits(const supervise *s);
+/* When it is halted for that. */
 nsec_t roll_until(const supervise *s);
 bool slot_is_ready(const supervise *s, const struct slot *slot);
 /* And has been for long enough to be believed. */

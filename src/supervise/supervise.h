@@ -263,6 +263,7 @@ typedef struct supervise_action {
         uint32_t slot;
         uint64_t generation, revision;
         nsec_t when, shutdown;
+        bool overdue; /* ROLL_HALTED: it does not fail, but is not ready in time */
 } supervise_action;
 
 typedef enum supervise_phase {

@@ -176,6 +176,7 @@ static void test_roll_deadline(void **state) {
         assert_ok(handle(&f, (supervise_event){ .type = SUPERVISE_TICK }));
         assert_action(&f, ROLL_HALTED, 4);
         assert_true(find(&f, SUPERVISE_ACTION_ROLL_HALTED, 4)->revision == 2);
+        assert_true(find(&f, SUPERVISE_ACTION_ROLL_HALTED, 4)->overdue);
         assert_true(info_of(&f).roll_overdue);
         f.now += 3600 * SEC; /* it is told once */
         assert_ok(handle(&f, (supervise_event){ .type = SUPERVISE_TICK }));
@@ -242,6 +243,7 @@ static void test_roll_deadline_halted(void **state) {
         s = f.s;
         assert_ok(crashed(&f, 4));
         assert_action(&f, ROLL_HALTED, 4);
+        assert_false(find(&f, SUPERVISE_ACTION_ROLL_HALTED, 4)->overdue);
         assert_true(info_of(&f).roll_until == NSEC_INFINITY);
         next_tick(&f);
         assert_action(&f, SPAWN, 4);
@@ -251,6 +253,26 @@ static void test_roll_deadline_halted(void **state) {
         assert_true(info_of(&f).roll_overdue);
         assert_ok(handle(&f, (supervise_event){ .type = SUPERVISE_ROLL_ABORT }));
         assert_int_equal(info_of(&f).roll, SUPERVISE_ROLL_ABORTED);
+        assert_false(info_of(&f).roll_overdue);
+}
+
+/* Another definition waits for the end of it: that comes by turning back. */
+static void test_roll_deadline_third(void **state) {
+        _cleanup_(supervise_freep) supervise *s = NULL;
+        struct fixture f;
+
+        begin_slow(&f, 1, 0);
+        s = f.s;
+        make_ready(&f, 4);
+        assert_ok(crashed(&f, 1));
+        assert_action(&f, SPAWN, 1);
+        assert_ok(redefine(&f, 3));
+        assert_int_equal(info_of(&f).revision_next, 3);
+        next_tick(&f);
+        assert_action(&f, ROLL_HALTED, 1);
+        assert_true(find(&f, SUPERVISE_ACTION_ROLL_HALTED, 1)->overdue);
+        assert_int_equal(info_of(&f).roll, SUPERVISE_ROLL_TURNING_BACK);
+        assert_int_equal(info_of(&f).revision, 1);
         assert_false(info_of(&f).roll_overdue);
 }
 
@@ -521,6 +543,7 @@ int main(void) {
                 cmocka_unit_test(test_roll_deadline_flaps),
                 cmocka_unit_test(test_roll_deadline_drains),
                 cmocka_unit_test(test_roll_deadline_halted),
+                cmocka_unit_test(test_roll_deadline_third),
                 cmocka_unit_test(test_roll_no_deadline),
                 cmocka_unit_test(test_roll_turns_back),
                 cmocka_unit_test(test_roll_third_definition),
