@@ -17,6 +17,8 @@ struct view {
         uint32_t first_coming, failing, candidate;
         uint32_t served;  /* new ones that do so now */
         uint32_t awaited; /* who of those that are coming has not been ready for the longest */
+        /* of those that are coming: given up as what they are to be; or as what they were, and the last */
+        uint32_t parked, n_stranded, stranded;
 };
 
 bool roll_is_active(const supervise *s) {
@@ -105,6 +107,12 @@ static void look_at(const supervise *s, uint32_t number, uint32_t recycled, stru
         } else if (!slot_is_proven(s, slot)) {
                 if (v->coming++ == 0)
                         v->first_coming = number;
+                if (slot->state == SUPERVISE_SLOT_FAILED && slot->revision == s->revision)
+                        v->parked++;
+                else if (slot->state == SUPERVISE_SLOT_FAILED && roll_is_active(s)) {
+                        v->n_stranded++;
+                        v->stranded = number;
+                }
                 if ((slot->state == SUPERVISE_SLOT_BACKOFF || slot->state == SUPERVISE_SLOT_FAILED) &&
                     slot->revision == s->revision)
                         v->failing = number;
@@ -374,7 +382,7 @@ static bool judge_roll(supervise *s, const struct view *v) {
                          v->failing > 0 ? v->failing : v->awaited);
                 return s->has_next && turn_back(s);
         }
-        if (halted && v->coming == 0) {
+        if (halted && v->coming == v->n_stranded) {
                 set_roll(s, SUPERVISE_ROLL_GOING, SUPERVISE_ACTION_ARM, 0);
                 s->n_served = v->served;
                 set_stalled(s, NSEC_INFINITY);
@@ -394,6 +402,12 @@ void roll_go_on(supervise *s) {
                 note_rolling(s, active || recycled > 0 || s->rolling > 0 ? v.first_coming : 0);
                 if (judge_roll(s, &v))
                         continue;
+                if (v.stranded > 0 && s->roll != SUPERVISE_ROLL_HALTED) {
+                        /* given up as what it was: nobody else comes by, and the roll would wait for it */
+                        slot_forgive(s, v.stranded);
+                        life_begin(s, v.stranded);
+                        continue;
+                }
                 if (v.present < s->n_target && room(s) > 0) {
                         pool_grow(s, MIN(s->n_target - v.present, room(s)));
                         s->rolling = s->slot_max; /* found anew by the next look */
@@ -412,7 +426,11 @@ void roll_go_on(supervise *s) {
                                 return;
                         continue;
                 }
-                if (!active || v.coming > 0 || v.present < s->n_target)
+                if (!active || v.present < s->n_target)
+                        return;
+                /* who is given up by the definition before will not be better by waiting; and what is to be
+                 * rolled out next may be */
+                if (v.coming > (s->roll == SUPERVISE_ROLL_TURNING_BACK ? v.parked : 0))
                         return;
                 finish_roll(s);
         }

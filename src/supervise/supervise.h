@@ -251,7 +251,7 @@ typedef enum supervise_action_type {
         SUPERVISE_ACTION_ROLL_HALTED, /* slot: it fails by the new definition, or is not ready in time; the
                                        * old ones serve. revision: that of the roll */
         SUPERVISE_ACTION_ROLL_DONE,   /* revision: all workers are of the new definition, and ready */
-        SUPERVISE_ACTION_ROLL_ABORTED, /* revision: all are of the old one again, and ready */
+        SUPERVISE_ACTION_ROLL_ABORTED, /* revision: all are of the old one again, and ready or given up */
         SUPERVISE_ACTION_SCALED,      /* by load; info.n_wanted */
         SUPERVISE_ACTION_BREAKER_OPEN,   /* nobody is started until info.breaker_until */
         SUPERVISE_ACTION_BREAKER_CLOSED,
