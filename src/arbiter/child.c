@@ -359,7 +359,15 @@ static void on_silence_timer(arbiter_actor *a, struct actor_timer *t) {
         /* that pause may have been the machine's: it counts for nobody */
         last = MAX(last, c->arbiter->resumed_usec);
         if (last + silence > now) {
+                c->silence_due = false;
                 (void) actor_timer_set(a, t, last + silence);
+                return;
+        }
+        /* All of the machine may have stood still for somewhat less than that, and we are the first to wake
+         * up: who is well is about to speak. */
+        if (!c->silence_due) {
+                c->silence_due = true;
+                (void) actor_timer_set(a, t, now + MIN((usec_t) LAG_USEC, silence / 2));
                 return;
         }
         reason = c->plain ? ARBITER_REASON_WATCHDOG : ARBITER_REASON_SILENT;

@@ -292,6 +292,7 @@ struct child {
         char *failure; /* why the start failed, in words */
         struct probe_run *probes[PROBE_KINDS];
         bool up; /* starting, but for its start probe */
+        bool silence_due; /* it has been silent for its time, and is looked at once more */
 
         arbiter_future *future;   /* of the spawn */
         arbiter_proxy *proxy;     /* what it will resolve to: success must not fail for want of memory */
