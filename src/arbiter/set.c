@@ -221,9 +221,19 @@ void set_slot_settle(struct set *s, uint32_t slot, const char *why) {
                 future_fail(f, ARBITER_OUTCOME_CANCELLED, "%s", why);
 }
 
+/* All are down, by a stop or by themselves: nobody's turn to start comes any more. */
 static void settle_all(struct set *s) {
-        for (uint32_t i = 1; i < s->n_slots; i++)
-                set_slot_settle(s, i, "everything was stopped before it was started");
+        static const char why[] = "everything was stopped before it was started";
+
+        for (uint32_t i = 1; i < s->n_slots; i++) {
+                const struct tree_child *k = s->slots[i].tree;
+                _cleanup_(arbiter_future_unrefp) arbiter_future *f =
+                                k && k->monitor ? TAKE_PTR(k->monitor->start_future) : NULL;
+
+                set_slot_settle(s, i, why);
+                if (f)
+                        future_fail(f, ARBITER_OUTCOME_CANCELLED, "%s", why);
+        }
 }
 
 static void forget_slot(struct set *s, uint32_t slot) {
@@ -285,6 +295,11 @@ static void act(struct set *s, const supervise_action *action) {
                 break;
         case SUPERVISE_ACTION_REMOVED:
                 forget_slot(s, action->slot);
+                break;
+        case SUPERVISE_ACTION_ESCALATE:
+        case SUPERVISE_ACTION_START_FAILED:
+        case SUPERVISE_ACTION_SHUTDOWN:
+                settle_all(s);
                 break;
         case SUPERVISE_ACTION_STOPPED:
                 settle_all(s);
