@@ -537,7 +537,8 @@ _public_ int arbiter_monitor_restart(arbiter_monitor *m, arbiter_spawn *worker, 
 
         if (!m)
                 return -EINVAL;
-        if (!m->arbiter || (!m->started && !m->tree.place))
+        /* one that is told to stop never comes back, also while its workers are down and its actor is not */
+        if (!m->arbiter || m->stopping || (!m->started && !m->tree.place))
                 return -ESHUTDOWN;
         if (worker && !m->worker)
                 return -EINVAL;
