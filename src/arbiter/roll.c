@@ -511,14 +511,16 @@ static void set_worker(arbiter_monitor *m, arbiter_spawn *worker) {
 /* Without a roll (nobody runs, or nobody has to be replaced) it is done when the set has settled. */
 static int wait_otherwise(arbiter_monitor *m, struct roll_waiter *w) {
         supervise_info i;
+        int r;
 
         supervise_get_info(m->set.supervise, &i);
         if (roll_is_on(&i) || w->reached)
                 return 0;
-        list_remove(&w->waiters);
-        monitor_wait_settled(m, w->future);
-        free(w);
-        return 0;
+        r = monitor_wait_settled(m, w->future);
+        if (r < 0)
+                future_fail_errno(w->future, r, NULL);
+        waiter_free(w);
+        return r;
 }
 
 static bool is_waiting(arbiter_monitor *m, const struct roll_waiter *w) {
