@@ -188,6 +188,14 @@ static int wait_settled(arbiter_monitor *m, arbiter_future **ret) {
         return 0;
 }
 
+/* A roll may be halted for good: who is given up is not on its way. */
+static bool is_rolling(const arbiter_monitor *m, const supervise_info *i) {
+        supervise_slot_info slot;
+
+        return i->rolling > 0 && (supervise_get_slot(m->set.supervise, i->rolling, &slot) < 0 ||
+                                                 slot.state != SUPERVISE_SLOT_FAILED);
+}
+
 bool monitor_is_settled(arbiter_monitor *m) {
         supervise_info i;
 
@@ -196,7 +204,7 @@ bool monitor_is_settled(arbiter_monitor *m) {
                 return false;
         return i.n[SUPERVISE_SLOT_STARTING] == 0 && i.n[SUPERVISE_SLOT_STOPPING] == 0 &&
                i.n[SUPERVISE_SLOT_BACKOFF] == 0 && i.n[SUPERVISE_SLOT_WAITING] == 0 &&
-               i.n[SUPERVISE_SLOT_DRAINING] == 0 && i.rolling == 0 &&
+               i.n[SUPERVISE_SLOT_DRAINING] == 0 && !is_rolling(m, &i) &&
                (!i.outdated || i.n[SUPERVISE_SLOT_FAILED] > 0);
 }
 
@@ -449,7 +457,7 @@ _public_ int arbiter_monitor_scale(arbiter_monitor *m, unsigned workers, arbiter
                 return -EINVAL;
         if (!monitor_is_pool(m))
                 return -EOPNOTSUPP;
-        if (!m->arbiter || !m->started || !tree_is_up(m))
+        if (!m->arbiter || m->stopping || !m->started || !tree_is_up(m))
                 return -ESHUTDOWN;
         r = wait_settled(m, ret ? &f : NULL);
         if (r < 0)

@@ -70,12 +70,15 @@ void roll_count(const arbiter_monitor *m, const supervise_info *i, arbiter_roll 
                 if (supervise_get_slot(m->set.supervise, k, &slot) < 0)
                         continue;
                 if (slot.revision == i->revision) {
-                        bool fails = slot.state == SUPERVISE_SLOT_BACKOFF ||
-                                     slot.state == SUPERVISE_SLOT_FAILED;
+                        bool parked = slot.state == SUPERVISE_SLOT_FAILED,
+                             fails = i->roll == SUPERVISE_ROLL_TURNING_BACK
+                                             ? parked
+                                             : i->roll == SUPERVISE_ROLL_HALTED &&
+                                               (parked || slot.state == SUPERVISE_SLOT_BACKOFF);
 
                         ret->replaced += slot.ready && !slot.leaving &&
                                          slot.since + m->policy.min_ready <= now;
-                        if (i->roll == SUPERVISE_ROLL_HALTED && fails && ret->failing == 0) {
+                        if (fails && ret->failing == 0) {
                                 ret->failing = k;
                                 ret->reason = (arbiter_reason) slot.reason;
                                 ret->status = slot.status;

@@ -304,6 +304,19 @@ void roll_end(arbiter_monitor *m, arbiter_outcome outcome, const char *text) {
         }
 }
 
+static void cancel(arbiter_monitor *m, struct roll_waiter *w) {
+        future_fail(w->future, ARBITER_OUTCOME_CANCELLED, "another definition of '%s' has taken its place",
+                        m->name);
+        waiter_free(w);
+}
+
+/* What waited for its turn behind a roll, and a newer one waits there now. */
+static void cancel_overtaken(arbiter_monitor *m, const supervise_info *i) {
+        LIST_FOREACH(w, &m->pool.rolls, struct roll_waiter, waiters)
+                if (!w->reached && !is_needed(i, w->revision))
+                        cancel(m, w);
+}
+
 /* All workers are of this revision. */
 static void resolve_waiters(arbiter_monitor *m, uint64_t revision) {
         LIST_FOREACH(w, &m->pool.rolls, struct roll_waiter, waiters) {
@@ -313,9 +326,7 @@ static void resolve_waiters(arbiter_monitor *m, uint64_t revision) {
                         w->reached = true;
                         continue;
                 }
-                future_fail(w->future, ARBITER_OUTCOME_CANCELLED,
-                                "another definition of '%s' has taken its place", m->name);
-                waiter_free(w);
+                cancel(m, w);
         }
 }
 
@@ -411,7 +422,7 @@ void roll_acted(arbiter_monitor *m, const supervise_action *action) {
 }
 
 /* It had halted already when somebody began to wait, and what was tried once more has failed again, or is
- * not ready. */
+ * not ready. Or it is being turned back, and that does not go on. */
 static void fail_retried(arbiter_monitor *m, const supervise_info *i) {
         char text[LOG_TEXT_MAX];
         arbiter_roll roll = {};
@@ -421,6 +432,8 @@ static void fail_retried(arbiter_monitor *m, const supervise_info *i) {
                 return;
         roll_describe_halt(m, roll.failing, roll.failing == roll.waiting, text, sizeof(text));
         fail_waiters(m, i->revision, text);
+        if (i->revision_next > 0)
+                fail_waiters(m, i->revision_next, text);
 }
 
 void roll_settle(arbiter_monitor *m) {
@@ -430,8 +443,10 @@ void roll_settle(arbiter_monitor *m) {
         if (list_is_empty(&m->pool.rolls))
                 return;
         supervise_get_info(m->set.supervise, &i);
-        if (i.roll == SUPERVISE_ROLL_HALTED)
+        if (i.roll == SUPERVISE_ROLL_HALTED ||
+                        (i.roll == SUPERVISE_ROLL_TURNING_BACK && monitor_is_settled(m)))
                 fail_retried(m, &i);
+        cancel_overtaken(m, &i);
         if (i.n[SUPERVISE_SLOT_STOPPING] > 0 || i.n[SUPERVISE_SLOT_DRAINING] > 0)
                 return;
         LIST_FOREACH(w, &m->pool.rolls, struct roll_waiter, waiters)
