@@ -35,6 +35,7 @@ enum { EVENTS, CRASHES, LIVES, DONE, ABORTED, HALTED, DRAINS, RECYCLED, SCALED, 
 const char *const count_names[16] = { "events", "crashes", "lives", "rolls done", "turned back", "halted",
                                       "drains", "recycled", "scaled by load", "breakers opened",
                                       "not ready in time" };
+const uint64_t history_cost = 1;
 
 static const supervise_policy *policy(const struct world *w) {
         return supervise_get_policy(w->s);

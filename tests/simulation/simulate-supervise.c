@@ -35,6 +35,7 @@ static_assert(ORACLE_SLOTS == IMAGE_SLOTS, "as many");
 enum { EVENTS, REFUSED, ROLLING, DELAYS, CRASHES, SPAWNS, PARKED };
 const char *const count_names[16] = { "events", "refused", "in a roll", "delays", "crashes", "lives",
                                       "parked" };
+const uint64_t history_cost = 1;
 
 static bool *expectation(struct oracle *o, const supervise_action *a) {
         switch (a->type) {

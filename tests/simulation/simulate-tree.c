@@ -52,6 +52,7 @@ enum { EVENTS, CRASHES, LIVES, GROUPS, ESCALATIONS, START_FAILURES, SHUTDOWNS, I
 const char *const count_names[16] = { "events", "crashes", "lives", "restarts of a group", "escalations",
                                       "failed first starts", "automatic shutdowns", "ignored starts",
                                       "sets compared with the oracle", "of them exactly OTP" };
+const uint64_t history_cost = 1;
 
 static supervise_slot_info slot_of(const struct tree_set *set, unsigned slot) {
         supervise_slot_info i = {};

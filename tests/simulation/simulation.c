@@ -5,6 +5,7 @@
 #include "simulation.h"
 
 #include <getopt.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,10 +32,38 @@ bool begin_step(struct simulation *sim, unsigned i) {
         return !sim->skip[i];
 }
 
+/* A crash and a failed assert are findings, too; and what a sanitizer ends the program for. */
+static struct simulation *running;
+
+static void on_crash(int signal) {
+        (void) sigaction(signal, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
+        violated(running, strsignal(signal), 0);
+}
+
+static void on_death(void) {
+        if (running) /* not of what is found at the end */
+                violated(running, "a sanitizer's finding, see above", 0);
+}
+
+extern void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
+
+static void catch_crashes(void) {
+        static const int signals[] = { SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL };
+
+        if (__sanitizer_set_death_callback)
+                __sanitizer_set_death_callback(on_death);
+        /* a sanitizer says more about all but the first */
+        for (size_t i = 0; i < (__sanitizer_set_death_callback ? 1 : ELEMENTSOF(signals)); i++)
+                (void) sigaction(signals[i],
+                                &(struct sigaction){ .sa_handler = on_crash, .sa_flags = SA_NODEFER }, NULL);
+}
+
 static void run(struct simulation *sim) {
+        running = sim;
         sim->event = sim->step = 0;
         seed_step(sim, 0);
         history(sim);
+        running = NULL;
 }
 
 static bool still_fails(const struct simulation *from) {
@@ -218,11 +247,12 @@ int simulate(int argc, char *argv[]) {
                                                  { "steps", required_argument, NULL, 't' },
                                                  { "only-oracle", no_argument, NULL, 'o' },
                                                  {} };
-        uint64_t n = getenv("ARBITER_TEST_LONG") ? 5000000 : HISTORIES, first = 1;
+        uint64_t n = (getenv("ARBITER_TEST_LONG") ? 5000000 : HISTORIES) / history_cost, first = 1;
         struct simulation sim = {};
         int c;
 
         program = program_invocation_short_name;
+        catch_crashes();
         while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)
                 switch (c) {
                 case 'n':

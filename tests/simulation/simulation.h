@@ -28,6 +28,7 @@ struct simulation {
 /* Defined by each program. */
 void history(struct simulation *sim);
 extern const char *const count_names[16];
+extern const uint64_t history_cost; /* how many of src/supervise alone take as long as one of its */
 
 int simulate(int argc, char *argv[]);
 /* Whether step i is part of this history. */
