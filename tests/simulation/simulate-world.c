@@ -67,6 +67,7 @@ static struct {
         struct request requests[REQUESTS_MAX];
         struct watch_model watches[WATCHES_MAX];
         unsigned n_verbs, n_requests, n_watches, n_names;
+        struct pool_model *stopped; /* just now */
         bool asked; /* an operator does, and what comes of it at once is not by itself */
 } h;
 
@@ -716,6 +717,7 @@ static void do_stop_monitor(void) {
 
         if (!p->monitor->arbiter || sim()->step < STEPS / 2)
                 return;
+        h.stopped = p;
         r = arbiter_monitor_stop(p->monitor, &f);
         await("stop monitor", p->monitor, r, f);
 }
@@ -861,6 +863,25 @@ static void end(void) {
         workers_end();
 }
 
+static void take_step(void) {
+        struct pool_model *p;
+
+        control_turn_begin(h.arbiter);
+        happen();
+        control_turn_end(h.arbiter);
+        p = TAKE_PTR(h.stopped);
+        if (p) { /* a verb comes while it goes */
+                run_events(below(sim(), 100));
+                control_turn_begin(h.arbiter);
+                do_roll(p);
+                control_turn_end(h.arbiter);
+        }
+        if (h.asked)
+                forgive();
+        h.asked = false;
+        run();
+}
+
 void history(struct simulation *s) {
         unsigned fds = count_fds();
 
@@ -869,15 +890,8 @@ void history(struct simulation *s) {
         (void) begin_step(s, STEPS_MAX - 2);
         begin();
         for (unsigned i = 0; i < STEPS; i++)
-                if (begin_step(s, i)) {
-                        control_turn_begin(h.arbiter);
-                        happen();
-                        control_turn_end(h.arbiter);
-                        if (h.asked)
-                                forgive();
-                        h.asked = false;
-                        run();
-                }
+                if (begin_step(s, i))
+                        take_step();
         (void) begin_step(s, STEPS_MAX - 1);
         if (one_in(s, 2)) {
                 run_time(SETTLE_USEC);
