@@ -134,8 +134,9 @@ static void check_replaced(struct world *w, const supervise_event *e, const stru
                     after->info.phase == SUPERVISE_PHASE_UP)
                         require(w->sim, is->state == SUPERVISE_SLOT_DRAINING, i);
         }
+        /* Who has come for one that is recycled is not believed yet: that goes before what serves. */
         if (e->type == SUPERVISE_SCALE && !roll_is_on(&before->info) && taken_busy > 0 &&
-            !w->recycles && after->info.phase == SUPERVISE_PHASE_UP)
+            !w->recycles && before->info.rolling == 0 && after->info.phase == SUPERVISE_PHASE_UP)
                 require(w->sim, !idle_left, 0);
         if (taken == 0 || is_verb(e) || e->type == SUPERVISE_UNHEALTHY ||
             after->info.n_wanted != before->info.n_wanted || after->info.phase != SUPERVISE_PHASE_UP)
