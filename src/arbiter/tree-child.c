@@ -217,9 +217,11 @@ static int check_spec(const arbiter_monitor *m, const struct tree_child *k) {
 static unsigned depth_below(const arbiter_monitor *m) {
         unsigned depth = 0;
 
-        LIST_FOREACH(k, &m->tree.children, const struct tree_child, children)
-                if (k->monitor)
-                        depth = MAX(depth, depth_below(k->monitor) + 1);
+        LIST_FOREACH(k, &m->tree.children, const struct tree_child, children) {
+                unsigned below = k->monitor ? depth_below(k->monitor) + 1 : 0;
+
+                depth = MAX(depth, below);
+        }
         return depth;
 }
 
