@@ -72,7 +72,9 @@ static void free_stream(struct stream *s) {
 static int send_stream(struct output *o, struct stream *s) {
         struct iovec iov = { s->data, s->size };
 
-        return (int) MIN(fd_pass_send(o->link, &iov, 1, &s->fd, 1), (ssize_t) 0);
+        ssize_t n = fd_pass_send(o->link, &iov, 1, &s->fd, 1);
+
+        return n < 0 ? (int) n : 0;
 }
 
 static void retry_later(struct output *o, usec_t usec) {

@@ -18,7 +18,9 @@ static size_t packet_size(const struct keeper_packet *p) {
 int keeper_send(int socket, const struct keeper_packet *p, const int *fds) {
         struct iovec iov = { (void *) p, packet_size(p) };
 
-        return (int) MIN(fd_pass_send(socket, &iov, 1, fds, with_fds(p)), (ssize_t) 0);
+        ssize_t n = fd_pass_send(socket, &iov, 1, fds, with_fds(p));
+
+        return n < 0 ? (int) n : 0;
 }
 
 int keeper_receive(int socket, struct keeper_packet *p, int *ret_fds, size_t *ret_n_fds) {

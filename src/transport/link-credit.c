@@ -27,9 +27,11 @@ static bool credit_suffices(const struct link *l, size_t size) {
 
 static void refresh_grant(struct link *l) {
         struct link_page_side *peer = peer_side(l);
+        uint64_t messages = atomic_load(&peer->granted_messages), bytes = atomic_load(&peer->granted_bytes);
 
-        l->peer_granted.messages = MIN(atomic_load(&peer->granted_messages), l->sent.messages + CREDIT_MAX);
-        l->peer_granted.bytes = MIN(atomic_load(&peer->granted_bytes), l->sent.bytes + CREDIT_MAX);
+        /* each is read once: the peer may write another one in between */
+        l->peer_granted.messages = MIN(messages, l->sent.messages + CREDIT_MAX);
+        l->peer_granted.bytes = MIN(bytes, l->sent.bytes + CREDIT_MAX);
 }
 
 /* Takes the credit for one frame. The page is looked at only when what was known of it is used up. */
