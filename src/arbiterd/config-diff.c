@@ -224,13 +224,21 @@ static int compare_actors(const struct actor_config *a, const struct actor_confi
 }
 
 /* Did the file of this name fail to load? Then what runs goes on as it is. */
-static bool has_failed(const struct config *c, const char *name, const char *suffix) {
+bool config_has_failed(const struct config *c, const char *name, const char *suffix) {
         size_t n = strlen(name);
 
         STRV_FOREACH(i, c->failed)
                 if (strncmp(*i, name, n) == 0 && streq(*i + n, suffix))
                         return true;
         return false;
+}
+
+static bool parent_has_failed(const struct config *new, const struct config_difference *x) {
+        const char *parent = x->old_monitor ? x->old_monitor->parent
+                : x->old_actor              ? x->old_actor->parent
+                                            : NULL;
+
+        return parent && config_has_failed(new, parent, ".monitor");
 }
 
 /* Both lists are sorted by name: one walk over the two of them. */
@@ -247,7 +255,7 @@ static int diff_monitors(const struct config *old, const struct config *new, str
                                                .new_monitor = order >= 0 ? b : NULL };
 
                 if (order < 0)
-                        x.change = has_failed(new, a->name, ".monitor") ? CONFIG_UNCHANGED : CONFIG_REMOVED;
+                        x.change = config_has_failed(new, a->name, ".monitor") ? CONFIG_UNCHANGED : CONFIG_REMOVED;
                 else if (order > 0)
                         x.change = CONFIG_ADDED;
                 else {
@@ -258,6 +266,7 @@ static int diff_monitors(const struct config *old, const struct config *new, str
                 x.name = order < 0 ? a->name : b->name;
                 i += order <= 0;
                 j += order >= 0;
+                x.parent_failed = parent_has_failed(new, &x);
                 d[(*n)++] = x;
         }
         return 0;
@@ -276,7 +285,7 @@ static int diff_actors(const struct config *old, const struct config *new, struc
                                                .new_actor = order >= 0 ? b : NULL };
 
                 if (order < 0)
-                        x.change = has_failed(new, a->name, ".actor") ? CONFIG_UNCHANGED : CONFIG_REMOVED;
+                        x.change = config_has_failed(new, a->name, ".actor") ? CONFIG_UNCHANGED : CONFIG_REMOVED;
                 else if (order > 0)
                         x.change = CONFIG_ADDED;
                 else {
@@ -287,6 +296,7 @@ static int diff_actors(const struct config *old, const struct config *new, struc
                 x.name = order < 0 ? a->name : b->name;
                 i += order <= 0;
                 j += order >= 0;
+                x.parent_failed = parent_has_failed(new, &x);
                 d[(*n)++] = x;
         }
         return 0;
@@ -351,10 +361,10 @@ int config_adopt(struct config *new, struct config *old) {
         int r = 0;
 
         for (size_t i = 0; old && r >= 0 && i < old->n_monitors; i++)
-                if (old->monitors[i] && has_failed(new, old->monitors[i]->name, ".monitor"))
+                if (old->monitors[i] && config_has_failed(new, old->monitors[i]->name, ".monitor"))
                         r = adopt_monitor(new, old->monitors + i);
         for (size_t i = 0; old && r >= 0 && i < old->n_actors; i++)
-                if (old->actors[i] && has_failed(new, old->actors[i]->name, ".actor")) {
+                if (old->actors[i] && config_has_failed(new, old->actors[i]->name, ".actor")) {
                         r = insert(&new->actors, &new->n_actors, old->actors[i], actor_name);
                         if (r >= 0)
                                 old->actors[i] = NULL;

@@ -212,34 +212,6 @@ static bool find_child(const struct config *c, const char *child, struct claim *
         return true;
 }
 
-void config_link(struct config *c) {
-        for (size_t i = 0; i < c->n_monitors; i++)
-                c->monitors[i]->parent = NULL;
-        for (size_t i = 0; i < c->n_actors; i++)
-                c->actors[i]->parent = NULL;
-        for (size_t i = 0; i < c->n_monitors; i++)
-                STRV_FOREACH(child, c->monitors[i]->children) {
-                        struct claim x;
-
-                        if (find_child(c, *child, &x) && !*x.slot)
-                                *x.slot = c->monitors[i]->name;
-                }
-}
-
-bool config_is_claimed(const struct config *c, const char *name, bool monitor) {
-        char file[NAME_MAX_LENGTH + 16];
-
-        (void) snprintf(file, sizeof(file), "%s%s", name, monitor ? ".monitor" : ".actor");
-        return strv_contains(c->claimed, file);
-}
-
-static int tell(const struct config_options *o, const struct monitor_config *m, const char *format,
-                const char *child, const char *other) {
-        conf_message(&o->sink, CONF_ERROR, m->children_file ? m->children_file : m->path, m->children_line,
-                     format, child, other);
-        return -EBADMSG;
-}
-
 static bool closes_circle(const struct config *c, const struct monitor_config *m) {
         const struct monitor_config *i = m;
 
@@ -249,6 +221,65 @@ static bool closes_circle(const struct config *c, const struct monitor_config *m
                 i = config_find_monitor(c, i->parent);
         }
         return false;
+}
+
+static void link_children(struct config *c, struct monitor_config *m) {
+        STRV_FOREACH(child, m->children) {
+                struct claim x;
+
+                if (!find_child(c, *child, &x) || *x.slot)
+                        continue;
+                *x.slot = m->name;
+                if (x.monitor && closes_circle(c, m))
+                        *x.slot = NULL;
+        }
+}
+
+/* Both are what they were before. */
+static const char *parent_as_before(const struct config *c, const struct monitor_config *m) {
+        const struct monitor_config *p = m->parent && config_has_failed(c, m->name, ".monitor")
+                                                         ? config_find_monitor(c, m->parent)
+                                                         : NULL;
+        char file[NAME_MAX_LENGTH + 16];
+
+        (void) snprintf(file, sizeof(file), "%s.monitor", m->name);
+        return p && config_has_failed(c, p->name, ".monitor") && strv_contains(p->children, file) ? p->name
+                                                                                                  : NULL;
+}
+
+/* Files that were not read together, because one has errors and is what it was before, may claim the same
+ * child, or each other: then it is as it runs. */
+void config_link(struct config *c) {
+        for (size_t i = 0; i < c->n_monitors; i++)
+                c->monitors[i]->parent = parent_as_before(c, c->monitors[i]);
+        for (size_t i = 0; i < c->n_actors; i++)
+                c->actors[i]->parent = NULL;
+        for (size_t i = 0; i < c->n_monitors; i++)
+                if (config_has_failed(c, c->monitors[i]->name, ".monitor"))
+                        link_children(c, c->monitors[i]);
+        for (size_t i = 0; i < c->n_monitors; i++)
+                link_children(c, c->monitors[i]); /* of those again: nothing */
+}
+
+bool config_is_claimed(const struct config *c, const char *name, bool monitor) {
+        char file[NAME_MAX_LENGTH + 16];
+
+        (void) snprintf(file, sizeof(file), "%s%s", name, monitor ? ".monitor" : ".actor");
+        return strv_contains(c->claimed, file);
+}
+
+bool config_waits(const struct config *c, const char *name) {
+        const struct monitor_config *m = config_find_monitor(c, name);
+        const struct actor_config *a = config_find_actor(c, name);
+
+        return (m || a) && config_is_claimed(c, name, m) && !(m ? m->parent : a->parent);
+}
+
+static int tell(const struct config_options *o, const struct monitor_config *m, const char *format,
+                const char *child, const char *other) {
+        conf_message(&o->sink, CONF_ERROR, m->children_file ? m->children_file : m->path, m->children_line,
+                     format, child, other);
+        return -EBADMSG;
 }
 
 static unsigned count_above(const struct config *c, const struct monitor_config *m) {
@@ -388,5 +419,7 @@ bool config_has_moved(const struct config_difference *d) {
                 return false;
         from = d->old_monitor ? d->old_monitor->parent : d->old_actor->parent;
         to = d->new_monitor ? d->new_monitor->parent : d->new_actor->parent;
+        if (!to && d->parent_failed)
+                return false;
         return from && to ? !streq(from, to) : from != to;
 }

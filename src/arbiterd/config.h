@@ -280,16 +280,22 @@ struct config_difference {
         const char *name;                                       /* borrowed from one of the two */
         const struct monitor_config *old_monitor, *new_monitor; /* of a monitor: NULL where it is not */
         const struct actor_config *old_actor, *new_actor;       /* of a lone actor */
+        bool parent_failed; /* whose child it was goes on as it was, although it is not in new yet */
 };
 /* Monitors first, then actors, by name. A name whose file failed to load in new is reported as unchanged: a
  * slip in a file must not end what runs (its new pointer is NULL; keep the old data). old may be NULL. */
 int config_diff(const struct config *old, const struct config *new, struct config_difference **ret,
                 size_t *ret_n);
 
+/* Did the file of this name fail to load? */
+bool config_has_failed(const struct config *c, const char *name, const char *suffix);
+
 /* Whose child each is, by the Children= of all: after a configuration has been put together. */
 void config_link(struct config *c);
 /* Is it the child of a monitor that could not be loaded? Then it waits for that. */
 bool config_is_claimed(const struct config *c, const char *name, bool monitor);
+/* by either name; a child that is linked does not */
+bool config_waits(const struct config *c, const char *name);
 
 /* Is it in both, as the child of another monitor than before, or of none? Of names that have been linked. */
 bool config_has_moved(const struct config_difference *d);

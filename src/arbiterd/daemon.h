@@ -49,6 +49,7 @@ struct daemon {
         struct output *output; /* of workers, to the journal; NULL: not yet needed */
         /* names that are being stopped; started again then if the configuration still has them */
         char **leaving;
+        char **waiting;   /* names of those who wait for a monitor whose file has errors */
         char **unstarted; /* names that the configuration has, and that could not be put into effect */
         char *complaints;  /* what could not be loaded or done, a line each */
         char **failed_files; /* of configuration, by the last look at it */

@@ -680,6 +680,7 @@ int main(int argc, char *argv[]) {
         strv_free(d.arguments);
         strv_free(d.leaving);
         strv_free(d.unstarted);
+        strv_free(d.waiting);
         strv_free(d.failed_files);
         free(d.instance);
         free(d.no_scope);

@@ -76,8 +76,9 @@ int monitor_change_of(const struct config_difference *x, arbiter_monitor *runnin
 static const struct monitor_config *find_top(const struct config *old, const struct config *new,
                 const char *name) {
         const struct monitor_config *m = NULL;
+        size_t n = new->n_monitors + (old ? old->n_monitors : 0); /* from one to the other it may go round */
 
-        while (name) {
+        while (name && n-- > 0) {
                 m = config_find_monitor(new, name) ?: old ? config_find_monitor(old, name) : NULL;
                 name = m ? m->parent : NULL;
         }
@@ -244,7 +245,8 @@ static int add_monitor_change(struct daemon *d, arbiter_message *plan, const str
         return r;
 }
 
-static int add_difference(struct daemon *d, arbiter_message *plan, const struct config_difference *x) {
+static int add_difference(struct daemon *d, arbiter_message *plan, const struct config *new,
+                const struct config_difference *x) {
         if (config_has_moved(x))
                 return add_moving(plan, x);
         switch (x->change) {
@@ -257,6 +259,8 @@ static int add_difference(struct daemon *d, arbiter_message *plan, const struct 
         case CONFIG_UNCHANGED:
                 if (!x->new_monitor && !x->new_actor)
                         return add(plan, x->name, "keep", "it goes on as it was: its file has errors");
+                if (strv_contains(d->waiting, x->name) && !config_waits(new, x->name))
+                        return add_start(plan, x);
                 return strv_contains(d->unstarted, x->name)
                                ? add(plan, x->name, "start", "it could not be started before")
                                : 0;
@@ -297,7 +301,7 @@ static int add_differences(struct daemon *d, arbiter_message *plan, const struct
                 return 0;
         r = config_diff(d->config, new, &x, &n);
         for (size_t i = 0; r >= 0 && i < n; i++)
-                r = add_difference(d, plan, x + i);
+                r = add_difference(d, plan, new, x + i);
         if (r >= 0)
                 r = plan_find_mended(d, new, x, n, &mended);
         STRV_FOREACH(name, mended)

@@ -176,12 +176,15 @@ static int wait_for_monitor(const char *name) {
 static int start_by_name(struct daemon *d, const char *name, arbiter_future **ret) {
         const struct monitor_config *m = config_find_monitor(d->config, name);
         const struct actor_config *a = config_find_actor(d->config, name);
-        bool waits = config_is_claimed(d->config, name, m) && !(m ? m->parent : a ? a->parent : NULL);
-        int r = (m || a) && waits ? wait_for_monitor(name)
+        bool waits = config_waits(d->config, name);
+        int r = waits           ? wait_for_monitor(name)
                 : m               ? start_monitor(d, m, ret)
                 : a               ? start_actor(d, a, ret)
                                   : -ESRCH;
 
+        forget(d->waiting, name);
+        if (r >= 0 && waits) /* until a reload finds that it need not any more */
+                r = strv_add(&d->waiting, name);
         if (r >= 0)
                 forget(d->unstarted, name);
         else if (r != -ESRCH && !strv_contains(d->unstarted, name))
@@ -345,7 +348,8 @@ static void apply_one(struct daemon *d, const struct config_difference *x) {
         else if ((x->change == CONFIG_CHANGED || x->change == CONFIG_SCALED) && x->new_monitor)
                 r = change_monitor(d, x, false, NULL);
         else if (x->change == CONFIG_ADDED ||
-                        (x->change == CONFIG_UNCHANGED && strv_contains(d->unstarted, x->name)))
+                        (x->change == CONFIG_UNCHANGED && (strv_contains(d->unstarted, x->name) ||
+                                                                          strv_contains(d->waiting, x->name))))
                 r = start_by_name(d, x->name, NULL);
         if (r < 0) {
                 log_debug_errno(r, "%s: %m", x->name);

@@ -597,6 +597,54 @@ class Refusals(Tree):
         self.tree('three', 'one.monitor')
         self.refused(r'\w+\.monitor:3: Children= names \w+\.monitor, .*closes a circle; remove it from one of the files')
 
+    def test_waits_for_nobody(self):
+        """Who waits for a monitor whose file has errors runs by itself when that is mended and does not name him."""
+        for name in 'xyz':
+            self.child(name)
+        self.tree('a', 'x.actor')
+        self.tree('b', 'a.monitor y.actor z.actor', 'AutoShutdown=some\n')
+        self.start()
+        self.assertEqual(len([line for line in self.log.seen if 'it is the child of a monitor whose file has errors' in line]), 3)
+        self.tree('b', 'z.actor')
+        self.ctl('daemon-reload')
+        self.running('x', 'y', 'z')
+        self.stop()
+
+    def test_plan_without_the_parent(self):
+        """Children of a monitor whose file has errors stay where they are, and the plan says no other."""
+        for name in 'xy':
+            self.child(name)
+        self.tree('a', 'x.actor')
+        self.tree('b', 'a.monitor y.actor')
+        self.start()
+        self.running('x', 'y')
+        self.tree('b', 'a.monitor y.actor', 'AutoShutdown=some\n')
+        p = subprocess.run([base.ARBITERCTL, '--runtime-dir=' + self.directory, 'daemon-reload', '--dry-run', '--json=short'],
+                           stdout=subprocess.PIPE, text=True, env=base.ENVIRONMENT, timeout=base.PATIENCE)
+        self.assertEqual([r['verb'] for r in base.json.loads(p.stdout) if '/' not in r['name']], ['keep'], p.stdout)
+        self.stop()
+
+    def test_circle_of_old_and_new(self):
+        """A file with errors is what it was: with that, others may close a circle that none of the reloads has seen whole."""
+        self.child('x')
+        self.child('y')
+        self.tree('a', 'x.actor')
+        self.tree('b', 'a.monitor y.actor')
+        self.start()
+        self.running('x', 'y')
+        self.tree('b', 'a.monitor y.actor', 'AutoShutdown=some\n')
+        self.tree('a', 'b.monitor x.actor')
+        self.ctl('daemon-reload', status=1)
+        self.tree('a', 'b.monitor x.actor', 'AutoShutdown=some\n')
+        self.child('x', 'Nice=1\n')
+        self.ctl('daemon-reload', status=1)
+        self.tree('a', 'b.monitor x.actor')
+        self.tree('b', 'y.actor')
+        self.ctl('daemon-reload')
+        self.ctl('wait', 'a', 'ready')
+        self.assertEqual([c['name'] for c in base.json.loads(self.ctl('list-children', 'a', '--json=short'))], ['b', 'x'])
+        self.stop()
+
     def test_too_deep(self):
         """As many as can be; and one more, whichever of them is read last."""
         self.child('a')
