@@ -255,7 +255,8 @@ static int diff_monitors(const struct config *old, const struct config *new, str
                                                .new_monitor = order >= 0 ? b : NULL };
 
                 if (order < 0)
-                        x.change = config_has_failed(new, a->name, ".monitor") ? CONFIG_UNCHANGED : CONFIG_REMOVED;
+                        x.change = config_has_failed(new, a->name, ".monitor") ? CONFIG_UNCHANGED
+                                                                              : CONFIG_REMOVED;
                 else if (order > 0)
                         x.change = CONFIG_ADDED;
                 else {
@@ -285,7 +286,8 @@ static int diff_actors(const struct config *old, const struct config *new, struc
                                                .new_actor = order >= 0 ? b : NULL };
 
                 if (order < 0)
-                        x.change = config_has_failed(new, a->name, ".actor") ? CONFIG_UNCHANGED : CONFIG_REMOVED;
+                        x.change = config_has_failed(new, a->name, ".actor") ? CONFIG_UNCHANGED
+                                                                              : CONFIG_REMOVED;
                 else if (order > 0)
                         x.change = CONFIG_ADDED;
                 else {

@@ -36,6 +36,9 @@ struct daemon {
         struct config *config; /* what is to run */
         struct monitor_config **older; /* generation.h */
         size_t n_older;
+        struct monitor_config **buried; /* of those: over, but a reload under way may still compare them */
+        size_t n_buried;
+        bool applying;
         struct config_options options;
         char **directories; /* of configuration */
         bool directories_given;

@@ -37,16 +37,19 @@ static bool is_used(const struct daemon *d, const struct monitor_config *m) {
         return false;
 }
 
-/* Takes it over on success. */
-static int keep(struct daemon *d, struct monitor_config *m) {
-        struct monitor_config **bigger;
+static int append(struct monitor_config ***list, size_t *n, struct monitor_config *m) {
+        struct monitor_config **bigger = reallocarray(*list, *n + 1, sizeof(*bigger));
 
-        bigger = reallocarray(d->older, d->n_older + 1, sizeof(*bigger));
         if (!bigger)
                 return -ENOMEM;
-        d->older = bigger;
-        bigger[d->n_older++] = m;
+        *list = bigger;
+        bigger[(*n)++] = m;
         return 0;
+}
+
+/* Takes it over on success. */
+static int keep(struct daemon *d, struct monitor_config *m) {
+        return append(&d->older, &d->n_older, m);
 }
 
 int generations_keep(struct daemon *d, struct config *old, const struct config *new) {
@@ -122,11 +125,26 @@ void generations_sweep(struct daemon *d) {
         size_t n = 0;
 
         for (size_t i = 0; i < d->n_older; i++)
-                if (is_used(d, d->older[i]))
+                if (is_used(d, d->older[i]) ||
+                    (d->applying && append(&d->buried, &d->n_buried, d->older[i]) < 0))
                         d->older[n++] = d->older[i];
-                else
+                else if (!d->applying)
                         config_free_monitor(d->older[i]);
         d->n_older = n;
+}
+
+void generations_begin(struct daemon *d) {
+        d->applying = true;
+}
+
+void generations_end(struct daemon *d) {
+        d->applying = false;
+        for (size_t i = 0; i < d->n_buried; i++)
+                config_free_monitor(d->buried[i]);
+        free(d->buried);
+        d->buried = NULL;
+        d->n_buried = 0;
+        generations_sweep(d);
 }
 
 void generations_log_entry(struct daemon *d, const arbiter_log_entry *e) {

@@ -23,6 +23,9 @@ int generations_keep(struct daemon *d, struct config *old, const struct config *
 void generations_recall(struct daemon *d);
 /* Forgets what nobody can be started by any more. */
 void generations_sweep(struct daemon *d);
+/* Around a reload: what it compares stays until its end, whatever is swept, and is swept then. */
+void generations_begin(struct daemon *d);
+void generations_end(struct daemon *d);
 /* What the arbiter logs: a roll has ended. */
 void generations_log_entry(struct daemon *d, const arbiter_log_entry *e);
 void generations_done(struct daemon *d);

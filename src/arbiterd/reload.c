@@ -79,6 +79,11 @@ static void forget(char **names, const char *name) {
                 }
 }
 
+/* It could not be started, or waits for a monitor whose file had errors. */
+static bool is_to_be_tried(const struct daemon *d, const char *name) {
+        return strv_contains(d->unstarted, name) || strv_contains(d->waiting, name);
+}
+
 static int set_load(const struct load_config *k, arbiter_monitor *monitor) {
         int r;
 
@@ -347,9 +352,7 @@ static void apply_one(struct daemon *d, const struct config_difference *x) {
                 r = definition_change_probes(d, x->old_actor, x->new_actor);
         else if ((x->change == CONFIG_CHANGED || x->change == CONFIG_SCALED) && x->new_monitor)
                 r = change_monitor(d, x, false, NULL);
-        else if (x->change == CONFIG_ADDED ||
-                        (x->change == CONFIG_UNCHANGED && (strv_contains(d->unstarted, x->name) ||
-                                                                          strv_contains(d->waiting, x->name))))
+        else if (x->change == CONFIG_ADDED || (x->change == CONFIG_UNCHANGED && is_to_be_tried(d, x->name)))
                 r = start_by_name(d, x->name, NULL);
         if (r < 0) {
                 log_debug_errno(r, "%s: %m", x->name);
@@ -449,12 +452,13 @@ int daemon_apply(struct daemon *d, struct config *new) {
         }
         old = d->config;
         d->config = new;
+        generations_begin(d);
         r = generations_keep(d, old, new);
         (void) note(d, new); /* with what it has adopted */
         apply_all(d, x, n);
         start_mended(d, mended);
         (void) note(d, new); /* with what could not be put into effect */
-        generations_sweep(d);
+        generations_end(d);
         listeners_sweep(d);
         return r;
 }
@@ -615,13 +619,14 @@ int daemon_reload_monitor(
         int r;
 
         begin_loading(d);
+        generations_begin(d);
         r = check_reload(d, name);
         if (r >= 0)
                 r = config_load_one(&d->options, name, &new);
         if (r >= 0)
                 r = reload_one(d, new, name, ret);
         config_free(new);
-        generations_sweep(d);
+        generations_end(d);
         listeners_sweep(d);
         if (r < 0)
                 *ret_text = TAKE_PTR(d->complaints);

@@ -187,8 +187,8 @@ int tree_start_child(struct daemon *d, const char *parent, const char *name, boo
         const struct monitor_config *m = config_find_monitor(d->config, parent);
         arbiter_monitor *monitor = arbiter_find_monitor(d->arbiter, parent);
 
-        if (!m || !monitor)
-                return 0; /* it starts with its monitor */
+        if (!m || !monitor || strv_contains(d->leaving, parent))
+                return 0; /* it starts with its monitor; what leaves may have been a pool */
         STRV_FOREACH(child, m->children) {
                 _cleanup_free_ char *other = name_of(*child);
 

@@ -597,6 +597,17 @@ class Refusals(Tree):
         self.tree('three', 'one.monitor')
         self.refused(r'\w+\.monitor:3: Children= names \w+\.monitor, .*closes a circle; remove it from one of the files')
 
+    def test_pool_becomes_a_tree(self):
+        """Its children come with it, and are not refused because it is still the pool that leaves."""
+        self.monitor('web', 'Exec=/bin/sleep 1000\n')
+        self.start()
+        self.ctl('wait', 'web.1', 'running')
+        self.child('x')
+        self.tree('web', 'x.actor')
+        self.ctl('daemon-reload')
+        self.running('x')
+        self.stop()
+
     def test_waits_for_nobody(self):
         """Who waits for a monitor whose file has errors runs by itself when that is mended and does not name him."""
         for name in 'xyz':
