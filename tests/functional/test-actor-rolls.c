@@ -200,6 +200,58 @@ static void test_third(void **state) {
         arbiter_monitor_unref(m);
 }
 
+/* It has waited for its turn, and another one has taken it: it is told so, and not how that one ends. */
+static void test_overtaken(void **state) {
+        struct fixture *x = *state;
+        arbiter_monitor *m = start_pool(x, 0, 1);
+        arbiter_future *second, *third, *fourth;
+
+        second = roll(x, m, "2", NULL);
+        while (look(m).replaced == 0)
+                assert_ok(sd_event_run(x->event, UINT64_MAX));
+        third = roll(x, m, "3", NULL);
+        fourth = roll(x, m, "4", NULL);
+        fixture_wait(x, third);
+        assert_int_equal(arbiter_future_get_outcome(third), ARBITER_OUTCOME_CANCELLED);
+        assert_true(arbiter_future_is_pending(fourth));
+        fixture_wait(x, fourth);
+        assert_int_equal(arbiter_future_get_outcome(fourth), ARBITER_OUTCOME_REPLY);
+        assert_int_equal(count(x, m, "4"), WORKERS);
+        arbiter_future_unref(second);
+        arbiter_future_unref(third);
+        arbiter_future_unref(fourth);
+        arbiter_monitor_unref(m);
+}
+
+/* Nobody has to be replaced, and nobody is left behind; and what is told to stop does not come back, also
+ * when all of its workers are down and it is not. */
+static void test_nobody(void **state) {
+        struct fixture *x = *state;
+        arbiter_monitor *m = start_pool(x, 0, 1);
+        arbiter_future *f;
+
+        assert_ok(arbiter_monitor_scale(m, 0, &f));
+        fixture_wait(x, f);
+        arbiter_future_unref(f);
+        assert_ok(arbiter_monitor_restart(m, NULL, &f));
+        fixture_wait(x, f);
+        assert_int_equal(arbiter_future_get_outcome(f), ARBITER_OUTCOME_REPLY);
+        arbiter_future_unref(f);
+
+        assert_ok(arbiter_monitor_scale(m, WORKERS, &f));
+        fixture_wait(x, f);
+        arbiter_future_unref(f);
+        assert_ok(arbiter_monitor_stop(m, &f));
+        while (arbiter_future_is_pending(f)) {
+                assert_errno(arbiter_monitor_restart(m, NULL, NULL), ESHUTDOWN);
+                assert_errno(arbiter_monitor_scale(m, 1, NULL), ESHUTDOWN);
+                assert_ok(sd_event_run(x->event, UINT64_MAX));
+        }
+        assert_int_equal(arbiter_future_get_outcome(f), ARBITER_OUTCOME_REPLY);
+        arbiter_future_unref(f);
+        arbiter_monitor_unref(m);
+}
+
 /* A definition that is put back is the one before, and the workers that it has still are its own. */
 static void test_put_back(void **state) {
         struct fixture *x = *state;
@@ -275,6 +327,8 @@ static const struct fixture_test tests[] = {
         { "done", test_done },
         { "halted", test_halted },
         { "third", test_third },
+        { "overtaken", test_overtaken },
+        { "nobody", test_nobody },
         { "put back", test_put_back },
         { "policy", test_policy, ON_ONE },
         { "names", test_names, ON_ONE },

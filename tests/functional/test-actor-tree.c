@@ -256,17 +256,23 @@ static void test_restart_types(void **state) {
 static void test_start_fails(void **state) {
         struct fixture *x = *state;
         arbiter_monitor *m = new_tree(x, "tree", ARBITER_STRATEGY_ONE_FOR_ONE);
+        arbiter_spawn *s = describe(x, "c", ARBITER_RESTART_PERMANENT);
         struct verdicts v = {};
+        arbiter_future *f;
 
         assert_ok(arbiter_set_verdict_handler(x->arbiter, on_verdict, &v));
         add(x, m, "a");
         add(x, m, "b");
-        add(x, m, "c");
+        assert_ok(arbiter_monitor_add_actor(m, s, NULL, &f));
+        arbiter_spawn_unref(s);
         atomic_store(&shared->stages, STAGE_FAIL | 'b');
         assert_int_equal(start(x, m), ARBITER_OUTCOME_CALLEE_DIED);
         expect(x, "Aa"); /* and c has never been */
         until_verdicts(x, &v, "tree:start-failed:b ");
         assert_string_equal(state_of(m, "b"), "failed");
+        fixture_wait(x, f); /* its turn does not come */
+        assert_int_equal(arbiter_future_get_outcome(f), ARBITER_OUTCOME_CANCELLED);
+        arbiter_future_unref(f);
 
         /* What makes it fail is mended, and somebody restarts it. */
         atomic_store(&shared->stages, 0);

@@ -353,6 +353,59 @@ static void test_roll_third_definition(void **state) {
         assert_int_equal(find(&f, SUPERVISE_ACTION_SPAWN, 1)->revision, 4);
 }
 
+/* An old worker that is given up serves nobody as what it was: it does not hold up the roll. */
+static void test_roll_past_a_parked_one(void **state) {
+        _cleanup_(supervise_freep) supervise *s = NULL;
+        supervise_policy p = plain_policy();
+        struct fixture f;
+
+        p.intensity = 0;
+        running(&f, &p, 3);
+        s = f.s;
+        assert_ok(redefine(&f, 2));
+        assert_action(&f, STOP, 1);
+        assert_ok(crashed(&f, 2));
+        assert_action(&f, PARKED, 2);
+        assert_int_equal(find(&f, SUPERVISE_ACTION_SPAWN, 2)->revision, 2);
+        assert_ok(crashed(&f, 1));
+        assert_ok(started(&f, 1));
+        assert_ok(started(&f, 2));
+        assert_action(&f, STOP, 3);
+        assert_ok(crashed(&f, 3));
+        assert_ok(started(&f, 3));
+        assert_action(&f, ROLL_DONE, 0);
+}
+
+/* Who is given up by the definition before is not waited for; what is to come next may be better. */
+static void test_roll_back_with_a_parked_one(void **state) {
+        for (int next = 0; next < 2; next++) {
+                _cleanup_(supervise_freep) supervise *s = NULL;
+                supervise_policy p = plain_policy();
+                struct fixture f;
+
+                p.intensity = 0;
+                running(&f, &p, 2);
+                s = f.s;
+                assert_ok(redefine(&f, 2));
+                assert_ok(crashed(&f, 1));
+                assert_ok(started(&f, 1));
+                assert_ok(simple(&f, SUPERVISE_ROLL_ABORT));
+                assert_ok(crashed(&f, 2));
+                assert_ok(started(&f, 2));
+                assert_action(&f, STOP, 1);
+                if (next)
+                        assert_ok(redefine(&f, 3));
+                assert_ok(crashed(&f, 1));
+                assert_ok(report(&f, SUPERVISE_START_FAILED, 1));
+                assert_action(&f, PARKED, 1);
+                assert_action(&f, ROLL_ABORTED, 0);
+                if (next)
+                        assert_int_equal(find(&f, SUPERVISE_ACTION_SPAWN, 1)->revision, 3);
+                else
+                        assert_int_equal(info_of(&f).roll, SUPERVISE_ROLL_ABORTED);
+        }
+}
+
 static void test_recycle(void **state) {
         _cleanup_(supervise_freep) supervise *s = NULL;
         supervise_policy p = plain_policy();
@@ -547,6 +600,8 @@ int main(void) {
                 cmocka_unit_test(test_roll_no_deadline),
                 cmocka_unit_test(test_roll_turns_back),
                 cmocka_unit_test(test_roll_third_definition),
+                cmocka_unit_test(test_roll_past_a_parked_one),
+                cmocka_unit_test(test_roll_back_with_a_parked_one),
                 cmocka_unit_test(test_recycle),
                 cmocka_unit_test(test_another_runtime),
                 cmocka_unit_test(test_autoscale),
