@@ -54,7 +54,8 @@ typedef struct arbiter_roll {
         size_t size; /* sizeof(arbiter_roll), set by the caller */
         arbiter_roll_state state;
         unsigned replaced, left;    /* while it goes on: new workers that serve; old ones that live */
-        unsigned failing;           /* the number of the worker for which it has halted, or 0 */
+        unsigned failing;           /* the number of the worker for which it has halted, or does not come
+                                     * back; or 0 */
         arbiter_reason reason;      /* and how its last life ended, unless it is the one below */
         int status;
         /* the number of the worker that it waits for: it lives and is not ready; or 0 */
