@@ -6,6 +6,7 @@
  * resolution, a child process). */
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -98,7 +99,9 @@ static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         client->owner = sd_bus_slot_unref(client->owner);
         if (sd_bus_message_is_method_error(m, NULL) || client->name_state != BUS_NAME_WAITING)
                 return 0; /* it has gone again: the bus will say so */
-        (void) bus_read_credential(m, "ProcessID", &pid);
+        if (bus_read_credential(m, "ProcessID", &pid) >= 0 && kill((pid_t) pid, 0) < 0 && errno == ESRCH)
+                return 0; /* an arbiter before us: the bus will hear of its end in a moment */
+        client->name_state = BUS_NAME_TAKEN;
         control_log(client->face->arbiter, LEVEL_ERROR,
                         "The name %s on the %s bus belongs to another process (pid %" PRIu32
                         "): stop that one, or "

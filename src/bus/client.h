@@ -9,7 +9,8 @@
 enum bus_name_state {
         BUS_NAME_NONE,
         BUS_NAME_ASKED,
-        BUS_NAME_WAITING, /* in the bus's queue for it: another one has it */
+        BUS_NAME_WAITING, /* in the bus's queue for it */
+        BUS_NAME_TAKEN,   /* and who has it is there to stay; that was told */
         BUS_NAME_OWNED,
 };
 
@@ -36,10 +37,11 @@ DEFINE_CLEANUP(struct bus_client *, bus_client_free);
 
 /* Its connection has just been freed. */
 void bus_client_lost(struct bus_client *client);
-/* Its first attempt has had an outcome: the name, its queue, or a failure that was told and is tried
- * again. */
+/* Its first attempt has had an outcome: the name, or a failure that was told and is tried again. Not if
+ * it is in the queue behind one who has ended, of whom the bus has not heard that yet: calls would go to
+ * him. */
 static inline bool bus_client_is_settled(const struct bus_client *client) {
-        return client->name_state >= BUS_NAME_WAITING || client->told || client->refused;
+        return client->name_state >= BUS_NAME_TAKEN || client->told || client->refused;
 }
 static inline bool bus_client_has_name(const struct bus_client *client) {
         return client->name_state == BUS_NAME_OWNED;

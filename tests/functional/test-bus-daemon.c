@@ -7,7 +7,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 
 #include "basic/fd.h"
 #include "bus-xml.h"
@@ -140,6 +143,49 @@ static void test_later(void **state) {
         assert_ok(rmdir(directory));
 }
 
+/* Connects as a process of its own, which takes the name and ends; the connection is kept open here. */
+static int leave_name(struct bus_fixture *b) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), status;
+        pid_t pid;
+
+        assert_true(fd >= 0);
+        (void) snprintf(address.sun_path, sizeof(address.sun_path), "%s", b->socket);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                sd_bus *bus;
+
+                _exit(connect(fd, (struct sockaddr *) &address, sizeof(address)) < 0 ||
+                      sd_bus_new(&bus) < 0 || sd_bus_set_fd(bus, fd, fd) < 0 ||
+                      sd_bus_set_bus_client(bus, true) < 0 || sd_bus_start(bus) < 0 ||
+                      sd_bus_request_name(bus, BUS_NAME, 0) < 0);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        return fd;
+}
+
+/* The bus has not heard yet that the arbiter before has ended: that is waited for, and nobody is told to
+ * stop it. */
+static void test_after_the_dead(void **state) {
+        struct bus_fixture *b = *state;
+        struct bus_client *client;
+        int fd;
+
+        daemon_start(b, NULL);
+        fd = leave_name(b);
+        assert_ok(bus_face_listen_bus(b->x->face, ARBITER_BUS_SYSTEM, NULL, b->address));
+        client = the_client(b);
+        while (client->name_state != BUS_NAME_WAITING || client->owner)
+                turn(b->x);
+        assert_false(bus_client_is_settled(client));
+        close(fd);
+        wait_name(b);
+        assert_true(bus_client_is_settled(client));
+        assert_false(has_logged(b, "belongs to another process"));
+}
+
 /* Two want the name: the second says so, and has it as soon as the first is gone. */
 static void test_two(void **state) {
         struct bus_fixture *b = *state;
@@ -154,7 +200,7 @@ static void test_two(void **state) {
                 turn(b->x);
         (void) snprintf(text, sizeof(text), "(pid %d)", getpid());
         assert_true(has_logged(b, text));
-        assert_int_equal(second->name_state, BUS_NAME_WAITING);
+        assert_int_equal(second->name_state, BUS_NAME_TAKEN);
         bus_face_free(first);
         wait_name(b);
         assert_int_equal(count_logged(b, "Reachable on the system bus"), 2);
@@ -394,6 +440,7 @@ int main(void) {
                 TEST(probes),
                 TEST(restart),
                 TEST_BARE(later),
+                TEST_BARE(after_the_dead),
                 TEST(two),
                 TEST_BARE(arguments),
                 TEST(signals),
