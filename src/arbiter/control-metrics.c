@@ -19,7 +19,8 @@ static struct set *set_of(const struct child *c) {
         if (c->set || !c->is_host)
                 return c->set;
         m = c->host_of[0] ? arbiter_find_monitor(c->arbiter, c->host_of) : NULL;
-        return m ? &m->set : &c->arbiter->root;
+        /* Not yet if it has been made anew under that name, and not started. */
+        return m && m->set.arbiter ? &m->set : &c->arbiter->root;
 }
 
 static void read_usage(struct child *c) {

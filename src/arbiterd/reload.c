@@ -334,8 +334,26 @@ static int change_monitor(struct daemon *d, const struct config_difference *x, b
                 r = arbiter_monitor_scale(monitor, m->workers, NULL);
         if (r >= 0 && m->strategy == CONFIG_POOL)
                 r = roll(d, x, monitor, always_roll, ret);
-        /* it does not run: nobody is touched */
-        return r == -ESHUTDOWN && m->parent ? replace(d, m->name) : r;
+        if (r != -ESHUTDOWN)
+                return r;
+        /* It does not run, or an operator has it stopped: nobody is touched, and who starts it starts the
+         * new one. */
+        return m->parent ? replace(d, m->name) : 0;
+}
+
+/* It may have come by itself: as soon as its name was free, or when an earlier reload had no more to wait
+ * for. */
+static int start_unless_there(struct daemon *d, const struct config_difference *x) {
+        const struct monitor_config *k = x->new_monitor;
+        arbiter_monitor *m = k && !k->parent ? arbiter_find_monitor(d->arbiter, x->name) : NULL;
+
+        if (!m)
+                return start_by_name(d, x->name, NULL);
+        if (k->strategy == CONFIG_POOL && !monitor_runs_by(m, 0, k->actor.fingerprint))
+                return replace(d, x->name);
+        forget(d->unstarted, x->name);
+        forget(d->waiting, x->name);
+        return 0;
 }
 
 static void apply_one(struct daemon *d, const struct config_difference *x) {
@@ -353,7 +371,7 @@ static void apply_one(struct daemon *d, const struct config_difference *x) {
         else if ((x->change == CONFIG_CHANGED || x->change == CONFIG_SCALED) && x->new_monitor)
                 r = change_monitor(d, x, false, NULL);
         else if (x->change == CONFIG_ADDED || (x->change == CONFIG_UNCHANGED && is_to_be_tried(d, x->name)))
-                r = start_by_name(d, x->name, NULL);
+                r = start_unless_there(d, x);
         if (r < 0) {
                 log_debug_errno(r, "%s: %m", x->name);
                 if (d->complaints == before) /* else it has been said, with the reason */
