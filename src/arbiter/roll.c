@@ -446,7 +446,8 @@ void roll_settle(arbiter_monitor *m) {
         if (i.roll == SUPERVISE_ROLL_HALTED ||
                         (i.roll == SUPERVISE_ROLL_TURNING_BACK && monitor_is_settled(m)))
                 fail_retried(m, &i);
-        cancel_overtaken(m, &i);
+        if (!m->restarting)
+                cancel_overtaken(m, &i);
         if (i.n[SUPERVISE_SLOT_STOPPING] > 0 || i.n[SUPERVISE_SLOT_DRAINING] > 0)
                 return;
         LIST_FOREACH(w, &m->pool.rolls, struct roll_waiter, waiters)
@@ -573,9 +574,9 @@ _public_ int arbiter_monitor_restart(arbiter_monitor *m, arbiter_spawn *worker, 
                         return r;
                 f = arbiter_future_ref(w->future);
         }
+        m->restarting = true; /* not settled in between, nor is this one overtaken before it has begun */
         if (worker)
                 set_worker(m, worker);
-        m->restarting = true; /* not settled in between */
         state_mark_monitor(m);
         r = set_handle(&m->set,
                         &(supervise_event){ .type = SUPERVISE_DEFINITION_CHANGED, .revision = revision });
