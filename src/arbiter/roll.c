@@ -508,6 +508,8 @@ static uint64_t revision_of(arbiter_monitor *m, arbiter_spawn *worker) {
                                 is_same(d->spawn, worker))
                         return d->revision;
         }
+        if (!worker && i.revision_next > 0)
+                return i.revision_next; /* it is on its way to another definition: by that one */
         roll_add_definition(m, m->revision + 1, worker ? worker : roll_definition(m, i.revision));
         return ++m->revision;
 }

@@ -223,6 +223,29 @@ static void test_overtaken(void **state) {
         arbiter_monitor_unref(m);
 }
 
+/* All are to be replaced, while another definition waits for its turn: by that one, and not by the one
+ * that is just being rolled out. */
+static void test_restart_while_one_waits(void **state) {
+        struct fixture *x = *state;
+        arbiter_monitor *m = start_pool(x, 0, 1);
+        arbiter_future *second, *third, *f;
+
+        second = roll(x, m, "2", NULL);
+        while (look(m).replaced == 0)
+                assert_ok(sd_event_run(x->event, UINT64_MAX));
+        third = roll(x, m, "3", NULL);
+        assert_ok(arbiter_monitor_restart(m, NULL, &f));
+        fixture_wait(x, f);
+        assert_int_equal(arbiter_future_get_outcome(f), ARBITER_OUTCOME_REPLY);
+        fixture_wait(x, third);
+        assert_int_equal(arbiter_future_get_outcome(third), ARBITER_OUTCOME_REPLY);
+        assert_int_equal(count(x, m, "3"), WORKERS);
+        arbiter_future_unref(second);
+        arbiter_future_unref(third);
+        arbiter_future_unref(f);
+        arbiter_monitor_unref(m);
+}
+
 /* Nobody has to be replaced, and nobody is left behind; and what is told to stop does not come back, also
  * when all of its workers are down and it is not. */
 static void test_nobody(void **state) {
@@ -328,6 +351,7 @@ static const struct fixture_test tests[] = {
         { "halted", test_halted },
         { "third", test_third },
         { "overtaken", test_overtaken },
+        { "restart while one waits", test_restart_while_one_waits },
         { "nobody", test_nobody },
         { "put back", test_put_back },
         { "policy", test_policy, ON_ONE },

@@ -24,7 +24,7 @@ base = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(base)
 
 LONG = 'ARBITER_TEST_LONG' in os.environ
-SEEDS = [int(os.environ['ARBITER_TEST_SEED'])] if 'ARBITER_TEST_SEED' in os.environ else range(1, 31 if LONG else 4)
+SEEDS = [int(os.environ['ARBITER_TEST_SEED'])] if 'ARBITER_TEST_SEED' in os.environ else (range(1, 61) if LONG else (1, 2, 4, 118))
 STEPS = 100
 NAMES = ['n%d' % i for i in range(10)]
 QUICK = 'FailureAction=none\nBackoffMinSec=10ms\nBackoffMaxSec=100ms\n'
