@@ -15,6 +15,7 @@
 #include "arbiterd/listener.h"
 #include "arbiterd/takeover.h"
 #include "basic/fd.h"
+#include "basic/listen-group.h"
 #include "basic/parse.h"
 #include "basic/siphash.h"
 #include "shared/log.h"
@@ -180,18 +181,39 @@ static struct listener describe(const struct actor_config *a, const struct confi
         return l;
 }
 
+/* Do these two get the connections to one port in turn? */
+static bool is_of_group(const struct listener *a, const struct listener *b) {
+        return a->slot > 0 && b->slot > 0 && a->slot != b->slot && a->address.type == SOCK_STREAM &&
+               listen_address_equal(&a->address, &b->address) && a->ipv6 == b->ipv6 &&
+               streq(a->device, b->device);
+}
+
+/* Said once, by the first: a worker may have given the group a program of its own since. */
+static void found_group(const struct daemon *d, const struct listener *l) {
+        int r;
+
+        if (l->slot == 0 || l->address.type != SOCK_STREAM)
+                return;
+        for (size_t i = 0; i < d->n_listeners; i++)
+                if (is_of_group(d->listeners + i, l))
+                        return;
+        r = listen_group_migrate(l->fd);
+        if (r < 0)
+                log_debug_errno(r, "What waits at a socket of %s is lost when that is closed: %m", l->text);
+}
+
 static int open_listener(struct daemon *d, const struct actor_config *a, const struct config_socket *s,
                          unsigned slot, struct listener **ret) {
         struct listener l = describe(a, s, is_own(a, s) ? slot : 0);
         int r;
 
         r = listen_open(&s->address, &a->listen, &l.fd);
-        if (r >= 0)
-                keep(d, &l, l.fd);
-        else {
+        if (r < 0) {
                 close_listener(d, &l, false);
                 return r;
         }
+        found_group(d, &l);
+        keep(d, &l, l.fd);
         return append(d, &l, ret);
 }
 
@@ -276,6 +298,21 @@ static bool is_shared(const struct daemon *d, const struct listener *l) {
                     is_same_socket(d->listeners + i, l))
                         return true;
         return false;
+}
+
+/* What waits there goes to the others. */
+static void leave_group(const struct daemon *d, const struct listener *l) {
+        bool left = false;
+
+        if (is_shared(d, l))
+                return; /* it is another's, too */
+        for (size_t i = 0; i < d->n_listeners; i++)
+                if (is_of_group(d->listeners + i, l)) {
+                        if (!left)
+                                listen_group_leave(l->fd);
+                        left = true;
+                        listen_group_wake(d->listeners[i].fd);
+                }
 }
 
 /* Who leaves next when a roll makes a surplus worker: the oldest that nobody stands in for yet. */
@@ -475,20 +512,24 @@ void listeners_recall(struct daemon *d) {
         }
 }
 
+static bool is_of_place(const struct listener *l, const arbiter_log_entry *e) {
+        return l->slot > 0 && l->slot == e->n && streq(l->owner, e->monitor);
+}
+
 void listeners_log_entry(struct daemon *d, const arbiter_log_entry *e) {
         size_t n = 0;
 
         listeners_note(d);
         if (!e->event || !streq(e->event, "removed") || !e->monitor)
                 return;
-        for (size_t i = 0; i < d->n_listeners; i++) {
-                struct listener *l = d->listeners + i;
-
-                if (l->slot > 0 && l->slot == e->n && streq(l->owner, e->monitor))
-                        close_listener(d, l, false);
+        for (size_t i = 0; i < d->n_listeners; i++)
+                if (is_of_place(d->listeners + i, e))
+                        leave_group(d, d->listeners + i);
+        for (size_t i = 0; i < d->n_listeners; i++)
+                if (is_of_place(d->listeners + i, e))
+                        close_listener(d, d->listeners + i, false);
                 else
-                        d->listeners[n++] = *l;
-        }
+                        d->listeners[n++] = d->listeners[i];
         d->n_listeners = n;
 }
 
@@ -558,6 +599,13 @@ static void complain(struct daemon *d) {
                                     d->passed[i].name, d->passed[i].name);
 }
 
+/* Of a worker that an arbiter before us had. */
+static bool is_left_over(const struct daemon *d, const struct listener *l) {
+        arbiter_monitor *m = arbiter_find_monitor(d->arbiter, l->owner);
+
+        return l->taken && l->slot > 0 && !(m && arbiter_monitor_has_worker(m, l->slot) > 0);
+}
+
 void listeners_settle(struct daemon *d) {
         void *position = NULL;
         const char *name;
@@ -567,15 +615,14 @@ void listeners_settle(struct daemon *d) {
         d->listeners_settled = true;
         if (!d->keeper)
                 return;
-        for (size_t i = 0; i < d->n_listeners; i++) {
-                struct listener *l = d->listeners + i;
-                arbiter_monitor *m = arbiter_find_monitor(d->arbiter, l->owner);
-
-                if (l->taken && l->slot > 0 && !(m && arbiter_monitor_has_worker(m, l->slot) > 0))
-                        close_listener(d, l, false);
+        for (size_t i = 0; i < d->n_listeners; i++)
+                if (is_left_over(d, d->listeners + i))
+                        leave_group(d, d->listeners + i);
+        for (size_t i = 0; i < d->n_listeners; i++)
+                if (is_left_over(d, d->listeners + i))
+                        close_listener(d, d->listeners + i, false);
                 else
-                        d->listeners[n++] = *l;
-        }
+                        d->listeners[n++] = d->listeners[i];
         d->n_listeners = n;
         while ((name = keeper_next(d->keeper, &position)))
                 if (startswith(name, KEPT_NOTE_PREFIX) && !is_had(d, name))

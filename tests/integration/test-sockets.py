@@ -181,9 +181,11 @@ class Sockets(case.Service):
         sockets = self.survived('ReusePort=yes\nListenStream=127.0.0.1:%d\n' % self.PORT)
         self.assertEqual(len(set(sockets.values())), 3)
         # With its place the socket goes, also that of an arbiter before; the others get all.
+        load = self.load()
         self.ctl('scale', 'serve', '1')
         pid = self.wait_running(1).popitem()[1]['pid']
         self.assertEqual({self.ask() for _ in range(10)}, {str(pid)})
+        self.answers(load)
 
     def test_arbiter_is_executed_anew(self):
         """Those of a socket unit stay where they are, too."""
