@@ -96,15 +96,18 @@ class Case(unittest.TestCase):
                     return pid
         return None
 
-    def entry(self):
-        if not select.select([self.socket], [], [], PATIENCE)[0]:
-            raise AssertionError('no entry came; so far:\n' + '\n'.join(map(str, self.seen)))
+    def entry(self, deadline=None):
+        now = time.monotonic()
+        deadline = deadline or now + PATIENCE
+        if now > deadline or not select.select([self.socket], [], [], deadline - now)[0]:
+            raise AssertionError('what was awaited has not come; so far:\n' + '\n'.join(map(str, self.seen[-1000:])))
         self.seen.append(decode(self.socket.recv(1 << 20)))
         return self.seen[-1]
 
     def expect(self, **wanted):
+        deadline = time.monotonic() + PATIENCE
         while True:
-            e = self.entry()
+            e = self.entry(deadline)
             if all(re.fullmatch(v, e.get(k, '')) for k, v in wanted.items()):
                 return e
 

@@ -36,11 +36,11 @@ class Log:
     def __init__(self, fd):
         self.fd, self.rest, self.seen = fd, b'', []
 
-    def line(self):
-        deadline = time.monotonic() + PATIENCE
-        while b'\n' not in self.rest:
-            if not select.select([self.fd], [], [], max(0, deadline - time.monotonic()))[0]:
-                raise AssertionError('no line came; so far:\n' + '\n'.join(self.seen))
+    def line(self, deadline=None):
+        deadline = deadline or time.monotonic() + PATIENCE
+        while b'\n' not in self.rest or time.monotonic() > deadline:
+            if time.monotonic() > deadline or not select.select([self.fd], [], [], max(0, deadline - time.monotonic()))[0]:
+                raise AssertionError('what was awaited has not come; so far:\n' + '\n'.join(self.seen[-1000:]))
             data = os.read(self.fd, 65536)
             if not data:
                 raise AssertionError('it has ended:\n' + '\n'.join(self.seen))
@@ -50,16 +50,17 @@ class Log:
         return self.seen[-1]
 
     def expect(self, pattern):
+        deadline = time.monotonic() + PATIENCE  # of all lines: what never stops talking may never say it
         while True:
-            match = re.search(pattern, self.line())
+            match = re.search(pattern, self.line(deadline))
             if match:
                 return match
 
     def expect_all(self, *patterns):
         """In any order."""
-        found = {}
+        found, deadline = {}, time.monotonic() + PATIENCE
         while len(found) < len(patterns):
-            line = self.line()
+            line = self.line(deadline)
             for p in patterns:
                 match = re.search(p, line)
                 if match and p not in found:

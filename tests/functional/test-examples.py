@@ -243,8 +243,9 @@ class Daemon(Case):
                                                for i in range(1, last + 1)))
 
     def read_log(self, *wanted):
+        deadline = time.monotonic() + LIMIT
         while not all(w in self.log for w in wanted):
-            self.assertTrue(select.select([self.daemon.stdout], [], [], LIMIT)[0], self.log.decode())
+            self.assertTrue(select.select([self.daemon.stdout], [], [], max(0, deadline - time.monotonic()))[0], self.log.decode())
             data = os.read(self.daemon.stdout.fileno(), 65536)
             self.assertTrue(data, 'arbiterd has ended:\n' + self.log.decode())
             self.log += data

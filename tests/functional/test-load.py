@@ -9,6 +9,7 @@ import importlib.util
 import os
 import socket
 import sys
+import time
 import unittest
 
 sys.dont_write_bytecode = True
@@ -60,6 +61,11 @@ class Load(base.Case):
         s.connect(address)
         return s
 
+    def await_actors(self, n):
+        deadline = time.monotonic() + PATIENCE
+        while len(self.actors()) > n:
+            self.assertLess(time.monotonic(), deadline)
+
     def check_backlog(self, listen, family, address):
         self.monitor('serve', 'Exec=%s\nListenStream=%s\n' % (self.script('serve.py', SERVER), listen), SCALES)
         self.start()
@@ -83,8 +89,7 @@ class Load(base.Case):
         for c in clients[1:]:
             self.assertRegex(c.makefile().readline(), r'^\d+$')
         self.log.expect(r'serve: 2 -> 1 workers, for a load of \d+%')
-        while len(self.actors()) > 1:
-            pass
+        self.await_actors(1)
         self.assertEqual(self.show('serve')['Workers'], '1')
         self.assertEqual(int(self.connect(family, address).makefile().readline()), next(iter(self.actors().values()))['pid'])
         self.stop()
@@ -157,8 +162,7 @@ class Load(base.Case):
         # Narrower than it is: inside at once, and two go on.
         self.monitor('nap', nap, 'Workers=2\nWorkersMin=1\nWorkersMax=2\nScaleDownSec=1h\n')
         self.reload()
-        while len(self.actors()) > 2:
-            pass
+        self.await_actors(2)
         self.assertLess(set(a['pid'] for a in self.actors().values()), set(pids))
         # An operator may have any number; it is the load's to change it.
         self.ctl('scale', 'nap', '4')

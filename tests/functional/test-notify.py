@@ -66,17 +66,20 @@ class Case(unittest.TestCase):
         self.daemon = subprocess.Popen(self.command(*arguments), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
                                        env=environment, **options)
 
-    def message(self):
+    def message(self, deadline=None):
         """The next one, as a dictionary."""
-        if not select.select([self.socket], [], [], PATIENCE)[0]:
-            raise AssertionError('nothing came; so far:\n' + '\n'.join(map(str, self.seen)))
+        now = time.monotonic()
+        deadline = deadline or now + PATIENCE
+        if now > deadline or not select.select([self.socket], [], [], deadline - now)[0]:
+            raise AssertionError('what was awaited has not come; so far:\n' + '\n'.join(map(str, self.seen[-1000:])))
         text = self.socket.recv(65536).decode()
         self.seen.append(dict(line.split('=', 1) for line in text.splitlines()))
         return self.seen[-1]
 
     def expect(self, key, pattern=''):
+        deadline = time.monotonic() + PATIENCE
         while True:
-            m = self.message()
+            m = self.message(deadline)
             if key in m and re.search(pattern, m[key]):
                 return m
 
