@@ -168,7 +168,7 @@ static void go_on(struct connection *c) {
         (void) sd_event_source_set_io_events(c->source, EPOLLIN | (r == -EAGAIN ? EPOLLOUT : 0));
 }
 
-static void hear_others(struct connection *c);
+static void hear_others(struct keeper *k, const struct connection *c);
 
 static void answer_hello(struct connection *c, uint64_t cookie) {
         const struct keeper_packet p = {
@@ -195,7 +195,7 @@ static int handle(struct connection *c, const struct keeper_packet *p, const int
                         forget(k, p->names[i]);
                 return 0;
         case KEEPER_LIST:
-                hear_others(c);
+                hear_others(k, c);
                 c->cursor = k->table.list.next;
                 c->list_cookie = p->head.cookie;
                 go_on(c);
@@ -239,9 +239,7 @@ static void end(struct connection *c, int error) {
 }
 
 /* What an arbiter has handed over before it died is there for the next one, who has another connection. */
-static void hear_others(struct connection *c) {
-        struct keeper *k = c->keeper;
-
+static void hear_others(struct keeper *k, const struct connection *c) {
         if (k->hearing)
                 return;
         k->hearing = true;
@@ -285,6 +283,8 @@ int keeper_add(struct keeper *k, int fd) {
         }
         *c = (struct connection){ .keeper = k, .fd = fd, .owner = ++k->n_owners };
         list_init(&c->connections);
+        if (k->n_connections >= KEEPER_CONNECTIONS_MAX)
+                hear_others(k, NULL); /* some may have ended, and it is only not their turn yet */
         r = k->n_connections < KEEPER_CONNECTIONS_MAX ? is_ours(fd) : -EUSERS;
         if (r >= 0)
                 r = sd_event_add_io(k->event, &c->source, fd, EPOLLIN, on_connection, c);

@@ -633,6 +633,33 @@ static void test_crowd(void **state) {
         keeper_free(k);
 }
 
+/* Who comes when they have gone is not refused, though the keeper sees him first. */
+static void test_crowd_has_gone(void **state) {
+        struct keeper_packet hello = { .head = { .op = KEEPER_HELLO, .n = KEEPER_VERSION } }, p;
+        int fds[100], last, received[KEEPER_BATCH_MAX], s;
+        struct fixture *f = *state;
+        size_t n_fds, n = 0;
+
+        start(f);
+        do { /* until one is too many */
+                assert_true(n < ELEMENTSOF(fds));
+                fds[n] = connect_raw(f);
+                (void) keeper_send(fds[n], &hello, NULL);
+                await_input(fds[n]);
+        } while (keeper_receive(fds[n++], &p, received, &n_fds) == 1);
+        assert_ok(kill(f->pid, SIGSTOP));
+        assert_int_equal(waitpid(f->pid, &s, WUNTRACED), f->pid);
+        last = connect_raw(f);
+        assert_ok(keeper_send(last, &hello, NULL));
+        while (n > 0)
+                close(fds[--n]);
+        assert_ok(kill(f->pid, SIGCONT));
+        await_input(last);
+        assert_int_equal(keeper_receive(last, &p, received, &n_fds), 1);
+        assert_int_equal(p.head.op, KEEPER_HELLO);
+        close(last);
+}
+
 /* Of another user: not even by root's own hands. */
 static void test_other_user(void **state) {
         struct fixture *f = *state;
@@ -681,6 +708,7 @@ int main(int argc, char *argv[]) {
                 TEST(full),
                 TEST(nonsense),
                 TEST(crowd),
+                TEST(crowd_has_gone),
                 TEST(other_user),
         };
 
