@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The settings that section [Service] of a definition may have: a row for each that systemd 252 knows in
  * [Service] of a unit file (systemd --dump-configuration-items), with what it is on D-Bus, and those that
- * the arbiter owns with what to write instead. Called by the setters of spawns and by who checks
- * configuration. Pure; must never pass on a value that it has not understood. */
+ * the arbiter owns with what to write instead; and Documentation= of [Unit], which workers have of their
+ * monitor. Called by the setters of spawns and by who checks configuration. Pure; must never pass on a value
+ * that it has not understood. */
 
 #include <sched.h>
 #include <stdarg.h>
@@ -85,6 +86,22 @@ static bool is_lower_case(const char *s) {
         return *s && s[strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-_")] == 0;
 }
 
+/* As systemd has it: of another one it would refuse the whole unit. (But without quotes.) */
+static bool is_uri(const char *s) {
+        static const char *const schemes[] = { "http://", "https://", "file:/", "info:", "man:" };
+        size_t n = 0;
+
+        for (size_t i = 0; n == 0 && i < ELEMENTSOF(schemes); i++)
+                if (startswith(s, schemes[i]))
+                        n = strlen(schemes[i]);
+        if (n == 0 || !s[n])
+                return false;
+        for (; s[n]; n++)
+                if (s[n] <= ' ' || s[n] >= 127 || strchr("\"'\\", s[n]))
+                        return false;
+        return true;
+}
+
 static bool is_interface(const char *s) {
         return *s && strlen(s) < 16 && !strpbrk(s, "/:% \t") && !streq(s, ".") && !streq(s, "..");
 }
@@ -105,7 +122,8 @@ static const struct unit_check
                                 "a list of system calls or groups such as @system-service, or ~ and a list"},
                 architectures = {is_lower_case, "a list of architectures such as native"},
                 controllers = {is_lower_case, "a list of controllers such as memory"},
-                interfaces = {is_interface, "a list of network interfaces, or ~ and a list"};
+                interfaces = {is_interface, "a list of network interfaces, or ~ and a list"},
+                uris = {is_uri, "a list of URIs (http://, https://, file:/, info:, man:)"};
 
 static const struct unit_range range_nice = { -20, 19 }, range_oom_score = { -1000, 1000 },
         range_realtime = { 0, 99 }, range_io_priority = { 0, 7 }, range_weight = { 1, 10000 },
@@ -163,6 +181,8 @@ static const struct unit_word words_scheduling[] = { { "other", SCHED_OTHER }, {
 /* clang-format off: a row a setting; the last column is an example (tests assign it to a real unit), or the
  * refusal */
 static const struct unit_setting settings[] = {
+        /* systemd.unit(5) */
+        LIST("Documentation", strings, NULL, "as", &uris, "man:worker(8) https://example.com/"),
         /* systemd.exec(5) */
         PLAIN("WorkingDirectory", working_directory, "s", "-/tmp"),
         PLAIN("RootDirectory", path, "s", "/srv/root"),

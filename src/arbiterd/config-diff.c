@@ -113,6 +113,8 @@ static void put_actor(FILE *f, const struct actor_config *a) {
         put_number(f, "mailbox-policy", (uint64_t) a->mailbox_policy);
         put_number(f, "mail-on-restart", (uint64_t) a->mail_on_restart);
         put_list(f, "allow", a->allow);
+        if (a->concurrency == CONFIG_UNIT) /* it is their units' */
+                put_list(f, "documentation", a->documentation);
         for (size_t i = 0; i < a->n_service; i++) {
                 put_string(f, "service-key", a->service[i].key);
                 put_string(f, "service-value", a->service[i].value);
@@ -138,7 +140,8 @@ static void put_tree(FILE *f, const struct monitor_config *m) {
 static void put_monitor(FILE *f, const struct monitor_config *m, bool workers) {
         put_string(f, "monitor-name", m->name);
         put_string(f, "monitor-description", m->description);
-        put_list(f, "documentation", m->documentation);
+        if (m->actor.concurrency != CONFIG_UNIT)
+                put_list(f, "documentation", m->actor.documentation);
         if (workers)
                 put_number(f, "workers", m->workers);
         put_number(f, "restart-intensity", m->restart_intensity);

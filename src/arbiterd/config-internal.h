@@ -96,6 +96,7 @@ int config_check_exclusive(const struct conf_context *c);
 
 /* settings of units, config-service.c */
 int config_parse_unit(const struct conf_context *c, const char *value, void *field);
+int config_parse_documentation(const struct conf_context *c, const char *value, void *field);
 int config_parse_service(const struct conf_context *c, const char *value, void *field);
 /* "20%", which is not a specifier. */
 bool config_is_percentage(const char *value);

@@ -559,7 +559,7 @@ static const int stream = SOCK_STREAM, datagram = SOCK_DGRAM, packets = SOCK_SEQ
 
 const struct conf_item config_monitor_items[] = {
         MONITOR("Description", parse_shared_string, description),
-        MONITOR("Documentation", conf_parse_words, documentation),
+        MONITOR("Documentation", config_parse_documentation, actor.documentation),
         MONITOR("Strategy", config_parse_strategy, strategy, strategy_words),
         MONITOR("Children", config_parse_children, children),
         MONITOR("AutoShutdown", config_parse_auto_shutdown, auto_shutdown, auto_shutdown_words),

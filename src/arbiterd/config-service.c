@@ -67,16 +67,31 @@ bool config_is_percentage(const char *value) {
         return n > 0 && streq(value + n, "%");
 }
 
-static int check(const struct conf_context *c, const char *value) {
-        _cleanup_free_ char *expanded = NULL, *why = NULL;
-        int r = config_is_percentage(value) ? 0 : config_specifiers(c, value, true, &expanded);
+static int check_property(const struct conf_context *c, const char *value) {
+        _cleanup_free_ char *why = NULL;
+        int r = arbiter_check_unit_property(c->key, value, &why);
 
-        if (r < 0)
-                return r;
-        r = arbiter_check_unit_property(c->key, expanded ? expanded : value, &why);
         if (r != -EINVAL)
                 return r;
         return why ? conf_complain(c, CONF_ERROR, "%s", why) : -ENOMEM;
+}
+
+int config_parse_documentation(const struct conf_context *c, const char *value, void *field) {
+        int r = check_property(c, value);
+
+        return r < 0 ? r : conf_parse_words(c, value, field);
+}
+
+static int check(const struct conf_context *c, const char *value) {
+        _cleanup_free_ char *expanded = NULL;
+        int r;
+
+        if (streq(c->key, "Documentation"))
+                return conf_complain(c, CONF_ERROR,
+                                     "Documentation= is not a setting of section [Service]; write it in "
+                                     "section [Monitor].");
+        r = config_is_percentage(value) ? 0 : config_specifiers(c, value, true, &expanded);
+        return r < 0 ? r : check_property(c, expanded ? expanded : value);
 }
 
 int config_parse_service(const struct conf_context *c, const char *value, void *field) {

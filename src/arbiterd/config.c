@@ -29,6 +29,7 @@ void config_done_actor(struct actor_config *a) {
         free(a->name);
         free(a->path);
         free(a->description);
+        strv_free(a->documentation);
         strv_free(a->exec);
         free(a->module);
         strv_free(a->params);
@@ -60,7 +61,6 @@ static void done_monitor(struct monitor_config *m) {
         free(m->name);
         free(m->path);
         free(m->description);
-        strv_free(m->documentation);
         strv_free(m->after);
         free(m->after_file);
         strv_free(m->children);

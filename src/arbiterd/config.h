@@ -126,6 +126,7 @@ struct actor_config {
         int mail_on_restart;       /* MailOnRestart= (arbiter_mail_on_restart); keep */
         char **allow;              /* Allow= globs of actor names it may connect to; NULL: all */
 
+        char **documentation; /* Documentation= of [Monitor]: URIs */
         struct config_assignment *service; /* [Service], for Concurrency=unit; each has been checked */
         size_t n_service;
 
@@ -153,7 +154,6 @@ struct monitor_config {
         char *name;
         char *path;
         char *description;                /* NULL: none */
-        char **documentation;             /* URIs */
         unsigned workers;                 /* Workers=; 1; 0 is an empty pool that waits to be scaled */
         unsigned restart_intensity;       /* RestartIntensity= restarts in restart_period_usec; 5 */
         usec_t restart_period_usec;       /* RestartPeriodSec=; 10 s */

@@ -283,6 +283,17 @@ static int set_process(const struct actor_config *a, arbiter_spawn *s) {
         return r;
 }
 
+static int set_documentation(const struct actor_config *a, arbiter_spawn *s) {
+        int r = 0;
+
+        if (a->concurrency != CONFIG_UNIT || a->unit)
+                return 0;
+        STRV_FOREACH(i, a->documentation)
+        if (r >= 0)
+                r = arbiter_spawn_set_unit_property(s, "Documentation", *i);
+        return r;
+}
+
 static int set_rest(const struct actor_config *a, arbiter_spawn *s) {
         static const arbiter_mailbox_policy policies[] = {
                 [CONFIG_REJECT] = ARBITER_MAILBOX_REJECT,
@@ -303,6 +314,8 @@ static int set_rest(const struct actor_config *a, arbiter_spawn *s) {
         int r;
 
         r = arbiter_spawn_set_description(s, a->description);
+        if (r >= 0)
+                r = set_documentation(a, s);
         if (r >= 0)
                 r = arbiter_spawn_set_concurrency(s, concurrencies[a->concurrency]);
         if (r >= 0)

@@ -68,7 +68,8 @@ class Units(case.Case):
 
     def test_life(self):
         self.monitor('web', "Exec=/bin/sh -c 'echo hello from $ARBITER_TEST; exec sleep 1000'\nEnvironment=ARBITER_TEST=web\n"
-                     'LimitNOFILE=100:200\nNice=3\nUMask=0027\nKillSignal=SIGINT\nTimeoutStopSec=7s\n', workers=2)
+                     'LimitNOFILE=100:200\nNice=3\nUMask=0027\nKillSignal=SIGINT\nTimeoutStopSec=7s\n', workers=2,
+                     monitor='Documentation=https://example.com/web file:/web\n')
         self.start()
         actors = self.wait_running(2)
         self.assertEqual({a['concurrency'] for a in actors.values()}, {'unit'})
@@ -76,7 +77,7 @@ class Units(case.Case):
         self.assertEqual(self.show('web.1', 'Slice'), 'arbiter-%s-web.slice' % self.instance)
         for prop, value in {'LimitNOFILE': '200', 'LimitNOFILESoft': '100', 'Nice': '3', 'UMask': '0027', 'KillSignal': '2',
                             'TimeoutStopUSec': '7s', 'Restart': 'no', 'Type': 'exec', 'SyslogIdentifier': 'web.1',
-                            'CollectMode': 'inactive'}.items():
+                            'CollectMode': 'inactive', 'Documentation': 'https://example.com/web file:/web'}.items():
             self.assertEqual(self.show('web.1', prop), value, prop)
         status = self.systemctl('status', self.unit('web.1')).stdout
         self.assertIn('Actor web.1 of arbiter (%s)' % self.instance, status)

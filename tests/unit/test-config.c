@@ -105,7 +105,7 @@ static void test_everything(void **state) {
         assert_non_null(m);
         a = &m->actor;
         assert_string_equal(m->description, "Web of web");
-        assert_int_equal(strv_length(m->documentation), 2);
+        assert_int_equal(strv_length(m->actor.documentation), 2);
         assert_int_equal(m->workers, 4);
         assert_int_equal(m->backoff_factor, 3);
         assert_int_equal(m->backoff_jitter_percent, 0);
@@ -451,6 +451,12 @@ static void test_bad_units(void **state) {
                "3 web.monitor:7 memorymax= is not known; it is written MemoryMax=.\n"
                "3 web.monitor:8 Slice= is the arbiter's to say: each monitor has a slice of its own, whose "
                "drop-ins may limit all of its workers.\n");
+        expect(UNIT "[Service]\nDocumentation=man:x(1)\n", -EBADMSG,
+               "3 web.monitor:5 Documentation= is not a setting of section [Service]; write it in section "
+               "[Monitor].\n");
+        expect("[Monitor]\nDocumentation=man:x(1) x.html\n[Actor]\nExec=/bin/true\n", -EBADMSG,
+               "3 web.monitor:2 Documentation=man:x(1) x.html is not a list of URIs (http://, "
+               "https://, file:/, info:, man:): \"x.html\".\n");
         expect(UNIT "[Service]\nSyslogIdentifier=%q\n", -EBADMSG,
                "3 web.monitor:5 %q in SyslogIdentifier= is not a known specifier; known are %n %N %i %h %t, "
                "and %% is a percent sign.\n");

@@ -152,6 +152,9 @@ static void test_refusals(void **state) {
                         "LogExtraFields=ARBITER_AID=x is not free: fields that begin with ARBITER_ are set "
                         "by "
                         "the arbiter.");
+        expect_refused("Documentation", "man:",
+                       "Documentation=man: is not a list of URIs (http://, https://, file:/, info:, "
+                       "man:): \"man:\".");
         expect_refused("ExecStartPre", "/bin/a ; /bin/b",
                        "ExecStartPre=/bin/a ; /bin/b is not one command; write a line for each.");
         expect_refused("Environment", "A=\n1", "Environment=A=\\x0a1 is not free of control characters; "
