@@ -664,8 +664,8 @@ void config_init_monitor(struct monitor_config *m, const struct daemon_config *d
                         .gid = (gid_t) -1,
                         .umask = 0022,
                         .syslog_level_prefix = true,
-                        .log_rate_interval_usec = 30 * USEC_PER_SEC,
-                        .log_rate_burst = 5000,
+                        .log_rate_interval_usec = CONFIG_LOG_RATE_USEC,
+                        .log_rate_burst = CONFIG_LOG_RATE_BURST,
                         .kill_signal = SIGTERM,
                 },
         };

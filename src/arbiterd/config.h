@@ -36,6 +36,8 @@ enum config_output {
 
 #define CONFIG_WORKERS_MAX 10000U
 #define CONFIG_SLOTS_MAX 11024U /* of a worker while a roll has some more of them */
+#define CONFIG_LOG_RATE_USEC (30 * USEC_PER_SEC)
+#define CONFIG_LOG_RATE_BURST 5000U
 #define CONFIG_DAEMON_FILE "arbiterd.conf"
 
 /* One ListenStream=, ListenDatagram=, ListenSequentialPacket= or ListenFIFO=, or a name of Sockets=. */

@@ -3,6 +3,8 @@
  * at each start (environment files, a program that is not there yet), is filled in by prepare(), just
  * before the start. Starts nothing. */
 
+#include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -45,6 +47,7 @@ static bool varies(const struct actor_config *a) {
                a->environment_files || a->working_directory_optional || any_numbered(a->exec) ||
                any_numbered(a->params) || any_numbered(a->environment) ||
                is_numbered(a->working_directory) || is_numbered(a->process_name) ||
+               is_numbered(a->syslog_identifier) ||
                any_service_numbered(a) || (a->listen.reuse_port && a->n_sockets > 0);
 }
 
@@ -94,6 +97,29 @@ static int set_service(const struct config_expanded *e, arbiter_spawn *s) {
         return r;
 }
 
+/* Of units journald does what the logger does of the others. What is as it is by itself is not said. */
+static int set_log(const struct actor_config *a, const struct config_expanded *e, arbiter_spawn *s) {
+        bool unlimited = a->log_rate_burst == 0 || a->log_rate_interval_usec == 0;
+        char number[32];
+        int r = 0;
+
+        if (a->concurrency != CONFIG_UNIT || a->unit)
+                return 0;
+        if (e->syslog_identifier)
+                r = arbiter_spawn_set_unit_property(s, "SyslogIdentifier", e->syslog_identifier);
+        if (r >= 0 && !a->syslog_level_prefix)
+                r = arbiter_spawn_set_unit_property(s, "SyslogLevelPrefix", "no");
+        if (r < 0 || (a->log_rate_burst == CONFIG_LOG_RATE_BURST &&
+                                     a->log_rate_interval_usec == CONFIG_LOG_RATE_USEC))
+                return r;
+        /* 0 is journald's own limit there. */
+        (void) snprintf(number, sizeof(number), "%" PRIu64 "us",
+                        unlimited ? (uint64_t) 1 : (uint64_t) a->log_rate_interval_usec);
+        r = arbiter_spawn_set_unit_property(s, "LogRateLimitIntervalSec", number);
+        (void) snprintf(number, sizeof(number), "%u", unlimited ? UINT_MAX : a->log_rate_burst);
+        return r < 0 ? r : arbiter_spawn_set_unit_property(s, "LogRateLimitBurst", number);
+}
+
 static const char *existing_directory(const struct actor_config *a, const char *path) {
         struct stat st;
 
@@ -113,6 +139,8 @@ static int set_expanded(const struct actor_config *a, const struct config_expand
                 r = arbiter_spawn_set_working_directory(s, existing_directory(a, e->working_directory));
         if (r >= 0 && e->process_name)
                 r = arbiter_spawn_set_process_name(s, e->process_name);
+        if (r >= 0)
+                r = set_log(a, e, s);
         return r < 0 ? r : set_service(e, s);
 }
 

@@ -316,6 +316,25 @@ class Units(case.Case):
         self.run_in('rm', self.etc + '/web.monitor')
         self.assertRegex(self.arbiterctl('daemon-reload').stdout, 'web: (running → stopping|1 → 0 workers)')  # gone already
 
+    def test_log(self):
+        """What [Actor] says of its lines."""
+        self.monitor('web', 'Exec=/bin/sleep 1000\nSyslogIdentifier=web-%i\nSyslogLevelPrefix=no\nLogRateLimitBurst=7\n', workers=2)
+        self.monitor('free', 'Exec=/bin/sleep 1000\nLogRateLimitIntervalSec=0\n', service='[Service]\nSyslogIdentifier=mine\n')
+        self.start()
+        self.wait_running(3)
+        for name, wanted in {'web.2': ('web-2', 'no', '30s', '7'), 'free.1': ('mine', 'yes', '1us', '4294967295')}.items():
+            props = 'SyslogIdentifier', 'SyslogLevelPrefix', 'LogRateLimitIntervalUSec', 'LogRateLimitBurst'
+            self.assertEqual(tuple(self.show(name, p) for p in props), wanted)
+
+    def test_other_files(self):
+        """A program that is there in the unit's view of the files alone."""
+        if self.user:
+            self.skipTest('a manager of a user makes no mounts')
+        self.monitor('web', 'Exec=/srv/bin/sleep 1000\n', service='[Service]\nBindReadOnlyPaths=/bin:/srv/bin\n')
+        self.start()
+        self.wait_running(1)
+        self.assertIn('0 errors, 0 warnings', self.arbiterctl('verify').stdout)
+
     # Many
 
     def test_many(self):
