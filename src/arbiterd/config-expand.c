@@ -134,6 +134,11 @@ static int expand_program(struct expansion *e) {
         r = expand_list(e, e->actor->exec, &words);
         if (r < 0)
                 return r;
+        if (words[0][0] == '/' && config_has_other_files(e->actor)) {
+                e->result.program = strdup(words[0]);
+                return e->result.program ? exec_line_expand(words, e->result.environment, &e->result.argv)
+                                         : -ENOMEM;
+        }
         r = exec_find_program(words[0], &e->result.program);
         if (r == -EACCES)
                 return fail(e, r, "%s is not an executable file; check its mode (chmod +x).", words[0]);

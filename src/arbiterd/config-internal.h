@@ -101,6 +101,8 @@ int config_parse_service(const struct conf_context *c, const char *value, void *
 /* "20%", which is not a specifier. */
 bool config_is_percentage(const char *value);
 void config_done_service(struct config_assignment *service, size_t n);
+/* Has it other files than the arbiter sees (RootDirectory= and its like)? */
+bool config_has_other_files(const struct actor_config *a);
 /* Does the definition say that systemd shall find a user for it? */
 bool config_has_dynamic_user(const struct actor_config *a);
 

@@ -128,3 +128,14 @@ bool config_has_dynamic_user(const struct actor_config *a) {
                         (void) parse_bool(a->service[i].value, &dynamic);
         return dynamic;
 }
+
+bool config_has_other_files(const struct actor_config *a) {
+        static const char *const keys[] = { "RootDirectory", "RootImage", "BindPaths", "BindReadOnlyPaths",
+                                            "MountImages", "ExtensionImages", "ExtensionDirectories" };
+
+        for (size_t i = 0; i < a->n_service; i++)
+                for (size_t j = 0; j < ELEMENTSOF(keys); j++)
+                        if (streq(a->service[i].key, keys[j]))
+                                return true;
+        return false;
+}

@@ -129,7 +129,7 @@ static void check_program(const struct actor_config *a, const struct load_contex
         _cleanup_free_ char *program = NULL;
         int r;
 
-        if (!l->options->check_programs || !a->exec || strchr(a->exec[0], '%'))
+        if (!l->options->check_programs || !a->exec || strchr(a->exec[0], '%') || config_has_other_files(a))
                 return;
         r = exec_find_program(a->exec[0], &program);
         if (r == -EACCES)

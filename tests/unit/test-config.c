@@ -502,6 +502,22 @@ static void test_units(void **state) {
         config_free(c);
 }
 
+/* What is in another root directory only its unit can see. */
+static void test_other_files(void **state) {
+        struct config_expanded e = {};
+        struct config *c;
+
+        put(etc, "web.monitor",
+            "[Actor]\nConcurrency=unit\nExec=/nonexistent/%i $A\nEnvironment=A=1\n[Service]\n"
+            "RootDirectory=/srv\n");
+        c = load();
+        assert_ok(config_expand(&c->monitors[0]->actor, 3, "/home/ada", "/run/arbiter", NULL, &e, NULL));
+        assert_string_equal(e.program, "/nonexistent/3");
+        assert_string_equal(e.argv[1], "1");
+        config_expanded_done(&e);
+        config_free(c);
+}
+
 static void test_bad_addresses(void **state) {
         static const char *const bad[] = {
                 "0",   "65536", "::1:80", "[::1]",        "[127.0.0.1]:80", "localhost:80", "1.2.3.4:",
@@ -772,6 +788,7 @@ int main(void) {
                 TEST(test_tree_pool_keys),
                 TEST(test_bad_units),
                 TEST(test_units),
+                TEST(test_other_files),
                 TEST(test_bad_addresses),
                 TEST(test_warnings),
                 TEST(test_require_user),
