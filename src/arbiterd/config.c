@@ -101,6 +101,47 @@ void config_complain_at(const struct load_context *l, enum conf_level level, enu
         conf_message(&l->options->sink, level, p->file ? p->file : path, p->file ? p->line : 0, "%s", text);
 }
 
+static bool any_limit(const struct actor_config *a) {
+        for (size_t i = 0; i < N_LIMITS; i++)
+                if (a->limits[i].set)
+                        return true;
+        return false;
+}
+
+/* What a template says of its instances is not the arbiter's to change: nobody shall believe that it is. */
+static void warn_template_keys(const struct actor_config *a, const struct load_context *l,
+                               const char *path) {
+        const struct {
+                bool set;
+                const char *key;
+        } keys[] = {
+                { a->group_names, "SupplementaryGroups" },
+                { a->working_directory, "WorkingDirectory" },
+                { a->environment, "Environment" },
+                { a->environment_files, "EnvironmentFile" },
+                { a->umask != 0022, "UMask" },
+                { a->nice_set, "Nice" },
+                { any_limit(a), "Limit..." },
+                { a->process_name, "ProcessName" },
+                { a->standard_output != CONFIG_OUTPUT_DEFAULT, "StandardOutput" },
+                { a->standard_error != CONFIG_OUTPUT_DEFAULT, "StandardError" },
+                { a->syslog_identifier, "SyslogIdentifier" },
+                { a->kill_signal != SIGTERM, "KillSignal" },
+                { a->watchdog_usec != USEC_INFINITY, "WatchdogSec" },
+        };
+
+        if (l->places[PLACE_USER].file)
+                config_complain_at(l, CONF_WARNING, PLACE_USER, path,
+                            "User= and Group= do nothing for instances of Unit=: write them into a drop-in "
+                            "of the template (systemctl edit).");
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++)
+                if (keys[i].set)
+                        conf_message(&l->options->sink, CONF_WARNING, path, 0,
+                                     "%s= in section [Actor] does nothing for instances of Unit=: write it "
+                                     "into a drop-in of the template (systemctl edit).",
+                                     keys[i].key);
+}
+
 /* Keys that are harmless but do nothing in this combination. */
 static void warn_idle_keys(const struct actor_config *a, const struct load_context *l, const char *path) {
         if (a->module && l->places[PLACE_TYPE].file)
@@ -111,14 +152,12 @@ static void warn_idle_keys(const struct actor_config *a, const struct load_conte
                 config_complain_at(l, CONF_WARNING, PLACE_TYPE, path,
                             "Of Unit= the template's Type= says when an instance runs; here only "
                             "Type=mailbox means something: that its program is linked with libarbiter.");
-        if (a->module && l->places[PLACE_WATCHDOG].file)
+        if (a->module && a->concurrency != CONFIG_UNIT && l->places[PLACE_WATCHDOG].file)
                 config_complain_at(l, CONF_WARNING, PLACE_WATCHDOG, path,
                             "WatchdogSec= is for Exec= and does nothing for a "
                             "module; TimeoutSec= watches its silence.");
-        if (a->unit && l->places[PLACE_USER].file)
-                config_complain_at(l, CONF_WARNING, PLACE_USER, path,
-                            "User= and Group= do nothing for instances of Unit=: write them into a drop-in "
-                            "of the template (systemctl edit).");
+        if (a->unit)
+                warn_template_keys(a, l, path);
         if (!a->module && l->places[PLACE_PARAMS].file)
                 config_complain_at(l, CONF_WARNING, PLACE_PARAMS, path,
                             "Params= is for Module= and does nothing for a "

@@ -582,6 +582,12 @@ static void test_warnings(void **state) {
                "4 web.monitor:4 WatchdogSec= is for Exec= and does nothing for a module; TimeoutSec= "
                "watches its "
                "silence.\n");
+        expect("[Actor]\nModule=x.so\nConcurrency=unit\nWatchdogSec=1s\n", 0, ""); /* its loop feeds it */
+        expect("[Actor]\nConcurrency=unit\nUnit=x@.service\nEnvironment=A=1\nLimitNOFILE=5\nUMask=0022\n", 0,
+               "4 web.monitor:0 Environment= in section [Actor] does nothing for instances of Unit=: write "
+               "it into a drop-in of the template (systemctl edit).\n"
+               "4 web.monitor:0 Limit...= in section [Actor] does nothing for instances of Unit=: write it "
+               "into a drop-in of the template (systemctl edit).\n");
         expect("[Actor]\nExec=/bin/true\nParams=A=1\n", 0,
                "4 web.monitor:3 Params= is for Module= and does nothing for a program; put arguments into "
                "Exec=.\n");
@@ -597,6 +603,7 @@ static void test_warnings(void **state) {
                "4 web.monitor:0 The program /etc/passwd is not an executable file; check "
                "its mode (chmod +x).\n");
         expect("[Actor]\nExec=sh -c true\n", 0, "");
+        expect("[Actor]\nExec=/nonexistent/x\nConcurrency=unit\n[Service]\nRootDirectory=/srv\n", 0, "");
         expect("[Actor]\nModule=/nonexistent/x.so\n", 0,
                "4 web.monitor:0 The module /nonexistent/x.so cannot be read (No such file or directory); "
                "install it, or correct Module=.\n");
