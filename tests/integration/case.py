@@ -16,6 +16,9 @@ sys.dont_write_bytecode = True
 import box as boxes
 
 SKIP = 77
+# As they are in the journal: systemd has started a unit; an arbiter goes on with what another one had started.
+UNIT_STARTED = 'MESSAGE_ID=39f53479d3a045ac8e11786248231fbf'
+TAKEN_OVER = 'MESSAGE_ID=240cb95e45b940699bd0691329c840e1'
 
 
 class Case(unittest.TestCase):
@@ -54,7 +57,7 @@ class Service(Case):
     """With arbiter.service, from an empty configuration each time. What a test has started ends with the service, and
     without a failed unit."""
 
-    UNIT = 'arbiter.service'
+    UNIT, KEEPER, SCOPE = 'arbiter.service', 'arbiter-keeper.service', 'arbiter-system-actors.scope'
     ETC = '/etc/arbiter'
 
     def setUp(self):
@@ -81,6 +84,23 @@ class Service(Case):
         self.assertEqual(self.workers(), [])
         self.assertEqual(self.property('ActiveState'), 'inactive')
         self.assertEqual(self.out('systemctl', '--failed', '--no-legend', '--plain'), '')
+
+    def end(self):
+        """For who removes then what both have used: stop() comes last."""
+        self.run_in('systemctl', 'stop', self.UNIT)
+        self.keeper_ends()
+
+    def keeper_ends(self):
+        """By itself, when nobody is left."""
+        self.box.wait_for(lambda: self.box.property(self.KEEPER, 'ActiveState') == 'inactive', 'the end of the keeper')
+
+    def crash(self, signal=9):
+        """Ends the arbiter, and waits for the next one. Its pid."""
+        pid, cursor = self.pid(), self.box.cursor()
+        self.box.kill(pid, signal)
+        self.entry('UNIT=' + self.UNIT, UNIT_STARTED, cursor=cursor)
+        self.assertNotEqual(self.pid(), pid)
+        return self.pid()
 
     def property(self, name):
         return self.box.property(self.UNIT, name)

@@ -9,10 +9,7 @@ import threading
 
 import case
 
-TAKEN_OVER = 'MESSAGE_ID=240cb95e45b940699bd0691329c840e1'
 LEFT = 'MESSAGE_ID=68741f29aac74327acff2afcb042a128'
-READY = 'MESSAGE_ID=39f53479d3a045ac8e11786248231fbf'  # systemd's, of a unit that has been started
-SCOPE, KEEPER = 'arbiter-system-actors.scope', 'arbiter-keeper.service'
 PROGRAM = '/usr/bin/arbiterd'
 
 
@@ -23,8 +20,7 @@ class Adoption(case.Service):
         self.addCleanup(self.restore)
 
     def restore(self):
-        self.run_in('systemctl', 'stop', self.UNIT)
-        self.box.wait_for(lambda: self.box.property(KEEPER, 'ActiveState') == 'inactive', 'the end of the keeper')
+        self.end()
         if self.drop_ins:
             self.run_in('rm', '-rf', '/run/systemd/system/arbiter.service.d')
             self.run_in('systemctl', 'daemon-reload')
@@ -44,16 +40,8 @@ class Adoption(case.Service):
             self.ctl('wait', name, 'running', '--timeout=20s')
         return self.lives()
 
-    def kill(self, number=9):
-        """Ends the arbiter, and waits for the next one. Its pid."""
-        pid, cursor = self.pid(), self.box.cursor()
-        self.box.kill(pid, number)
-        self.entry('UNIT=' + self.UNIT, READY, cursor=cursor)
-        self.assertNotEqual(self.pid(), pid)
-        return self.pid()
-
     def leaves(self):
-        return [c for c in self.cgroups(self.box.property(SCOPE, 'ControlGroup')) if c != 'arbiter-logger']
+        return [c for c in self.cgroups(self.box.property(self.SCOPE, 'ControlGroup')) if c != 'arbiter-logger']
 
     def fds(self, pid=None):
         return len(self.out('ls', '/proc/%d/fd' % (pid or self.pid())).split())
@@ -61,8 +49,8 @@ class Adoption(case.Service):
     def ends(self):
         """Nothing runs on unsupervised."""
         self.box.wait_for(lambda: self.workers() == [], 'the end of the workers')
-        self.box.wait_for(lambda: self.box.property(KEEPER, 'ActiveState') == 'inactive', 'the end of the keeper')
-        self.assertEqual(self.box.property(SCOPE, 'ActiveState'), 'inactive')
+        self.keeper_ends()
+        self.assertEqual(self.box.property(self.SCOPE, 'ActiveState'), 'inactive')
 
 
 class Death(Adoption):
@@ -86,8 +74,8 @@ class Death(Adoption):
         before = self.begin()
         for _ in range(3):
             cursor = self.box.cursor()
-            self.kill()
-            taken = self.entry('_SYSTEMD_UNIT=' + self.UNIT, TAKEN_OVER, cursor=cursor)
+            self.crash()
+            taken = self.entry('_SYSTEMD_UNIT=' + self.UNIT, case.TAKEN_OVER, cursor=cursor)
             self.assertEqual(taken['ARBITER_ACTORS'], '4')
             self.check(before)
         status = json.loads(self.ctl('--json=short', 'status').stdout)
@@ -105,7 +93,7 @@ class Death(Adoption):
     def test_wedged(self):
         self.set_up_service('WatchdogSec=1s\n')
         before = self.begin()
-        self.kill(19)
+        self.crash(19)
         self.check(before)
 
     def test_restart(self):
@@ -138,7 +126,7 @@ class Death(Adoption):
         self.nap()
         self.start()
         before = self.settle('nap')
-        self.kill()
+        self.crash()
         self.assertEqual(self.lives(), before)
         self.run_in('systemctl', 'restart', self.UNIT)
         self.assertEqual(self.lives(), before)
@@ -153,7 +141,7 @@ class Death(Adoption):
             entries = self.box.entries(self.cursor, 'ARBITER_AID=' + aid, '_TRANSPORT=journal')
             return [int(e['MESSAGE'].split()[1]) for e in entries if e.get('MESSAGE', '').startswith('line ')]
 
-        self.kill()
+        self.crash()
         self.run_in('systemctl', 'restart', self.UNIT)
         # The logger has died as well: another one is started, and is told of what goes on.
         logger = int(self.out('pgrep', '-x', 'arbiter-logger'))
@@ -173,12 +161,12 @@ class Death(Adoption):
     def test_both_are_gone(self):
         """arbiter and arbiter-logger: the scope is held by its actors, and has another holder afterwards."""
         before = self.begin()
-        invocation = self.box.property(SCOPE, 'InvocationID')
+        invocation = self.box.property(self.SCOPE, 'InvocationID')
         cursor, logger = self.box.cursor(), int(self.out('pgrep', '-x', 'arbiter-logger'))
         self.run_in('sh', '-c', 'kill -KILL %d %d' % (self.pid(), logger))
-        self.entry('UNIT=' + self.UNIT, READY, cursor=cursor)
+        self.entry('UNIT=' + self.UNIT, case.UNIT_STARTED, cursor=cursor)
         self.check(before)
-        self.assertEqual(self.box.property(SCOPE, 'InvocationID'), invocation)
+        self.assertEqual(self.box.property(self.SCOPE, 'InvocationID'), invocation)
         self.assertNotEqual(int(self.out('pgrep', '-x', 'arbiter-logger')), logger)
 
     def test_deaths_meanwhile(self):
@@ -230,7 +218,7 @@ class Death(Adoption):
         self.ctl('stop', 'nap')
         self.ctl('scale', 'squares', '3')
         before = self.settle('squares')
-        self.kill()
+        self.crash()
         self.assertEqual(self.lives(), before)
         self.assertEqual(self.monitors()['squares']['workers'], 3)
         self.assertNotIn('nap', self.monitors())
@@ -243,7 +231,7 @@ class Death(Adoption):
         self.begin()
         self.ctl('spawn', 'lone', 'Name=more', check=False)
         before = self.lives()
-        self.kill()
+        self.crash()
         self.assertEqual(self.lives(), before)
 
     def test_a_user_s(self):
@@ -272,7 +260,7 @@ class End(Adoption):
 
     def test_stop(self):
         self.begin()
-        self.kill()
+        self.crash()
         self.run_in('systemctl', 'stop', self.UNIT)
         self.assertEqual(self.workers(), [])
         self.ends()
@@ -280,7 +268,7 @@ class End(Adoption):
         # Nothing is found by the next one.
         cursor = self.box.cursor()
         self.start()
-        self.assertFalse(self.box.entries(cursor, '_SYSTEMD_UNIT=' + self.UNIT, TAKEN_OVER))
+        self.assertFalse(self.box.entries(cursor, '_SYSTEMD_UNIT=' + self.UNIT, case.TAKEN_OVER))
 
     def test_stop_between(self):
         """While systemd waits to start it again."""
@@ -322,13 +310,13 @@ class End(Adoption):
         self.set_up_service('Restart=always\n')
         self.begin()
         before = self.lives()
-        self.kill(15)
+        self.crash(15)
         self.assertEqual(self.lives(), before)
 
     def test_start_limit(self):
         self.set_up_service('', unit='StartLimitBurst=2\nStartLimitIntervalSec=1h\n')
         self.begin()
-        self.kill()
+        self.crash()
         self.box.kill(self.pid(), 9)
         self.box.wait_for(lambda: self.property('ActiveState') == 'failed', 'the end of the service')
         self.ends()
@@ -339,7 +327,7 @@ class End(Adoption):
         self.begin()
         before, cursor = self.workers(), self.box.cursor()
         self.run_in('systemctl', 'kill', '--signal=KILL', 'arbiter.slice')
-        self.entry('UNIT=' + self.UNIT, READY, cursor=cursor)
+        self.entry('UNIT=' + self.UNIT, case.UNIT_STARTED, cursor=cursor)
         self.settle('nap', 'squares')
         self.assertFalse(set(before) & set(self.workers()))
         self.run_in('systemctl', 'stop', 'arbiter.slice')
@@ -450,10 +438,10 @@ class Reexec(Adoption):
         self.nap()
         self.start()
         before = self.settle('nap')
-        self.run_in('systemctl', 'stop', KEEPER)
-        self.box.wait_for(lambda: self.box.property(KEEPER, 'ActiveState') == 'inactive', 'the end of the keeper')
+        self.run_in('systemctl', 'stop', self.KEEPER)
+        self.keeper_ends()
         self.refused('arbiter-keeper is not there')
-        self.run_in('systemctl', 'start', KEEPER)
+        self.run_in('systemctl', 'start', self.KEEPER)
         self.box.wait_for(lambda: self.ctl('daemon-reexec', check=False).returncode == 0, 'the keeper to have all')
         self.assertEqual(self.lives(), before)
 

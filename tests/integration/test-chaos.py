@@ -15,7 +15,6 @@ import case
 LONG = 'ARBITER_TEST_LONG' in os.environ
 SEED = int(os.environ.get('ARBITER_TEST_SEED', '0')) or random.SystemRandom().randrange(1, 1 << 32)
 KILLS = int(os.environ.get('ARBITER_TEST_KILLS', '200' if LONG else '15'))
-SCOPE, KEEPER = 'arbiter-system-actors.scope', 'arbiter-keeper.service'
 DROP_IN = '/run/systemd/system/arbiter.service.d/chaos.conf'
 FIXED = ['flow', 'sink', 'unitflow', 'unitsink', 'hunter', 'still.1', 'still.2', 'stillunit.1']
 # As they are when nothing is going on.
@@ -48,8 +47,7 @@ class Base(case.Service):
         self.addCleanup(self.restore)
 
     def restore(self):
-        self.run_in('systemctl', 'stop', self.UNIT)
-        self.box.wait_for(lambda: self.box.property(KEEPER, 'ActiveState') == 'inactive', 'the end of the keeper')
+        self.end()
         self.run_in('rm', '-f', DROP_IN)
         self.run_in('systemctl', 'daemon-reload')
         self.run_in('systemctl', 'reset-failed')
@@ -153,7 +151,7 @@ class Base(case.Service):
         return actors
 
     def fds(self):
-        pids = [self.box.property(unit, 'MainPID') for unit in (self.UNIT, KEEPER)]
+        pids = [self.box.property(unit, 'MainPID') for unit in (self.UNIT, self.KEEPER)]
         return [len(self.out('ls', '/proc/%s/fd' % pid).split()) for pid in pids]
 
 
@@ -425,7 +423,7 @@ class Ruin(Base):
         """Alone: nobody is hurt, and all is kept again."""
         before = self.begin()
         for _ in range(10 if LONG else 3):
-            self.kill(KEEPER)
+            self.kill(self.KEEPER)
             self.box.wait_for(lambda: self.ctl('daemon-reexec', check=False).returncode == 0, 'all to be kept again')
             self.kill(self.UNIT)
             self.assertEqual(self.lives(self.supervised(), FIXED), self.lives(before, FIXED))
@@ -434,8 +432,8 @@ class Ruin(Base):
         """One shortly after the other."""
         self.begin()
         for _ in range(30 if LONG else 4):
-            first, second = self.random.sample([self.UNIT, KEEPER], 2)
-            self.become(lambda: self.box.property(KEEPER, 'SubState'), 'running')
+            first, second = self.random.sample([self.UNIT, self.KEEPER], 2)
+            self.become(lambda: self.box.property(self.KEEPER, 'SubState'), 'running')
             self.kill(first)
             self.run_in('sleep', '%.3f' % self.random.choice([0, self.random.uniform(0, 0.1)]))
             self.run_in('systemctl', 'kill', '--kill-who=main', '-s', 'KILL', second, check=False)
@@ -459,7 +457,7 @@ class Ruin(Base):
             self.run_in('systemctl', 'daemon-reload')
             self.kill(self.UNIT)
             self.become(lambda: self.property('SubState'), 'auto-restart')
-            self.run_in('/usr/bin/python3', '-c', DAMAGE, self.box.property(KEEPER, 'MainPID'), what, seed)
+            self.run_in('/usr/bin/python3', '-c', DAMAGE, self.box.property(self.KEEPER, 'MainPID'), what, seed)
             self.run_in('systemctl', 'restart', self.UNIT)
             after = self.supervised()
             events = {e.get('ARBITER_EVENT') for e in self.box.entries(cursor, '_SYSTEMD_UNIT=' + self.UNIT)}

@@ -14,7 +14,7 @@ ALONE = 'ExecStopPost=\n'
 class Keeper(case.Service):
     """Of one instance. What a test has changed of the units is changed back when all of it is over."""
 
-    KEEPER, SOCKET, SCOPE = 'arbiter-keeper.service', '/run/arbiter.keeper/system/socket', 'arbiter-system-actors.scope'
+    SOCKET = '/run/arbiter.keeper/system/socket'
     UNITS, USER = '/run/systemd/system', None
 
     def setUp(self):
@@ -39,7 +39,7 @@ class Keeper(case.Service):
     def restore(self):
         self.systemctl('stop', self.UNIT)
         self.systemctl('reset-failed')
-        self.ends()
+        self.keeper_ends()
         for path in self.units:
             self.run_in('rm', path)
         self.systemctl('daemon-reload')
@@ -50,7 +50,7 @@ class Keeper(case.Service):
     def start(self):
         self.systemctl('start', self.UNIT)
 
-    def ends(self):
+    def keeper_ends(self):
         self.box.wait_for(lambda: self.property('ActiveState', self.KEEPER) == 'inactive', 'the end of the keeper')
 
     def keeper(self):
@@ -77,7 +77,7 @@ class Keeper(case.Service):
 
     def gone(self):
         """All that was left, and the keeper."""
-        self.ends()
+        self.keeper_ends()
         self.box.wait_for(lambda: self.property('ActiveState', self.SCOPE) == 'inactive', 'the end of the scope')
         self.assertEqual(self.workers(), [])
 
@@ -108,7 +108,7 @@ class Life(Keeper):
         peer = self.put('test.1')
         self.systemctl('stop', self.UNIT)
         peer.expect('^test.1 closed$')
-        self.ends()
+        self.keeper_ends()
         self.assertEqual(self.property('Result', self.KEEPER), 'success')
 
     def test_stop_and_start(self):
@@ -149,7 +149,7 @@ class Life(Keeper):
     def test_by_hand(self):
         """Without an arbiter that is to come it has nothing to do."""
         self.systemctl('start', self.KEEPER)
-        self.ends()
+        self.keeper_ends()
 
     def test_others_cannot_reach_it(self):
         self.start()
@@ -224,7 +224,7 @@ class End(Keeper):
         self.run_in('/usr/bin/python3', PEER, self.SOCKET, 'pidfd', 'u.me', str(self.pid()))
         self.systemctl('restart', 'mine@2')
         self.kill()
-        self.ends()
+        self.keeper_ends()
         self.box.wait_for(lambda: self.property('ActiveState', 'mine@1') == 'inactive', 'the end of the instance')
         self.assertEqual([self.property('ActiveState', u) for u in ('mine@2', 'mine@3', 'other@1')], ['active'] * 3)
 
@@ -276,7 +276,7 @@ class End(Keeper):
         self.systemctl('restart', self.UNIT)
         self.assertEqual(self.keeper(), keeper)
         self.systemctl('stop', self.UNIT)
-        self.ends()
+        self.keeper_ends()
 
 
 class Instance(Keeper):

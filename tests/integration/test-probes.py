@@ -9,9 +9,6 @@ import case
 UNHEALTHY = 'MESSAGE_ID=32de04431747444a8bf82dc0adc5fc06'
 PROBE_READY = 'MESSAGE_ID=5124bfe0d590474e99d370df7ea97750'
 UNREADY = 'MESSAGE_ID=508b58cc775a4394925dc79d70c0ead9'
-TAKEN_OVER = 'MESSAGE_ID=240cb95e45b940699bd0691329c840e1'
-STARTED = 'MESSAGE_ID=39f53479d3a045ac8e11786248231fbf'  # systemd's, of a unit
-SCOPE, KEEPER = 'arbiter-system-actors.scope', 'arbiter-keeper.service'
 FAST = 'IntervalSec=100ms\nTimeoutSec=20s\nFailureThreshold=2\n'
 
 
@@ -22,8 +19,7 @@ class Probes(case.Service):
         self.run_in('mkdir', '-p', '-m', '0777', '/run/probes')
 
     def forget(self):
-        self.run_in('systemctl', 'stop', self.UNIT)
-        self.box.wait_for(lambda: self.box.property(KEEPER, 'ActiveState') == 'inactive', 'the end of the keeper')
+        self.end()
         self.run_in('rm', '-rf', '/run/probes')
 
     def probe_entry(self, message_id, name, cursor=None):
@@ -38,10 +34,9 @@ class Probes(case.Service):
         return '/usr/local/bin/' + name
 
     def kill_arbiter(self):
-        pid, cursor = self.pid(), self.box.cursor()
-        self.box.kill(pid, 9)
-        self.entry('UNIT=' + self.UNIT, STARTED, cursor=cursor)
-        self.entry('_SYSTEMD_UNIT=' + self.UNIT, TAKEN_OVER, cursor=cursor)
+        cursor = self.box.cursor()
+        self.crash()
+        self.entry('_SYSTEMD_UNIT=' + self.UNIT, case.TAKEN_OVER, cursor=cursor)
         return cursor
 
     def test_cgroup(self):
@@ -61,7 +56,7 @@ class Probes(case.Service):
         self.run_in('rm', self.ETC + '/nap.monitor')
         self.ctl('daemon-reload')
         self.box.wait_for(lambda: self.workers() == [], 'the end of all of it')
-        self.assertNotIn('nap', ' '.join(self.cgroups(self.box.property(SCOPE, 'ControlGroup'), check=False)))
+        self.assertNotIn('nap', ' '.join(self.cgroups(self.box.property(self.SCOPE, 'ControlGroup'), check=False)))
         self.assertIn('is unhealthy', self.out('journalctl', '-x', UNHEALTHY))
 
     def test_unit(self):
@@ -127,7 +122,7 @@ class Probes(case.Service):
         self.assertEqual({a['state'] for a in self.actors().values()}, {'starting'})
         self.box.kill(self.pid(), 9)
         cursor = self.cursor
-        self.entry('_SYSTEMD_UNIT=' + self.UNIT, TAKEN_OVER, cursor=cursor)
+        self.entry('_SYSTEMD_UNIT=' + self.UNIT, case.TAKEN_OVER, cursor=cursor)
         self.run_in('rm', *['/run/probes/asked.' + n for n in names])
         for name in names:
             self.wait_file('/run/probes/asked.' + name)

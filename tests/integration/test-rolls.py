@@ -9,8 +9,6 @@ import threading
 
 import case
 
-READY = 'MESSAGE_ID=39f53479d3a045ac8e11786248231fbf'  # systemd's, of a unit that has been started
-KEEPER = 'arbiter-keeper.service'
 WORKER = '/usr/local/libexec/roll-worker'
 SERVER = '/usr/local/libexec/roll-server'
 KINDS = {'process': '', 'unit': 'Concurrency=unit\n'}
@@ -21,11 +19,7 @@ class Rolls(case.Service):
         super().setUp()
         self.write(WORKER, '#!/bin/sh\n[ "$1" = bad ] && { echo "there is no database" >&2; exit 7; }\n'
                    '[ "$1" = 3 ] && echo "waits for a database" >&2\nexec sleep 100$1\n', 0o755)
-        self.addCleanup(self.restore)
-
-    def restore(self):
-        self.run_in('systemctl', 'stop', self.UNIT)
-        self.box.wait_for(lambda: self.box.property(KEEPER, 'ActiveState') == 'inactive', 'the end of the keeper')
+        self.addCleanup(self.end)
 
     def web(self, version, kind='process', monitor='', more=''):
         self.monitor('web', '%sExec=%s %s\n%s' % (KINDS[kind], WORKER, version, more),
@@ -50,12 +44,6 @@ class Rolls(case.Service):
         self.start()
         self.ctl('wait', 'web', 'running', '--timeout=20s')
         self.assertEqual(self.versions(), ['1'] * 3)
-
-    def kill(self):
-        pid, cursor = self.pid(), self.box.cursor()
-        self.box.kill(pid, 9)
-        self.entry('UNIT=' + self.UNIT, READY, cursor=cursor)
-        self.assertNotEqual(self.pid(), pid)
 
     def until(self, *states):
         self.box.wait_for(lambda: self.roll()['roll_state'] in states, 'a roll that is ' + ' or '.join(states))
@@ -108,7 +96,7 @@ class Rolls(case.Service):
                 self.assertEqual(told[0].returncode, 1)
                 self.assertRegex(told[0].stderr, r'has halted: web\.4 has not been ready for .*probe says: .*3 of 3 workers serve')
                 self.assertRegex(told[0].stderr, r'(?s)The last lines of web\.4 \(.*waits for a database')
-                self.kill()
+                self.crash()
                 self.until('halted')
                 self.assertEqual((self.roll()['roll_failing'], self.roll()['roll_reason']), ('web.4', 'not-ready'))
                 self.assertRegex(self.ctl('why', 'web').stdout, r'has waited too long for web\.4')
@@ -119,7 +107,7 @@ class Rolls(case.Service):
                 self.box.wait_for(lambda: self.roll()['roll_waiting'] == 'web.4', 'one that is waited for')
                 until = self.roll()['roll_deadline_usec']
                 self.assertGreater(until, 0)
-                self.kill()
+                self.crash()
                 self.box.wait_for(lambda: self.roll()['roll_waiting'] == 'web.4', 'one that is waited for')
                 self.assertEqual((self.roll()['roll_state'], self.roll()['roll_deadline_usec']), ('going', until))
                 self.ctl('reload', '--abort', 'web')
@@ -144,7 +132,7 @@ class Rolls(case.Service):
         self.unready('process', '1h', listen)
         self.ctl('--no-block', 'reload', 'web')
         self.box.wait_for(lambda: self.roll()['roll_waiting'] == 'web.4', 'one that is waited for')
-        self.kill()
+        self.crash()
         self.box.wait_for(lambda: self.roll()['roll_waiting'] == 'web.4', 'one that is waited for')
         self.monitor('web', 'Exec=%s\n%s' % (SERVER, listen), 'Workers=3\nMaxSurge=1\nMaxUnavailable=0\n')
         self.ctl('reload', 'web')
@@ -160,7 +148,7 @@ class Rolls(case.Service):
                 self.web('2', kind)
                 self.ctl('--no-block', 'reload', 'web')
                 self.box.wait_for(lambda: self.roll()['roll_replaced'] > 0, 'the first that is replaced')
-                self.kill()
+                self.crash()
                 self.until('done')
                 self.box.wait_for(lambda: self.versions() == ['2'] * 3, 'three of the new version')
                 self.assertEqual(len(self.actors()), 3)
@@ -173,7 +161,7 @@ class Rolls(case.Service):
                 self.begin(kind)
                 self.web('bad', kind)
                 self.assertEqual(self.ctl('reload', 'web', check=False).returncode, 1)
-                self.kill()
+                self.crash()
                 self.assertEqual(self.versions(), ['1'] * 3)
                 self.until('halted')
                 cursor = self.box.cursor()
@@ -186,7 +174,7 @@ class Rolls(case.Service):
                 self.assertEqual(self.versions(), ['1'] * 3)
                 self.assertEqual(self.roll()['roll_state'], 'aborted')
                 # And once more: what was given up is not tried only because this arbiter is new.
-                self.kill()
+                self.crash()
                 self.assertEqual(self.roll()['roll_state'], 'aborted')
                 self.assertEqual(self.versions(), ['1'] * 3)
                 self.web('2', kind)
@@ -200,7 +188,7 @@ class Rolls(case.Service):
         self.web('bad')
         self.assertEqual(self.ctl('reload', 'web', check=False).returncode, 1)
         self.web('1')
-        self.kill()
+        self.crash()
         self.until('aborted')
         self.assertEqual(self.versions(), ['1'] * 3)
 

@@ -123,7 +123,7 @@ class Verbs(case.Service):
 class Death(case.Service):
     def back(self, pid):
         """Another one has started instead of that; nobody else's workers are left."""
-        self.entry('UNIT=' + self.UNIT, 'MESSAGE_ID=39f53479d3a045ac8e11786248231fbf', cursor=self.died)
+        self.entry('UNIT=' + self.UNIT, case.UNIT_STARTED, cursor=self.died)
         self.assertNotEqual(self.pid(), pid)
         self.assertEqual(self.property('ActiveState'), 'active')
         actors = self.actors()

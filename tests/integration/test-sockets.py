@@ -139,12 +139,6 @@ class Sockets(case.Service):
 
     # The arbiter dies
 
-    def kill_arbiter(self):
-        """And waits for the next one."""
-        old = self.pid()
-        self.box.kill(old, 9)
-        self.box.wait_for(lambda: self.property('ActiveState') == 'active' and self.pid() not in (0, old), 'another arbiter')
-
     def sockets(self, actors):
         """What the workers have as their first socket."""
         return {name: self.out('readlink', '/proc/%d/fd/3' % a['pid']).strip() for name, a in actors.items()}
@@ -159,14 +153,14 @@ class Sockets(case.Service):
             if i == 2:
                 self.run_in('systemctl', 'restart', self.UNIT)
             else:
-                self.kill_arbiter()
+                self.crash()
             self.assertEqual({n: a['pid'] for n, a in self.wait_running(3).items()}, {n: a['pid'] for n, a in before.items()})
         # The next arbiter has them, too: for the successors.
         self.ctl('restart', 'serve')
         after = self.wait_running(3)
         self.assertFalse({a['pid'] for a in before.values()} & {a['pid'] for a in after.values()})
         self.assertEqual(self.sockets(after), sockets)
-        self.kill_arbiter()
+        self.crash()
         self.wait_running(3)
         self.answers(load)
         return sockets
@@ -209,7 +203,7 @@ class Sockets(case.Service):
         before = {a['pid'] for a in self.wait_running(2).values()}
         self.run_in('rm', '/run/serve/socket')
         cursor = self.box.cursor()
-        self.kill_arbiter()
+        self.crash()
         self.entry('_SYSTEMD_UNIT=arbiter.service', cursor=cursor, predicate=lambda e: re.search(
             r'what was listened to on /run/serve/socket is not to be found there any more; it is opened anew', e['MESSAGE']))
         self.box.wait_for(lambda: not before & {a['pid'] for a in self.actors().values()}, 'workers that have the new one')
@@ -224,7 +218,7 @@ class Sockets(case.Service):
         self.start()
         self.wait_running(2)
         self.run_in('rm', self.ETC + '/serve.monitor')
-        self.kill_arbiter()
+        self.crash()
         self.box.wait_for(lambda: not self.workers(), 'the end of all workers')
         self.assertEqual(self.out('ls', '/run/serve'), '')
         self.assertEqual(self.out('ss', '-Hltn', 'sport = :%d' % self.PORT), '')

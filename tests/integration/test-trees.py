@@ -6,8 +6,6 @@ that again, and with it the tree; when that is too often, nothing is left that n
 import case
 
 DROP_IN = '/run/systemd/system/arbiter.service.d'
-SCOPE, KEEPER = 'arbiter-system-actors.scope', 'arbiter-keeper.service'
-READY = 'MESSAGE_ID=39f53479d3a045ac8e11786248231fbf'  # of systemd: a unit has been started
 ROOT_GAVE_UP = 'MESSAGE_ID=3f1d726e43ea4213bad004b9efe85575'
 ESCALATED = 'MESSAGE_ID=82f7137aee38498dbf51acce66e9a985'
 
@@ -18,9 +16,7 @@ class Trees(case.Service):
         self.addCleanup(self.restore)
 
     def restore(self):
-        """Before what the base does: the keeper ends by itself when nobody is left."""
-        self.run_in('systemctl', 'stop', self.UNIT)
-        self.box.wait_for(lambda: self.box.property(KEEPER, 'ActiveState') == 'inactive', 'the end of the keeper')
+        self.end()
         self.run_in('rm', '-rf', DROP_IN)
         self.run_in('systemctl', 'daemon-reload')
         self.run_in('systemctl', 'reset-failed')
@@ -59,7 +55,7 @@ class Trees(case.Service):
             cursor = self.escalate()
             self.entry(ROOT_GAVE_UP, cursor=cursor, predicate=lambda e: e['ARBITER_MONITOR'] == 'tree' and e['ARBITER_STATUS'] == '70')
             self.entry('UNIT=' + self.UNIT, cursor=cursor, predicate=lambda e: e.get('EXIT_STATUS') == '70' and e['EXIT_CODE'] == 'exited')
-            self.entry('UNIT=' + self.UNIT, READY, cursor=cursor)
+            self.entry('UNIT=' + self.UNIT, case.UNIT_STARTED, cursor=cursor)
             self.assertNotEqual(self.pid(), pid)
             after = self.settle()
             self.assertFalse(set(before) & set(after))
@@ -71,14 +67,14 @@ class Trees(case.Service):
         self.start()
         self.settle()
         cursor = self.escalate()
-        self.entry('UNIT=' + self.UNIT, READY, cursor=cursor)
+        self.entry('UNIT=' + self.UNIT, case.UNIT_STARTED, cursor=cursor)
         self.settle()
         self.escalate()
         self.box.wait_for(lambda: self.property('ActiveState') == 'failed', 'the end of the service')
         self.assertEqual(self.property('ExecMainStatus'), '70')
-        self.box.wait_for(lambda: self.box.property(KEEPER, 'ActiveState') == 'inactive', 'the end of the keeper')
+        self.keeper_ends()
         self.assertEqual(self.workers(), [])
-        self.assertEqual(self.box.property(SCOPE, 'ActiveState'), 'inactive')
+        self.assertEqual(self.box.property(self.SCOPE, 'ActiveState'), 'inactive')
         self.run_in('systemctl', 'reset-failed', self.UNIT)
         self.start()
         self.settle()

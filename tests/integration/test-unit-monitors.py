@@ -23,7 +23,7 @@ socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'READY=1', os.environ['
 while True:
     signal.pause()
 """ % SAID
-KEEPER, GO = 'arbiter-keeper.service', '/run/go'
+GO = '/run/go'
 FLOW = '/usr/local/lib/flow.so'
 
 
@@ -33,8 +33,7 @@ class Monitors(case.Service):
         self.addCleanup(self.restore)
 
     def restore(self):
-        self.run_in('systemctl', 'stop', self.UNIT)
-        self.box.wait_for(lambda: self.box.property(KEEPER, 'ActiveState') == 'inactive', 'the end of the keeper')
+        self.end()
         self.run_in('rm', '-f', SAID, GO)
 
     def unit(self, name):
