@@ -214,3 +214,9 @@ void bench_die(const char *what, int error) {
                         strerror(error < 0 ? -error : error));
         _exit(1);
 }
+
+int bench_check(const char *what, int r) {
+        if (r < 0)
+                bench_die(what, -r);
+        return r;
+}

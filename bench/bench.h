@@ -62,3 +62,5 @@ void histogram_add(struct histogram *h, double nanoseconds);
 double histogram_quantile(const struct histogram *h, double q);
 /* Ends the bench: a measurement that failed has no figure. */
 void bench_die(const char *what, int error) __attribute__((noreturn));
+/* The same for a negative errno; else returns it. */
+int bench_check(const char *what, int r);

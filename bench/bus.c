@@ -17,7 +17,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
 #include "pool.h"
@@ -28,12 +27,6 @@
 
 static struct pool_programs programs;
 static unsigned n_actors = 1000;
-
-static int check(const char *what, int r) {
-        if (r < 0)
-                bench_die(what, -r);
-        return r;
-}
 
 /* The raw server: the least that answers. */
 
@@ -137,7 +130,7 @@ static void add_relay(sd_event *event) {
         }
         (void)close(fds[1]);
         relay.fd = fds[0];
-        check("relay", sd_event_add_io(event, NULL, relay.fd, EPOLLIN, on_echo, NULL));
+        bench_check("relay", sd_event_add_io(event, NULL, relay.fd, EPOLLIN, on_echo, NULL));
 }
 
 static const sd_bus_vtable vtable[] = {
@@ -152,12 +145,12 @@ static sd_bus *open_bus(int fd, bool server) {
         sd_bus *bus;
         sd_id128_t id;
 
-        check("sd_bus_new", sd_bus_new(&bus));
-        check("sd_bus_set_fd", sd_bus_set_fd(bus, fd, fd));
+        bench_check("sd_bus_new", sd_bus_new(&bus));
+        bench_check("sd_bus_set_fd", sd_bus_set_fd(bus, fd, fd));
         if (server) {
-                check("id", sd_id128_randomize(&id));
-                check("sd_bus_set_server", sd_bus_set_server(bus, 1, id));
-                check("sd_bus_set_anonymous", sd_bus_set_anonymous(bus, 1));
+                bench_check("id", sd_id128_randomize(&id));
+                bench_check("sd_bus_set_server", sd_bus_set_server(bus, 1, id));
+                bench_check("sd_bus_set_anonymous", sd_bus_set_anonymous(bus, 1));
         }
         return bus;
 }
@@ -166,12 +159,12 @@ static void serve(int fd) {
         sd_bus *bus = open_bus(fd, true);
         sd_event *event;
 
-        check("vtable", sd_bus_add_object_vtable(bus, NULL, PATH, MANAGER, vtable, NULL));
-        check("start", sd_bus_start(bus));
-        check("event", sd_event_new(&event));
+        bench_check("vtable", sd_bus_add_object_vtable(bus, NULL, PATH, MANAGER, vtable, NULL));
+        bench_check("start", sd_bus_start(bus));
+        bench_check("event", sd_event_new(&event));
         add_relay(event);
         make_rows();
-        check("attach", sd_bus_attach_event(bus, event, 0));
+        bench_check("attach", sd_bus_attach_event(bus, event, 0));
         while (sd_bus_is_open(bus) > 0 && sd_event_run(event, UINT64_MAX) >= 0)
                 ;
         _exit(0);
@@ -195,7 +188,7 @@ static struct raw raw_up(void) {
         }
         (void)close(fds[1]);
         raw.bus = open_bus(fds[0], false);
-        check("start", sd_bus_start(raw.bus));
+        bench_check("start", sd_bus_start(raw.bus));
         return raw;
 }
 
@@ -205,17 +198,6 @@ static void raw_down(struct raw *raw) {
 }
 
 /* Calls. */
-
-static sd_bus *connect_arbiterd(const struct pool *p) {
-        char address[128];
-        sd_bus *bus;
-
-        (void)snprintf(address, sizeof(address), "unix:path=%s/run/private", p->directory);
-        check("sd_bus_new", sd_bus_new(&bus));
-        check("address", sd_bus_set_address(bus, address));
-        check("connect", sd_bus_start(bus));
-        return bus;
-}
 
 struct call {
         sd_bus *bus;
@@ -229,9 +211,9 @@ static void read_rows(sd_bus_message *m) {
         unsigned n = 0;
         uint32_t pid;
 
-        check("table", sd_bus_message_enter_container(m, 'a', ROW));
-        while (check("row", sd_bus_message_read(m, ROW, &s[0], &s[1], &s[2], &s[3], &s[4], &pid, &uptime,
-                                            &s[5])) > 0)
+        bench_check("table", sd_bus_message_enter_container(m, 'a', ROW));
+        while (bench_check("row", sd_bus_message_read(m, ROW, &s[0], &s[1], &s[2], &s[3], &s[4], &pid,
+                                                  &uptime, &s[5])) > 0)
                 n++;
         if (n != n_actors)
                 bench_die("rows", ERANGE);
@@ -307,7 +289,7 @@ static void bench_ping(const struct bench_options *o) {
                         .target = "pool.1"};
 
         (void)pool_up(&p, &programs, POOL_ARBITERD_MODULE, 1, 'R');
-        ping.bus = own.bus = connect_arbiterd(&p);
+        ping.bus = own.bus = pool_connect(&p);
         compare(o, "peer-ping", &own, &empty, "empty sd-bus call", INFINITY);
         compare(o, "ping-actor", &ping, &empty, "empty sd-bus call", 1.5);
         compare(o, "ping-actor-beside-relay", &ping, &ask, "sd-bus call that asks a third process",
@@ -365,7 +347,7 @@ static void bench_list(const struct bench_options *o) {
 
         (void)pool_up(&p, &programs, POOL_ARBITERD, n_actors, 'S');
         pool_rest(&p, 1);
-        list.bus = connect_arbiterd(&p);
+        list.bus = pool_connect(&p);
         if (bench_wants(o, "list-actors")) {
                 compare(o, "list-actors-1000", &list, &empty, "empty sd-bus call", 10);
                 compare(o, "list-actors-1000-beside-its-like", &list, &table, "the same table by sd-bus",

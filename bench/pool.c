@@ -146,6 +146,17 @@ double pool_up(struct pool *p, const struct pool_programs *programs, enum pool_k
         return receive_many(p, n, what, begin);
 }
 
+sd_bus *pool_connect(const struct pool *p) {
+        char address[128];
+        sd_bus *bus;
+
+        (void)snprintf(address, sizeof(address), "unix:path=%s/run/private", p->directory);
+        bench_check("sd_bus_new", sd_bus_new(&bus));
+        bench_check("address", sd_bus_set_address(bus, address));
+        bench_check("connect", sd_bus_start(bus));
+        return bus;
+}
+
 double pool_kill(struct pool *p, unsigned first, unsigned n, char what) {
         double begin;
 

@@ -7,6 +7,8 @@
 
 #include <sys/types.h>
 
+#include <systemd/sd-bus.h>
+
 #include "bench.h"
 
 enum pool_kind {
@@ -37,6 +39,8 @@ struct pool {
  * microseconds. */
 double pool_up(struct pool *p, const struct pool_programs *programs, enum pool_kind kind, unsigned n,
                 char what);
+/* A connection to the private socket of an arbiterd. */
+sd_bus *pool_connect(const struct pool *p);
 /* Stops it in order. Returns microseconds until it and all workers are gone. */
 double pool_down(struct pool *p);
 /* Kills n workers, beginning with the first-th; microseconds until n new ones have announced what. */

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <systemd/sd-bus.h>
-
 #include "pool.h"
 
 static struct pool_programs programs;
@@ -147,23 +145,6 @@ enum { N_HANGING = 100 };
 #define POOL_PATH "/io/arbiter/Arbiter1/monitor/pool"
 #define CHILD "(sssssubt)"
 
-static int check(const char *what, int r) {
-        if (r < 0)
-                bench_die(what, -r);
-        return r;
-}
-
-static sd_bus *connect_arbiterd(const struct pool *p) {
-        char address[128];
-        sd_bus *bus;
-
-        (void)snprintf(address, sizeof(address), "unix:path=%s/run/private", p->directory);
-        check("sd_bus_new", sd_bus_new(&bus));
-        check("address", sd_bus_set_address(bus, address));
-        check("connect", sd_bus_start(bus));
-        return bus;
-}
-
 static sd_bus_message *call(sd_bus *bus, const char *path, const char *interface, const char *member) {
         sd_bus_error error = SD_BUS_ERROR_NULL;
         sd_bus_message *reply = NULL;
@@ -186,9 +167,9 @@ static unsigned ask_children(sd_bus *bus, const char *state) {
         unsigned n = 0;
         uint32_t pid;
 
-        check("children", sd_bus_message_enter_container(reply, 'a', CHILD));
-        while (check("child", sd_bus_message_read(reply, CHILD, &s[0], &s[1], &s[2], &s[3], &s[4], &pid,
-                                              &significant, &restarts)) > 0)
+        bench_check("children", sd_bus_message_enter_container(reply, 'a', CHILD));
+        while (bench_check("child", sd_bus_message_read(reply, CHILD, &s[0], &s[1], &s[2], &s[3], &s[4],
+                                                    &pid, &significant, &restarts)) > 0)
                 n += strcmp(s[3], state) == 0;
         sd_bus_message_unref(reply);
         return n;
@@ -219,11 +200,11 @@ static void hang(const struct bench_options *o, enum pool_kind kind, const char 
         sd_bus *bus;
 
         (void)pool_up(&p, &programs, kind, N_HANGING, 'S');
-        bus = connect_arbiterd(&p);
+        bus = pool_connect(&p);
         if (kind == POOL_ARBITERD_HANG_STOP) {
                 while (ask_children(bus, "running") < N_HANGING)
                         ;
-                check("Stop", sd_bus_call_method_async(bus, NULL, NULL, POOL_PATH,
+                bench_check("Stop", sd_bus_call_method_async(bus, NULL, NULL, POOL_PATH,
                                               "io.arbiter.Arbiter1.Monitor", "Stop", NULL, NULL, NULL));
         }
         while (ask_children(bus, state) < N_HANGING)
