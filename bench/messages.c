@@ -360,7 +360,7 @@ static void bench_inline(const struct bench_options *o) {
                 f.value = &value;
                 if (w == WORK_ROUND_TRIP) {
                         f.raw = &erlang;
-                        f.raw_what = "Erlang, of research/ipc.md";
+                        f.raw_what = "Erlang within one VM, measured once";
                 }
                 figure_print(&f);
         }

@@ -6,8 +6,8 @@
 
 ARBITER_BEGIN_DECLARATIONS
 
-/* A circuit breaker before one callee (research/actors.md 3.16; the rules are Akka's), so that one that is
- * ill is left alone for a while, and its callers do not wait for it.
+/* A circuit breaker before one callee (the rules are Akka's), so that one that is ill is left alone for a
+ * while, and its callers do not wait for it.
  *
  *   closed     calls go out. max_failures failures in a row open it; a success starts the count again
  *   open       calls end at once with ARBITER_OUTCOME_BREAKER_OPEN, not executed; after the reset timeout:

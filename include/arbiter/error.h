@@ -6,7 +6,7 @@
 
 ARBITER_BEGIN_DECLARATIONS
 
-/* The one outcome of a request (DESIGN.md 4.2). Values are part of the wire format. */
+/* The one outcome of a request. Values are part of the wire format. */
 typedef enum arbiter_outcome {
         ARBITER_OUTCOME_REPLY = 0,
         /* the handler failed; the message holds its error name and text */
@@ -47,8 +47,7 @@ arbiter_executed arbiter_outcome_executed(arbiter_outcome outcome);
  * -ECONNRESET, BROKEN_PROMISE -EPIPE, BREAKER_OPEN -EHOSTDOWN, APPLICATION_ERROR -EREMOTEIO. REPLY 0. */
 int arbiter_outcome_to_errno(arbiter_outcome outcome);
 
-/* Why an actor ended (DESIGN.md 4.4; a superset of systemd's SERVICE_RESULT). Values are part of the wire
- * format. */
+/* Why an actor ended (a superset of systemd's SERVICE_RESULT). Values are part of the wire format. */
 typedef enum arbiter_reason {
         ARBITER_REASON_NORMAL = 0,
         ARBITER_REASON_SHUTDOWN = 1,

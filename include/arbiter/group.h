@@ -6,11 +6,10 @@
 
 ARBITER_BEGIN_DECLARATIONS
 
-/* Process groups: actors under a name that is not theirs alone (research/actors.md 3.14; the rules are
- * those of Erlang's pg). An actor joins and leaves for itself. It may join more than once, and then
- * leaves as often; with its death it leaves altogether, before anybody is told of the death. A group
- * without members is no different from one that never was. Names are 1 to 255 printable characters of
- * ASCII without blanks. */
+/* Process groups: actors under a name that is not theirs alone (the rules are those of Erlang's pg). An
+ * actor joins and leaves for itself. It may join more than once, and then leaves as often; with its death it
+ * leaves altogether, before anybody is told of the death. A group without members is no different from one
+ * that never was. Names are 1 to 255 printable characters of ASCII without blanks. */
 
 /* The futures (ret may be NULL) resolve when the arbiter has it so. -ENOBUFS: a member 1024 times, in all
  * groups, already. */

@@ -6,10 +6,10 @@
 
 ARBITER_BEGIN_DECLARATIONS
 
-/* Named locks among the actors of an arbiter (pulsar's Lock, research/pulsar.md 1.12). One actor holds a
- * lock until it gives it back, until the time it asked for is over, or until it dies. Those who wait have
- * it in the order of asking. A lock is the actor's, not its handlers': asked for again by its holder, it
- * is waited for like anybody's. Names are 1 to 255 printable characters of ASCII without blanks.
+/* Named locks among the actors of an arbiter (pulsar's Lock). One actor holds a lock until it gives it back,
+ * until the time it asked for is over, or until it dies. Those who wait have it in the order of asking. A
+ * lock is the actor's, not its handlers': asked for again by its holder, it is waited for like anybody's.
+ * Names are 1 to 255 printable characters of ASCII without blanks.
  *
  * hold_usec: how long at most; 0 and UINT64_MAX: until it is given back. wait_usec: how long to wait for
  * it; 0 the default (5 s), UINT64_MAX without end. The future resolves to "t", a number that is greater

@@ -8,9 +8,9 @@
 ARBITER_BEGIN_DECLARATIONS
 
 /* A module: what an actor is made of. Commands, and hooks, the user code that is called at the points of its
- * life (research/pulsar.md 1.10). All hooks are optional and run on the actor's loop; userdata is what
- * arbiter_actor_set_userdata() set, NULL before. An embedded arbiter takes a pointer to it; arbiterd loads
- * it from a shared object that was built with ARBITER_MODULE().
+ * life. All hooks are optional and run on the actor's loop; userdata is what arbiter_actor_set_userdata()
+ * set, NULL before. An embedded arbiter takes a pointer to it; arbiterd loads it from a shared object that
+ * was built with ARBITER_MODULE().
  *
  *   start          before the actor is running. Negative: the spawn fails with the errno. To wait for
  * something, see arbiter_actor_delay_start() stopping       the actor has been asked to stop; bounded by its

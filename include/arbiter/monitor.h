@@ -6,9 +6,10 @@
 
 ARBITER_BEGIN_DECLARATIONS
 
-/* A monitor: an actor on the arbiter's own loop that keeps a pool of N workers alike alive. They are
- * called NAME.1 to NAME.N; a replacement takes the free number. Restart types, intensity (per worker) and
- * backoff: research/actors.md 3.1-3.5. It belongs to the arbiter, which keeps the reference that matters. */
+/* A monitor: an actor on the arbiter's own loop that keeps a pool of N workers alike alive. They are called
+ * NAME.1 to NAME.N; a replacement takes the free number. Restart types and intensity (per worker) are those
+ * of Erlang's supervisors; between restarts there is a backoff. It belongs to the arbiter, which keeps the
+ * reference that matters. */
 
 /* worker is the template (its name is not used); NULL: it has named, different children, see supervisor.h.
  * module (may be NULL) gives the monitor hooks and commands of its own. */

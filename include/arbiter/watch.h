@@ -6,9 +6,9 @@
 
 ARBITER_BEGIN_DECLARATIONS
 
-/* Death notices (research/actors.md 3.6, 3.7; the rules are Erlang's). A watch is one-way and on one
- * life. DOWN comes exactly once, after the name is free, and after all mail that the dead actor had sent
- * us. Watching what is dead already gives DOWN with reason noproc. */
+/* Death notices (the rules are Erlang's). A watch is one-way and on one life. DOWN comes exactly once, after
+ * the name is free, and after all mail that the dead actor had sent us. Watching what is dead already gives
+ * DOWN with reason noproc. */
 
 typedef struct arbiter_down {
         size_t size;

@@ -42,7 +42,7 @@ struct watch;
 
 enum {
         CALL_TIMEOUT_DEFAULT_USEC = 5 * 1000 * 1000,
-        NOTIFY_MIN_USEC = 3 * 1000 * 1000,  /* research/pulsar.md 1.2 */
+        NOTIFY_MIN_USEC = 3 * 1000 * 1000,  /* pulsar 2.0: MIN_NOTIFY */
         NOTIFY_MAX_USEC = 30 * 1000 * 1000,
         SILENCE_DEFAULT_USEC = 30 * 1000 * 1000,
         SILENCE_MIN_USEC = 100 * 1000,

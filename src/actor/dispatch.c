@@ -119,7 +119,7 @@ static void run_handler(arbiter_actor *a, struct incoming *i) {
                 incoming_refuse(i, ARBITER_OUTCOME_OVERLOAD, "out of memory");
 }
 
-/* Begins a message: publish, then read the clock, then run, in this order (DESIGN.md 4.2). */
+/* Begins a message: publish, then read the clock, then run, in this order. */
 static void begin(arbiter_actor *a, struct incoming *i, enum link_lane lane, uint64_t sequence,
                 uint64_t frame_size) {
         uint64_t deadline = i->message->envelope.deadline;

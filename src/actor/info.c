@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What "info" and "notify" say: the tree of pulsar (research/pulsar.md 1.13) as a{sv}, read live; and the
- * module's on_info hook. */
+/* What "info" and "notify" say: the tree of pulsar as a{sv}, read live; and the module's on_info hook. */
 
 #include <stdio.h>
 #include <sys/resource.h>

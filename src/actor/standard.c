@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The commands that every actor answers (DESIGN.md 4.3), with pulsar's names, arguments and results
- * (research/pulsar.md 1.9). They run in the system lane, so that a flooded actor can still be asked and
- * stopped. */
+/* The commands that every actor answers, with pulsar's names, arguments and results. They run in the system
+ * lane, so that a flooded actor can still be asked and stopped. */
 
 #include <stdio.h>
 
@@ -92,8 +91,8 @@ static int config_get(arbiter_actor *a, arbiter_message *m, const char *key) {
 static bool may_command(arbiter_actor *a, arbiter_message *m) {
         const struct peer *p = message_get_peer(m);
 
-        /* The arbiter, who spawned it, or the actor about itself (DESIGN.md 8). To the arbiter's own
-         * actor all are subjects. */
+        /* The arbiter, who spawned it, or the actor about itself. To the arbiter's own actor all are
+         * subjects. */
         if (!p)
                 return false;
         if (aid_equal(&p->aid, &a->aid) || (p->control && !a->arbiter_ops))

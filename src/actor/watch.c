@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Watches and links, from the watcher's side (research/actors.md 3.6, 3.7). The arbiter sends "down" when
- * the dead actor's pidfd has fired and its name is free; here the barrier is kept: what the dead one had
- * sent on its link is read and dispatched first, then DOWN, exactly once for each watch. The other side
- * is in src/arbiter. */
+/* Watches and links, from the watcher's side (the rules are Erlang's). The arbiter sends "down" when the
+ * dead actor's pidfd has fired and its name is free; here the barrier is kept: what the dead one had sent on
+ * its link is read and dispatched first, then DOWN, exactly once for each watch. The other side is in
+ * src/arbiter. */
 
 #include <stdio.h>
 

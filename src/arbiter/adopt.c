@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A re-adoption as a whole: what was kept comes in, the journal is read, and in the end it is told what
- * has become of it. Called by arbiter.c and the program. Must never carry anything out before all of it
- * is known: that is for adopt_done(). */
+/* A re-adoption as a whole: what was kept comes in, the journal is read, and in the end it is told what has
+ * become of it. Called by arbiter.c and the program. Must never carry anything out before all of it is
+ * known: that is for arbiter_adopt_done(). */
 
 #include <poll.h>
 #include <stdio.h>

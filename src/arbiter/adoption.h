@@ -18,7 +18,7 @@
 struct orphan {
         struct list_node orphans; /* of its set */
         struct state_child s;
-        struct child *child; /* once it is taken up, and until adopt_done() at least */
+        struct child *child; /* once it is taken up, and until arbiter_adopt_done() at least */
         bool taken, killed, lives;
 };
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Leaf cgroups (DESIGN.md 4.4): one directory per process actor in a delegated cgroup2 subtree. A leaf holds
- * no descriptor: all is done by name relative to the root's directory descriptor, which nobody else renames
- * in. */
+/* Leaf cgroups: one directory per process actor in a delegated cgroup2 subtree. A leaf holds no descriptor:
+ * all is done by name relative to the root's directory descriptor, which nobody else renames in. */
 
 #include "basic/time-util.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What actors may ask of the arbiter, and who may (DESIGN.md 8). The caller is who its link says it is:
- * nothing in a message can make it somebody else. A refusal is "denied", with a reason. */
+/* What actors may ask of the arbiter, and who may. The caller is who its link says it is: nothing in a
+ * message can make it somebody else. A refusal is "denied", with a reason. */
 
 #include <stdio.h>
 #include <syslog.h>

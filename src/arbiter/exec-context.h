@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What a program runs as: command line, environment, credentials, limits (DESIGN.md 4.1 point 6). Plain
- * data, filled by the configuration, resolved once, then used read-only by each spawn. */
+/* What a program runs as: command line, environment, credentials, limits. Plain data, filled by the
+ * configuration, resolved once, then used read-only by each spawn. */
 
 #include <sys/resource.h>
 #include <sys/types.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Process groups: who is a member of what, and who is told of it (research/actors.md 3.14; the rules are
- * those of Erlang's pg). Commands of actors; each says for itself how often it is a member, so that
- * saying it twice is saying it once. An empty group is none. Must not lose a change: a watcher that
- * cannot be told now is told to look again. */
+/* Process groups: who is a member of what, and who is told of it (the rules are those of Erlang's pg).
+ * Commands of actors; each says for itself how often it is a member, so that saying it twice is saying it
+ * once. An empty group is none. Must not lose a change: a watcher that cannot be told now is told to look
+ * again. */
 
 #include <stdio.h>
 

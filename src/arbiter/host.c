@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Threads that live together in one arbiter-host process, never in the daemon (DESIGN.md 1): those of a
- * pool share one, any other thread has one of its own. The host is an actor itself ("web-host"); each of
- * its threads is introduced to it once, by a control link of the thread's own, so that credit, silence
- * and EOF are each thread's and nothing is multiplexed. A thread that is stuck ends its host, and its
- * siblings with it: they are started anew without being counted as failures. */
+/* Threads that live together in one arbiter-host process, never in the daemon: those of a pool share one,
+ * any other thread has one of its own. The host is an actor itself ("web-host"); each of its threads is
+ * introduced to it once, by a control link of the thread's own, so that credit, silence and EOF are each
+ * thread's and nothing is multiplexed. A thread that is stuck ends its host, and its siblings with it: they
+ * are started anew without being counted as failures. */
 
 #include <stdio.h>
 #include <syslog.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What "info" says of the arbiter and of a monitor: pulsar's tree (research/pulsar.md 1.13). The
- * arbiter's is server, workers (its own actors) and monitors; a monitor adds its workers. Read now, not
- * as of the last notify. */
+/* What "info" says of the arbiter and of a monitor: pulsar's tree. The arbiter's is server, workers (its own
+ * actors) and monitors; a monitor adds its workers. Read now, not as of the last notify. */
 
 #include <stdio.h>
 

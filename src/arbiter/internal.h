@@ -59,7 +59,7 @@
 
 enum {
         START_TIMEOUT_DEFAULT_USEC = 90 * 1000 * 1000,
-        STOP_TIMEOUT_DEFAULT_USEC = 5 * 1000 * 1000, /* research/pulsar.md 1.2: ACTOR_ACTION_TIMEOUT */
+        STOP_TIMEOUT_DEFAULT_USEC = 5 * 1000 * 1000, /* pulsar 2.0: ACTOR_ACTION_TIMEOUT */
         LAG_USEC = 500 * 1000,                       /* our own delay above which silence proves nothing */
         /* quota: somewhat above what a runtime keeps by itself */
         CHILD_LINKS_MAX = 640,
@@ -84,7 +84,7 @@ enum {
         DEAD_AIDS_MAX = 64 * 1024,
         NAMES_KEPT_MAX = 16 * 1024, /* of which generation and last death are remembered without a life */
         TOKEN_LENGTH = 64,          /* hexadecimal digits of 256 bits */
-        /* then silence (Akka's defaults, research/actors.md 3.13) */
+        /* then silence (Akka's defaults) */
         DEAD_LETTERS_LOGGED = 10,
         DEAD_LETTERS_USEC = 5 * 60 * 1000 * 1000,
         STRANGERS_MAX = 64,         /* connections that have not said hello yet */

@@ -381,8 +381,7 @@ static int start_process(struct child *c, int mailbox) {
 }
 
 int child_watch_death(struct child *c) {
-        /* Edge-triggered: a thousand deaths at once must not be polled a thousand times each
-         * (research/ipc.md 7.10). */
+        /* Edge-triggered: a thousand deaths at once must not be polled a thousand times each. */
         return sd_event_add_io(c->arbiter->event, &c->death_source, c->process.pidfd, EPOLLIN | EPOLLET,
                         on_death, c);
 }

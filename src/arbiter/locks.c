@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Named locks: pulsar's (research/pulsar.md 1.12), held at the arbiter. A lock has one holder, who has it
- * until he gives it back, until the time that he has asked for is over, or until his death, whichever is
- * first; who waits for it has it in the order of asking. Each holding has a number, greater than those
- * before it (a fencing token), by which it is given back: a late word of a former holder is nobody's.
- * Commands of actors. */
+/* Named locks: pulsar's, held at the arbiter. A lock has one holder, who has it until he gives it back,
+ * until the time that he has asked for is over, or until his death, whichever is first; who waits for it has
+ * it in the order of asking. Each holding has a number, greater than those before it (a fencing token), by
+ * which it is given back: a late word of a former holder is nobody's. Commands of actors. */
 
 #include <stdio.h>
 

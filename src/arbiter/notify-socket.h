@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The receiving end of the sd_notify(3) protocol for programs that know nothing of arbiter (DESIGN.md 4.1
- * point 5).
+/* The receiving end of the sd_notify(3) protocol for programs that know nothing of arbiter.
  *
  * One socket per program, not one for all: the queue of an AF_UNIX datagram socket holds few messages (10 by
  * default) and a full one blocks its senders, so on a shared socket one program that floods would keep the

@@ -2,11 +2,11 @@
 /* The parent's side of starting a process, and its end. Called by the spawners and by arbiterd. Must never
  * decide anything: no retry, timer, restart or log.
  *
- * process_spawn() uses CLONE_VM, which costs the same whatever the size of the parent (research/ipc.md 6),
- * but neither vfork() nor CLONE_VFORK: from its setuid() to its exec the child may be stopped by any process
- * of its new user, and a vfork()ing parent would then hang until somebody continued it. So the child has a
- * stack of its own, and the parent waits with a time limit on the futex that the kernel clears and wakes
- * when the child leaves the shared memory (CLONE_CHILD_CLEARTID: at exec or exit). */
+ * process_spawn() uses CLONE_VM, which costs the same whatever the size of the parent, but neither vfork()
+ * nor CLONE_VFORK: from its setuid() to its exec the child may be stopped by any process of its new user,
+ * and a vfork()ing parent would then hang until somebody continued it. So the child has a stack of its own,
+ * and the parent waits with a time limit on the futex that the kernel clears and wakes when the child leaves
+ * the shared memory (CLONE_CHILD_CLEARTID: at exec or exit). */
 
 #include <fcntl.h>
 #include <inttypes.h>

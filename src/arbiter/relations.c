@@ -281,8 +281,8 @@ static uid_t uid_of(const struct child *c) {
                                : geteuid();
 }
 
-/* A link lets its maker end the other one by ending itself. So it reaches as far as kill_actor (DESIGN.md
- * 8), and to those that the same user could signal anyway. */
+/* A link lets its maker end the other one by ending itself. So it reaches as far as kill_actor,
+ * and to those that the same user could signal anyway. */
 static bool may_link(const struct child *c, const aid *id) {
         const struct child *target = map_get(c->arbiter->by_aid, id->c, AID_SIZE);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Units of systemd as the arbiter sees them (Concurrency=unit, DESIGN.md 4.1): what it asks for, and what it
- * is told. Implemented by src/bus/systemd.c, which alone speaks to systemd; used by launch-unit.c. All of it
- * is asynchronous: nothing here waits, and no event but `begun` is told from within a call. */
+/* Units of systemd as the arbiter sees them (Concurrency=unit): what it asks for, and what it is told.
+ * Implemented by src/bus/systemd.c, which alone speaks to systemd; used by launch-unit.c. All of it is
+ * asynchronous: nothing here waits, and no event but `begun` is told from within a call. */
 
 #include <sys/types.h>
 

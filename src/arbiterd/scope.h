@@ -2,7 +2,7 @@
 #pragma once
 
 /* The delegated scope arbiter-INSTANCE-actors.scope, in whose cgroup each actor gets a leaf: outside of the
- * service's own, so that neither a restart of the service nor its limits touch them (DESIGN.md 4.4, 4.6). */
+ * service's own, so that neither a restart of the service nor its limits touch them. */
 
 #include <sys/types.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A binary min-heap of deadlines, with the node inside the element, so that thousands of deadlines share
- * one sd-event timer (a timer source costs 6-7 us per dispatch, research/ipc.md 6). Insert and remove are
- * O(log n); inserting in rising order, the usual case, is O(1). */
+/* A binary min-heap of deadlines, with the node inside the element, so that thousands of deadlines share one
+ * sd-event timer (a timer source costs 6-7 us per dispatch). Insert and remove are O(log n); inserting in
+ * rising order, the usual case, is O(1). */
 
 #include "basic/time-util.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Names and aids (DESIGN.md 1). An aid is 8 characters of [a-z0-9], unique, one life only; a name is what
- * people and siblings say: [A-Za-z_][A-Za-z0-9_-]{0,63}, and for the member of a pool NAME.NUMBER. */
+/* Names and aids. An aid is 8 characters of [a-z0-9], unique, one life only; a name is what people and
+ * siblings say: [A-Za-z_][A-Za-z0-9_-]{0,63}, and for the member of a pool NAME.NUMBER. */
 
 #include "basic/macro.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Time is CLOCK_MONOTONIC in microseconds (usec_t) or nanoseconds (nsec_t). Wall-clock steps must not
- * kill healthy actors (research/pulsar.md 1.5), so nothing in arbiter decides by CLOCK_REALTIME. */
+/* Time is CLOCK_MONOTONIC in microseconds (usec_t) or nanoseconds (nsec_t). Wall-clock steps must not kill
+ * healthy actors, so nothing in arbiter decides by CLOCK_REALTIME. */
 
 #include <time.h>
 

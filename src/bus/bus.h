@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* An arbiter's face on D-Bus (DESIGN.md 5.3): what the arbiter keeps and calls. The arbiter owns one face,
- * made when it first listens, and frees it before it goes. */
+/* An arbiter's face on D-Bus: what the arbiter keeps and calls. The arbiter owns one face, made when it
+ * first listens, and frees it before it goes. */
 
 #include <arbiter/arbiter.h>
 

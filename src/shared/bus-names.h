@@ -38,8 +38,7 @@
 /* name, state, waiting for, since and until (CLOCK_MONOTONIC us), last reason, its status, attempts, text */
 #define BUS_WHY_SIGNATURE "a(sssttsius)"
 
-/* Errors. The outcomes of a request (DESIGN.md 4.2; the same names as outcome_to_error_name() of wire gives)
- * ... */
+/* Errors. The outcomes of a request (the same names as outcome_to_error_name() of wire gives) ... */
 #define BUS_ERROR_PREFIX "io.arbiter.Arbiter1.Error."
 #define BUS_ERROR_APPLICATION_ERROR BUS_ERROR_PREFIX "ApplicationError"
 #define BUS_ERROR_NO_PROC BUS_ERROR_PREFIX "NoProc"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The breaker of a pool (actors.md 3.16, for restarts): closed, it counts the failures of all workers
- * together; open, nobody is started; half open, one is, and its outcome decides. Workers whose turn has
- * not come are WAITING. Called by life.c and handle.c. Those that run are not touched. */
+/* The breaker of a pool (Akka's, for restarts): closed, it counts the failures of all workers together;
+ * open, nobody is started; half open, one is, and its outcome decides. Workers whose turn has not come are
+ * WAITING. Called by life.c and handle.c. Those that run are not touched. */
 
 #include "supervise/state.h"
 

@@ -181,7 +181,7 @@ static int on_load(supervise *s, const supervise_event *e) {
         return 0;
 }
 
-/* The start has come to its end without a process to look after; it is no failure (actors.md 3.4). */
+/* The start has come to its end without a process to look after; it is no failure (OTP's ignore). */
 static int on_ignored(supervise *s, const supervise_event *e) {
         struct slot *slot = find_life(s, e);
 

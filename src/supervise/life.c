@@ -84,7 +84,7 @@ static void restart(supervise *s, uint32_t number) {
                 group_restart(s, number);
 }
 
-/* A significant child has ended by itself and does not come back (actors.md 3.2). */
+/* A significant child has ended by itself and does not come back. */
 static void auto_shutdown(supervise *s) {
         if (s->policy.auto_shutdown == SUPERVISE_AUTO_SHUTDOWN_NEVER)
                 return;

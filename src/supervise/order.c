@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Order among different children, as OTP has it (actors.md 3.1-3.3): started one after the other, stopped
- * one by one in reverse, and, by one-for-all and rest-for-one, restarted together. Also how a set goes
- * down, pools included. Called after each event by settle() in handle.c, which goes on here until the set
- * waits for somebody. */
+/* Order among different children, as OTP has it: started one after the other, stopped one by one in reverse,
+ * and, by one-for-all and rest-for-one, restarted together. Also how a set goes down, pools included. Called
+ * after each event by settle() in handle.c, which goes on here until the set waits for somebody. */
 
 #include "supervise/state.h"
 

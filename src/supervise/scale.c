@@ -6,7 +6,7 @@
 #include "supervise/state.h"
 
 /* Who leaves first: what serves nobody, then what is on its way down anyway, then of those of an old
- * definition, and then of all, the idle before the busy, and the oldest (pulsar.md 1.4). */
+ * definition, and then of all, the idle before the busy, and the oldest (as in pulsar). */
 static unsigned surplus_class(const supervise *s, const struct slot *slot) {
         if (!state_is_alive(slot->state))
                 return 0;

@@ -153,7 +153,7 @@ static inline bool slot_will_start(const struct slot *slot) {
         return slot->state == SUPERVISE_SLOT_WAITING ||
                (state_is_ending(slot->state) && (slot->then == THEN_RESTART || slot->then == THEN_WAIT));
 }
-/* A temporary child is forgotten when it ends (actors.md 3.2); a pool's slot stays a worker's place. */
+/* A temporary child is forgotten when it ends; a pool's slot stays a worker's place. */
 static inline bool slot_is_forgotten_at_end(const supervise *s, const struct slot *slot) {
         return s->policy.strategy != SUPERVISE_POOL && slot->restart == SUPERVISE_TEMPORARY;
 }

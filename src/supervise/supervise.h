@@ -23,9 +23,9 @@
  * limit is OTP's verdict: one more failure than `intensity` within `period` parks the slot. Intensity 0
  * parks at the first failure in any case; with `escalate` there is only the verdict.
  *
- * Different children, as OTP's supervisor has them (research/actors.md 3.1-3.4). Each has a restart type;
- * they are in order, by which supervise_next_child() goes, and ADD_CHILD puts a new one last, or `before`
- * another. The set stops one by one, the last in order first, each when the one behind it has ended.
+ * Different children, as OTP's supervisor has them. Each has a restart type; they are in order, by which
+ * supervise_next_child() goes, and ADD_CHILD puts a new one last, or `before` another. The set stops one by
+ * one, the last in order first, each when the one behind it has ended.
  * - `ordered`: each starts when the one before it has STARTED or IGNORED. One whose first start fails
  *   (START_FAILED, or EXITED before STARTED) is not tried again: those that run are stopped in reverse, and
  *   START_FAILED says so. Slots whose turn has not come are WAITING. Children that are added later wait
@@ -170,7 +170,7 @@ typedef struct supervise_policy {
         nsec_t breaker_period, breaker_min, breaker_max;
 } supervise_policy;
 
-/* DESIGN.md 4.5; the factor is Akka's and systemd's usual doubling. */
+/* The factor is Akka's and systemd's usual doubling. */
 #define SUPERVISE_POLICY_DEFAULT                                                                            \
         ((supervise_policy){                                                                                \
                 .strategy = SUPERVISE_POOL,                                                                 \

@@ -5,8 +5,8 @@
 
 #include "supervise/state.h"
 
-/* A set that has gone down for whatever cause has ended by OTP's reason `shutdown` (actors.md 3.1), which
- * is normal: a parent restarts it if it is permanent. */
+/* A set that has gone down for whatever cause has ended by OTP's reason `shutdown`, which is normal: a
+ * parent restarts it if it is permanent. */
 static const supervise_event_type events[] = {
         [SUPERVISE_ACTION_STARTED_ALL] = SUPERVISE_STARTED,
         [SUPERVISE_ACTION_START_FAILED] = SUPERVISE_START_FAILED,

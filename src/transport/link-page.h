@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The shared page of a link (DESIGN.md 4.2 "Begun is exact"): a memfd of one page, sealed
- * SHRINK|GROW|SEAL, mapped by both ends. Each end writes its own side and reads the other's: how far it
- * has *begun* what it received, per lane, and the credit that it grants. A peer that lies in its side
- * harms its own callers only: what this end enforces it keeps in private memory. A page is touched only
- * when a request or credit moves, so an idle control link costs none. */
+/* The shared page of a link: a memfd of one page, sealed SHRINK|GROW|SEAL, mapped by both ends. Each end
+ * writes its own side and reads the other's: how far it has *begun* what it received, per lane, and the
+ * credit that it grants. A peer that lies in its side harms its own callers only: what this end enforces it
+ * keeps in private memory. A page is touched only when a request or credit moves, so an idle control link
+ * costs none. */
 
 #include <stdatomic.h>
 

@@ -25,10 +25,10 @@
  * message has left the mailbox. A peer that sends more than it was granted has broken the protocol, and
  * its link is closed.
  *
- * Receiving. Edge-triggered; drained; what was read is dispatched in a batch of at most
- * LINK_BATCH_MESSAGES or LINK_BATCH_USEC and continues in a defer source, so that other sources get their
- * turn. Frames of the system lane among what has been read are dispatched before those of the user lane.
- * Reading never stops because writing does (research/pulsar.md 1.6: the lock-up).
+ * Receiving. Edge-triggered; drained; what was read is dispatched in a batch of at most LINK_BATCH_MESSAGES
+ * or LINK_BATCH_USEC and continues in a defer source, so that other sources get their turn. Frames of the
+ * system lane among what has been read are dispatched before those of the user lane. Reading never stops
+ * because writing does: that would lock up two that write to each other.
  *
  * Anything malformed (envelope, sequence, more fds than announced, over-long frame, credit) closes the
  * link with -EBADMSG; the other links and the reader's memory and time are unharmed. Receive buffers

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What every actor answers (DESIGN.md 4.3), its hooks and its start and stop; pulsar's tests A1-A5, B1-B6,
- * C1-C2. */
+/* What every actor answers, its hooks and its start and stop, with what pulsar's tests ask of them. */
 
 #include <signal.h>
 #include <sys/socket.h>

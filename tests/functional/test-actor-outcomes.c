@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Every outcome of a request in a real situation, and what it says about execution against what a counter
- * says (DESIGN.md 4.2). Each from the arbiter (control link) and from a sibling (direct link). */
+ * says. Each from the arbiter (control link) and from a sibling (direct link). */
 
 #include <signal.h>
 

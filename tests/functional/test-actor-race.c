@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Receiver and deadline race (DESIGN.md 4.2): a million requests whose deadlines lie around the time that
- * their service takes. expired: the handler did not run, and never will; reply: it did; timeout: it may
- * have. */
+/* Receiver and deadline race: a million requests whose deadlines lie around the time that their service
+ * takes. expired: the handler did not run, and never will; reply: it did; timeout: it may have. */
 
 #include <stdio.h>
 

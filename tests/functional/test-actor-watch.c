@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Watches and links between actors: DOWN exactly once, after the name is free, after all mail
- * (DESIGN.md 4.4). */
+/* Watches and links between actors: DOWN exactly once, after the name is free, after all mail. */
 
 #include <signal.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Authority (DESIGN.md 8): a worker running as nobody under a root arbiter finds no way to more, and what
- * it may do works. */
+/* Authority: a worker running as nobody under a root arbiter finds no way to more, and what it may
+ * do works. */
 
 #include <grp.h>
 #include <sys/resource.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What OTP's supervisor does, told from its documentation (supervisor(3), "OTP Design Principles", 5) and
- * research/actors.md 3.1-3.5, and not from src/supervise, with which it shares the vocabulary alone. It is
- * naive: children are an array in start order, all failures are kept and counted anew each time, and after
- * each event the whole array is searched for what is to be done next.
+/* What OTP's supervisor does, told from its documentation (supervisor(3), "OTP Design Principles", 5), and
+ * not from src/supervise, with which it shares the vocabulary alone. It is naive: children are an array in
+ * start order, all failures are kept and counted anew each time, and after each event the whole array is
+ * searched for what is to be done next.
  *
  * OTP's supervisor is one process that blocks while a child starts or stops; whatever happens meanwhile
  * waits in its mailbox. A monitor never blocks. Hence the deliberate differences, each an option here, with

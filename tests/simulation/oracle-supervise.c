@@ -101,12 +101,12 @@ static unsigned within(const nsec_t *failures, unsigned n, nsec_t since) {
         return k;
 }
 
-/* actors.md 3.1: inclusive boundary; this failure counts. */
+/* The boundary is inclusive, as OTP's; this failure counts. */
 static bool over(const nsec_t *failures, unsigned n, const supervise_policy *p, nsec_t now) {
         return within(failures, n, now > p->period ? now - p->period : 0) > p->intensity;
 }
 
-/* The delay of DESIGN.md 4.5 and of the rule at the head of supervise.h. */
+/* The delay by the rule at the head of supervise.h. */
 static nsec_t delay_of(struct oracle *o, struct oracle_child *c, bool had_started) {
         const supervise_policy *p = &o->policy;
         nsec_t delay = p->backoff_min, age = o->now - c->since;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What a set should do, told a second time and naively from DESIGN.md 4.5 and research/actors.md 3.1-3.5:
- * every failure is kept, everything is counted anew each time, nothing is shared with src/supervise but
- * the vocabulary. */
+/* What a set should do, told a second time and naively from the head of supervise.h: every failure is kept,
+ * everything is counted anew each time, nothing is shared with src/supervise but the vocabulary. */
 
 #include "supervise/supervise.h"
 

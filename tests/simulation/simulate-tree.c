@@ -2,9 +2,9 @@
 
 /* Trees of sets of different children, by all of OTP's strategies: lives and whole sets that start, ignore,
  * crash and hang, operators who interfere, and an arbiter that dies between any two actions and finds its
- * sets in the journal. What must be true is told here from research/actors.md 3.1-3.4, by comparing what
- * each child was before an event with what it is after it. Beside that, sets with a policy of OTP's are
- * compared with the oracle (oracle-otp.h): each action, in its order, and each state. */
+ * sets in the journal. What must be true is told here from OTP's documentation, by comparing what each child
+ * was before an event with what it is after it. Beside that, sets with a policy of OTP's are compared with
+ * the oracle (oracle-otp.h): each action, in its order, and each state. */
 
 #include "oracle-otp.h"
 #include "simulation.h"
@@ -85,7 +85,7 @@ static unsigned index_of(const struct world *w, const struct tree_set *set) {
         return (unsigned) (set - w->sets);
 }
 
-/* actors.md 3.1 and 3.2: is this end a failure, asking for a restart? */
+/* By OTP's rules: is this end a failure, asking for a restart? */
 static bool is_failure(const supervise_slot_info *before, const struct child *child,
                 const supervise_event *e,
                 const supervise_policy *p, bool starting) {

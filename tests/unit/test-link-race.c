@@ -8,8 +8,8 @@
 
 #include "test-link-fixture.h"
 
-/* DESIGN.md 4.2: the receiver publishes begun, then reads the clock, then runs if the deadline has not
- * passed. The caller, whose clock says that it has, reads begun. "Not begun" must mean "never runs". */
+/* The receiver publishes begun, then reads the clock, then runs if the deadline has not passed. The caller,
+ * whose clock says that it has, reads begun. "Not begun" must mean "never runs". */
 struct race {
         struct link *receiver;
         _Atomic uint64_t offered, done; /* sequence numbers */

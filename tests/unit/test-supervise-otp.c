@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The cases of OTP's supervisor (research/actors.md 3.1-3.4 and 5) for sets of different children: start,
- * strategies, restart types, escalation, significance, trees. Random histories are in tests/simulation. */
+/* The cases of OTP's supervisor for sets of different children: start, strategies, restart types,
+ * escalation, significance, trees. Random histories are in tests/simulation. */
 
 #include "test-supervise-util.h"
 

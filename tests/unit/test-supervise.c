@@ -109,7 +109,7 @@ static void test_temporary_child_is_forgotten(void **state) {
         assert_action(&f, SPAWN, 1);
 }
 
-/* actors.md 3.1: n = intensity within the window survives, one more does not. */
+/* As in OTP: n = intensity within the window survives, one more does not. */
 static void test_intensity(void **state) {
         for (uint32_t intensity = 0; intensity < 4; intensity++) {
                 _cleanup_(supervise_freep) supervise *s = NULL;
