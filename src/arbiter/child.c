@@ -16,7 +16,6 @@ static void on_silence_timer(arbiter_actor *a, struct actor_timer *t);
 static void on_stop_timer(arbiter_actor *a, struct actor_timer *t);
 static void on_end_timer(arbiter_actor *a, struct actor_timer *t);
 static void forget_future(struct child *c, arbiter_reason reason, int status);
-static void fail_waiters(struct child *c);
 
 struct child *child_find(arbiter *a, const char *name_or_aid) {
         struct child *c = map_get_string(a->by_name, name_or_aid);
@@ -134,7 +133,6 @@ int child_new(arbiter *a, arbiter_spawn *spawn, const char *name, const aid *wan
 
 void child_free(struct child *c) {
         arbiter_actor *a = c->arbiter->actor;
-        struct waiter *w;
 
         unregister_child(c);
         probes_free(c);
@@ -168,11 +166,7 @@ void child_free(struct child *c) {
         unit_forget(c);
         process_done(&c->process);
         leaf_dispose(c->arbiter, &c->leaf);
-        while ((w = LIST_FIRST(&c->stops, struct waiter, waiters))) {
-                list_remove(&w->waiters);
-                arbiter_future_unref(w->future);
-                free(w);
-        }
+        waiters_forget(&c->stops);
         commands_table_unref(c->arbiter, c->commands);
         arbiter_future_unref(c->future);
         arbiter_proxy_unref(c->proxy);
@@ -487,7 +481,9 @@ void child_kill(struct child *c, arbiter_reason reason) {
         if (c->has_thread && c->stop_stage != CHILD_STOP_STUCK) {
                 set_stage(c, CHILD_STOP_STUCK);
                 forget_future(c, reason, 0);
-                fail_waiters(c);
+                /* it will not end before its process does */
+                waiters_fail(&c->stops, ARBITER_OUTCOME_TIMEOUT,
+                                "'%s' is stuck, and a thread cannot be killed", c->name);
                 /* If it looks up at all, EOF is what it sees; and its end is to be noticed. */
                 if (c->peer && c->peer->link)
                         link_close(c->peer->link);
@@ -572,16 +568,6 @@ int child_ask_to_stop(struct child *c) {
         return r < 0 ? r : peer_send(c->peer, &e, m, NULL, NULL, NULL);
 }
 
-int waiter_add(struct list_node *list, arbiter_future *f) {
-        struct waiter *w = calloc(1, sizeof(*w));
-
-        if (!w)
-                return -ENOMEM;
-        w->future = arbiter_future_ref(f);
-        list_append(list, &w->waiters);
-        return 0;
-}
-
 /* A hook that is bounded by the same time gets to end it by itself. */
 static int bound_stop(struct child *c) {
         usec_t bound = MIN(c->spawn ? stop_usec_of(c) : (usec_t)STOP_TIMEOUT_DEFAULT_USEC,
@@ -617,7 +603,7 @@ int child_stop(struct child *c, arbiter_future *waits) {
         int r;
 
         if (waits) {
-                r = waiter_add(&c->stops, waits);
+                r = waiters_add(&c->stops, waits);
                 if (r < 0)
                         return r;
         }
@@ -672,30 +658,6 @@ static void forget_future(struct child *c, arbiter_reason reason, int status) {
         else
                 future_fail(f, ARBITER_OUTCOME_CALLEE_DIED, "'%s' did not start: %s %d", c->name,
                                 arbiter_reason_to_string(reason), status);
-}
-
-/* It will not end before its process does: who waits for its end is told so. */
-static void fail_waiters(struct child *c) {
-        struct waiter *w;
-
-        while ((w = LIST_FIRST(&c->stops, struct waiter, waiters))) {
-                list_remove(&w->waiters);
-                future_fail(w->future, ARBITER_OUTCOME_TIMEOUT,
-                                "'%s' is stuck, and a thread cannot be killed", c->name);
-                arbiter_future_unref(w->future);
-                free(w);
-        }
-}
-
-void waiters_resolve(struct list_node *list) {
-        struct waiter *w;
-
-        while ((w = LIST_FIRST(list, struct waiter, waiters))) {
-                list_remove(&w->waiters);
-                future_resolve(w->future, ARBITER_OUTCOME_REPLY, NULL);
-                arbiter_future_unref(w->future);
-                free(w);
-        }
 }
 
 static void log_death(struct child *c, arbiter_reason reason, int status) {

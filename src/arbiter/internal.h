@@ -33,7 +33,8 @@
  *                lives; adopt-decide.c what becomes of each
  *   state.c      what its successor must know, kept in the state journal before anything is done
  *   probe.c      what is asked of children from outside: when, and what follows (probes.h has its parts)
- *   plain.c      stand-ins for programs that know nothing of arbiter */
+ *   plain.c      stand-ins for programs that know nothing of arbiter
+ *   waiters.c    lists of futures with one outcome */
 
 #include <pthread.h>
 
@@ -55,6 +56,7 @@
 #include "arbiter/tree.h"
 #include "arbiter/unit-settings.h"
 #include "arbiter/units.h"
+#include "arbiter/waiters.h"
 #include "supervise/supervise.h"
 
 enum {
@@ -296,7 +298,7 @@ struct child {
 
         arbiter_future *future;   /* of the spawn */
         arbiter_proxy *proxy;     /* what it will resolve to: success must not fail for want of memory */
-        struct list_node stops;   /* struct waiter: who waits for its end */
+        struct list_node stops;   /* waiters.h: for its end */
         struct list_node parked;  /* struct parked: connects that wait until it is running */
         struct list_node watched_by, watches; /* struct relation */
         size_t n_watches;
@@ -315,11 +317,6 @@ struct child {
         usec_t dead_letters_usec; /* when they were last told of */
         char *status;
         struct commands_table *commands;
-};
-
-struct waiter {
-        struct list_node waiters;
-        arbiter_future *future;
 };
 
 struct arbiter_monitor {
@@ -341,7 +338,7 @@ struct arbiter_monitor {
         bool started, stopping, failed, restarting;
         struct pool_load load;
         arbiter_future *start_future, *stop_future;
-        struct list_node settled; /* struct waiter: scale, restart */
+        struct list_node settled; /* waiters.h: scale, restart */
         struct pool pool;
         arbiter_routing routing;
         struct list_node pool_watches; /* who is told of its workers: pool-members.c */
@@ -664,8 +661,6 @@ void monitor_actor_ended(arbiter_monitor *m);
 bool monitor_is_settled(arbiter_monitor *m);
 int monitor_stop(arbiter_monitor *m);
 supervise_restart monitor_restart_of(const arbiter_spawn *worker);
-/* Resolves it then. */
-int monitor_wait_settled(arbiter_monitor *m, arbiter_future *f);
 /* Its workers are down, and it is not to be started again: so is its actor, and then it is no more. */
 void monitor_end(arbiter_monitor *m);
 void monitor_gone(arbiter_monitor *m);

@@ -70,8 +70,6 @@ _public_ arbiter_monitor *arbiter_monitor_ref(arbiter_monitor *m) {
 }
 
 _public_ arbiter_monitor *arbiter_monitor_unref(arbiter_monitor *m) {
-        struct waiter *w;
-
         if (!m || --m->n_ref > 0)
                 return NULL;
         autoscale_stop(m);
@@ -79,11 +77,7 @@ _public_ arbiter_monitor *arbiter_monitor_unref(arbiter_monitor *m) {
                 m->set.arbiter = NULL; /* it may be gone by now, and its timers with it */
         tree_dismiss(m);
         set_done(&m->set);
-        while ((w = LIST_FIRST(&m->settled, struct waiter, waiters))) {
-                list_remove(&w->waiters);
-                arbiter_future_unref(w->future);
-                free(w);
-        }
+        waiters_forget(&m->settled);
         arbiter_future_unref(m->start_future);
         arbiter_future_unref(m->stop_future);
         roll_free(m);
@@ -163,31 +157,6 @@ _public_ int arbiter_monitor_set_backoff(arbiter_monitor *m, uint64_t min_usec, 
         return roll_set_policy(m, &policy);
 }
 
-int monitor_wait_settled(arbiter_monitor *m, arbiter_future *f) {
-        struct waiter *w = calloc(1, sizeof(*w));
-
-        if (!w)
-                return -ENOMEM;
-        w->future = arbiter_future_ref(f);
-        list_append(&m->settled, &w->waiters);
-        return 0;
-}
-
-static int wait_settled(arbiter_monitor *m, arbiter_future **ret) {
-        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
-        int r;
-
-        if (!ret)
-                return 0;
-        r = future_new(m->arbiter->actor, &f);
-        if (r >= 0)
-                r = monitor_wait_settled(m, f);
-        if (r < 0)
-                return r;
-        *ret = TAKE_PTR(f);
-        return 0;
-}
-
 /* A roll may be halted for good: who is given up is not on its way. */
 static bool is_rolling(const arbiter_monitor *m, const supervise_info *i) {
         supervise_slot_info slot;
@@ -208,29 +177,20 @@ bool monitor_is_settled(arbiter_monitor *m) {
                (!i.outdated || i.n[SUPERVISE_SLOT_FAILED] > 0);
 }
 
-static void settle(arbiter_monitor *m, arbiter_outcome outcome) {
-        struct waiter *w;
-
-        while ((w = LIST_FIRST(&m->settled, struct waiter, waiters))) {
-                list_remove(&w->waiters);
-                if (outcome == ARBITER_OUTCOME_REPLY)
-                        future_resolve(w->future, outcome, NULL);
-                else
-                        future_fail(w->future, outcome,
-                                        outcome == ARBITER_OUTCOME_CANCELLED ? "monitor '%s' was stopped"
-                                                                             : "monitor '%s' has given up",
-                                        m->name);
-                arbiter_future_unref(w->future);
-                free(w);
-        }
+static void answer_settled(arbiter_monitor *m) {
+        if (m->stopping || m->restarting || !monitor_is_settled(m))
+                return;
+        if (m->failed)
+                waiters_fail(&m->settled, ARBITER_OUTCOME_CALLEE_DIED, "monitor '%s' has given up", m->name);
+        else
+                waiters_resolve(&m->settled);
 }
 
 void monitor_changed(arbiter_monitor *m) {
         if (!m->arbiter || !m->set.supervise)
                 return;
         pool_members_reconsider(m);
-        if (!m->stopping && !m->restarting && monitor_is_settled(m))
-                settle(m, m->failed ? ARBITER_OUTCOME_CALLEE_DIED : ARBITER_OUTCOME_REPLY);
+        answer_settled(m);
         roll_settle(m);
         control_monitor_changed(m);
 }
@@ -269,7 +229,7 @@ void monitor_gone(arbiter_monitor *m) {
         m->arbiter = NULL;
         map_remove_string(a->monitors_by_name, m->name);
         list_remove(&m->monitors);
-        settle(m, ARBITER_OUTCOME_CANCELLED);
+        waiters_fail(&m->settled, ARBITER_OUTCOME_CANCELLED, "monitor '%s' was stopped", m->name);
         if (m->start_future)
                 future_fail(m->start_future, ARBITER_OUTCOME_CANCELLED, "monitor '%s' was stopped", m->name);
         if (m->stop_future)
@@ -459,7 +419,7 @@ _public_ int arbiter_monitor_scale(arbiter_monitor *m, unsigned workers, arbiter
                 return -EOPNOTSUPP;
         if (!m->arbiter || m->stopping || !m->started || !tree_is_up(m))
                 return -ESHUTDOWN;
-        r = wait_settled(m, ret ? &f : NULL);
+        r = waiters_add_new(&m->settled, m->arbiter->actor, ret ? &f : NULL);
         if (r < 0)
                 return r;
         state_mark_monitor(m);

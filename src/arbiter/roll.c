@@ -534,7 +534,7 @@ static int wait_otherwise(arbiter_monitor *m, struct roll_waiter *w) {
         supervise_get_info(m->set.supervise, &i);
         if (roll_is_on(&i) || w->reached)
                 return 0;
-        r = monitor_wait_settled(m, w->future);
+        r = waiters_add(&m->settled, w->future);
         if (r < 0)
                 future_fail_errno(w->future, r, NULL);
         waiter_free(w);

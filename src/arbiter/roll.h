@@ -26,7 +26,7 @@ struct pool {
         } definitions[POOL_DEFINITIONS_MAX];
         size_t n_definitions;
         unsigned max_surge, max_unavailable; /* as they were set: a number, or ARBITER_PERCENT() */
-        struct list_node rolls;              /* struct waiter: who waits for the end of a roll */
+        struct list_node rolls;              /* struct roll_waiter: for the end of a roll */
         uint64_t host_revision;              /* of the threads that the monitor's host runs; 0: not known */
         uint32_t failed_slot;                /* whose start failed last, and why, in words */
         char failed_text[400];

@@ -27,24 +27,11 @@ static bool is_down(const struct tree_child *k) {
         return k->monitor ? !k->monitor->tree.alive : !c;
 }
 
-/* A future that resolves with the others of the list. */
-static int wait_in(struct tree_child *k, struct list_node *list, arbiter_future **ret) {
-        _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
-        int r;
-
-        r = future_new(k->parent->arbiter->actor, &f);
-        if (r >= 0)
-                r = waiter_add(list, f);
-        if (r >= 0)
-                *ret = TAKE_PTR(f);
-        return r;
-}
-
 int tree_remove(struct tree_child *k, arbiter_future **ret) {
         struct set *s = &k->parent->set;
         int r;
 
-        r = ret ? wait_in(k, &k->removals, ret) : 0;
+        r = waiters_add_new(&k->removals, s->arbiter->actor, ret);
         if (r < 0)
                 return r;
         k->removed = true;
@@ -71,7 +58,7 @@ int tree_terminate(struct tree_child *k, arbiter_future **ret) {
         if (down)
                 r = future_new(k->parent->arbiter->actor, &f);
         else
-                r = wait_in(k, &k->stops, &f);
+                r = waiters_add_new(&k->stops, k->parent->arbiter->actor, &f);
         if (r < 0)
                 return r;
         r = set_handle(&k->parent->set,

@@ -456,7 +456,7 @@ int tree_restart(arbiter_monitor *m, arbiter_spawn *worker, arbiter_future **ret
         } else {
                 r = future_new(m->arbiter->actor, &f);
                 if (r >= 0)
-                        r = monitor_wait_settled(m, f);
+                        r = waiters_add(&m->settled, f);
                 if (r >= 0)
                         r = restart_top(m);
                 if (r < 0 && f && f->pending)

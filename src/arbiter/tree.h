@@ -36,8 +36,8 @@ struct tree_child {
         nsec_t shutdown;
         uint64_t revision;
         uint32_t slot;             /* 0: it has no place in the set now */
-        struct list_node removals; /* struct waiter: until it is forgotten */
-        struct list_node stops;    /* struct waiter: until it is down; of a monitor */
+        struct list_node removals; /* waiters.h: until it is forgotten */
+        struct list_node stops;    /* waiters.h: until it is down; of a monitor */
         /* while another arbiter is taken over from */
         arbiter_future *promised; /* of its start */
         bool changed, over;       /* it is another description; it has ended for good */
@@ -106,9 +106,6 @@ supervise_restart tree_restart_of(const struct tree_child *k);
 bool tree_name_is_taken(arbiter *a, const char *name);
 /* It is down. */
 void tree_child_is_down(struct tree_child *k);
-/* child.c: of struct waiter */
-int waiter_add(struct list_node *list, arbiter_future *f);
-void waiters_resolve(struct list_node *list);
 
 /* tree-adopt.c, by adopt-set.c. With its set as it was left: who lives where. */
 struct adoption;
