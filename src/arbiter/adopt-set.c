@@ -342,13 +342,12 @@ static void stop_legacy(struct adoption *x, struct legacy *l) {
 static arbiter_spawn *find_base(arbiter *a, const char *definition) {
         arbiter_spawn *s = map_get_string(a->definitions, definition);
         arbiter_monitor *m = s ? NULL : arbiter_find_monitor(a, definition);
+        uint32_t slot;
 
         if (s || (m && m->worker))
                 return s ? s : m->worker;
-        for (uint32_t i = 1; i < a->root.n_slots; i++)
-                if (a->root.slots[i].spawn && streq(a->root.slots[i].spawn->name, definition))
-                        return a->root.slots[i].spawn;
-        return NULL;
+        slot = root_find_slot(a, definition);
+        return slot > 0 ? a->root.slots[slot].spawn : NULL;
 }
 
 /* Spawned at run time, it goes on as long as there is what it is an instance of. */

@@ -172,6 +172,7 @@ static int park(struct child *target, arbiter_message *m) {
 bool broker_is_restarting(arbiter *a, const char *name) {
         const char *dot = strchr(name, '.');
         supervise_slot_info slot;
+        uint32_t n;
 
         if (dot) {
                 char monitor[QUALIFIED_NAME_SIZE];
@@ -185,11 +186,9 @@ bool broker_is_restarting(arbiter *a, const char *name) {
                        slot.state != SUPERVISE_SLOT_FAILED && slot.state != SUPERVISE_SLOT_HELD &&
                        slot.state != SUPERVISE_SLOT_UNUSED;
         }
-        for (uint32_t i = 1; i < a->root.n_slots; i++)
-                if (a->root.slots[i].spawn && streq(a->root.slots[i].spawn->name, name))
-                        return supervise_get_slot(a->root.supervise, i, &slot) >= 0 &&
-                               slot.state == SUPERVISE_SLOT_BACKOFF;
-        return false;
+        n = root_find_slot(a, name);
+        return n > 0 && supervise_get_slot(a->root.supervise, n, &slot) >= 0 &&
+               slot.state == SUPERVISE_SLOT_BACKOFF;
 }
 
 static int refuse(arbiter_message *m, arbiter_outcome outcome, const char *format, const char *name) {

@@ -241,9 +241,8 @@ int control_find_slot(arbiter *a, const char *target, struct set **ret_set, uint
                 s = &k->parent->set;
                 slot = k->slot;
         }
-        for (uint32_t i = 1; !dot && !k && i < s->n_slots; i++)
-                if (s->slots[i].spawn && streq(s->slots[i].spawn->name, target))
-                        slot = i;
+        if (!dot && !k)
+                slot = root_find_slot(a, target);
         if (slot == 0 || supervise_get_slot(s->supervise, slot, &info) < 0)
                 return -ESRCH;
         *ret_set = s;

@@ -547,6 +547,8 @@ int names_choose_aid(arbiter *a, const aid *wanted, aid *ret);
 int names_next_generation(struct child *c);
 /* It has ended: aid and name remember how. */
 void names_bury(struct child *c, arbiter_reason reason, int status);
+/* Somebody is called so, or will be again; or nobody may be. */
+bool names_is_taken(arbiter *a, const char *name);
 /* What the last life of this name has said that it has; NULL: nothing, or nobody knows. */
 const struct commands_table *names_get_commands(arbiter *a, const char *name);
 
@@ -643,6 +645,8 @@ void host_gone(struct child *host, arbiter_reason reason, int status);
 int set_init(struct set *s, arbiter *a, arbiter_monitor *m, const supervise_policy *policy, uint32_t n);
 void set_done(struct set *s);
 int set_handle(struct set *s, const supervise_event *e);
+/* Where the root set runs the lone actor of this name, whether it lives just now or not; 0: nowhere. */
+uint32_t root_find_slot(const arbiter *a, const char *name);
 /* An actor by the slot that it has, or will have. -ENOENT: nobody is to live there. */
 int slot_name(const struct set *s, uint32_t slot, char ret[static QUALIFIED_NAME_SIZE]);
 /* -ENOENT for a number that no slot can have. */

@@ -24,8 +24,7 @@ _public_ int arbiter_monitor_new(arbiter *a, const char *name, arbiter_spawn *wo
 
         if (!a || !name || !name_is_valid(name) || !ret)
                 return -EINVAL;
-        if (map_get_string(a->monitors_by_name, name) || child_find(a, name) || tree_find(a, name) ||
-                        streq(name, "arbiter") || streq(name, "monitor"))
+        if (names_is_taken(a, name))
                 return -EEXIST;
         r = worker ? spawn_check(worker, NULL) : 0;
         if (r < 0)

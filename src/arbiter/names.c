@@ -125,6 +125,11 @@ void names_bury(struct child *c, arbiter_reason reason, int status) {
         state_put_name(c->arbiter, n);
 }
 
+bool names_is_taken(arbiter *a, const char *name) {
+        return child_find(a, name) || map_get_string(a->monitors_by_name, name) || tree_find(a, name) ||
+               root_find_slot(a, name) > 0 || streq(name, "arbiter") || streq(name, "monitor");
+}
+
 const struct commands_table *names_get_commands(arbiter *a, const char *name) {
         const struct name_memory *n = map_get_string(a->names, name);
 

@@ -68,6 +68,15 @@ int set_reserve(struct set *s, uint32_t slot) {
         return 0;
 }
 
+uint32_t root_find_slot(const arbiter *a, const char *name) {
+        const struct set *s = &a->root;
+
+        for (uint32_t i = 1; i < s->n_slots; i++)
+                if (s->slots[i].spawn && streq(s->slots[i].spawn->name, name))
+                        return i;
+        return 0;
+}
+
 int slot_name(const struct set *s, uint32_t slot, char ret[static QUALIFIED_NAME_SIZE]) {
         const arbiter_spawn *spawn = slot < s->n_slots ? s->slots[slot].spawn : NULL;
 

@@ -689,8 +689,7 @@ int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, bool
                 return r;
         if (!a->started || a->actor->state >= ARBITER_STATE_STOPPING)
                 return -ESHUTDOWN;
-        if (child_find(a, s->name) || map_get_string(a->monitors_by_name, s->name) ||
-                        tree_find(a, s->name) || streq(s->name, "arbiter") || streq(s->name, "monitor"))
+        if (names_is_taken(a, s->name))
                 return -EEXIST;
         if (!transient && adopt_is_under_way(a)) {
                 r = adopt_lone(s, ret);
@@ -699,9 +698,6 @@ int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, bool
                 if (r != 0)
                         return MIN(r, 0);
         }
-        for (uint32_t i = 1; i < root->n_slots; i++)
-                if (root->slots[i].spawn && streq(root->slots[i].spawn->name, s->name))
-                        return -EEXIST; /* in backoff, or held: the name is taken all the same */
         r = future_new(a->actor, &f);
         if (r < 0)
                 return r;
@@ -741,7 +737,7 @@ _public_ int arbiter_spawn_start(arbiter_spawn *s, arbiter_future **ret) {
 _public_ int arbiter_remove_actor(arbiter *a, const char *name, arbiter_future **ret) {
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         struct set *root;
-        uint32_t slot = 1;
+        uint32_t slot;
         int r;
 
         if (!a || !name)
@@ -749,10 +745,8 @@ _public_ int arbiter_remove_actor(arbiter *a, const char *name, arbiter_future *
         if (tree_find(a, name) && tree_find(a, name)->spawn)
                 return tree_remove(tree_find(a, name), ret);
         root = &a->root;
-        while (slot < root->n_slots &&
-                        !(root->slots[slot].spawn && streq(root->slots[slot].spawn->name, name)))
-                slot++;
-        if (slot >= root->n_slots)
+        slot = root_find_slot(a, name);
+        if (slot == 0)
                 return -ESRCH;
         r = future_new(a->actor, &f);
         if (r < 0)

@@ -31,7 +31,7 @@ static int make_child(struct adoption *x, arbiter_monitor *m, const struct state
         struct legacy *l = t->is_monitor ? map_get_string(x->legacies_by_name, t->name) : NULL;
         int r = 0;
 
-        if (tree_name_is_taken(x->arbiter, t->name))
+        if (names_is_taken(x->arbiter, t->name))
                 return -EEXIST; /* it is another one now */
         if (!t->is_monitor || (l && !state_key_is_null(&l->s.worker)))
                 r = adopt_spawn(x, t->is_monitor ? &l->s.worker : &t->spawn, NULL, &spawn);

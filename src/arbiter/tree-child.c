@@ -15,14 +15,18 @@ const char *tree_child_name(const struct tree_child *k) {
         return k->monitor ? k->monitor->name : k->spawn->name;
 }
 
-bool tree_name_is_taken(arbiter *a, const char *name) {
-        if (child_find(a, name) || map_get_string(a->monitors_by_name, name) || tree_find(a, name) ||
-                        streq(name, "arbiter") || streq(name, "monitor"))
-                return true;
-        for (uint32_t i = 1; i < a->root.n_slots; i++)
-                if (a->root.slots[i].spawn && streq(a->root.slots[i].spawn->name, name))
-                        return true; /* in backoff, or held */
-        return false;
+int tree_find_child(const arbiter_monitor *m, const char *name, struct tree_child **ret) {
+        struct tree_child *k;
+
+        if (!m || !name)
+                return -EINVAL;
+        if (!m->arbiter)
+                return -ESHUTDOWN;
+        k = tree_find(m->arbiter, name);
+        if (!k || k->parent != m || k->removed)
+                return -ENOENT;
+        *ret = k;
+        return 0;
 }
 
 /* Its place in the set. */
@@ -89,7 +93,7 @@ static int take_slot(struct tree_child *k, arbiter_future *f) {
         return 0;
 }
 
-int tree_move(struct tree_child *k, struct list_node *before) {
+static int move(struct tree_child *k, struct list_node *before) {
         arbiter_monitor *m = k->parent;
         struct list_node *behind = k->children.next;
         int r = 0;
@@ -405,15 +409,10 @@ _public_ int arbiter_monitor_move_child(arbiter_monitor *m, const char *name, co
         struct tree_child *k;
         int r;
 
-        if (!m || !name || monitor_is_pool(m))
-                return -EINVAL;
-        if (!m->arbiter)
-                return -ESHUTDOWN;
-        k = tree_find(m->arbiter, name);
-        if (!k || k->parent != m || k->removed)
-                return -ENOENT;
-        r = find_before(m, before, &at);
-        return r < 0 ? r : tree_move(k, at);
+        r = tree_find_child(m, name, &k);
+        if (r >= 0)
+                r = find_before(m, before, &at);
+        return r < 0 ? r : move(k, at);
 }
 
 _public_ int arbiter_monitor_add_actor(arbiter_monitor *m, arbiter_spawn *child,
@@ -427,7 +426,7 @@ _public_ int arbiter_monitor_add_actor(arbiter_monitor *m, arbiter_spawn *child,
                 r = spawn_check(child, NULL);
         if (r < 0)
                 return r;
-        if (tree_name_is_taken(m->arbiter, child->name))
+        if (names_is_taken(m->arbiter, child->name))
                 return -EEXIST;
         return add_child(m, child, NULL, spec, ret);
 }

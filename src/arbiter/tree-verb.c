@@ -7,20 +7,6 @@
 
 #include "arbiter/internal.h"
 
-static int find_child(arbiter_monitor *m, const char *name, struct tree_child **ret) {
-        struct tree_child *k;
-
-        if (!m || !name)
-                return -EINVAL;
-        if (!m->arbiter)
-                return -ESHUTDOWN;
-        k = tree_find(m->arbiter, name);
-        if (!k || k->parent != m || k->removed)
-                return -ENOENT;
-        *ret = k;
-        return 0;
-}
-
 static bool is_down(const struct tree_child *k) {
         const struct child *c = k->slot > 0 ? k->parent->set.slots[k->slot].child : NULL;
 
@@ -127,7 +113,7 @@ _public_ int arbiter_monitor_change_child(arbiter_monitor *m, const char *name, 
         struct tree_child *k, after;
         int r;
 
-        r = find_child(m, name, &k);
+        r = tree_find_child(m, name, &k);
         if (r < 0)
                 return r;
         if (child && (!k->spawn || !streq(child->name, k->spawn->name)))
@@ -159,7 +145,7 @@ _public_ int arbiter_monitor_remove_child(arbiter_monitor *m, const char *name, 
         struct tree_child *k;
         int r;
 
-        r = find_child(m, name, &k);
+        r = tree_find_child(m, name, &k);
         return r < 0 ? r : tree_remove(k, ret);
 }
 
@@ -168,7 +154,7 @@ _public_ int arbiter_monitor_terminate_child(arbiter_monitor *m, const char *nam
         struct tree_child *k;
         int r;
 
-        r = find_child(m, name, &k);
+        r = tree_find_child(m, name, &k);
         if (r >= 0)
                 r = tree_terminate(k, &f);
         return drop(r, f, ret);
@@ -179,7 +165,7 @@ _public_ int arbiter_monitor_restart_child(arbiter_monitor *m, const char *name,
         struct tree_child *k;
         int r;
 
-        r = find_child(m, name, &k);
+        r = tree_find_child(m, name, &k);
         if (r >= 0)
                 r = tree_restart_child(k, &f);
         return drop(r, f, ret);
@@ -187,7 +173,7 @@ _public_ int arbiter_monitor_restart_child(arbiter_monitor *m, const char *name,
 
 /* which_children, count_children */
 
-const char *tree_slot_state(const struct set *s, uint32_t slot) {
+static const char *slot_state(const struct set *s, uint32_t slot) {
         static const char *const states[_SUPERVISE_SLOT_STATE_MAX] = {
                 [SUPERVISE_SLOT_UNUSED] = "inactive",
                 [SUPERVISE_SLOT_IDLE] = "inactive",
@@ -205,10 +191,6 @@ const char *tree_slot_state(const struct set *s, uint32_t slot) {
         if (slot > 0)
                 (void) supervise_get_slot(s->supervise, slot, &i);
         return states[i.state];
-}
-
-const char *tree_child_state(const struct tree_child *k) {
-        return tree_slot_state(&k->parent->set, k->slot);
 }
 
 static arbiter_restart public_restart(supervise_restart restart) {
@@ -237,7 +219,7 @@ static void fill_info(const struct tree_child *k, arbiter_child_info *ret) {
                 .is_monitor = k->monitor,
                 .significant = k->significant,
                 .restart = public_restart(tree_restart_of(k)),
-                .state = tree_child_state(k),
+                .state = slot_state(&k->parent->set, k->slot),
                 .aid = c ? c->aid_string.s : "",
                 .pid = c ? c->process.pid : 0,
                 .restarts = i.restarts,
@@ -253,7 +235,7 @@ void tree_worker_info(const arbiter_monitor *m, uint32_t slot, const char *name,
                 .size = sizeof(*ret),
                 .name = name,
                 .restart = public_restart(i.restart),
-                .state = tree_slot_state(&m->set, slot),
+                .state = slot_state(&m->set, slot),
                 .aid = c ? c->aid_string.s : "",
                 .pid = c ? c->process.pid : 0,
                 .restarts = i.restarts,
@@ -275,7 +257,7 @@ _public_ int arbiter_monitor_next_child(arbiter_monitor *m, const char *after, a
         if (!m->arbiter)
                 return -ESHUTDOWN;
         if (after) {
-                r = find_child(m, after, &k);
+                r = tree_find_child(m, after, &k);
                 if (r < 0)
                         return r;
         }

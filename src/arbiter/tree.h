@@ -8,7 +8,7 @@
  *                 what it says of itself as events of its parent; verdicts, up to the root's
  *   tree-child.c  child specifications: added, removed, found, brought into accord with the set
  *   tree-adopt.c  what another arbiter has left of it
- *   tree-verb.c   what may be asked of a monitor about its children
+ *   tree-verb.c   what may be asked of a monitor about its children; tree-command.c by messages to its actor
  *
  * A monitor that is a child has one life after the other in its slot, each with an actor of its own; its set
  * lasts as long as its place. A life is over when all its children are down and its actor has ended, and
@@ -82,6 +82,8 @@ int tree_make_set(arbiter_monitor *m);
 
 /* tree-child.c */
 struct tree_child *tree_find(arbiter *a, const char *name);
+/* Of this monitor, and to stay. -EINVAL: there is no name, or no monitor; -ESHUTDOWN, -ENOENT. */
+int tree_find_child(const arbiter_monitor *m, const char *name, struct tree_child **ret);
 const char *tree_child_name(const struct tree_child *k);
 /* Before a new life: those that were added at run time are forgotten, and those that are configured are
  * there again. */
@@ -97,13 +99,9 @@ void tree_dismiss(arbiter_monitor *m);
 int tree_append(arbiter_monitor *m, arbiter_spawn *spawn, arbiter_monitor *child, struct tree_child **ret);
 /* Those that are configured, and have no place, get one. */
 void tree_add_missing(arbiter_monitor *m);
-/* Its place in order. -EBUSY, -ESHUTDOWN: not now. */
-int tree_move(struct tree_child *k, struct list_node *before);
 /* That of the set becomes that of the list: another arbiter had another. */
 void tree_order(arbiter_monitor *m);
 supervise_restart tree_restart_of(const struct tree_child *k);
-/* Is it called so, or will somebody be? */
-bool tree_name_is_taken(arbiter *a, const char *name);
 /* It is down. */
 void tree_child_is_down(struct tree_child *k);
 
@@ -120,6 +118,9 @@ bool tree_lives(const struct set *s, uint32_t slot, uint64_t generation);
 int tree_remove(struct tree_child *k, arbiter_future **ret);
 int tree_terminate(struct tree_child *k, arbiter_future **ret);
 int tree_restart_child(struct tree_child *k, arbiter_future **ret);
+/* A worker of a pool as its child, living or not. */
+void tree_worker_info(const arbiter_monitor *m, uint32_t slot, const char *name, arbiter_child_info *ret);
+
 /* tree-command.c: of a monitor's own actor */
 int tree_on_which_children(arbiter_actor *a, arbiter_message *m, void *userdata);
 int tree_on_count_children(arbiter_actor *a, arbiter_message *m, void *userdata);
@@ -127,7 +128,3 @@ int tree_on_add_child(arbiter_actor *a, arbiter_message *m, void *userdata);
 int tree_on_remove_child(arbiter_actor *a, arbiter_message *m, void *userdata);
 int tree_on_terminate_child(arbiter_actor *a, arbiter_message *m, void *userdata);
 int tree_on_restart_child(arbiter_actor *a, arbiter_message *m, void *userdata);
-const char *tree_child_state(const struct tree_child *k);
-const char *tree_slot_state(const struct set *s, uint32_t slot);
-/* A worker of a pool as its child, living or not. */
-void tree_worker_info(const arbiter_monitor *m, uint32_t slot, const char *name, arbiter_child_info *ret);

@@ -55,6 +55,12 @@ static void turn(void) {
         assert_ok(sd_event_run(arbiter_get_event(the), UINT64_MAX));
 }
 
+static void until_done(arbiter_future *f) {
+        while (arbiter_future_is_pending(f))
+                turn();
+        arbiter_future_unref(f);
+}
+
 static arbiter_spawn *describe(const char *name, const char *script, arbiter_exec_type type) {
         const char *const argv[] = { "/bin/sh", "-c", script, NULL };
         arbiter_spawn *s;
@@ -279,9 +285,7 @@ static void test_running(void **state) {
 
         /* A name that is no more: what is known of its death is among the last of all. */
         assert_ok(arbiter_monitor_scale(arbiter_find_monitor(the, "web"), 1, &f));
-        while (arbiter_future_is_pending(f))
-                turn();
-        arbiter_future_unref(f);
+        until_done(f);
         check_status();
         until_deaths("web", 2);
 }
@@ -303,9 +307,7 @@ static void test_many(void **state) {
         assert_ok(arbiter_monitor_scale(m, 200, &f));
         n = lives();
         assert_true(n > 2 && n < 150);
-        while (arbiter_future_is_pending(f))
-                turn();
-        arbiter_future_unref(f);
+        until_done(f);
         assert_int_equal(status_now().running, 200);
         check_status();
 
@@ -423,6 +425,28 @@ static void test_no_such_program(void **state) {
         check_status();
 }
 
+/* A name is his who has it, also while he does not live. */
+static void test_held(void **state) {
+        arbiter_spawn *s = describe("clock", "sleep 1000", ARBITER_EXEC_EXEC);
+        arbiter_monitor *m;
+        arbiter_future *f;
+
+        assert_ok(arbiter_spawn_set_restart(s, ARBITER_RESTART_PERMANENT));
+        assert_ok(arbiter_start(the));
+        assert_ok(arbiter_spawn_start(s, &f));
+        until_done(f);
+        assert_ok(control_stop(the, "clock", &f));
+        until_done(f);
+        assert_string_equal(why("clock", 0, 1).waiting_for, "stopped");
+        assert_errno(arbiter_monitor_new(the, "clock", NULL, NULL, &m), EEXIST);
+        assert_errno(arbiter_spawn_start(s, NULL), EEXIST);
+        assert_ok(arbiter_remove_actor(the, "clock", NULL));
+        assert_errno(arbiter_remove_actor(the, "clock", NULL), ESRCH);
+        assert_ok(arbiter_monitor_new(the, "clock", NULL, NULL, &m));
+        arbiter_monitor_unref(m);
+        arbiter_spawn_unref(s);
+}
+
 static void test_nonsense(void **state) {
         enum { SIZE = 1024 * 1024 };
         char *huge = malloc(SIZE + 1);
@@ -531,10 +555,9 @@ static void test_reload(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
         const struct CMUnitTest tests[] = {
-                TEST(backoff),  TEST(gives_up), TEST(ready_and_stop), TEST(running),
-                        TEST(many), TEST(no_such_program),
-                TEST(nonsense), TEST(public),   TEST(observer),       TEST(reload),
-                TEST(starting), TEST(host),     TEST(dead_letter),
+                TEST(backoff), TEST(gives_up), TEST(ready_and_stop), TEST(running), TEST(many),
+                TEST(no_such_program), TEST(held), TEST(nonsense), TEST(public), TEST(observer),
+                TEST(reload), TEST(starting), TEST(host), TEST(dead_letter),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
