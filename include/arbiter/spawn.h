@@ -59,7 +59,8 @@ int arbiter_spawn_set_timeouts(
                 arbiter_spawn *s, uint64_t silence, uint64_t start, uint64_t stop, uint64_t watchdog);
 int arbiter_spawn_set_mailbox(
                 arbiter_spawn *s, uint64_t messages, uint64_t bytes, arbiter_mailbox_policy policy);
-/* Whom it may connect to: names or globs, NULL-terminated; NULL: all actors of this arbiter. */
+/* Whom it may connect to: names or globs, NULL-terminated, of which that of a monitor stands for its
+ * workers, too; NULL: all actors of this arbiter. */
 int arbiter_spawn_set_allow(arbiter_spawn *s, const char *const *patterns);
 /* A listening socket that it inherits; duplicated. */
 int arbiter_spawn_add_listen_fd(arbiter_spawn *s, int fd, const char *name);

@@ -273,26 +273,6 @@ static int set_credentials(const struct actor_config *a, arbiter_spawn *s) {
         return r;
 }
 
-/* A pattern without a dot means the workers of that pool, too. */
-static int set_allow(const struct actor_config *a, arbiter_spawn *s) {
-        _cleanup_strv_free_ char **patterns = NULL;
-        int r;
-
-        if (!a->allow || !a->allow[0])
-                return 0;
-        r = strv_copy(a->allow, &patterns);
-        STRV_FOREACH(i, a->allow) {
-                char *workers = NULL;
-
-                if (r < 0 || strchr(*i, '.'))
-                        continue;
-                if (asprintf(&workers, "%s.*", *i) < 0)
-                        workers = NULL;
-                r = strv_take(&patterns, workers);
-        }
-        return r < 0 ? r : arbiter_spawn_set_allow(s, (const char *const *)patterns);
-}
-
 static int set_process(const struct actor_config *a, arbiter_spawn *s) {
         int r;
 
@@ -357,7 +337,9 @@ static int set_rest(const struct actor_config *a, arbiter_spawn *s) {
                                 s, a->mailbox_messages, a->mailbox_bytes, policies[a->mailbox_policy]);
         if (r >= 0)
                 r = arbiter_spawn_set_mail_on_restart(s, (arbiter_mail_on_restart) a->mail_on_restart);
-        return r < 0 ? r : set_allow(a, s);
+        if (r >= 0 && a->allow && a->allow[0])
+                r = arbiter_spawn_set_allow(s, (const char *const *) a->allow);
+        return r;
 }
 
 /* What is missing for units, and whether a template may be the arbiter's. That it is not there yet, or

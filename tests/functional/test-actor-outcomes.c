@@ -368,18 +368,33 @@ static void test_restarting(void **state) {
 
 static void test_denied_by_allow(void **state) {
         struct fixture *x = *state;
-        const char *allow[] = {"friend*", NULL};
-        arbiter_spawn *s = fixture_describe(x, "caller");
+        const char *allow[] = {"friend*", "pool", NULL};
+        arbiter_spawn *s = fixture_describe(x, "caller"), *w = fixture_describe(x, "w");
+        arbiter_monitor *pool, *other;
 
         assert_ok(arbiter_spawn_set_allow(s, allow));
         arbiter_proxy_unref(fixture_start(x, s));
+        assert_ok(arbiter_monitor_new(x->arbiter, "pool", w, NULL, &pool));
+        assert_ok(arbiter_monitor_start(pool, 1, NULL));
+        assert_ok(arbiter_monitor_new(x->arbiter, "other", w, NULL, &other));
+        assert_ok(arbiter_monitor_start(other, 1, NULL));
+        fixture_until_answers(x, "pool.1");
+        fixture_until_answers(x, "other.1");
         arbiter_proxy_unref(fixture_spawn(x, "friendly", NULL));
         arbiter_proxy_unref(fixture_spawn(x, "stranger", NULL));
         assert_outcome(fixture_ask(x, "caller", "friendly", "Work", 0, 1), ARBITER_OUTCOME_REPLY,
                         ARBITER_EXECUTED_YES);
         assert_outcome(fixture_ask(x, "caller", "stranger", "Work", 0, 1), ARBITER_OUTCOME_DENIED,
                         ARBITER_EXECUTED_NO);
-        assert_int_equal(ran(), 1);
+        /* the name of a monitor stands for its workers */
+        assert_outcome(fixture_ask(x, "caller", "pool.1", "Work", 0, 1), ARBITER_OUTCOME_REPLY,
+                        ARBITER_EXECUTED_YES);
+        assert_outcome(fixture_ask(x, "caller", "other.1", "Work", 0, 1), ARBITER_OUTCOME_DENIED,
+                        ARBITER_EXECUTED_NO);
+        assert_int_equal(ran(), 2);
+        arbiter_monitor_unref(pool);
+        arbiter_monitor_unref(other);
+        arbiter_spawn_unref(w);
 }
 
 /* The link alone is lost, the callee lives: it says nonsense on it (here: the test cuts the caller's end).
