@@ -59,7 +59,7 @@ _public_ const char *arbiter_state_to_string(arbiter_state state) {
         return (unsigned) state < ELEMENTSOF(state_names) ? state_names[state] : NULL;
 }
 
-usec_t actor_notify_period(usec_t silence) {
+static usec_t notify_period(usec_t silence) {
         /* clamp(0.3 x timeout, 3 s, 30 s); where the floor would be too slow for a short timeout, it
          * gives way. */
         usec_t period = silence / 10 * 3;
@@ -485,7 +485,7 @@ int actor_send_notify(arbiter_actor *a) {
 }
 
 static void on_notify_timer(arbiter_actor *a, struct actor_timer *t) {
-        usec_t period = actor_notify_period(a->silence_usec);
+        usec_t period = notify_period(a->silence_usec);
 
         if (a->state != ARBITER_STATE_RUNNING && a->state != ARBITER_STATE_STOPPING)
                 return;

@@ -258,7 +258,6 @@ void actor_drained(arbiter_actor *a);
 void actor_set_state(arbiter_actor *a, arbiter_state state);
 /* After an orderly stop or a lost arbiter: everything pending is settled, links are closed. */
 void actor_end(arbiter_actor *a);
-usec_t actor_notify_period(usec_t silence_usec);
 bool actor_enter(arbiter_actor *a, arbiter_actor **ret_previous); /* sets arbiter_actor_current() */
 void actor_leave(arbiter_actor *a, arbiter_actor *previous);
 /* In a forked child: the actor that forked is not here. */
@@ -310,7 +309,6 @@ int watches_tell(arbiter_actor *a);
 void watch_handle_down(arbiter_actor *a, arbiter_message *m);
 void watch_handle_exit(arbiter_actor *a, arbiter_message *m);
 /* The arbiter's own watches: it knows without a message. */
-void watch_deliver(arbiter_actor *a, const arbiter_down *down, const aid *target);
 void watch_deliver_later(arbiter_actor *a, const arbiter_down *down);
 void watch_done(arbiter_actor *a);
 

@@ -28,6 +28,20 @@ void peer_mark_dirty(struct peer *p) {
                 (void) sd_event_source_set_enabled(a->flush_source, SD_EVENT_ONESHOT);
 }
 
+static void touch(struct peer *p) {
+        arbiter_actor *a = p->actor;
+
+        if (p->control || p->self)
+                return;
+        p->last_used = actor_now(a);
+        if (a->lru.prev != &p->lru) {
+                list_remove(&p->lru);
+                list_append(&a->lru, &p->lru);
+        }
+        if (!heap_node_is_linked(&a->idle_timer.node))
+                (void) actor_timer_set(a, &a->idle_timer, p->last_used + LINK_IDLE_USEC);
+}
+
 void actor_flush(arbiter_actor *a) {
         struct peer *p;
 
@@ -42,23 +56,9 @@ void actor_flush(arbiter_actor *a) {
                 list_remove(&p->dirty);
                 if (!p->link)
                         continue;
-                peer_touch(p);
+                touch(p);
                 (void) link_flush(p->link); /* a broken link reports itself by "closed" */
         }
-}
-
-void peer_touch(struct peer *p) {
-        arbiter_actor *a = p->actor;
-
-        if (p->control || p->self)
-                return;
-        p->last_used = actor_now(a);
-        if (a->lru.prev != &p->lru) {
-                list_remove(&p->lru);
-                list_append(&a->lru, &p->lru);
-        }
-        if (!heap_node_is_linked(&a->idle_timer.node))
-                (void) actor_timer_set(a, &a->idle_timer, p->last_used + LINK_IDLE_USEC);
 }
 
 static bool is_credited(const struct envelope *e) {
@@ -351,7 +351,7 @@ int peer_new(arbiter_actor *a, struct link *link, const aid *id, const char *nam
                 p->self = aid_equal(id, &a->aid);
                 a->n_links += !p->self;
                 grant_window(p);
-                peer_touch(p);
+                touch(p);
         }
         *ret = p;
         return 0;
@@ -583,7 +583,7 @@ void peer_handle_fin_refused(struct peer *p) {
         if (p->state != PEER_FIN_SENT)
                 return;
         p->state = PEER_OPEN;
-        peer_touch(p);
+        touch(p);
         peer_flush_waiting(p);
 }
 

@@ -86,7 +86,6 @@ struct peer *peer_free(struct peer *p, arbiter_outcome outcome);
 struct peer *peer_find(arbiter_actor *a, const aid *id);
 /* The arbiter's share of the mailbox. */
 void peer_grant_control(struct peer *p);
-void peer_touch(struct peer *p);
 /* To be written at the end of this turn. */
 void peer_mark_dirty(struct peer *p);
 void actor_flush(arbiter_actor *a);

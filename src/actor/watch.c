@@ -262,7 +262,7 @@ _public_ int arbiter_actor_trap_exit(arbiter_actor *a, arbiter_exit_handler_t ha
         return 0;
 }
 
-void watch_deliver(arbiter_actor *a, const arbiter_down *down, const aid *target) {
+static void deliver_down(arbiter_actor *a, const arbiter_down *down, const aid *target) {
         struct watch *w;
 
         /* Each is taken off before it is told: its handler may watch again, or unwatch others. */
@@ -308,7 +308,7 @@ static void deliver(arbiter_actor *a, void *userdata) {
                         deliver_exit(a, &d);
         }
         else
-                watch_deliver(a, &d, &p->target);
+                deliver_down(a, &d, &p->target);
         free(p);
 }
 
@@ -328,7 +328,7 @@ void watch_deliver_later(arbiter_actor *a, const arbiter_down *down) {
                 return;
         p = calloc(1, sizeof(*p));
         if (!p) {
-                watch_deliver(a, down, &target); /* early is better than never */
+                deliver_down(a, down, &target); /* early is better than never */
                 return;
         }
         p->target = target;

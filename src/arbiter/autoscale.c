@@ -244,7 +244,7 @@ static void keep_bounds(arbiter_monitor *m) {
                 autoscale_scaled(m);
 }
 
-void autoscale_start(arbiter_monitor *m) {
+static void start(arbiter_monitor *m) {
         const supervise_policy *p = policy_of(m);
         usec_t now = now_usec();
 
@@ -264,7 +264,7 @@ void autoscale_policy_changed(arbiter_monitor *m) {
         if (policy_of(m)->workers_max == 0)
                 m->load.percent = m->load.backlog = 0;
         keep_bounds(m);
-        autoscale_start(m);
+        start(m);
 }
 
 /* The public functions. */

@@ -347,35 +347,6 @@ int cgroup_leaf_open_procs(const struct cgroup_leaf *leaf) {
         return leaf_open_file(leaf, "cgroup.procs", O_WRONLY);
 }
 
-int cgroup_root_enter(const struct cgroup_root *root, const char *name) {
-        struct cgroup_leaf leaf;
-        int r;
-
-        r = cgroup_leaf_attach(root, name, &leaf);
-        if (r < 0)
-                return r;
-        if (mkdirat(root->fd, leaf.name, 0755) < 0 && errno != EEXIST)
-                r = negative_errno();
-        else
-                r = leaf_write_file(&leaf, "cgroup.procs", "0");
-        cgroup_leaf_done(&leaf);
-        return r;
-}
-
-int cgroup_root_enable_memory(const struct cgroup_root *root) {
-        _cleanup_free_ char *controllers = NULL;
-        char *save = NULL;
-        int r;
-
-        r = read_file_full(root->fd, "cgroup.controllers", ATTRIBUTE_MAX, &controllers, NULL);
-        if (r < 0)
-                return r;
-        for (char *word = strtok_r(controllers, " \n", &save); word; word = strtok_r(NULL, " \n", &save))
-                if (streq(word, "memory"))
-                        return write_file_string(root->fd, "cgroup.subtree_control", "+memory");
-        return -EOPNOTSUPP;
-}
-
 static int compare_pids(const void *a, const void *b) {
         pid_t x = *(const pid_t *) a, y = *(const pid_t *) b;
 
@@ -480,10 +451,6 @@ int cgroup_leaf_is_populated(const struct cgroup_leaf *leaf) {
                 return r == -ENOENT ? 0 : r;
         populated = find_number(text, "populated");
         return populated == CGROUP_UNKNOWN ? -EIO : populated != 0;
-}
-
-int cgroup_leaf_open_events(const struct cgroup_leaf *leaf) {
-        return leaf_open_file(leaf, "cgroup.events", O_RDONLY);
 }
 
 int cgroup_leaf_remove(const struct cgroup_leaf *leaf) {

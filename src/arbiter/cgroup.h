@@ -33,20 +33,13 @@ struct cgroup_usage {
  * no such subtree or it is not writable: the caller then uses process groups and says so in its status. */
 int cgroup_root_open(const char *dir, struct cgroup_root *ret);
 void cgroup_root_done(struct cgroup_root *root);
-/* Moves this process (all threads) into the leaf `name` of the subtree, made if need be, so that controllers
- * can be enabled above it. Only for a program that owns its process: never call it for an embedding one. */
-int cgroup_root_enter(const struct cgroup_root *root, const char *name);
-/* Enables the memory controller for the leaves. -EBUSY while processes live in the root itself
- * (cgroup_root_enter()), -EOPNOTSUPP where the subtree has no such controller; the figures then stay
- * CGROUP_UNKNOWN. */
-int cgroup_root_enable_memory(const struct cgroup_root *root);
 
 /* A directory name as systemd's cg_escape(): "cpu.1", "_x", ".x", "cgroup.y", "tasks" get a "_" in front.
  * -EINVAL for "" and "/", -ENAMETOOLONG. */
 int cgroup_escape(const char *name, char **ret);
 
-/* Makes the directory. -EEXIST where a leaf of this name is left over: cgroup_leaf_kill() and _remove() it
- * (attach). */
+/* Makes the directory. -EEXIST where a leaf of this name is left over: cgroup_leaf_kill() it, and
+ * cgroup_leaf_remove() it (attach). */
 int cgroup_leaf_make(const struct cgroup_root *root, const char *name, struct cgroup_leaf *ret);
 /* The same without making it: for what an earlier life left. */
 int cgroup_leaf_attach(const struct cgroup_root *root, const char *name, struct cgroup_leaf *ret);
@@ -74,15 +67,12 @@ int cgroup_leaf_kill(const struct cgroup_leaf *leaf);
 int cgroup_leaf_kill_by_pidfds(const struct cgroup_leaf *leaf);
 /* 1: there are live processes in it (zombies do not count); 0: none. */
 int cgroup_leaf_is_populated(const struct cgroup_leaf *leaf);
-/* A descriptor on cgroup.events which reports EPOLLPRI when "populated" changes: await it when _remove() is
- * busy. Read the state again after each report (cgroup_leaf_is_populated()); edge-triggered. */
-int cgroup_leaf_open_events(const struct cgroup_leaf *leaf);
 /* rmdir. 0 also when it is gone already; -EBUSY while a process (or a zombie not yet reaped by its parent in
  * some kernels) is in it. */
 int cgroup_leaf_remove(const struct cgroup_leaf *leaf);
 int cgroup_leaf_read_usage(const struct cgroup_leaf *leaf, struct cgroup_usage *ret);
 /* Its CPU time alone. */
 int cgroup_leaf_read_cpu(const struct cgroup_leaf *leaf, uint64_t *ret_usec);
-/* 1 if pid is in this leaf or below it, 0 if not, -ESRCH. The caller makes sure that pid is what it thinks.
- * */
+/* 1 if pid is in this leaf or below it, 0 if not, -ESRCH. The caller makes sure that pid is who he
+ * thinks. */
 int cgroup_leaf_contains(const struct cgroup_leaf *leaf, pid_t pid);

@@ -26,10 +26,6 @@ struct child *child_find(arbiter *a, const char *name_or_aid) {
         return c;
 }
 
-bool child_is_mailbox(const struct child *c) {
-        return !c->plain;
-}
-
 bool child_drops_mail(const struct child *c) {
         return c->spawn && c->spawn->mail_on_restart == ARBITER_MAIL_DROP;
 }

@@ -9,10 +9,12 @@
 #include <stdio.h>
 
 #include "arbiter/exec-context.h"
+#include "basic/limits.h"
 
 #define EXIT_STATUS_BASE 200
 #define NSS_BUFFER_MAX ((size_t) 1 << 20)
 #define GROUPS_MAX 65536 /* NGROUPS_MAX of the kernel */
+#define OBJECT_SIZE 24   /* "LimitSIGPENDING" */
 
 static void free_strings(char **strings) {
         for (char **s = strings; s && *s; s++)
@@ -52,12 +54,6 @@ static char **find_env(const struct exec_context *c, const char *name) {
                 if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
                         return e;
         return NULL;
-}
-
-const char *exec_context_get_env(const struct exec_context *c, const char *name) {
-        char **e = find_env(c, name);
-
-        return e ? strchr(*e, '=') + 1 : NULL;
 }
 
 int exec_context_set_env(struct exec_context *c, const char *name, const char *value) {
@@ -347,37 +343,9 @@ int exec_step_to_exit_status(enum exec_step step) {
         return EXIT_STATUS_BASE + (int) step;
 }
 
-enum exec_step exec_step_from_exit_status(int status) {
-        if (status <= EXIT_STATUS_BASE || status >= EXIT_STATUS_BASE + _EXEC_STEP_MAX)
-                return EXEC_STEP_NONE;
-        return (enum exec_step) (status - EXIT_STATUS_BASE);
-}
-
-static const char *limit_name(int resource) {
-        static const char *const names[RLIM_NLIMITS] = {
-                        [RLIMIT_AS] = "LimitAS",
-                        [RLIMIT_CORE] = "LimitCORE",
-                        [RLIMIT_CPU] = "LimitCPU",
-                        [RLIMIT_DATA] = "LimitDATA",
-                        [RLIMIT_FSIZE] = "LimitFSIZE",
-                        [RLIMIT_LOCKS] = "LimitLOCKS",
-                        [RLIMIT_MEMLOCK] = "LimitMEMLOCK",
-                        [RLIMIT_MSGQUEUE] = "LimitMSGQUEUE",
-                        [RLIMIT_NICE] = "LimitNICE",
-                        [RLIMIT_NOFILE] = "LimitNOFILE",
-                        [RLIMIT_NPROC] = "LimitNPROC",
-                        [RLIMIT_RSS] = "LimitRSS",
-                        [RLIMIT_RTPRIO] = "LimitRTPRIO",
-                        [RLIMIT_RTTIME] = "LimitRTTIME",
-                        [RLIMIT_SIGPENDING] = "LimitSIGPENDING",
-                        [RLIMIT_STACK] = "LimitSTACK",
-        };
-
-        return resource >= 0 && resource < (int) RLIM_NLIMITS ? names[resource] : NULL;
-}
-
 /* The object of the step: what the reader of the message would ask next. */
-static const char *failure_object(const struct exec_failure *f, const struct exec_context *c, char *number) {
+static const char *failure_object(
+                const struct exec_failure *f, const struct exec_context *c, char made[static OBJECT_SIZE]) {
         switch (f->step) {
         case EXEC_STEP_USER:
         case EXEC_STEP_SETUID:
@@ -390,10 +358,11 @@ static const char *failure_object(const struct exec_failure *f, const struct exe
         case EXEC_STEP_EXEC:
                 return c ? c->path : NULL;
         case EXEC_STEP_LIMITS:
-                return limit_name(f->detail);
+                (void) snprintf(made, OBJECT_SIZE, "Limit%s", limit_to_string(f->detail));
+                return made;
         case EXEC_STEP_FDS:
-                (void) snprintf(number, 16, "%d", f->detail);
-                return number;
+                (void) snprintf(made, OBJECT_SIZE, "%d", f->detail);
+                return made;
         default:
                 return NULL;
         }
@@ -405,8 +374,8 @@ char *exec_failure_format(
                 char *buffer,
                 size_t size) {
 
-        char number[16];
-        const char *object = failure_object(f, c, number), *text = strerrordesc_np(f->error);
+        char made[OBJECT_SIZE];
+        const char *object = failure_object(f, c, made), *text = strerrordesc_np(f->error);
         bool to = f->step == EXEC_STEP_SETUID || f->step == EXEC_STEP_SETGID || f->step == EXEC_STEP_CHDIR;
 
         (void) snprintf(buffer, size, "%s%s%s%s failed: %s", exec_step_to_string(f->step),

@@ -88,8 +88,6 @@ int exec_context_resolve(struct exec_context *c, struct exec_failure *ret_failur
 
 /* Adds or replaces one variable. -EINVAL for a bad name. */
 int exec_context_set_env(struct exec_context *c, const char *name, const char *value);
-/* The value or NULL; borrowed. */
-const char *exec_context_get_env(const struct exec_context *c, const char *name);
 
 /* "setgid to 'nogroup' failed: Operation not permitted", "exec '/bin/x' failed: …". Truncates; returns
  * buffer. */
@@ -99,8 +97,7 @@ char *exec_failure_format(
                 char *buffer,
                 size_t size);
 #define EXEC_FAILURE_STRING_MAX 512
-/* The exit status with which a child of process_fork() reports a failed step (200 + step, systemd's range),
- * and back: EXEC_STEP_NONE for any other status. */
+/* The exit status with which a child of process_fork() reports a failed step: 200 + step, systemd's
+ * range. */
 int exec_step_to_exit_status(enum exec_step step);
-enum exec_step exec_step_from_exit_status(int status);
 const char *exec_step_to_string(enum exec_step step);

@@ -528,7 +528,6 @@ void child_unhealthy(struct child *c);
 void child_end(struct child *c, arbiter_reason reason, int status);
 void child_free(struct child *c);
 void child_heard(struct child *c);
-bool child_is_mailbox(const struct child *c);
 struct child *child_find(arbiter *a, const char *name_or_aid);
 void child_set_state(struct child *c, arbiter_state state);
 /* Somebody has asked systemd to end it: nothing of ours escalates that. */

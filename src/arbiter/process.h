@@ -11,7 +11,6 @@
 enum {
         PROCESS_FD_DEFAULT = -EBADF, /* stdin: /dev/null; stdout and stderr: inherited */
         PROCESS_FD_NULL = -1000,
-        PROCESS_FD_INHERIT,
 };
 #define PROCESS_LISTEN_FDS_MAX 1024
 

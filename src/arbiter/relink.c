@@ -351,10 +351,6 @@ static void offer(struct relink *k) {
                 k->theirs = close_fd(k->theirs);
 }
 
-bool relink_waits(const struct child *c) {
-        return c->relink && !c->relink->kept;
-}
-
 static void have_it_kept(struct relink *k) {
         struct child *c = k->child;
 

@@ -36,8 +36,6 @@ void relinks_go(struct arbiter *a);
 /* All that was to be kept is: what has waited for it goes on. */
 void relinks_kept(struct arbiter *a);
 
-/* It is not offered yet: it has to be kept first. */
-bool relink_waits(const struct child *c);
 /* The child goes. */
 void relink_forget(struct child *c);
 /* Before it has changed over the actor has nothing to say on the new link but that. */

@@ -13,7 +13,8 @@ bool roll_is_on(const supervise_info *i) {
                i->roll == SUPERVISE_ROLL_TURNING_BACK;
 }
 
-bool roll_slot_lives(const supervise_slot_info *slot) {
+/* It lives, and may get ready. */
+static bool lives(const supervise_slot_info *slot) {
         return slot->state == SUPERVISE_SLOT_STARTING || slot->state == SUPERVISE_SLOT_RUNNING;
 }
 
@@ -46,7 +47,7 @@ static void find_culprit(const arbiter_monitor *m, const supervise_info *i, arbi
                         supervise_get_slot(m->set.supervise, i->roll_awaits, &slot) < 0)
                 return;
         ret->failing = i->roll_awaits;
-        if (roll_slot_lives(&slot))
+        if (lives(&slot))
                 return;
         ret->reason = (arbiter_reason) slot.reason; /* of the definition before, and it does not come back */
         ret->status = slot.status;
@@ -55,7 +56,7 @@ static void find_culprit(const arbiter_monitor *m, const supervise_info *i, arbi
 static void fill_waiting(const arbiter_monitor *m, const supervise_info *i, arbiter_roll *ret) {
         supervise_slot_info slot = {};
 
-        if (supervise_get_slot(m->set.supervise, i->roll_awaits, &slot) < 0 || !roll_slot_lives(&slot))
+        if (supervise_get_slot(m->set.supervise, i->roll_awaits, &slot) < 0 || !lives(&slot))
                 return;
         ret->waiting = i->roll_awaits;
         ret->waiting_usec = unready_since(m, ret->waiting, &slot);
@@ -193,7 +194,7 @@ void roll_describe_halt(
                                 m->name, name, why, n_serving(m), m->workers);
                 return;
         }
-        if (roll_slot_lives(&slot)) /* else it is stopped already, as another definition waits */
+        if (lives(&slot)) /* else it is stopped already, as another definition waits */
                 lasted = now - MIN(now, unready_since(m, number, &slot));
         describe_unready(worker(m, number), false, why);
         (void) snprintf(text, size,

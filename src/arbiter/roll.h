@@ -58,8 +58,6 @@ void roll_note_failure(const struct child *c);
 
 /* roll-report.c */
 bool roll_is_on(const supervise_info *i);
-/* It lives, and may get ready. */
-bool roll_slot_lives(const supervise_slot_info *slot);
 void roll_count(const arbiter_monitor *m, const supervise_info *i, arbiter_roll *ret);
 /* For its owner: for which worker it has halted, and why. overdue: it does not fail, but is not ready. */
 void roll_describe_halt(

@@ -15,7 +15,6 @@ void state_mark_set(struct set *s);
 void state_mark_monitor(arbiter_monitor *m);
 /* It is no more. */
 void state_forget_child(struct child *c);
-void state_forget_set(struct set *s);
 void state_forget_monitor(arbiter_monitor *m);
 /* All that has been marked and put since the last one becomes true at once: before each effect of a
  * decision, and at the end of each turn before what was sent leaves. */

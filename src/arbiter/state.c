@@ -257,7 +257,7 @@ void state_forget_child(struct child *c) {
         state_mark_arbiter(a); /* what it was counted for */
 }
 
-void state_forget_set(struct set *s) {
+static void forget_set(struct set *s) {
         uint8_t key[STATE_KEY_MAX];
         arbiter *a = s->arbiter;
 
@@ -273,7 +273,7 @@ void state_forget_monitor(arbiter_monitor *m) {
         list_remove(&m->marked);
         if (!m->arbiter->state.journal)
                 return;
-        state_forget_set(&m->set);
+        forget_set(&m->set);
         state_forget(m->arbiter, STATE_MONITOR, m->name, strlen(m->name));
         state_release_spawn(m->arbiter, &m->state_spawn);
         for (size_t i = 0; i < m->pool.n_definitions; i++)

@@ -51,7 +51,6 @@ void load_acted(struct set *s, const supervise_action *action);
 
 /* autoscale.c. Around the life of a pool. */
 void autoscale_init(arbiter_monitor *m);
-void autoscale_start(arbiter_monitor *m);
 void autoscale_stop(arbiter_monitor *m);
 /* Its policy is another one: of recycling, of its size, of draining. */
 void autoscale_policy_changed(arbiter_monitor *m);

@@ -186,10 +186,6 @@ static int serialize(const struct monitor_config *m, bool workers, const struct 
         return 0;
 }
 
-int monitor_config_serialize(const struct monitor_config *m, bool workers, char **ret) {
-        return serialize(m, workers, NULL, ret);
-}
-
 int actor_config_serialize(const struct actor_config *a, char **ret) {
         return serialize(NULL, false, a, ret);
 }

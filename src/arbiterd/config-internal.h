@@ -57,16 +57,10 @@ extern const struct conf_item config_monitor_items[], config_actor_items[], conf
 
 void config_init_daemon(struct daemon_config *d);
 void config_init_monitor(struct monitor_config *m, const struct daemon_config *d);
-void config_done_daemon(struct daemon_config *d);
-void config_done_actor(struct actor_config *a);
-struct actor_config *config_free_actor(struct actor_config *a);
 
 /* With the place of that key. */
 void config_complain_at(const struct load_context *l, enum conf_level level, enum place_key key,
                         const char *path, const char *text);
-/* After the last drop-in: checks what depends on several keys and resolves the groups. -EBADMSG (told),
- * -ENOMEM. */
-int config_finish_actor(struct monitor_config *m, const struct load_context *l, const char *path);
 
 /* config-tree.c: monitors of different children */
 int config_parse_strategy(const struct conf_context *c, const char *value, void *field);

@@ -261,7 +261,8 @@ void config_link(struct config *c) {
                 link_children(c, c->monitors[i]); /* of those again: nothing */
 }
 
-bool config_is_claimed(const struct config *c, const char *name, bool monitor) {
+/* Is it the child of a monitor that could not be loaded? Then it waits for that. */
+static bool is_claimed(const struct config *c, const char *name, bool monitor) {
         char file[NAME_MAX_LENGTH + 16];
 
         (void) snprintf(file, sizeof(file), "%s%s", name, monitor ? ".monitor" : ".actor");
@@ -272,7 +273,7 @@ bool config_waits(const struct config *c, const char *name) {
         const struct monitor_config *m = config_find_monitor(c, name);
         const struct actor_config *a = config_find_actor(c, name);
 
-        return (m || a) && config_is_claimed(c, name, m) && !(m ? m->parent : a->parent);
+        return (m || a) && is_claimed(c, name, m) && !(m ? m->parent : a->parent);
 }
 
 static int tell(const struct config_options *o, const struct monitor_config *m, const char *format,

@@ -3,7 +3,6 @@
  * key, brings the monitors into start order. Called by arbiterd at start and reload, and by `arbiterctl
  * verify`. Starts nothing and prints nothing; a bad file costs itself only. */
 
-#include <fnmatch.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -12,13 +11,13 @@
 #include "shared/exec-line.h"
 #include "shared/strv.h"
 
-void config_done_daemon(struct daemon_config *d) {
+static void done_daemon(struct daemon_config *d) {
         free(d->pid_file);
         free(d->process_name);
         *d = (struct daemon_config){};
 }
 
-void config_done_actor(struct actor_config *a) {
+static void done_actor(struct actor_config *a) {
         config_done_sockets(a);
         free(a->bind_to_device);
         free(a->fd_name);
@@ -50,9 +49,9 @@ void config_done_actor(struct actor_config *a) {
         *a = (struct actor_config){};
 }
 
-struct actor_config *config_free_actor(struct actor_config *a) {
+static struct actor_config *free_actor(struct actor_config *a) {
         if (a)
-                config_done_actor(a);
+                done_actor(a);
         free(a);
         return NULL;
 }
@@ -66,7 +65,7 @@ static void done_monitor(struct monitor_config *m) {
         strv_free(m->children);
         free(m->children_file);
         free(m->text);
-        config_done_actor(&m->actor);
+        done_actor(&m->actor);
         *m = (struct monitor_config){};
 }
 
@@ -83,13 +82,13 @@ struct config *config_free(struct config *c) {
         for (size_t i = 0; i < c->n_monitors; i++)
                 config_free_monitor(c->monitors[i]);
         for (size_t i = 0; i < c->n_actors; i++)
-                config_free_actor(c->actors[i]);
+                free_actor(c->actors[i]);
         free(c->monitors);
         free(c->actors);
         free(c->order);
         strv_free(c->claimed);
         strv_free(c->failed);
-        config_done_daemon(&c->daemon);
+        done_daemon(&c->daemon);
         free(c);
         return NULL;
 }
@@ -226,7 +225,9 @@ static int check_unit(const struct actor_config *a, const struct load_context *l
         return r;
 }
 
-int config_finish_actor(struct monitor_config *m, const struct load_context *l, const char *path) {
+/* After the last drop-in: checks what depends on several keys and resolves the groups. -EBADMSG (told),
+ * -ENOMEM. */
+static int finish_actor(struct monitor_config *m, const struct load_context *l, const char *path) {
         struct actor_config *a = &m->actor;
         int r = 0;
 
@@ -313,7 +314,7 @@ static int load_daemon(const struct config_options *o, const struct source *s, s
         config_init_daemon(&defaults);
         r = parse_source(&p, s);
         if (r < 0) {
-                config_done_daemon(&d);
+                done_daemon(&d);
                 return r;
         }
         *ret = d;
@@ -380,7 +381,7 @@ static int load_workers(const struct config_options *o, const struct daemon_conf
                 r = parse_source(&p, s);
         /* The whole is judged only when each line is good: the bad line may be what it misses. */
         if (r >= 0)
-                r = config_finish_actor(m, &l, s->path);
+                r = finish_actor(m, &l, s->path);
         if (r >= 0)
                 r = remember_place(&places[PLACE_AFTER], m->after, &m->after_file, &m->after_line);
         if (r >= 0)
@@ -437,7 +438,7 @@ static int add_workers(struct config *c, const struct config_options *o, struct 
         config_free_monitor(m);
         r = a ? append_pointer(&c->actors, &c->n_actors, a) : -ENOMEM;
         if (r < 0)
-                config_free_actor(a);
+                free_actor(a);
         return r;
 }
 
@@ -654,7 +655,7 @@ static int check_source(const struct config_options *o, const char *file_name, c
         if (streq(file_name, CONFIG_DAEMON_FILE)) {
                 r = load_daemon(o, s, &d);
                 if (r >= 0)
-                        config_done_daemon(&d);
+                        done_daemon(&d);
                 return r;
         }
         if (!split_name(file_name, &name, &pool))
@@ -722,18 +723,4 @@ struct actor_config *config_find_actor(const struct config *c, const char *name)
                 if (streq(c->actors[i]->name, name))
                         return c->actors[i];
         return NULL;
-}
-
-bool actor_config_allows(const struct actor_config *a, const char *target) {
-        char pool[QUALIFIED_NAME_SIZE] = "";
-        size_t n = strcspn(target, ".");
-
-        if (!a->allow || !a->allow[0])
-                return true;
-        if (n < sizeof(pool))
-                memcpy(pool, target, n); /* "web" in the list means its workers, too */
-        STRV_FOREACH(i, a->allow)
-                if (fnmatch(*i, target, 0) == 0 || fnmatch(*i, pool, 0) == 0)
-                        return true;
-        return false;
 }

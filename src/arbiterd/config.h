@@ -227,12 +227,12 @@ int config_load(const struct config_options *options, struct config **ret);
 struct config *config_free(struct config *c);
 DEFINE_CLEANUP(struct config *, config_free)
 
-/* One file from memory, without drop-ins: for the fuzzer, and `arbiterctl verify FILE` outside the
- * directories. file_name says what it is: "web.monitor", "clock.actor", "arbiterd.conf", with or without a
- * directory. 0, -EBADMSG (told), -EINVAL for a file name that is none of these, -ENOMEM. */
+/* One file from memory, without drop-ins: for tests and the fuzzer. file_name says what it is:
+ * "web.monitor", "clock.actor", "arbiterd.conf", with or without a directory. 0, -EBADMSG (told), -EINVAL
+ * for a file name that is none of these, -ENOMEM. */
 int config_check_buffer(const struct config_options *options, const char *file_name, const char *text,
                         size_t size);
-/* The same for a file, with the drop-ins beside it. */
+/* The same for a file, with the drop-ins beside it: for `arbiterctl verify FILE`. */
 int config_check_file(const struct config_options *options, const char *path);
 
 /* One definition alone, by its name: *ret has it, and arbiterd.conf, or nothing if there is no such file. */
@@ -244,8 +244,6 @@ struct monitor_config *config_free_monitor(struct monitor_config *m);
 
 struct monitor_config *config_find_monitor(const struct config *c, const char *name);
 struct actor_config *config_find_actor(const struct config *c, const char *name);
-/* May actor a connect to the actor of this name? */
-bool actor_config_allows(const struct actor_config *a, const char *target);
 
 /* What a worker is started with: specifiers, environment files and variables resolved. */
 struct config_expanded {
@@ -294,8 +292,6 @@ bool config_has_failed(const struct config *c, const char *name, const char *suf
 
 /* Whose child each is, by the Children= of all: after a configuration has been put together. */
 void config_link(struct config *c);
-/* Is it the child of a monitor that could not be loaded? Then it waits for that. */
-bool config_is_claimed(const struct config *c, const char *name, bool monitor);
 /* by either name; a child that is linked does not */
 bool config_waits(const struct config *c, const char *name);
 
@@ -309,10 +305,9 @@ int config_compare(const struct monitor_config *a, const struct monitor_config *
  * -ENOMEM. */
 int config_adopt(struct config *new, struct config *old);
 
-/* All that matters of a definition as text, equal for equal definitions; workers = false leaves Workers=
- * out. The next version of arbiterd compares its own with (a hash of) what this one had: of a key that is
- * added nothing is put as long as it has its default, or an upgrade would replace all actors. */
-int monitor_config_serialize(const struct monitor_config *m, bool workers, char **ret);
+/* All that matters of a definition as text, equal for equal definitions. The next version of arbiterd
+ * compares its own with (a hash of) what this one had: of a key that is added nothing is put as long as it
+ * has its default, or an upgrade would replace all actors. */
 int actor_config_serialize(const struct actor_config *a, char **ret);
 /* These are no part of that: a change of them touches no actor. */
 bool config_probe_equal(const struct config_probe *a, const struct config_probe *b);

@@ -31,7 +31,7 @@ struct entry {
 struct keeper {
         char *path;
         int socket; /* -EBADF: there is none */
-        bool was_there, complained;
+        bool complained;
         bool prune; /* the keeper may have what nobody wants any more: once all is sent, it is told so */
         map *names;
         struct list_node list, unsent;
@@ -189,9 +189,7 @@ static int converse(struct keeper *k) {
         r = say_hello(k->socket, until);
         if (r >= 0)
                 r = take_list(k, until);
-        if (r >= 0)
-                k->was_there = true;
-        else {
+        if (r < 0) {
                 drop(k);
                 LIST_FOREACH(e, &k->list, struct entry, list)
                         free_entry(k, e);
@@ -250,10 +248,6 @@ struct keeper *keeper_free(struct keeper *k) {
         free(k->path);
         free(k);
         return NULL;
-}
-
-bool keeper_was_there(const struct keeper *k) {
-        return k->was_there;
 }
 
 /* What is to be forgotten goes as soon as the keeper has heard it, whoever is in the midst of a walk. */

@@ -47,8 +47,6 @@ int keeper_attach(struct keeper *k, sd_event *event, const struct keeper_events 
 const char *keeper_next(struct keeper *k, void **position);
 /* A copy of it, for the caller; -ENOENT. It stays kept. */
 int keeper_get(struct keeper *k, const char *name);
-/* A keeper has answered at the start, so what keeper_next() says is all that was kept. */
-bool keeper_was_there(const struct keeper *k);
 
 /* A keep handler (arbiter_set_keep_handler()); userdata is the struct keeper. fd is copied, and stays the
  * caller's. -1: forget. 0: it is done, and holds from this moment on; 1: it is done as soon as the keeper

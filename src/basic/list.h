@@ -11,8 +11,6 @@ struct list_node {
         struct list_node *prev, *next;
 };
 
-#define LIST_INIT(node) ((struct list_node){ &(node), &(node) })
-
 static inline void list_init(struct list_node *n) {
         n->prev = n->next = n;
 }

@@ -28,6 +28,8 @@ static int basic_from_bus(sd_bus_message *from, arbiter_message *to, char type) 
         return arbiter_message_append_basic(to, type, type_is_string(type) ? (const void *) v.s : &v);
 }
 
+static int convert_from_bus(sd_bus_message *from, arbiter_message *to);
+
 static int value_from_bus(sd_bus_message *from, arbiter_message *to, char type, const char *contents) {
         const void *data;
         size_t size;
@@ -58,7 +60,8 @@ static int value_from_bus(sd_bus_message *from, arbiter_message *to, char type, 
         return arbiter_message_close_container(to);
 }
 
-int convert_from_bus(sd_bus_message *from, arbiter_message *to) {
+/* Copies what is left in the current container (or body). */
+static int convert_from_bus(sd_bus_message *from, arbiter_message *to) {
         const char *contents;
         char type;
         int r;

@@ -11,7 +11,6 @@
 typedef struct arbiter_message arbiter_message;
 
 /* Copies what is left in the current container (or body). */
-int convert_from_bus(sd_bus_message *from, arbiter_message *to);
 int convert_to_bus(arbiter_message *from, sd_bus_message *to);
 
 /* Reads the "av" at the cursor and appends its values as the signature says: integers in any integer type as

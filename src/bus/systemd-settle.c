@@ -114,7 +114,9 @@ void systemd_unit_compare(struct systemd_unit *u, const char *load_state, const 
 
         if (!systemd_unit_is_known(u) || (goes_on && !streq(load_state, "not-found") && !u->stop_wanted))
                 return;
-        systemd_unit_query(u);
+        systemd_unit_stop_asking(u);
+        list_append(&u->systemd->to_ask, &u->to_ask);
+        systemd_again(u->systemd);
 }
 
 void systemd_unit_stop_asking(struct systemd_unit *u) {
@@ -153,12 +155,6 @@ static int on_queried(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         systemd_unit_stop_asking(u);
         settle(u);
         return 0;
-}
-
-void systemd_unit_query(struct systemd_unit *u) {
-        systemd_unit_stop_asking(u);
-        list_append(&u->systemd->to_ask, &u->to_ask);
-        systemd_again(u->systemd);
 }
 
 void systemd_unit_ask(struct systemd_unit *u) {

@@ -141,7 +141,7 @@ void systemd_unit_clear(struct systemd_unit *u) {
 /* It is down. What of it is to be known is known now: systemd says it before it lets go of a unit, and its
  * name is free then. (To be asked to wait until we have looked, it would ask the bus about us at each start,
  * and wait for the answers.) An instance of a template may stay, as failed, until somebody looks. */
-void systemd_unit_set_ending(struct systemd_unit *u) {
+static void set_ending(struct systemd_unit *u) {
         if (u->state >= UNIT_ENDING)
                 return;
         u->end.started = true;
@@ -163,7 +163,7 @@ void systemd_unit_set_ending(struct systemd_unit *u) {
 
 /* Somebody else has had systemd start it again, behind our back: the arbiter does that, and this goes. */
 void systemd_unit_end_foreign_life(struct systemd_unit *u) {
-        systemd_unit_set_ending(u);
+        set_ending(u);
         if (u->end.wish == UNIT_WISH_RESTART)
                 return;
         u->end.wish = u->stop_wanted ? UNIT_WISH_NONE : UNIT_WISH_RESTART;
@@ -205,7 +205,7 @@ static void look_at_active(struct systemd_unit *u) {
         }
         tell_process(u);
         if (u->facts.activity == UNIT_DOWN) {
-                systemd_unit_set_ending(u);
+                set_ending(u);
                 return;
         }
         if (u->facts.activity == UNIT_GOING_DOWN && !u->told_stopping) {
@@ -272,7 +272,7 @@ void systemd_unit_start_job_ended(struct systemd_unit *u, const char *result) {
         if (asprintf(&u->text, "the job that starts %s has ended with result \"%s\"%s%s", u->name, result,
                             *u->facts.result ? ", the unit with " : "", u->facts.result) < 0)
                 u->text = NULL;
-        systemd_unit_set_ending(u);
+        set_ending(u);
 }
 
 void systemd_unit_job_removed(struct systemd_unit *u, const char *job, const char *result) {

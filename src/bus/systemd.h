@@ -156,7 +156,6 @@ void systemd_unit_changed(struct systemd_unit *u);
  * left. */
 void systemd_unit_start_job_ended(struct systemd_unit *u, const char *result);
 void systemd_unit_set_active(struct systemd_unit *u);
-void systemd_unit_set_ending(struct systemd_unit *u);
 void systemd_unit_set_over(struct systemd_unit *u);
 void systemd_unit_clear(struct systemd_unit *u);
 /* Another life, begun by somebody else, is in its place. */
@@ -167,7 +166,6 @@ void systemd_unit_begin(struct systemd_unit *u);
 
 /* systemd-settle.c: after an outage, what has become of it? */
 bool systemd_unit_is_known(const struct systemd_unit *u); /* to systemd, as far as we know */
-void systemd_unit_query(struct systemd_unit *u);
 void systemd_unit_ask(struct systemd_unit *u); /* its turn has come */
 void systemd_unit_stop_asking(struct systemd_unit *u);
 /* What a list of units says of it. Asks if that is not what we know. */

@@ -26,10 +26,6 @@ static bool name_is_valid_n(const char *name, size_t n) {
         return true;
 }
 
-bool journal_name_is_valid(const char *name) {
-        return name_is_valid_n(name, strlen(name));
-}
-
 static int reserve(struct journal_fields *f, size_t more) {
         size_t allocated = MAX((size_t) 256, f->allocated);
         char *data;

@@ -19,9 +19,8 @@ struct journal_fields {
         size_t size, allocated;
 };
 
-/* Upper case letters, digits and underscores, not an underscore or a digit first; at most 64. */
-bool journal_name_is_valid(const char *name);
-/* Any bytes: a newline in the value cannot begin another field. -EINVAL: the name; -ENOMEM. */
+/* Any bytes: a newline in the value cannot begin another field. -ENOMEM; -EINVAL: the name, which is of
+ * upper case letters, digits and underscores, not an underscore or a digit first, at most 64. */
 int journal_add(struct journal_fields *f, const char *name, const void *value, size_t size);
 int journal_add_string(struct journal_fields *f, const char *name, const char *value); /* NULL: nothing */
 /* All fields of another one. */

@@ -37,10 +37,6 @@ int log_level_from_string(const char *s) {
         return parse_u64_range(s, LOG_EMERG, LOG_DEBUG, &x) < 0 ? -EINVAL : (int) x;
 }
 
-const char *log_level_to_string(int level) {
-        return level >= 0 && level < (int) ELEMENTSOF(levels) ? levels[level] : NULL;
-}
-
 /* systemd sets $JOURNAL_STREAM to DEVICE:INODE of the stream it gave us; it is inherited by those whose
  * stderr has been redirected since, therefore the comparison (systemd.exec(5)). */
 static bool stderr_is_journal(void) {

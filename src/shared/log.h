@@ -17,7 +17,6 @@ void log_set_level(int level);
 int log_get_level(void);
 /* "debug" ... "emerg" or "7" ... "0"; -EINVAL. */
 int log_level_from_string(const char *s);
-const char *log_level_to_string(int level);
 
 /* Where to: "console" (stderr), "journal" (the native protocol, never blocking), "null", or "auto": the
  * journal if stderr is a stream to it, else the console. At first it is stderr. -EINVAL, or -errno if there
@@ -43,7 +42,6 @@ int log_set_fields(const struct log_field *fields, size_t n);
 int log_internal(int level, int error, const char *format, ...) _printf_(3, 4);
 int log_internalv(int level, int error, const char *format, va_list ap) _printf_(3, 0);
 
-#define log_full(level, ...) log_internal(level, 0, __VA_ARGS__)
 #define log_error(...) log_internal(LOG_ERR, 0, __VA_ARGS__)
 #define log_warning(...) log_internal(LOG_WARNING, 0, __VA_ARGS__)
 #define log_notice(...) log_internal(LOG_NOTICE, 0, __VA_ARGS__)

@@ -107,7 +107,8 @@ static void input_free_fds(struct input *in) {
         in->fds_start = in->fds_scanned = in->n_fds = in->fds_allocated = 0;
 }
 
-void input_truncate(struct input *in) {
+/* Forgets what lies behind the scanned frames: it will never be dispatched. */
+static void truncate_input(struct input *in) {
         in->end = in->scanned;
 }
 
@@ -291,7 +292,7 @@ void link_dispatch(struct link *l, struct link_batch *b) {
         if (l->closed)
                 return;
         if (r < 0) {
-                input_truncate(&l->input);
+                truncate_input(&l->input);
                 link_fail_reading(l, r);
         }
         if (b->full)
@@ -300,7 +301,7 @@ void link_dispatch(struct link *l, struct link_batch *b) {
         if (l->closed)
                 return;
         if (r < 0) {
-                input_truncate(&l->input);
+                truncate_input(&l->input);
                 link_fail_reading(l, r);
         } else if (!b->full && !l->no_memory && has_surplus_fds(&l->input))
                 link_fail_reading(l, -EBADMSG);

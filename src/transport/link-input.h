@@ -35,8 +35,6 @@ int input_make_room(struct input *in, size_t size);
 int input_reserve_fds(struct input *in, size_t n_fds);
 /* Takes the descriptors in any case. */
 int input_add_fds(struct input *in, const int *fds, size_t n_fds);
-/* Forgets what lies behind the scanned frames: it will never be dispatched. */
-void input_truncate(struct input *in);
 /* Frees the memory if nothing is in it. */
 void input_release(struct input *in);
 /* Drops everything. */

@@ -143,10 +143,6 @@ int link_get_fd(const struct link *l) {
         return l->fd >= 0 ? l->fd : -EBADF;
 }
 
-void *link_get_userdata(const struct link *l) {
-        return l->userdata;
-}
-
 size_t link_get_buffered(const struct link *l) {
         return output_size(&l->output[LANE_USER]) + output_size(&l->output[LANE_SYSTEM]);
 }

@@ -104,7 +104,6 @@ bool link_is_open(const struct link *l);
 bool link_can_send(const struct link *l);
 enum link_kind link_get_kind(const struct link *l);
 int link_get_fd(const struct link *l); /* -EBADF for a local or closed link */
-void *link_get_userdata(const struct link *l);
 
 /* Appends one frame: e's sequence is assigned here (and left in *e); body has e->body_size bytes unless
  * ENVELOPE_MEMFD; fds are duplicated. -ENOBUFS: no credit, or too much buffered; -EMSGSIZE; -ENOTCONN

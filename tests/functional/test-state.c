@@ -14,6 +14,7 @@
 #include "arbiter/deaths.h"
 #include "arbiter/state-fill.h"
 #include "basic/fd.h"
+#include "transport/link-ops.h"
 #include "state-check.h"
 #include "test-util.h"
 
@@ -221,7 +222,7 @@ int __wrap_process_reap(struct process *p, struct process_exit *ret) {
 int __real_link_flush(struct link *l);
 int __wrap_link_flush(struct link *l);
 int __wrap_link_flush(struct link *l) {
-        struct peer *p = link_get_userdata(l);
+        struct peer *p = l->userdata;
 
         if (the && p && p->actor == the->actor && link_get_buffered(l) > 0) {
                 n_flushed++;

@@ -190,9 +190,10 @@ struct member {
 
 static void test_list(void **state) {
         struct member a = { .n = 1 }, b = { .n = 2 }, c = { .n = 3 };
-        struct list_node head = LIST_INIT(head);
+        struct list_node head;
         int sum = 0;
 
+        list_init(&head);
         assert_true(list_is_empty(&head));
         assert_null(LIST_FIRST(&head, struct member, list));
         list_append(&head, &b.list);

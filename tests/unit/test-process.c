@@ -86,7 +86,7 @@ static void test_standard_descriptors(void **state) {
 
         fds.standard[0] = pipe_fds[0];
         fds.standard[1] = PROCESS_FD_NULL;
-        fds.standard[2] = PROCESS_FD_INHERIT;
+        fds.standard[2] = PROCESS_FD_DEFAULT;
         CONTEXT(&c, "/bin/sleep", "1000");
         spawn_ok(&c, &fds, &p);
         assert_same_file(p.pid, 0, pipe_fds[0]);
