@@ -21,6 +21,10 @@
 #define EPOCH_MAX UINT64_C(0xffffffff)
 #define HEADER_SIZE 4096U
 #define ALIGNMENT 8U
+/* Dead entries are worth another image when all is so many times what is alive, but not for so little: the
+ * next one reads all of it before it does anything else, and what was written to is memory. */
+#define LOG_RATIO 4U
+#define LOG_SIZE_MIN ((size_t) 512 * 1024)
 
 struct header {
         uint64_t magic;
@@ -63,6 +67,7 @@ struct state_journal {
         uint64_t epoch;
         uint32_t index;        /* of the next group */
         size_t tail;           /* where it goes */
+        size_t limit;          /* of the tail: an image is due */
         size_t staged;         /* bytes of records behind its header; SIZE_MAX: no transaction */
         uint32_t n_staged;
         struct list_node changed;
@@ -228,6 +233,10 @@ static void move_staged(struct state_journal *j, const uint8_t *from, size_t new
                 e->pending += new_tail - j->tail;
 }
 
+static void set_limit(struct state_journal *j, size_t alive) {
+        j->limit = MIN(j->half_size, MAX(LOG_SIZE_MIN, LOG_RATIO * alive));
+}
+
 /* All entries as one image in the other half, which then holds. more: what must fit behind it. */
 static int write_image(struct state_journal *j, size_t more) {
         size_t size = image_size(j), staged = j->staged == SIZE_MAX ? 0 : j->staged;
@@ -250,6 +259,7 @@ static int write_image(struct state_journal *j, size_t more) {
                 move_staged(j, from, tail);
         j->tail = tail;
         j->index = 1;
+        set_limit(j, tail + staged + more);
         return 0;
 }
 
@@ -287,7 +297,7 @@ static int stage(struct state_journal *j, struct entry *e, bool removed, const v
         size_t size = record_size(e->key_size, value_size), offset;
         int r;
 
-        if (j->tail + sizeof(struct group) + j->staged + size > j->half_size) {
+        if (j->tail + sizeof(struct group) + j->staged + size > j->limit) {
                 r = write_image(j, size);
                 if (r < 0)
                         return r;
@@ -616,6 +626,7 @@ int state_journal_open(int fd, struct state_journal **ret) {
         r = read_all(j);
         if (r < 0)
                 return r;
+        set_limit(j, state_journal_get_alive(j));
         *ret = TAKE_PTR(j);
         return r;
 }
@@ -675,6 +686,10 @@ bool state_journal_next(const struct state_journal *j, uint8_t kind, void **posi
                         return true;
                 }
         return false;
+}
+
+size_t state_journal_get_alive(const struct state_journal *j) {
+        return j ? sizeof(struct group) + image_size(j) : 0;
 }
 
 void state_journal_get_usage(const struct state_journal *j, struct state_journal_usage *ret) {

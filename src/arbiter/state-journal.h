@@ -10,10 +10,10 @@
  * fault. After a header come two halves. A half is a row of groups, one for each commit; its first group
  * is an image of all entries, those after it are the log. A group counts once its commit word is there,
  * which is written after all the rest of it; it says which group of which epoch this is, so that what an
- * earlier use has left behind is never taken for one. When a half is full, an image of all entries is
- * written to the other one, and one word in the header says that it holds from now on. A process that is
- * killed has done its stores up to some instruction and none after: on the same memory no barrier but the
- * compiler's is needed, and it has them from C11 atomics.
+ * earlier use has left behind is never taken for one. When a half is full, or nearly all of what is in it is
+ * dead, an image of all entries is written to the other one, and one word in the header says that it holds
+ * from now on. A process that is killed has done its stores up to some instruction and none after: on the
+ * same memory no barrier but the compiler's is needed, and it has them from C11 atomics.
  *
  * What is read is believed only if the checksums hold and every length is inside its bounds: what is
  * damaged ends the reading, and is reported.
@@ -76,4 +76,6 @@ struct state_journal_usage {
         size_t entries;
         uint64_t epoch;  /* images written so far */
 };
+/* So much of it is alive. Looks at each entry. */
+size_t state_journal_get_alive(const struct state_journal *j);
 void state_journal_get_usage(const struct state_journal *j, struct state_journal_usage *ret);

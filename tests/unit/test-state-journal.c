@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "arbiter/state-journal.h"
@@ -165,6 +166,46 @@ static void test_images(void **state) {
         assert_value(j, "k19", "value 4999 of many");
         assert_value(j, "k3", NULL);
         assert_value(j, "k0", "value 4980 of many");
+        state_journal_free(j);
+}
+
+/* What is dead is not kept for long, however much room there is: the next one reads it, and it is memory. */
+static void test_log_is_short(void **state) {
+        static uint8_t value[300], large[100 * 1000];
+        struct state_journal_usage usage;
+        struct state_journal *j;
+        struct stat st;
+        uint64_t epoch;
+
+        assert_ok(state_journal_new(STATE_JOURNAL_SIZE_DEFAULT, &j));
+        for (unsigned i = 0; i < 100 * 1000; i++) {
+                assert_ok(state_journal_begin(j));
+                assert_ok(state_journal_put(j, 1, &(uint8_t){ i % 10 }, 1, value, sizeof(value)));
+                state_journal_commit(j);
+                if (i == 50 * 1000)
+                        j = reopen(j, 0);
+        }
+        state_journal_get_usage(j, &usage);
+        assert_true(usage.used < 1024 * 1024);
+        assert_int_equal(fstat(state_journal_fd(j), &st), 0);
+        assert_true(st.st_blocks < 4 * 1024 * 1024 / 512);
+
+        /* But no image for each of many that are alive. */
+        assert_ok(state_journal_begin(j));
+        for (uint32_t i = 0; i < 200; i++)
+                assert_ok(state_journal_put(j, 2, &i, sizeof(i), large, sizeof(large)));
+        state_journal_commit(j);
+        for (uint32_t i = 200; i < 300; i++) {
+                assert_ok(state_journal_begin(j));
+                assert_ok(state_journal_put(j, 2, &i, sizeof(i), large, sizeof(large)));
+                state_journal_commit(j);
+        }
+        epoch = usage.epoch;
+        state_journal_get_usage(j, &usage);
+        assert_true(usage.epoch < epoch + 10);
+        j = reopen(j, 0);
+        state_journal_get_usage(j, &usage);
+        assert_int_equal(usage.entries, 310);
         state_journal_free(j);
 }
 
@@ -465,6 +506,7 @@ int main(void) {
                 cmocka_unit_test(test_uncommitted_is_lost),
                 cmocka_unit_test(test_kinds_and_order),
                 cmocka_unit_test(test_images),
+                cmocka_unit_test(test_log_is_short),
                 cmocka_unit_test(test_limits),
                 cmocka_unit_test(test_full_in_transaction),
                 cmocka_unit_test(test_refused),
