@@ -212,7 +212,26 @@ int adopt_root(struct adoption *x) {
         return 0;
 }
 
-static int take_vacancy(struct adoption *x, struct vacancy *v, arbiter_spawn *configured) {
+/* One of a definition: of that, too, what was not written down. */
+static int adopt_instance(struct adoption *x, const struct state_key *key, arbiter_spawn *base,
+                arbiter_spawn **ret) {
+        struct state_entry e;
+        int r;
+
+        r = adopt_find_spawn(x, key, &e);
+        if (r >= 0)
+                r = state_decode_spawn(x->arbiter, &e, x->version, base, ret);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                return adopt_spawn(x, key, NULL, ret);
+        if (state_spawn_same(*ret, base))
+                probe_set_copy(&base->probes, &(*ret)->probes);
+        return 0;
+}
+
+static int take_vacancy(struct adoption *x, struct vacancy *v, arbiter_spawn *configured,
+                arbiter_spawn *base) {
         _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *spawn = NULL;
         struct set *root = &x->arbiter->root;
         supervise_slot_info i;
@@ -223,7 +242,8 @@ static int take_vacancy(struct adoption *x, struct vacancy *v, arbiter_spawn *co
         v->taken = true;
         if (supervise_get_slot(root->supervise, v->s.slot, &i) < 0 || v->s.slot >= root->n_slots)
                 return -ENOENT;
-        r = adopt_spawn(x, &v->s.spawn, configured, &spawn);
+        r = base ? adopt_instance(x, &v->s.spawn, base, &spawn)
+                 : adopt_spawn(x, &v->s.spawn, configured, &spawn);
         if (r < 0)
                 return r;
         v->changed = configured && !adopt_spawn_is_same(x, &v->s.spawn, configured);
@@ -289,7 +309,7 @@ int adopt_lone(arbiter_spawn *s, arbiter_future **ret) {
 
         if (!v || v->taken)
                 return 0;
-        r = take_vacancy(x, v, s);
+        r = take_vacancy(x, v, s, NULL);
         if (r == -ENOENT)
                 return 0;
         if (r >= 0)
@@ -350,16 +370,19 @@ static arbiter_spawn *find_base(arbiter *a, const char *definition) {
         return slot > 0 ? a->root.slots[slot].spawn : NULL;
 }
 
-/* Spawned at run time, it goes on as long as there is what it is an instance of. */
+/* Spawned at run time, it goes on, as it would in a reload that does not find its definition any more: only
+ * it cannot be started again then. */
 static void settle_vacancy(struct adoption *x, struct vacancy *v) {
         bool instance = !streq(v->spawn.definition, v->spawn.name);
-        arbiter_spawn *base = v->s.transient ? find_base(x->arbiter, v->spawn.definition) : NULL;
+        arbiter_spawn *base = NULL;
         int r;
 
-        v->unwanted = !v->s.transient || (instance && !base);
+        v->unwanted = !v->s.transient;
         if (v->unwanted)
-                tell_unwanted(x, v->s.transient ? v->spawn.definition : v->spawn.name, "actor", ".actor");
-        r = take_vacancy(x, v, NULL);
+                tell_unwanted(x, v->spawn.name, "actor", ".actor");
+        else if (instance)
+                base = find_base(x->arbiter, v->spawn.definition);
+        r = take_vacancy(x, v, NULL, base);
         if (r < 0)
                 arbiter_log(x->arbiter, LOG_ERR, NULL, "adopted", "%s cannot be taken over: %s",
                                 v->spawn.name, strerror(-r));

@@ -131,6 +131,7 @@ struct arbiter_spawn {
         void *prepare_userdata;
         char *prepare_definition;
         bool prepared; /* it is one life's alone */
+        bool unprepared; /* left by an arbiter, and who would prepare it is not known any more */
         char *definition;     /* whose instance it is; NULL: its own name */
         uint64_t fingerprint; /* 0: all that it says */
         char *source;         /* what it was made from; copies do not have it */

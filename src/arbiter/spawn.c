@@ -598,6 +598,7 @@ static int copy_rest(const arbiter_spawn *from, arbiter_spawn *to) {
                 r = replace_string(&to->unit_template, from->unit_template);
         to->prepare = from->prepare;
         to->prepare_userdata = from->prepare_userdata;
+        to->unprepared = from->unprepared;
         if (r >= 0)
                 r = replace_string(&to->prepare_definition, from->prepare_definition);
         if (r >= 0)
@@ -649,9 +650,13 @@ int spawn_prepare(arbiter_spawn *s, arbiter_life *life, arbiter_spawn **ret, cha
         _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *copy = NULL;
         int r;
 
+        if (s && s->unprepared)
+                return complain(ret_text, -ENOENT, "there is no definition of it any more");
         if (!s || !s->prepare) {
-                *ret = arbiter_spawn_ref(s);
-                return 0;
+                r = s ? spawn_check(s, ret_text) : 0; /* one that was left has not been looked at yet */
+                if (r >= 0)
+                        *ret = arbiter_spawn_ref(s);
+                return r;
         }
         r = spawn_instance(s, NULL, NULL, &copy);
         if (r < 0)

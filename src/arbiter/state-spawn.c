@@ -371,8 +371,10 @@ static bool take_from_base(arbiter_spawn *s, const struct state_spawn *head, con
                 s->prepare_userdata = base->prepare_userdata;
                 s->prepare_definition = strdup(head->definition);
                 whole = whole && s->prepare_definition;
-        } else if (w->prepare)
+        } else if (w->prepare) {
+                s->unprepared = true;
                 whole = false;
+        }
         for (unsigned i = 0; i < 2; i++)
                 if (w->outputs[i] && base && base->output[i] >= 0)
                         s->output[i] = fd_duplicate(base->output[i]);

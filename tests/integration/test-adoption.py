@@ -227,12 +227,28 @@ class Death(Adoption):
 
     def test_spawned(self):
         """What was made by hand goes on, too."""
-        self.write(self.ETC + '/lone.actor', '[Actor]\nUser=nobody\nExec=/bin/sleep 5000\n')
+        self.write(self.ETC + '/lone.actor', '[Actor]\nUser=nobody\nRestart=permanent\nListenStream=/run/lone.socket\n'
+                   'Exec=/bin/sh -c "echo sockets: $$LISTEN_FDS; exec sleep 5000"\n')
         self.begin()
-        self.ctl('spawn', 'lone', 'Name=more', check=False)
+        self.ctl('spawn', 'lone', 'more')
+        self.ctl('spawn', 'other', '--', '/usr/bin/setpriv', '--reuid=nobody', '--clear-groups', '/bin/sleep', '5000')
         before = self.lives()
+        self.assertLessEqual({'lone', 'more', 'other'}, set(before))
         self.crash()
         self.assertEqual(self.lives(), before)
+        # One that ends is started again as it was: with its sockets, its user, and a journal stream of its own.
+        cursor = self.box.cursor()
+        self.box.kill(before['more'][1], 9)
+        pid = self.running('more', cursor)
+        self.entry('ARBITER_NAME=more', '_TRANSPORT=journal', cursor=cursor, predicate=lambda e: e['MESSAGE'] == 'sockets: 1')
+        status = self.out('cat', '/proc/%d/status' % pid)
+        self.assertEqual(re.findall(r'(?m)^[UG]id:\t(\d+)', status), ['65534', '65534'])
+        # Also without its definition, as after a reload.
+        self.run_in('rm', self.ETC + '/lone.actor')
+        before = self.lives()
+        self.crash()
+        self.box.wait_for(lambda: 'lone' not in self.actors(), 'the end of what is not configured')
+        self.assertEqual(self.lives(), {name: life for name, life in before.items() if name != 'lone'})
 
     def test_a_user_s(self):
         alice, etc = {'user': 'alice'}, '/home/alice/.config/arbiter'
