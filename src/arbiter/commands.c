@@ -187,6 +187,10 @@ static int on_spawn(arbiter_actor *a, arbiter_message *m, void *userdata) {
                 return refuse(m, ARBITER_OUTCOME_OVERLOAD, "%s spawns too fast", c->name);
         if (payer->n_children >= a->arbiter->children_max)
                 return refuse(m, ARBITER_OUTCOME_OVERLOAD, "%s has too many children already", payer->name);
+        if (!state_has_room(a->arbiter))
+                return refuse(m, ARBITER_OUTCOME_OVERLOAD,
+                                "'%s' is not started: what is known of all that runs takes too much room",
+                                definition);
         if (!d)
                 return refuse(m, ARBITER_OUTCOME_DENIED,
                                 "'%s' is neither a definition of this arbiter nor what the caller is itself",

@@ -64,7 +64,8 @@ void handshake_peer_lost(arbiter_actor *a, struct peer *p, int error) {
         if (error == -EBADMSG || error == -EACCES)
                 arbiter_log(c->arbiter, LOG_WARNING, c, "protocol", "%s has broken the protocol: %s",
                                 c->name,
-                                error == -EACCES ? "it spoke before the handshake" : "malformed message");
+                                error == -EACCES ? "it spoke before the handshake, or said more than it may"
+                                                 : "malformed message");
         child_link_lost(c, error);
 }
 

@@ -531,6 +531,10 @@ int spawn_check(arbiter_spawn *s, char **ret_text) {
                 return complain(ret_text, -EINVAL, "a program cannot run as a thread: use process");
         if (s->resolved)
                 return 0;
+        r = state_check_spawn(s);
+        if (r < 0)
+                return complain(ret_text, r,
+                                "what it is to be started with is more than can be written down");
         r = exec_context_resolve(&s->context, &failure);
         if (r < 0) {
                 char text[EXEC_FAILURE_STRING_MAX];

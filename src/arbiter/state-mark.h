@@ -21,6 +21,9 @@ void state_forget_monitor(arbiter_monitor *m);
 void state_commit(arbiter *a);
 /* It has ended in order: nothing is left to take over. */
 void state_end(arbiter *a);
+/* There is room for what actors ask for: they share half of it, so that they cannot keep what the
+ * configuration says from being written. */
+bool state_has_room(arbiter *a);
 /* Who takes over: from arbiter_set_state() on nothing is committed, so that what was left can be read in
  * peace; once it has been taken up, what nobody has taken up is swept out, and it goes on. */
 void state_sweep(arbiter *a);

@@ -200,6 +200,13 @@ int state_encode_spawn(const arbiter_spawn *s, uint8_t **ret, size_t *ret_size) 
         return encode(s, true, ret, ret_size);
 }
 
+int state_check_spawn(const arbiter_spawn *s) {
+        _cleanup_free_ uint8_t *data = NULL;
+        size_t size;
+
+        return s->arbiter->state.journal ? state_encode_spawn(s, &data, &size) : 0;
+}
+
 bool state_spawn_same(const arbiter_spawn *a, const arbiter_spawn *b) {
         _cleanup_free_ uint8_t *p = NULL, *q = NULL;
         size_t m, n;

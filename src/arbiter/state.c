@@ -381,8 +381,17 @@ void state_commit(arbiter *a) {
         state_journal_commit(k->journal);
         k->open = k->touched = false;
         (void) sd_event_source_set_enabled(k->source, SD_EVENT_OFF);
-        if (was_broken)
+        if (was_broken) {
                 arbiter_log(a, LOG_NOTICE, NULL, NULL, "what is decided can be written down again");
+                status_changed(a, 0);
+        }
+}
+
+bool state_has_room(arbiter *a) {
+        struct state_journal_usage usage;
+
+        state_journal_get_usage(a->state.journal, &usage);
+        return usage.used <= usage.size / 2 || state_journal_get_alive(a->state.journal) <= usage.size / 2;
 }
 
 void state_release(arbiter *a) {

@@ -313,6 +313,8 @@ struct state_spawn {
 };
 /* To be freed. */
 int state_encode_spawn(const arbiter_spawn *s, uint8_t **ret, size_t *ret_size);
+/* -E2BIG: it is more than one entry holds, which would be in the way of all others. */
+int state_check_spawn(const arbiter_spawn *s);
 /* What it is about, without making it. */
 int state_peek_spawn(const struct state_entry *e, uint32_t version, struct state_spawn *ret);
 /* base may be NULL. -ENOENT: it needs one, or one with another module. */

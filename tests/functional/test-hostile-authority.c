@@ -58,6 +58,26 @@ static int on_ask(arbiter_actor *a, arbiter_message *m, void *userdata) {
         return answer_by(f, m, r);
 }
 
+/* With a parameter of that length. */
+static int on_spawn_large(arbiter_actor *a, arbiter_message *m, void *userdata) {
+        _cleanup_free_ char *parameter = NULL;
+        const char *name;
+        arbiter_future *f;
+        uint32_t length;
+        int r = arbiter_message_read(m, "su", &name, &length);
+
+        if (r < 0)
+                return r;
+        parameter = malloc(length + 3);
+        if (!parameter)
+                return -ENOMEM;
+        memset(parameter, 'x', length + 2);
+        parameter[1] = '=';
+        parameter[length + 2] = 0;
+        r = arbiter_actor_spawn(a, "definition", name, (const char *const[]){ parameter, NULL }, &f);
+        return answer_by(f, m, r);
+}
+
 static int on_claim(arbiter_actor *a, arbiter_message *m, void *userdata) {
         const char *name, *id;
         arbiter_future *f;
@@ -104,6 +124,7 @@ static int on_identity(arbiter_actor *a, arbiter_message *m, void *userdata) {
 
 static const arbiter_command commands[] = {
         ARBITER_COMMAND("spawn_it", "ss", "definition name", "u", "outcome", on_spawn, 0),
+        ARBITER_COMMAND("spawn_large", "su", "name length", "u", "outcome", on_spawn_large, 0),
         ARBITER_COMMAND("ask", "sss", "target command argument", "u", "outcome", on_ask, 0),
         ARBITER_COMMAND("claim", "ss", "name aid", "u", "outcome", on_claim, 0),
         ARBITER_COMMAND("link_to", "s", "aid", "", "", on_link, 0),
@@ -195,6 +216,17 @@ static arbiter_outcome spawn_by(const char *who, const char *definition, const c
         return o;
 }
 
+static arbiter_outcome spawn_large(const char *name, uint32_t length) {
+        arbiter_message *m;
+        uint32_t o;
+
+        assert_ok(arbiter_call(arbiter_get_actor(the), &m, "evil", "spawn_large", 10 * 1000 * 1000, "su",
+                        name, length));
+        assert_true(arbiter_message_read(m, "u", &o) > 0);
+        arbiter_message_unref(m);
+        return o;
+}
+
 static void assert_is_nobody(const char *who) {
         uint32_t uid, gid, n_groups, group;
         arbiter_message *m;
@@ -226,6 +258,24 @@ static void test_spawn(void **state) {
         assert_is_nobody("x1");
         assert_is_nobody("x2");
         assert_is_nobody("x3");
+}
+
+/* What an arbiter after this one is told has a limit, and they must not keep others from being written
+ * down. */
+static void test_state(void **state) {
+        char name[16];
+        unsigned n = 0;
+
+        NEED_ROOT();
+        do
+                (void) snprintf(name, sizeof(name), "y%u", ++n);
+        while (n < 200 && spawn_large(name, 200 * 1000) == ARBITER_OUTCOME_REPLY);
+        assert_int_equal(spawn_large("x1", 200 * 1000), ARBITER_OUTCOME_OVERLOAD);
+        assert_false(the->state.broken);
+        start(new_spawn("another", &worker, "nobody"));
+        assert_false(the->state.broken);
+        assert_int_equal(ask("evil", "arbiter", "kill_actor", "y1"), ARBITER_OUTCOME_REPLY);
+        assert_int_equal(spawn_large("x1", 200 * 1000), ARBITER_OUTCOME_REPLY);
 }
 
 static void test_kill(void **state) {
@@ -367,6 +417,7 @@ static void test_aid(void **state) {
 int main(int argc, char **argv) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_spawn, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_state, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_kill, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_orders, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_link, set_up, tear_down),
