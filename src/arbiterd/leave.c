@@ -106,8 +106,10 @@ static int on_sigterm(sd_event_source *s, const struct signalfd_siginfo *si, voi
         struct leave *l = d->leave;
         int r;
 
-        if (is_stopping(d) || l->query || l->manner != STAY)
+        if (is_stopping(d) || l->query || l->manner == EXIT)
                 return 0;
+        l->turn = sd_event_source_disable_unref(l->turn); /* systemd waits: whatever it wants goes first */
+        l->manner = STAY;
         if (!takeover_is_kept(d)) /* they would not outlive us */
                 return arbiter_stop(d->arbiter, 0);
         r = stop_query_start(d, arbiter_get_event(d->arbiter), on_answer, d, &l->query);
@@ -131,7 +133,7 @@ static int on_sigint(sd_event_source *s, const struct signalfd_siginfo *si, void
 static void on_checked(struct daemon *d, int error, const char *text) {
         struct leave *l = d->leave;
 
-        if (error >= 0 && (is_stopping(d) || l->manner != STAY)) {
+        if (error >= 0 && (is_stopping(d) || l->query || l->manner != STAY)) {
                 error = -ESHUTDOWN;
                 text = "The arbiter is about to end.";
         }
@@ -163,12 +165,18 @@ static int on_reexecute(arbiter *a, void *userdata) {
 
 int leave_attach(struct daemon *d) {
         sd_event *event = arbiter_get_event(d->arbiter);
+        sd_event_source *sigterm = NULL;
         int r;
 
         d->leave = calloc(1, sizeof(*d->leave));
         if (!d->leave)
                 return -ENOMEM;
-        r = sd_event_add_signal(event, NULL, SIGTERM, on_sigterm, d);
+        r = sd_event_add_signal(event, &sigterm, SIGTERM, on_sigterm, d);
+        if (r >= 0) /* one that was read is heard before the turn in which the program is executed */
+                r = sd_event_source_set_priority(sigterm, SD_EVENT_PRIORITY_IMPORTANT);
+        if (r >= 0)
+                r = sd_event_source_set_floating(sigterm, true);
+        sd_event_source_unref(sigterm);
         if (r >= 0)
                 r = sd_event_add_signal(event, NULL, SIGINT, on_sigint, d);
         if (r >= 0 && d->keeper)

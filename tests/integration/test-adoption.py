@@ -5,6 +5,7 @@
 import json
 import os
 import re
+import signal
 import threading
 
 import case
@@ -429,6 +430,27 @@ class Reexec(Adoption):
         death, = json.loads(self.ctl('--json=short', 'deaths', 'brief').stdout)
         self.assertEqual((death['reason'], death['status']), ('exit-code', 7))
         self.run_in('pgrep', '-x', '-P', str(self.pid()), 'sh', check=1)  # no zombie either
+
+    def test_terminated_meanwhile(self):
+        """While the program on disk is asked whether it can take over, and systemd, what is meant: a stop, as it turns out."""
+        self.nap()
+        self.start()
+        self.settle('nap')
+        pid = self.pid()
+        self.run_in('mv', PROGRAM, PROGRAM + '.good')
+        self.addCleanup(self.run_in, 'mv', PROGRAM + '.good', PROGRAM)
+        self.addCleanup(self.run_in, 'rm', '-f', '/tmp/go')
+        self.write(PROGRAM, '#!/bin/sh\nwhile [ ! -e /tmp/go ]; do sleep 0.02; done\nexec %s.good "$@"\n' % PROGRAM, mode=0o755)
+        reexecution = self.box.popen(['arbiterctl', 'daemon-reexec'])
+        self.box.wait_for(lambda: self.run_in('pgrep', '-f', 'arbiterd --check-state', check=False).stdout, 'the question')
+        os.kill(self.box.pid, signal.SIGSTOP)
+        try:
+            self.box.kill(pid, 15)
+            self.write('/tmp/go', '')
+            self.assertIn('about to end', reexecution.wait()[1])
+        finally:
+            os.kill(self.box.pid, signal.SIGCONT)
+        self.ends()
 
     def refused(self, pattern):
         pid, before = self.pid(), self.lives()
