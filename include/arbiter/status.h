@@ -28,6 +28,9 @@ typedef struct arbiter_status {
         uint32_t actors, starting, running, stopping;
         uint64_t restarts, deaths; /* since the arbiter was made */
         uint64_t dead_letters;     /* of all lives, as far as they have told */
+        /* not 0: the state (arbiter_set_state()) has no room, or there is no memory; an arbiter that took
+         * over now would not know what was decided last */
+        uint64_t unwritten;
 } arbiter_status;
 
 /* ret->size is set by the caller. The figures are kept, not counted: it costs the same with any number of

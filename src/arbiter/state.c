@@ -163,6 +163,7 @@ void state_failed(arbiter *a, int error) {
                                 "would not know of it",
                                 strerror(-error));
         k->broken = true;
+        status_changed(a, 0);
         k->rewrite_usec = now_usec() + REWRITE_USEC;
 }
 

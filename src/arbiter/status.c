@@ -37,6 +37,7 @@ static void fill(const arbiter *a, arbiter_status *ret) {
                 .restarts = k->restarts,
                 .deaths = k->deaths,
                 .dead_letters = k->dead_letters + a->actor->statistics.dead_letters,
+                .unwritten = a->state.broken,
         };
         for (size_t i = 0; i < ELEMENTSOF(k->lives); i++)
                 ret->actors += k->lives[i];

@@ -152,12 +152,20 @@ static void on_checked(struct daemon *d, int error, const char *text) {
 }
 
 static int on_reexecute(arbiter *a, void *userdata) {
+        arbiter_status status = { .size = sizeof(status) };
         struct daemon *d = userdata;
 
+        (void) arbiter_get_status(a, &status);
         if (!takeover_is_kept(d)) {
                 on_checked(d, -ENOTCONN,
                                 "arbiter-keeper is not there, or does not have all that it is to keep: "
                                 "actors would not outlive this arbiter. Nothing was done.");
+                return 0;
+        }
+        if (status.unwritten) {
+                on_checked(d, -ENOSPC,
+                                "Not all that was decided could be written down: the new program would not "
+                                "know of it, and kill actors that it does not know. Nothing was done.");
                 return 0;
         }
         return reexecute_check_start(d, on_checked, &d->leave->check);

@@ -90,6 +90,7 @@ static const char *compose(const struct daemon *d, char *buffer) {
                                            .failed = s->failed,
                                            .left = s->actors,
                                            .trouble = down > 0 || s->monitors_failed > 0 ? n->trouble : NULL,
+                                           .unwritten = s->unwritten,
                                            .no_scope = d->no_scope,
                                            .directory = d->directories ? d->directories[0] : NULL,
                                            .failed_files = d->failed_files,

@@ -21,6 +21,7 @@
 #include "basic/fd.h"
 #include "basic/pidfd.h"
 #include "basic/time-util.h"
+#include "basic/utf8.h"
 #include "shared/log.h"
 #include "shared/verbs.h"
 
@@ -107,6 +108,7 @@ static void judge(struct reexecute_check *c) {
         size_t n = strcspn(said, "\n");
 
         said[n] = 0;
+        utf8_make_harmless(said, ""); /* whatever program it is */
         if (startswith(said, YES))
                 finish(c, 0, " ");
         else

@@ -72,6 +72,8 @@ const char *status_line(const struct status_figures *f, char *buffer) {
                 add(&t, ", %u in backoff", f->backoff);
         if (f->trouble)
                 add(&t, "; %s", f->trouble);
+        if (f->unwritten)
+                add(&t, "; not all can be written down for the next arbiter");
         add_files(&t, f->failed_files);
         if (f->no_scope)
                 add(&t, "; without cgroups: %s", f->no_scope);

@@ -19,6 +19,7 @@ struct status_figures {
         unsigned backoff, failed; /* of those that do not run */
         unsigned left;            /* while stopping */
         const char *trouble;      /* of status_trouble(), or NULL */
+        bool unwritten;           /* the next arbiter would not know all */
         const char *no_scope;     /* why actors have no cgroups of their own, or NULL */
         const char *directory;    /* where there could be something to run */
         char *const *failed_files; /* configuration that was not loaded; NULL: all was */

@@ -546,6 +546,7 @@ static void test_orderly_end(void **state) {
 
 /* The memory is full: told once, nothing is hindered, and once there is less to write it is written. */
 static void test_full(void **state) {
+        arbiter_status status = { .size = sizeof(status) };
         _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
         struct state_journal *j;
         arbiter_monitor *m;
@@ -574,11 +575,15 @@ static void test_full(void **state) {
         wait_for(f);
         assert_true(the->state.broken);
         assert_int_equal(n_failed_logs, 1);
+        assert_ok(arbiter_get_status(the, &status));
+        assert_int_equal(status.unwritten, 1);
 
         the->state.rewrite_usec = 0; /* it is time to try again */
         assert_ok(arbiter_monitor_scale(m, 4, &f));
         wait_for(f);
         assert_false(the->state.broken);
+        assert_ok(arbiter_get_status(the, &status));
+        assert_int_equal(status.unwritten, 0);
         state_check(the);
 }
 

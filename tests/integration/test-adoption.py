@@ -465,7 +465,8 @@ class Reexec(Adoption):
         self.settle('nap')
         self.run_in('mv', PROGRAM, PROGRAM + '.good')
         self.addCleanup(self.run_in, 'mv', PROGRAM + '.good', PROGRAM)
-        for text, expected in ('#!/bin/sh\necho "unknown option" >&2\nexit 2\n', 'unknown option'), ('#!/bin/sh\n', 'says nothing'):
+        for text, expected in ('#!/bin/sh\necho "unknown option" >&2\nexit 2\n', 'unknown option'), ('#!/bin/sh\n', 'says nothing'), \
+                ("#!/bin/sh\nprintf 'a\\377b\\033c\\n'\n", r'take over: a\?b\?c\.'):
             self.write(PROGRAM, text, mode=0o755)
             self.refused(expected)
         self.write(PROGRAM, 'nonsense')
@@ -482,6 +483,17 @@ class Reexec(Adoption):
         self.run_in('systemctl', 'start', self.KEEPER)
         self.box.wait_for(lambda: self.ctl('daemon-reexec', check=False).returncode == 0, 'the keeper to have all')
         self.assertEqual(self.lives(), before)
+
+    def test_no_room(self):
+        """What runs is more than can be written down: it is told, and nobody is risked who is not known."""
+        self.write(self.ETC + '/lone.actor', '[Actor]\nUser=nobody\nExec=/bin/sleep 5000\n')
+        self.start()
+        large = ['%s=%s' % (key, 100000 * 'x') for key in 'abcdefghi']
+        self.assertRegex(self.ctl('spawn', 'lone', 'one', *large, *map(str.upper, large), check=1).stderr, 'too long')
+        for i in range(40):
+            self.ctl('spawn', 'lone', 'lone%d' % i, *large)
+        self.refused('Not all that was decided could be written down')
+        self.box.wait_for(lambda: 'not all can be written down' in self.property('StatusText'), 'the word of it')
 
     def test_who_may(self):
         self.nap()

@@ -39,6 +39,9 @@ static void test_figures(void **state) {
                                     .no_scope = "no systemd" },
                         "1 monitor, 2 of 2 actors running; web.monitor and 1 more file have errors and are "
                         "not loaded; without cgroups: no systemd");
+        assert_line(&(struct status_figures){ .monitors = 1, .wanted = 1, .running = 1, .unwritten = true },
+                        "1 monitor, 1 of 1 actor running; not all can be written down for the next "
+                        "arbiter");
         assert_line(&(struct status_figures){ .phase = STATUS_RELOADING, .monitors = 1 },
                         "Reloading; 1 monitor, 0 of 0 actors running");
         assert_line(&(struct status_figures){ .phase = STATUS_STOPPING, .monitors = 1, .left = 1 },
