@@ -5,6 +5,7 @@ systemctl does to them behind the arbiter's back, and what is left of them."""
 
 import json
 import os
+import re
 
 import case
 
@@ -334,6 +335,22 @@ class Units(case.Case):
         self.start()
         self.wait_running(1)
         self.assertIn('0 errors, 0 warnings', self.arbiterctl('verify').stdout)
+
+    def test_example(self):
+        """As examples/sandbox has it."""
+        if self.user:
+            self.skipTest('a user has no DynamicUser=')
+        examples = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../examples')
+        self.box.copy(os.path.join(examples, 'load.py'), '/usr/local/share/arbiter/examples/load.py')
+        self.box.copy(os.path.join(examples, 'sandbox/sandbox.monitor'), self.etc + '/sandbox.monitor')
+        self.start()
+        actors = self.wait_running(2)
+        for name, actor in actors.items():
+            status = dict(line.split(':\t', 1) for line in self.out('cat', '/proc/%d/status' % actor['pid']).splitlines())
+            self.assertGreater(int(status['Uid'].split()[0]), 60000)
+            self.assertEqual((status['Seccomp'], status['CapBnd'], status['NoNewPrivs']), ('2', '0' * 16, '1'))
+            self.assertEqual(self.show(name, 'MemoryMax'), str(64 << 20))
+        self.box.wait_for(lambda: re.search(r'load \d', self.arbiterctl('status', 'sandbox').stdout), 'its status')
 
     # Many
 
