@@ -87,7 +87,8 @@ int arbiter_spawn_set_output(arbiter_spawn *s, int stdout_fd, int stderr_fd);
 
 /* Of ARBITER_CONCURRENCY_UNIT. A setting of systemd.exec(5), systemd.resource-control(5), systemd.kill(5) or
  * systemd.service(5), or Documentation=, as one more line of a unit file: "MemoryMax", "500M"; an empty
- * value takes back what was set by this name. -EINVAL: not known, not of its type, or the arbiter's own
+ * value takes back what was set by this name, and is one for CapabilityBoundingSet= (none) and Delegate=
+ * (without controllers), as in a unit file. -EINVAL: not known, not of its type, or the arbiter's own
  * (Restart=, Slice= ...). */
 int arbiter_spawn_set_unit_property(arbiter_spawn *s, const char *name, const char *value);
 /* Only looks. *ret_text (may be NULL), to be freed, is a sentence that says what is wrong. */

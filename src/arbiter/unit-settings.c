@@ -169,14 +169,16 @@ static const struct unit_word words_scheduling[] = { { "other", SCHED_OTHER }, {
                 {},
         };
 
-#define ROW(name, parse, property, signature, list, parameter, example)                                     \
-        { name, parse, property, signature, list, parameter, example }
+#define ROW(name, parse, property, signature, kind, parameter, example)                                     \
+        { name, parse, property, signature, UNIT_SETTING_##kind, parameter, example }
 #define ONE(name, parse, property, signature, parameter, example)                                           \
-        ROW(name, unit_value_##parse, property, signature, false, parameter, example)
+        ROW(name, unit_value_##parse, property, signature, ONE, parameter, example)
 #define LIST(name, parse, property, signature, parameter, example)                                          \
-        ROW(name, unit_value_##parse, property, signature, true, parameter, example)
+        ROW(name, unit_value_##parse, property, signature, LIST, parameter, example)
 #define PLAIN(name, parse, signature, example) ONE(name, parse, NULL, signature, NULL, example)
-#define REFUSED(name, text) ROW(name, NULL, NULL, NULL, false, NULL, text)
+#define EMPTY(name, parse, signature, example)                                                              \
+        ROW(name, unit_value_##parse, NULL, signature, ONE_EMPTY, NULL, example)
+#define REFUSED(name, text) ROW(name, NULL, NULL, NULL, ONE, NULL, text)
 
 /* clang-format off: a row a setting; the last column is an example (tests assign it to a real unit), or the
  * refusal */
@@ -202,7 +204,7 @@ static const struct unit_setting settings[] = {
         LIST("BindReadOnlyPaths", binds, NULL, "a(ssbt)", NULL, "/etc:/srv/etc:rbind /usr"),
         PLAIN("DynamicUser", boolean, "b", "yes"),
         PLAIN("PAMName", string, "s", "arbiter"),
-        PLAIN("CapabilityBoundingSet", capabilities, "t", "CAP_NET_BIND_SERVICE CAP_SYS_NICE"),
+        EMPTY("CapabilityBoundingSet", capabilities, "t", "CAP_NET_BIND_SERVICE CAP_SYS_NICE"),
         ONE("AmbientCapabilities", capabilities, NULL, "t", "ambient", "CAP_NET_BIND_SERVICE"),
         PLAIN("NoNewPrivileges", boolean, "b", "yes"),
         PLAIN("SecureBits", secure_bits, "i", "keep-caps noroot-locked"),
@@ -362,7 +364,7 @@ static const struct unit_setting settings[] = {
         LIST("RestrictNetworkInterfaces", filter, NULL, "(bas)", &interfaces, "~eth0 eth1"),
         LIST("DeviceAllow", device, NULL, "a(ss)", NULL, "/dev/null rw"),
         ONE("DevicePolicy", one_word, NULL, "s", words_device_policy, "closed"),
-        PLAIN("Delegate", delegate, "b", "cpu memory"),
+        EMPTY("Delegate", delegate, "b", "cpu memory"),
         LIST("DisableControllers", strings, NULL, "as", &controllers, "memory pids"),
         ONE("ManagedOOMSwap", one_word, NULL, "s", words_oom, "kill"),
         ONE("ManagedOOMMemoryPressure", one_word, NULL, "s", words_oom, "kill"),
@@ -671,7 +673,7 @@ static int commit(struct unit_properties *p, struct unit_value *v) {
         if (r < 0)
                 while (p->n > before)
                         done_property(&p->items[--p->n]);
-        else if (!v->setting->list)
+        else if (v->setting->kind != UNIT_SETTING_LIST)
                 remove_setting(p, before, v->setting);
         return r;
 }
@@ -706,7 +708,7 @@ int unit_properties_assign(struct unit_properties *p, const char *name, const ch
                 return complain_of_value(s, value, why, ret_text);
         if (!line)
                 return -ENOMEM;
-        if (!*line) {
+        if (!*line && s->kind != UNIT_SETTING_ONE_EMPTY) {
                 remove_setting(p, p->n, s);
                 return 0;
         }

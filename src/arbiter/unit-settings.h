@@ -25,7 +25,8 @@ struct unit_properties {
 };
 
 /* NAME=VALUE, as a further line of a unit file: of a list more members, else instead of what was set
- * before. An empty value takes back all that was set by this name. -EINVAL with a sentence that says what
+ * before. An empty value takes back all that was set by this name, but where systemd has a meaning for it:
+ * no capability (CapabilityBoundingSet=), no controller (Delegate=). -EINVAL with a sentence that says what
  * is expected (to be freed; ret_text may be NULL), -ENOMEM; then nothing has changed. */
 int unit_properties_assign(struct unit_properties *p, const char *name, const char *value, char **ret_text);
 /* The values are shared: nobody changes them. */

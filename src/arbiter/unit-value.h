@@ -11,8 +11,8 @@ enum {
 };
 
 struct unit_value;
-/* s is not empty, trimmed, valid UTF-8 without control characters. 0; -EINVAL after unit_value_expected();
- * -ENOMEM. */
+/* s is trimmed, empty only where that is a value, and valid UTF-8 without control characters. 0; -EINVAL
+ * after unit_value_expected(); -ENOMEM. */
 typedef int (*unit_value_parse)(struct unit_value *v, const char *s);
 
 struct unit_setting {
@@ -20,7 +20,11 @@ struct unit_setting {
         unit_value_parse parse; /* NULL: refused */
         const char *property;   /* NULL: as the setting */
         const char *signature;
-        bool list;             /* a further assignment adds to it */
+        enum {
+                UNIT_SETTING_ONE,       /* a further assignment replaces it; an empty one takes it back */
+                UNIT_SETTING_ONE_EMPTY, /* as well, but an empty one is a value, too */
+                UNIT_SETTING_LIST,      /* a further assignment adds to it; an empty one takes it back */
+        } kind;
         const void *parameter; /* what parse makes of it */
         const char *example;   /* or the refusal */
 };

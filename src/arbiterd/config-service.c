@@ -103,10 +103,8 @@ int config_parse_service(const struct conf_context *c, const char *value, void *
         r = check(c, value);
         if (r < 0)
                 return r;
-        if (!*value) {
+        if (!*value) /* and what that stands for is the library's to know, too */
                 take_back(a, c->key);
-                return 0;
-        }
         bigger = reallocarray(a->service, a->n_service + 1, sizeof(*bigger));
         if (!bigger)
                 return -ENOMEM;

@@ -25,6 +25,8 @@ ALONE = {'CPUSchedulingPriority': ['CPUSchedulingPolicy=rr'], 'TTYRows': ['TTYPa
 WITHOUT = {'RestrictFileSystems'}
 # Of section [Unit], and no property of a service: test-units.
 OF_UNIT = {'Documentation'}
+# Of these systemd refuses a file in which they are empty.
+NEVER_EMPTY = {'DynamicUser'}
 # Other forms of values, and what several lines come to.
 MORE = [
     ['Environment=A=\\x41\\x20b \'B="c"\'', 'Environment=A=2 C=3'],
@@ -32,6 +34,7 @@ MORE = [
     ['CapabilityBoundingSet=CAP_KILL', 'CapabilityBoundingSet=cap_chown CAP_FOWNER'],
     ['CapabilityBoundingSet=~CAP_KILL', 'CapabilityBoundingSet=~CAP_CHOWN', 'CapabilityBoundingSet=CAP_KILL'],
     ['CapabilityBoundingSet=CAP_KILL CAP_CHOWN', 'CapabilityBoundingSet=~CAP_KILL'],
+    ['CapabilityBoundingSet=CAP_KILL', 'CapabilityBoundingSet='], ['CapabilityBoundingSet=', 'CapabilityBoundingSet=CAP_KILL'],
     ['AmbientCapabilities=CAP_KILL', 'AmbientCapabilities=CAP_CHOWN'], ['AmbientCapabilities=~CAP_KILL'],
     ['RestrictNamespaces=user', 'RestrictNamespaces=net pid'], ['RestrictNamespaces=yes'], ['RestrictNamespaces=~cgroup ipc', 'RestrictNamespaces=~mnt'],
     ['CPUAffinity=0', 'CPUAffinity=1 3,5-7'], ['CPUAffinity=numa', 'NUMAPolicy=bind', 'NUMAMask=0'],
@@ -40,7 +43,7 @@ MORE = [
     ['StandardOutput=file:/var/log/x', 'StandardError=truncate:/var/log/y'], ['StandardOutput=append:/var/log/x', 'StandardOutput=null'],
     ['StandardOutput=journal+console', 'StandardError=kmsg'], ['StandardOutput=tty', 'StandardError=kmsg+console'],
     ['RuntimeDirectory=a', 'RuntimeDirectory=b:c d:e', 'RuntimeDirectory=f:g'], ['StateDirectory=a:b'], ['LogsDirectory=a/b/c'],
-    ['Delegate=yes'], ['Delegate=no'], ['RestrictAddressFamilies=none'], ['RestrictAddressFamilies=~AF_PACKET', 'RestrictAddressFamilies=~AF_NETLINK'],
+    ['Delegate=yes'], ['Delegate=no'], ['Delegate=cpu', 'Delegate='], ['RestrictAddressFamilies=none'], ['RestrictAddressFamilies=~AF_PACKET', 'RestrictAddressFamilies=~AF_NETLINK'],
     ['SystemCallFilter=read write', 'SystemCallFilter=@mount', 'SystemCallFilter=~umount2:EPERM'], ['SystemCallFilter=~@mount', 'SystemCallFilter=~read:11'],
     ['SystemCallErrorNumber=kill'], ['SystemCallErrorNumber=13'], ['SystemCallArchitectures=native x86'],
     ['RootHash=/srv/hash'], ['RootHashSignature=/srv/sig'], ['RootImageOptions=ro,nodev'],
@@ -145,6 +148,10 @@ class Settings(case.Case):
             if example and name not in OF_UNIT:
                 lines[name] = ALONE.get(name, []) + ['%s=%s' % (name, example)]
         self.compare(lines, 'plain')
+
+    def test_empty(self):
+        """Where systemd knows what an empty value stands for, that is meant."""
+        self.compare({name + 'empty': [name + '='] for name, example, _ in self.table() if example and name not in NEVER_EMPTY}, 'plainempty')
 
     def test_more(self):
         self.compare({'more%d' % i: settings for i, settings in enumerate(MORE)}, 'plainmore')
