@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Instances of a template that the user has (Unit=): is it there, and does systemd leave its supervision to
- * the arbiter? Asked at each start, since it can be edited at any time, and once for who loads a
- * configuration. Must never change the template. */
+/* Instances of a template that the user has (Unit=): is it there by that name, can its process be watched,
+ * and does systemd leave its supervision to the arbiter? Asked at each start, since it can be edited at any
+ * time, and once for who loads a configuration. Must never change the template. */
 
 #include <arbiter/arbiter.h>
 
@@ -14,39 +14,89 @@ static const struct question {
         const char *interface, *property;
 } questions[] = {
         { NULL, "LoadUnit" },
+        { SYSTEMD_UNIT, "Id" },
         { SYSTEMD_UNIT, "LoadState" },
-        { SYSTEMD_UNIT, "ActiveState" },
         { SYSTEMD_SERVICE, "Restart" },
+        { SYSTEMD_SERVICE, "Type" },
+        { SYSTEMD_SERVICE, "RemainAfterExit" },
+        { SYSTEMD_UNIT, "ActiveState" },
 };
+
+static int judge_load_state(const char *value, const char *name, int n, char **ret_text) {
+        int r;
+
+        if (streq(value, "loaded"))
+                return 0;
+        if (streq(value, "not-found"))
+                r = asprintf(ret_text,
+                                "there is no %.*s@.service: put it into /etc/systemd/system (of a user: "
+                                "~/.config/systemd/user), and \"systemctl daemon-reload\"",
+                                n, name);
+        else if (streq(value, "masked"))
+                r = asprintf(ret_text,
+                                "systemd cannot start %.*s@.service: it is masked, which \"systemctl unmask "
+                                "%.*s@.service\" takes back",
+                                n, name, n, name);
+        else
+                r = asprintf(ret_text,
+                                "systemd cannot start %.*s@.service: it is not well (%s), and \"systemctl "
+                                "status %s\" says why",
+                                n, name, value, name);
+        if (r < 0)
+                *ret_text = NULL;
+        return streq(value, "masked") ? -EPERM : -ENOENT;
+}
 
 /* What is wrong with this answer: NULL, or words to be freed. name: of the instance. */
 static int judge(const char *property, const char *value, const char *name, char **ret_text) {
-        const char *at = strchr(name, '@');
-        int n = 0, error = 0;
+        int n = (int) strcspn(name, "@"), r = 0;
 
         *ret_text = NULL;
-        if (streq(property, "LoadState") && !streq(value, "loaded")) {
-                error = streq(value, "masked") ? -EPERM : -ENOENT;
-                n = streq(value, "not-found")
-                                ? asprintf(ret_text,
-                                           "there is no %.*s@.service: put it into /etc/systemd/system "
-                                           "(of a user: ~/.config/systemd/user), and \"systemctl "
-                                           "daemon-reload\"",
-                                           (int)(at - name), name)
-                                : asprintf(ret_text, "systemd cannot start %.*s@.service: it is %s",
-                                           (int)(at - name), name, value);
-        } else if (streq(property, "Restart") && !streq(value, "no")) {
-                error = -EBUSY;
-                n = asprintf(ret_text,
+        if (streq(property, "LoadState"))
+                return judge_load_state(value, name, n, ret_text);
+        if (streq(property, "Id") && !streq(value, name))
+                r = asprintf(ret_text,
+                                "%.*s@.service is another name of %.*s@.service: write Unit=%.*s@.service",
+                                n, name, (int) strcspn(value, "@"), value, (int) strcspn(value, "@"), value);
+        else if (streq(property, "Restart") && !streq(value, "no"))
+                r = asprintf(ret_text,
                                 "%.*s@.service has Restart=%s, and two must not supervise one process. "
-                                "Leave it "
-                                "to the arbiter: \"systemctl edit %.*s@.service\", and there [Service] and "
-                                "Restart=no",
-                                (int)(at - name), name, value, (int)(at - name), name);
-        }
-        if (n < 0)
+                                "Leave it to the arbiter: \"systemctl edit %.*s@.service\", and there "
+                                "[Service] and Restart=no",
+                                n, name, value, n, name);
+        else if (streq(property, "Type") && streq(value, "oneshot"))
+                r = asprintf(ret_text,
+                                "%.*s@.service has Type=oneshot, and would run only when it has ended. If "
+                                "it is a worker: \"systemctl edit %.*s@.service\", and there [Service] and "
+                                "Type=exec",
+                                n, name, n, name);
+        else if (streq(property, "RemainAfterExit") && !streq(value, "no"))
+                r = asprintf(ret_text,
+                                "%.*s@.service has RemainAfterExit=yes, so nobody would see its process "
+                                "end: \"systemctl edit %.*s@.service\", and there [Service] and "
+                                "RemainAfterExit=no",
+                                n, name, n, name);
+        else
+                return 0;
+        if (r < 0)
                 *ret_text = NULL;
-        return error;
+        return -EBUSY;
+}
+
+/* A variant of a string, or of a boolean. */
+static int read_value(sd_bus_message *m, const char **ret) {
+        const char *contents;
+        int r, yes;
+
+        r = sd_bus_message_peek_type(m, NULL, &contents);
+        if (r < 0)
+                return r;
+        if (!streq_ptr(contents, "b"))
+                return sd_bus_message_read(m, "v", "s", ret);
+        r = sd_bus_message_read(m, "v", "b", &yes);
+        if (r >= 0)
+                *ret = yes ? "yes" : "no";
+        return r;
 }
 
 /* As part of a start. */
@@ -64,9 +114,8 @@ static bool is_refused(struct systemd_unit *u, const char *value) {
         if (!streq(property, "ActiveState") || streq(value, "inactive") || streq(value, "failed"))
                 return false;
         systemd_unit_fail(u,
-                        "%s is %s already, and nothing of this arbiter's has started it: \"systemctl stop "
-                        "%s\", "
-                        "and it starts it",
+                        "%s is %s already, and this arbiter has not started it: after \"systemctl stop %s\" "
+                        "it does",
                         u->name, value, u->name);
         return true;
 }
@@ -86,7 +135,7 @@ static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
                 systemd_absent(u->systemd);
                 return 0;
         }
-        if (e || (questions[u->check].interface && sd_bus_message_read(m, "v", "s", &value) < 0)) {
+        if (e || (questions[u->check].interface && read_value(m, &value) < 0)) {
                 systemd_unit_fail(u, "systemd does not say what %s is: %s", u->name,
                                 e ? e->message ?: e->name : "its answer cannot be read");
                 return 0;
@@ -128,27 +177,31 @@ void systemd_template_check(struct systemd_unit *u) {
 
 /* When a configuration is loaded. */
 
-static int check_properties(sd_bus *bus, const char *name, const char *path, char **ret_text) {
-        static const struct question asked[] = {{SYSTEMD_UNIT, "LoadState"}, {SYSTEMD_SERVICE, "Restart"}};
+static int check_property(
+                sd_bus *bus, const char *name, const char *path, const struct question *q, char **ret_text) {
+        _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *value;
         int r;
 
-        for (size_t i = 0; i < ELEMENTSOF(asked); i++) {
-                _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
-                _cleanup_free_ char *value = NULL;
+        r = sd_bus_call_method(bus, SYSTEMD, path, "org.freedesktop.DBus.Properties", "Get", &e, &reply,
+                        "ss", q->interface, q->property);
+        if (r >= 0)
+                r = read_value(reply, &value);
+        if (r >= 0)
+                return judge(q->property, value, name, ret_text);
+        if (asprintf(ret_text, "systemd does not say what %s is: %s", name, e.message ?: strerror(-r)) < 0)
+                *ret_text = NULL;
+        return r;
+}
 
-                r = sd_bus_get_property_string(
-                                bus, SYSTEMD, path, asked[i].interface, asked[i].property, &e, &value);
-                if (r < 0) {
-                        if (asprintf(ret_text, "systemd does not say what %s is: %s", name,
-                                            e.message ?: strerror(-r)) < 0)
-                                *ret_text = NULL;
-                        return r;
-                }
-                r = judge(asked[i].property, value, name, ret_text);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
+/* That it runs already is no fault of the template. */
+static int check_properties(sd_bus *bus, const char *name, const char *path, char **ret_text) {
+        int r = 0;
+
+        for (size_t i = 1; r >= 0 && i < ELEMENTSOF(questions) - 1; i++)
+                r = check_property(bus, name, path, &questions[i], ret_text);
+        return r;
 }
 
 static int check_on(sd_bus *bus, const char *name, char **ret_text) {

@@ -293,6 +293,28 @@ class Units(case.Case):
         self.wait_running(1)
         self.assertEqual(self.systemctl('is-active', 'fighter@1.service').stdout, 'active\n')
 
+    def test_template_unfit(self):
+        """What could not be seen to run or to end is refused, too; what is there, but cannot run now, is tried again."""
+        directory = os.path.dirname(self.template('nap@.service', 'ExecStart=/bin/sleep 1000\n'))
+        self.template('once@.service', 'Type=oneshot\nExecStart=/bin/sleep 1000\n')
+        self.template('stays@.service', 'RemainAfterExit=yes\nExecStart=/bin/sleep 1000\n')
+        self.template('bad@.service', 'ExecStart=\n')
+        self.template('masked@.service', 'ExecStart=/bin/sleep 1000\n')
+        self.run_in('ln', '-sf', 'nap@.service', directory + '/alias@.service')
+        self.run_in('ln', '-sf', '/dev/null', directory + '/masked@.service')
+        self.systemctl('daemon-reload')
+        words = {'once': 'once@.service has Type=oneshot', 'stays': 'stays@.service has RemainAfterExit=yes',
+                 'alias': 'alias@.service is another name of nap@.service: write Unit=nap@.service',
+                 'bad': 'systemctl status bad@1.service', 'masked': 'systemctl unmask masked@.service', 'gone': 'there is no gone@.service'}
+        for name in words:
+            self.instance_monitor(name, name + '@.service')
+        cursor = self.box.cursor()
+        self.start()
+        for name, text in words.items():
+            self.box.wait_for_entry(cursor, predicate=lambda e, t=text: t in str(e.get('MESSAGE')))
+        self.assertEqual(self.running(), {})
+        self.run_in('sh', '-c', 'rm -f %s/*@.service' % directory)
+
     def test_unsaid(self):
         """A service of the system is root's, in /, by itself: that is not said, unless a setting might ask for it."""
         self.monitor('web', 'Exec=/bin/sleep 1000\n')

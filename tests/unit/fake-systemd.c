@@ -75,6 +75,14 @@ static int on_stop(struct fake_systemd *f, sd_bus_message *m) {
         return f->mute ? 1 : sd_bus_reply_method_return(m, "o", SYSTEMD_PATH "/job/1000");
 }
 
+static int on_load(struct fake_systemd *f, sd_bus_message *m) {
+        const char *name;
+
+        assert_true(sd_bus_message_read(m, "s", &name) > 0);
+        (void) snprintf(f->loaded, sizeof(f->loaded), "%s", name);
+        return sd_bus_reply_method_return(m, "o", SYSTEMD_UNIT_PATH "/x");
+}
+
 static int on_kill(struct fake_systemd *f, sd_bus_message *m) {
         const char *name, *who;
 
@@ -116,6 +124,12 @@ static int on_get(struct fake_systemd *f, sd_bus_message *m) {
                 return reply_string(m, f->load_state);
         if (strcmp(name, "ActiveState") == 0)
                 return reply_string(m, f->active_state);
+        if (strcmp(name, "Id") == 0)
+                return reply_string(m, f->id ? f->id : f->loaded);
+        if (strcmp(name, "Type") == 0)
+                return reply_string(m, f->type);
+        if (strcmp(name, "RemainAfterExit") == 0)
+                return sd_bus_reply_method_return(m, "v", "b", f->remain_after_exit);
         assert_string_equal(name, "Restart");
         return reply_string(m, f->restart);
 }
@@ -242,7 +256,7 @@ static int dispatch(struct fake_systemd *f, sd_bus_message *m, const char *membe
         if (strcmp(member, "ListUnitsByNames") == 0)
                 return on_list(f, m);
         if (strcmp(member, "LoadUnit") == 0)
-                return sd_bus_reply_method_return(m, "o", SYSTEMD_UNIT_PATH "/x");
+                return on_load(f, m);
         if (strcmp(member, "ResetFailedUnit") == 0)
                 f->n_resets++;
         return sd_bus_reply_method_return(m, NULL); /* Subscribe */
@@ -286,6 +300,7 @@ void fake_systemd_open(struct fake_systemd *f, sd_event *event) {
                 .load_state = "loaded",
                 .active_state = "inactive",
                 .restart = "no",
+                .type = "simple",
                 .all_load_state = "loaded",
                 .all_active_state = "active",
                 .all_result = "success",

@@ -23,6 +23,10 @@ struct fake_systemd {
         const char *query_error; /* what GetAll answers, once */
         bool query_mute;         /* it does not */
         const char *load_state, *active_state, *restart; /* of a template's instance */
+        const char *id; /* NULL: the name by which it was asked for */
+        const char *type;
+        bool remain_after_exit;
+        char loaded[64];
         unsigned n_connections, n_starts, n_instances, n_stops, n_kills, n_resets, n_lists, n_queries;
         char started[FAKE_UNITS_MAX][64], stopped[FAKE_UNITS_MAX][64], killed[64];
         char kill_who[16];

@@ -508,12 +508,21 @@ static void test_reload(void **state) {
 
 /* Templates. */
 
+static void expect_unfit(struct fixture *x, unsigned i, const char *text) {
+        start_named(x, i, "my-worker@3.service", false);
+        settle(x);
+        assert_int_equal(x->seen[i].n_ended, 1);
+        assert_non_null(strstr(x->seen[i].text, text));
+        assert_int_equal(x->manager.n_starts, 0);
+}
+
 static void test_template(void **state) {
         static const struct {
                 const char *load, *active, *restart, *text;
         } cases[] = {
                 { "not-found", "inactive", "no", "there is no my-worker@.service" },
-                { "masked", "inactive", "no", "masked" },
+                { "masked", "inactive", "no", "systemctl unmask my-worker@.service" },
+                { "bad-setting", "inactive", "no", "\"systemctl status my-worker@3.service\" says why" },
                 { "loaded", "active", "no", "is active already" },
                 { "loaded", "inactive", "on-failure", "Restart=no" },
         };
@@ -524,14 +533,19 @@ static void test_template(void **state) {
                 x->manager.load_state = cases[i].load;
                 x->manager.active_state = cases[i].active;
                 x->manager.restart = cases[i].restart;
-                start_named(x, i, "my-worker@3.service", false);
-                settle(x);
-                assert_int_equal(x->seen[i].n_ended, 1);
-                assert_non_null(strstr(x->seen[i].text, cases[i].text));
-                assert_int_equal(x->manager.n_starts, 0);
+                expect_unfit(x, i, cases[i].text);
         }
         x->manager.active_state = "failed"; /* of an earlier life */
         x->manager.restart = "no";
+        x->manager.id = "worker@3.service"; /* of that all is told by its own name */
+        expect_unfit(x, n++, "another name of worker@.service: write Unit=worker@.service");
+        x->manager.id = NULL;
+        x->manager.type = "oneshot";
+        expect_unfit(x, n++, "Type=exec");
+        x->manager.type = "exec";
+        x->manager.remain_after_exit = true;
+        expect_unfit(x, n++, "RemainAfterExit=no");
+        x->manager.remain_after_exit = false;
         start_named(x, n, "my-worker@3.service", false);
         settle(x);
         assert_int_equal(x->manager.n_instances, 1);
