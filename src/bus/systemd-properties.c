@@ -85,6 +85,15 @@ static int read_main_pid(struct unit_facts *f, sd_bus_message *m) {
         return r;
 }
 
+static int read_condition(struct unit_facts *f, sd_bus_message *m) {
+        int met, r;
+
+        r = sd_bus_message_read(m, "v", "b", &met);
+        if (r >= 0)
+                f->unmet = !met;
+        return r;
+}
+
 static int read_mark(struct unit_facts *f, sd_bus_message *m, const char *mark) {
         const void *field;
         size_t size;
@@ -115,6 +124,8 @@ static int read_one(struct unit_facts *f, sd_bus_message *m, const char *name, c
                 return read_invocation(f, m);
         if (streq(name, "InactiveExitTimestampMonotonic"))
                 return read_begin(f, m);
+        if (streq(name, "ConditionResult"))
+                return read_condition(f, m);
         if (streq(name, "Result"))
                 return copy_string(m, f->result, sizeof(f->result));
         if (streq(name, "StatusText"))

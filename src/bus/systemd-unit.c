@@ -258,6 +258,13 @@ void systemd_unit_job_new(struct systemd_unit *u, const char *job) {
 
 void systemd_unit_start_job_ended(struct systemd_unit *u, const char *result) {
         leave_flight(u);
+        if (streq(result, "done") && u->facts.activity == UNIT_DOWN && u->facts.unmet && !u->told_process) {
+                systemd_unit_fail(u,
+                                "%s was not started, since a Condition...= of it is not met: \"systemctl%s "
+                                "status %s\" says which",
+                                u->name, systemd_option(u->systemd->kind), u->name);
+                return;
+        }
         if (streq(result, "done")) {
                 systemd_unit_set_active(u);
                 return;

@@ -25,6 +25,10 @@ bool systemd_is_absent(const sd_bus_error *e) {
         return sd_bus_error_has_names(e, SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER);
 }
 
+const char *systemd_option(arbiter_bus kind) {
+        return kind == ARBITER_BUS_USER ? " --user" : "";
+}
+
 int systemd_new_call(struct systemd *s, const char *path, const char *interface, const char *method,
                 sd_bus_message **ret) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;

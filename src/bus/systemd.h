@@ -52,6 +52,7 @@ enum unit_activity { UNIT_DOWN, UNIT_UP, UNIT_GOING_DOWN };
 struct unit_facts {
         enum unit_activity activity;
         bool activating, not_found, marked;
+        bool unmet; /* Condition...= of it; then nothing is started, and that is no failure to systemd */
         char result[UNIT_RESULT_SIZE], job[64], invocation[33];
         int code, status;
         pid_t main_pid;
@@ -125,6 +126,8 @@ int systemd_new_call(struct systemd *s, const char *path, const char *interface,
                 sd_bus_message **ret);
 int systemd_call(struct systemd *s, sd_bus_message *m, sd_bus_slot **ret_slot, sd_bus_message_handler_t done,
                 void *userdata);
+/* For people, of this manager: "systemctl" or "systemctl --user", and so on. */
+const char *systemd_option(arbiter_bus kind);
 /* No answer is wanted. */
 void systemd_tell(struct systemd *s, const char *path, const char *interface, const char *method,
                 const char *signature, ...);

@@ -299,13 +299,15 @@ class Units(case.Case):
         self.template('once@.service', 'Type=oneshot\nExecStart=/bin/sleep 1000\n')
         self.template('stays@.service', 'RemainAfterExit=yes\nExecStart=/bin/sleep 1000\n')
         self.template('bad@.service', 'ExecStart=\n')
+        self.template('unmet@.service', 'ExecStart=/bin/sleep 1000\n[Unit]\nConditionPathExists=/nowhere\n')
         self.template('masked@.service', 'ExecStart=/bin/sleep 1000\n')
         self.run_in('ln', '-sf', 'nap@.service', directory + '/alias@.service')
         self.run_in('ln', '-sf', '/dev/null', directory + '/masked@.service')
         self.systemctl('daemon-reload')
         words = {'once': 'once@.service has Type=oneshot', 'stays': 'stays@.service has RemainAfterExit=yes',
                  'alias': 'alias@.service is another name of nap@.service: write Unit=nap@.service',
-                 'bad': 'systemctl status bad@1.service', 'masked': 'systemctl unmask masked@.service', 'gone': 'there is no gone@.service'}
+                 'bad': 'status bad@1.service', 'masked': 'unmask masked@.service', 'gone': 'there is no gone@.service',
+                 'unmet': 'unmet@1.service was not started, since a Condition'}
         for name in words:
             self.instance_monitor(name, name + '@.service')
         cursor = self.box.cursor()
