@@ -236,9 +236,9 @@ static bool start_again(struct child *c) {
 static void tell_failure(struct child *c, const struct unit_end *e) {
         if (!c->failure || c->reason_set)
                 return;
-        if (!e->started)
+        if (!e->started || (e->text && c->started_usec == 0))
                 arbiter_log(c->arbiter, LOG_WARNING, c, "start-failed", "%s: %s", c->name, c->failure);
-        else if (e->text && c->started_usec > 0)
+        else if (e->text)
                 arbiter_log(c->arbiter, LOG_ERR, c, NULL, "%s: %s", c->name, c->failure);
 }
 

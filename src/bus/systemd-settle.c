@@ -38,9 +38,9 @@ static void give_up(struct systemd_unit *u, bool gone) {
         else
                 systemd_unit_fail(u,
                                 "the unit %s is another one than this actor's, which has ended while no "
-                                "arbiter was there: \"systemctl status %s\" shows it, and it has to go "
+                                "arbiter was there: \"systemctl%s status %s\" shows it, and it has to go "
                                 "first",
-                                u->name, u->name);
+                                u->name, systemd_option(u->systemd->kind), u->name);
 }
 
 static void take_over(struct systemd_unit *u) {

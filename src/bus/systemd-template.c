@@ -22,38 +22,42 @@ static const struct question {
         { SYSTEMD_UNIT, "ActiveState" },
 };
 
-static int judge_load_state(const char *value, const char *name, int n, char **ret_text) {
+static int judge_load_state(arbiter_bus kind, const char *value, const char *name, char **ret_text) {
+        const char *option = systemd_option(kind);
+        int n = (int) strcspn(name, "@");
         int r;
 
         if (streq(value, "loaded"))
                 return 0;
         if (streq(value, "not-found"))
                 r = asprintf(ret_text,
-                                "there is no %.*s@.service: put it into /etc/systemd/system (of a user: "
-                                "~/.config/systemd/user), and \"systemctl daemon-reload\"",
-                                n, name);
+                                "there is no %.*s@.service: put it into %s, and \"systemctl%s "
+                                "daemon-reload\"",
+                                n, name, *option ? "~/.config/systemd/user" : "/etc/systemd/system", option);
         else if (streq(value, "masked"))
                 r = asprintf(ret_text,
-                                "systemd cannot start %.*s@.service: it is masked, which \"systemctl unmask "
-                                "%.*s@.service\" takes back",
-                                n, name, n, name);
+                                "systemd cannot start %.*s@.service: it is masked, which \"systemctl%s "
+                                "unmask %.*s@.service\" takes back",
+                                n, name, option, n, name);
         else
                 r = asprintf(ret_text,
-                                "systemd cannot start %.*s@.service: it is not well (%s), and \"systemctl "
+                                "systemd cannot start %.*s@.service: it is not well (%s), and \"systemctl%s "
                                 "status %s\" says why",
-                                n, name, value, name);
+                                n, name, value, option, name);
         if (r < 0)
                 *ret_text = NULL;
         return streq(value, "masked") ? -EPERM : -ENOENT;
 }
 
 /* What is wrong with this answer: NULL, or words to be freed. name: of the instance. */
-static int judge(const char *property, const char *value, const char *name, char **ret_text) {
-        int n = (int) strcspn(name, "@"), r = 0;
+static int judge(arbiter_bus kind, const char *property, const char *value, const char *name,
+                char **ret_text) {
+        const char *option = systemd_option(kind);
+        int n = (int) strcspn(name, "@"), r;
 
         *ret_text = NULL;
         if (streq(property, "LoadState"))
-                return judge_load_state(value, name, n, ret_text);
+                return judge_load_state(kind, value, name, ret_text);
         if (streq(property, "Id") && !streq(value, name))
                 r = asprintf(ret_text,
                                 "%.*s@.service is another name of %.*s@.service: write Unit=%.*s@.service",
@@ -61,21 +65,21 @@ static int judge(const char *property, const char *value, const char *name, char
         else if (streq(property, "Restart") && !streq(value, "no"))
                 r = asprintf(ret_text,
                                 "%.*s@.service has Restart=%s, and two must not supervise one process. "
-                                "Leave it to the arbiter: \"systemctl edit %.*s@.service\", and there "
+                                "Leave it to the arbiter: \"systemctl%s edit %.*s@.service\", and there "
                                 "[Service] and Restart=no",
-                                n, name, value, n, name);
+                                n, name, value, option, n, name);
         else if (streq(property, "Type") && streq(value, "oneshot"))
                 r = asprintf(ret_text,
                                 "%.*s@.service has Type=oneshot, and would run only when it has ended. If "
-                                "it is a worker: \"systemctl edit %.*s@.service\", and there [Service] and "
-                                "Type=exec",
-                                n, name, n, name);
+                                "it is a worker: \"systemctl%s edit %.*s@.service\", and there [Service] "
+                                "and Type=exec",
+                                n, name, option, n, name);
         else if (streq(property, "RemainAfterExit") && !streq(value, "no"))
                 r = asprintf(ret_text,
                                 "%.*s@.service has RemainAfterExit=yes, so nobody would see its process "
-                                "end: \"systemctl edit %.*s@.service\", and there [Service] and "
+                                "end: \"systemctl%s edit %.*s@.service\", and there [Service] and "
                                 "RemainAfterExit=no",
-                                n, name, n, name);
+                                n, name, option, n, name);
         else
                 return 0;
         if (r < 0)
@@ -107,16 +111,16 @@ static bool is_refused(struct systemd_unit *u, const char *value) {
         const char *property = questions[u->check].property;
         _cleanup_free_ char *text = NULL;
 
-        if (judge(property, value, u->name, &text) < 0) {
+        if (judge(u->systemd->kind, property, value, u->name, &text) < 0) {
                 systemd_unit_fail(u, "%s", text ? text : "its template is not fit");
                 return true;
         }
         if (!streq(property, "ActiveState") || streq(value, "inactive") || streq(value, "failed"))
                 return false;
         systemd_unit_fail(u,
-                        "%s is %s already, and this arbiter has not started it: after \"systemctl stop %s\" "
-                        "it does",
-                        u->name, value, u->name);
+                        "%s is %s already, and this arbiter has not started it: after \"systemctl%s stop "
+                        "%s\" it does",
+                        u->name, value, systemd_option(u->systemd->kind), u->name);
         return true;
 }
 
@@ -177,8 +181,8 @@ void systemd_template_check(struct systemd_unit *u) {
 
 /* When a configuration is loaded. */
 
-static int check_property(
-                sd_bus *bus, const char *name, const char *path, const struct question *q, char **ret_text) {
+static int check_property(sd_bus *bus, arbiter_bus kind, const char *name, const char *path,
+                const struct question *q, char **ret_text) {
         _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const char *value;
@@ -189,22 +193,23 @@ static int check_property(
         if (r >= 0)
                 r = read_value(reply, &value);
         if (r >= 0)
-                return judge(q->property, value, name, ret_text);
+                return judge(kind, q->property, value, name, ret_text);
         if (asprintf(ret_text, "systemd does not say what %s is: %s", name, e.message ?: strerror(-r)) < 0)
                 *ret_text = NULL;
         return r;
 }
 
 /* That it runs already is no fault of the template. */
-static int check_properties(sd_bus *bus, const char *name, const char *path, char **ret_text) {
+static int check_properties(
+                sd_bus *bus, arbiter_bus kind, const char *name, const char *path, char **ret_text) {
         int r = 0;
 
         for (size_t i = 1; r >= 0 && i < ELEMENTSOF(questions) - 1; i++)
-                r = check_property(bus, name, path, &questions[i], ret_text);
+                r = check_property(bus, kind, name, path, &questions[i], ret_text);
         return r;
 }
 
-static int check_on(sd_bus *bus, const char *name, char **ret_text) {
+static int check_on(sd_bus *bus, arbiter_bus kind, const char *name, char **ret_text) {
         _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const char *path;
@@ -222,7 +227,7 @@ static int check_on(sd_bus *bus, const char *name, char **ret_text) {
                         *ret_text = NULL;
                 return r;
         }
-        return check_properties(bus, name, path, ret_text);
+        return check_properties(bus, kind, name, path, ret_text);
 }
 
 _public_ int arbiter_check_unit_template(arbiter_bus kind, const char *unit_template, char **ret_text) {
@@ -238,7 +243,7 @@ _public_ int arbiter_check_unit_template(arbiter_bus kind, const char *unit_temp
                 return r;
         r = kind == ARBITER_BUS_SYSTEM ? sd_bus_open_system(&bus) : sd_bus_open_user(&bus);
         if (r >= 0)
-                r = check_on(bus, name, &text);
+                r = check_on(bus, kind, name, &text);
         else if (asprintf(&text, "systemd cannot be reached to ask for %s: %s", unit_template,
                                  strerror(-r)) < 0)
                 text = NULL;

@@ -256,6 +256,18 @@ void systemd_unit_job_new(struct systemd_unit *u, const char *job) {
         u->foreign = copy != NULL;
 }
 
+/* More than a word of it is in the journal only: PID 1 says there what could not be done. */
+static void explain_start(struct systemd_unit *u, const char *result) {
+        const char *option = systemd_option(u->systemd->kind);
+        const char *quote = strchr(u->name, '\\') ? "'" : ""; /* it may be copied into a shell */
+        bool tried = *u->facts.result && !streq(u->facts.result, "success");
+
+        if (asprintf(&u->text, "systemd could not start %s (%s%s): \"journalctl%s -u %s%s%s\" says why",
+                            u->name, tried ? "Result=" : "its job: ", tried ? u->facts.result : result,
+                            option, quote, u->name, quote) < 0)
+                u->text = NULL;
+}
+
 void systemd_unit_start_job_ended(struct systemd_unit *u, const char *result) {
         leave_flight(u);
         if (streq(result, "done") && u->facts.activity == UNIT_DOWN && u->facts.unmet && !u->told_process) {
@@ -276,9 +288,7 @@ void systemd_unit_start_job_ended(struct systemd_unit *u, const char *result) {
                 return;
         }
         u->end.started = true; /* it may have run */
-        if (asprintf(&u->text, "the job that starts %s has ended with result \"%s\"%s%s", u->name, result,
-                            *u->facts.result ? ", the unit with " : "", u->facts.result) < 0)
-                u->text = NULL;
+        explain_start(u, result);
         set_ending(u);
 }
 
@@ -312,9 +322,9 @@ static void on_refused(struct systemd_unit *u, const sd_bus_error *e) {
                 systemd_unit_begin(u);
         } else if (sd_bus_error_has_name(e, SYSTEMD ".UnitExists"))
                 systemd_unit_fail(u,
-                                "there is a unit %s already, which is not this actor's: \"systemctl status "
-                                "%s\" shows it, and it has to go first",
-                                u->name, u->name);
+                                "there is a unit %s already, which is not this actor's: \"systemctl%s "
+                                "status %s\" shows it, and it has to go first",
+                                u->name, systemd_option(u->systemd->kind), u->name);
         else if (sd_bus_error_has_names(e, SD_BUS_ERROR_PROPERTY_READ_ONLY, SD_BUS_ERROR_UNKNOWN_PROPERTY))
                 systemd_unit_fail(u,
                                 "systemd does not start %s: %s. This is systemd %s: a setting that is newer "

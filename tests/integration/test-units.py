@@ -173,6 +173,19 @@ class Units(case.Case):
                              (reason, status if reason in ('exit-code', 'signal') else None), name)
         self.box.wait_for(lambda: not self.units(), 'no unit')
 
+    def test_start_fails(self):
+        """What systemd could not do before there was a process it says in its journal alone: that is where people are sent."""
+        self.monitor('pre', 'Exec=/bin/sleep 1000\n', service='[Service]\nExecStartPre=/bin/false\n')
+        self.monitor('en-v', 'Exec=/bin/sleep 1000\n', service='[Service]\nEnvironmentFile=/nowhere\n')
+        cursor = self.box.cursor()
+        self.start()
+        option = ' --user' if self.user else ''
+        words = {'pre.1': 'Result=exit-code): "journalctl%s -u %s" says why' % (option, self.unit('pre.1')),
+                 'en-v.1': 'Result=resources): "journalctl%s -u \'%s\'" says why' % (option, self.unit('en-v.1'))}
+        for name, text in words.items():
+            self.box.wait_for_entry(cursor, 'ARBITER_NAME=' + name, predicate=lambda e, t=text: t in str(e['MESSAGE']))
+            self.assertIn(text, self.arbiterctl('restart', name, check=1).stderr)
+
     def test_stop_timeout(self):
         self.monitor('stubborn', "Exec=/bin/sh -c 'trap \"\" TERM; while :; do sleep 1000; done'\nTimeoutStopSec=500ms\n")
         self.start()
@@ -281,7 +294,7 @@ class Units(case.Case):
         self.start()
         entry = self.box.wait_for_entry(cursor, predicate=lambda e: 'Restart=always' in str(e.get('MESSAGE')))
         self.assertIn('fight.monitor: fighter@.service has Restart=always', entry['MESSAGE'])
-        self.assertIn('systemctl edit fighter@.service', entry['MESSAGE'])
+        self.assertIn('systemctl%s edit fighter@.service' % (' --user' if self.user else ''), entry['MESSAGE'])
         self.assertEqual(self.running(), {})
         for verb in ('daemon-reload',), ('restart', 'fight'):
             r = self.arbiterctl(*verb, check=False)
