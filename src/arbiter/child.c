@@ -11,6 +11,9 @@
 #include "arbiter/relink.h"
 #include "basic/fd.h"
 
+/* Between looks at a thread that has said goodbye. */
+enum { JOIN_MIN_USEC = 50, JOIN_MAX_USEC = 1000 * 1000 };
+
 static void on_start_timer(arbiter_actor *a, struct actor_timer *t);
 static void on_silence_timer(arbiter_actor *a, struct actor_timer *t);
 static void on_stop_timer(arbiter_actor *a, struct actor_timer *t);

@@ -149,9 +149,9 @@ int control_get_metrics(arbiter *a, char **ret, size_t *ret_size);
 int control_stop(arbiter *a, const char *target, arbiter_future **ret);
 int control_kill(arbiter *a, const char *target, int signal);
 int control_restart(arbiter *a, const char *target, arbiter_future **ret);
-/* ret_before: the size that was wanted until now. */
 /* -ENOENT: nothing is being rolled. */
 int control_abort_roll(arbiter *a, const char *monitor, arbiter_future **ret);
+/* ret_before: the size that was wanted until now. */
 int control_scale(arbiter *a, const char *monitor, uint32_t workers, uint32_t *ret_before,
                 arbiter_future **ret);
 /* Of a pool the first two tell of its workers; the others are of a monitor of different children:

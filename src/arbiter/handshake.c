@@ -11,6 +11,14 @@
 #include "basic/fd.h"
 #include "wire/signature.h"
 
+enum {
+        HELLO_SIZE_MAX = 256 * 1024,
+        HELLO_COMMANDS_MAX = 1024,
+        /* then silence (Akka's defaults) */
+        DEAD_LETTERS_LOGGED = 10,
+        DEAD_LETTERS_USEC = 5 * 60 * 1000 * 1000,
+};
+
 /* What actors ask of the arbiter is small, and is read at once: it must not take long. Only a command of the
  * program around it may take more, and what it has asked for may come back so. Which lane it comes in is the
  * sender's word, and decides nothing. */

@@ -15,6 +15,8 @@
 #include "basic/fd.h"
 #include "basic/pidfd.h"
 
+enum { UNIT_QUEUE_USEC = 90 * 1000 * 1000 }; /* until systemd is asked to start it */
+
 #define HIERARCHY "/sys/fs/cgroup"
 #define CGROUP_FILE_MAX 4096
 

@@ -13,6 +13,8 @@
 #include "arbiter/relink.h"
 #include "basic/fd.h"
 
+enum { UNREAPED_USEC = 1000 * 1000 }; /* a parent that has not reaped by then never will */
+
 struct dying_leaf {
         struct list_node leaves;
         struct cgroup_leaf leaf;

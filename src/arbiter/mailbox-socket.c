@@ -18,6 +18,8 @@
 #include "basic/fd.h"
 #include "basic/pidfd.h"
 
+enum { ACCEPT_RETRY_USEC = 100 * 1000, STRANGER_USEC = 5 * 1000 * 1000 };
+
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77 /* Linux 6.5 */
 #endif

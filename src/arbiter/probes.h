@@ -12,6 +12,7 @@
 
 #include <arbiter/probe.h>
 
+#include "actor/actor.h"
 #include "arbiter/cgroup.h"
 #include "arbiter/probe-decide.h"
 #include "arbiter/probe-target.h"

@@ -9,6 +9,8 @@
 #include "arbiter/internal.h"
 #include "basic/time-util.h"
 
+enum { BACKOFF_TOLD_USEC = 1000 * 1000 }; /* shorter waits are for those who debug */
+
 /* So many starts take tens of milliseconds; then it is somebody else's turn of the loop, so that an arbiter
  * that starts thousands of workers answers, and feeds its watchdog. */
 #define SPAWNS_A_TURN 32

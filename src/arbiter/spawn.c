@@ -10,6 +10,11 @@
 #include "basic/fd.h"
 #include "basic/listen-socket.h"
 
+enum {
+        START_TIMEOUT_DEFAULT_USEC = 90 * 1000 * 1000,
+        SOURCE_MAX = 64 * 1024,
+};
+
 static const char *const concurrency_names[] = {
         [ARBITER_CONCURRENCY_PROCESS] = "process",
         [ARBITER_CONCURRENCY_THREAD] = "thread",

@@ -3,7 +3,16 @@
 
 /* What the rest of the arbiter says to the state journal: what has changed. Part of internal.h. */
 
-#include "arbiter/internal.h"
+#include <arbiter/arbiter.h>
+
+#include "arbiter/names.h"
+
+struct child;
+struct notice;
+struct relation;
+struct set;
+struct state_key;
+struct state_use;
 
 /* state.c. All of it is for nothing, and costs nothing, without a journal. */
 void state_init(arbiter *a);

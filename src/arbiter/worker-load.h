@@ -6,7 +6,7 @@
 
 #include <arbiter/load.h>
 
-#include "basic/heap.h"
+#include "actor/actor.h"
 #include "supervise/supervise.h"
 
 struct child;
