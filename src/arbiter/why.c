@@ -75,6 +75,25 @@ static struct part signal_name(int signo) {
         return p;
 }
 
+/* "243/CREDENTIALS": what systemd could not do before the program, as systemctl shows it. */
+static struct part exit_status(int status) {
+        static const char *const names[] = {
+                "CHDIR", "NICE", "FDS", "EXEC", "MEMORY", "LIMITS", "OOM_ADJUST", "SIGNAL_MASK", "STDIN",
+                "STDOUT", "CHROOT", "IOPRIO", "TIMERSLACK", "SECUREBITS", "SETSCHEDULER", "CPUAFFINITY",
+                "GROUP", "USER", "CAPABILITIES", "CGROUP", "SETSID", "CONFIRM", "STDERR", NULL, "PAM",
+                "NETWORK", "NAMESPACE", "NO_NEW_PRIVILEGES", "SECCOMP", "SELINUX_CONTEXT", "PERSONALITY",
+                "APPARMOR", "ADDRESS_FAMILIES", "RUNTIME_DIRECTORY", NULL, "CHOWN", "SMACK_PROCESS_LABEL",
+                "KEYRING", "STATE_DIRECTORY", "CACHE_DIRECTORY", "LOGS_DIRECTORY", "CONFIGURATION_DIRECTORY",
+                "NUMA_POLICY", "CREDENTIALS", "BPF",
+        };
+        size_t i = status >= 200 ? (size_t) status - 200 : ELEMENTSOF(names);
+        const char *name = i < ELEMENTSOF(names) ? names[i] : NULL;
+        struct part p;
+
+        (void) snprintf(p.s, sizeof(p.s), "%d%s%s", status, name ? "/" : "", name ? name : "");
+        return p;
+}
+
 static struct clause how_it_ended(arbiter_reason reason, int status) {
         static const char *const texts[] = {
                 [ARBITER_REASON_NORMAL] = "it ended by itself",
@@ -95,7 +114,7 @@ static struct clause how_it_ended(arbiter_reason reason, int status) {
         struct clause p;
 
         if (reason == ARBITER_REASON_EXIT_CODE)
-                (void) snprintf(p.s, sizeof(p.s), "it exited with status %d", status);
+                (void) snprintf(p.s, sizeof(p.s), "it exited with status %s", exit_status(status).s);
         else if (reason == ARBITER_REASON_SIGNAL)
                 (void) snprintf(p.s, sizeof(p.s), "it was killed by %s", signal_name(status).s);
         else if (reason == ARBITER_REASON_CORE_DUMP)

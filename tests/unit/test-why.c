@@ -40,6 +40,13 @@ static void test_backoff(void **state) {
                                     .alike = 11),
                         "web.3 waits 1min 30s more before its next start: it failed 12 times in 10 s, and "
                         "the last time it was killed by SIGKILL.");
+        assert_text(WHY(.kind = WHY_BACKOFF, .until = SECONDS(103), .ended = true,
+                                    .reason = ARBITER_REASON_EXIT_CODE, .status = 243, .attempts = 1),
+                        "web.3 waits 3.0 s more before its next start: it exited with status "
+                        "243/CREDENTIALS.");
+        assert_text(WHY(.kind = WHY_BACKOFF, .until = SECONDS(103), .ended = true,
+                                    .reason = ARBITER_REASON_EXIT_CODE, .status = 245, .attempts = 1),
+                        "web.3 waits 3.0 s more before its next start: it exited with status 245.");
         /* Overdue, and the first failure. */
         assert_text(WHY(.kind = WHY_BACKOFF, .until = SECONDS(99), .ended = true,
                                     .reason = ARBITER_REASON_HANDSHAKE, .attempts = 1, .alike = 1),
