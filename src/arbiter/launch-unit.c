@@ -191,11 +191,28 @@ static arbiter_reason reason_of_vanished(struct child *c, int *ret_status) {
         return e.status == 0 ? ARBITER_REASON_NORMAL : ARBITER_REASON_EXIT_CODE;
 }
 
+/* SuccessExitStatus= says so. What systemd takes for an order by itself, SIGTERM and its like, has come from
+ * somebody; and of the exit code of an actor that heard one see add_service(). */
+static bool is_success(const struct child *c, const struct unit_end *e, arbiter_reason reason) {
+        static const int orders[] = { SIGHUP, SIGINT, SIGTERM, SIGPIPE };
+
+        if (!streq(e->result, "success"))
+                return false;
+        if (reason == ARBITER_REASON_EXIT_CODE)
+                return c->plain || e->status != c->spawn->kill_signal;
+        for (size_t i = 0; i < ELEMENTSOF(orders); i++)
+                if (e->status == orders[i])
+                        return false;
+        return reason == ARBITER_REASON_SIGNAL;
+}
+
 static arbiter_reason reason_of(struct child *c, const struct unit_end *e, int *ret_status) {
         bool stopping = c->stop_stage != CHILD_STOP_NONE;
         arbiter_reason reason = unit_reason_of(e, c->started_usec > 0, stopping, ret_status);
 
-        if (e->started && !*e->result && (!e->text || c->started_usec > 0))
+        if (is_success(c, e, reason))
+                reason = ARBITER_REASON_NORMAL;
+        else if (e->started && !*e->result && (!e->text || c->started_usec > 0))
                 reason = reason_of_vanished(c, ret_status);
         else if ((e->text || c->failure) && e->code == 0 && reason == ARBITER_REASON_UNKNOWN)
                 reason = ARBITER_REASON_HANDSHAKE;

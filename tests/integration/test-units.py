@@ -157,6 +157,7 @@ class Units(case.Case):
         cases = {
             'zero': ("Exec=/bin/sh -c 'exit 0'\n", 'normal', 0),
             'three': ("Exec=/bin/sh -c 'exit 3'\n", 'exit-code', 3),
+            'fine': ("Exec=/bin/sh -c 'exit 3'\n", 'normal', 0),
             'usr': ("Exec=/bin/sh -c 'kill -USR1 $$$$'\n", 'signal', 10),
             'term': ("Exec=/bin/sh -c 'kill -TERM $$$$'\n", 'signal', 15),
             'directory': ('Exec=/bin/sleep 1000\nWorkingDirectory=/nowhere\n', 'exit-code', 200),
@@ -164,7 +165,7 @@ class Units(case.Case):
             'unwatched': ('Exec=/usr/bin/python3 -c %s\nType=notify\nWatchdogSec=500ms\n' % READY, 'watchdog', 6),
         }
         for name, (actor, _, _) in cases.items():
-            self.monitor(name, actor + 'Restart=temporary\n')
+            self.monitor(name, actor + 'Restart=temporary\n', service='[Service]\nSuccessExitStatus=3\n' if name == 'fine' else '')
         self.start()
         for name, (_, reason, status) in cases.items():
             self.box.wait_for(lambda n=name: self.deaths(n + '.1'), 'the end of ' + name)
