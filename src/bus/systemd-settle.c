@@ -81,16 +81,36 @@ static bool is_gone(const struct systemd_unit *u) {
         return u->state == UNIT_ADOPTING && u->facts.activity == UNIT_DOWN && !*u->facts.invocation;
 }
 
+/* It is down, or was, and somebody else's job goes on. That we stop what that has started may not have been
+ * heard. */
+static void settle_instance(struct systemd_unit *u) {
+        u->foreign_life = u->foreign_life && u->facts.activity != UNIT_UP;
+        if (!*u->facts.job)
+                systemd_unit_foreign_job_ended(u);
+}
+
+/* Its end may have been told while nobody listened. */
+static void forget_foreign_job(struct systemd_unit *u) {
+        if (!u->foreign_job || *u->facts.job)
+                return;
+        free(u->foreign_job);
+        u->foreign_job = NULL;
+        u->foreign = u->facts.activity != UNIT_UP;
+}
+
 static void settle(struct systemd_unit *u) {
         bool gone = is_gone(u);
 
+        forget_foreign_job(u);
         if (u->state == UNIT_LOST) {
                 if (gone)
                         u->facts.marked = false;
                 settle_lost(u);
         } else if (u->state == UNIT_ADOPTING)
                 settle_adopted(u, gone);
-        else if (u->state == UNIT_ENDING && u->transient && u->facts.activity == UNIT_DOWN && !gone)
+        else if (u->state == UNIT_ENDING && !u->transient)
+                settle_instance(u);
+        else if (u->state == UNIT_ENDING && u->facts.activity == UNIT_DOWN && !gone)
                 systemd_unit_clear(u); /* that may have been lost with the connection */
         if (gone && u->state != UNIT_OVER) {
                 systemd_unit_removed(u);

@@ -138,10 +138,8 @@ void systemd_unit_clear(struct systemd_unit *u) {
         systemd_tell(u->systemd, SYSTEMD_PATH, SYSTEMD_MANAGER, "ResetFailedUnit", "s", u->name);
 }
 
-/* It is down. What of it is to be known is known now: systemd says it before it lets go of a unit, and its
- * name is free then. (To be asked to wait until we have looked, it would ask the bus about us at each start,
- * and wait for the answers.) An instance of a template may stay, as failed, until somebody looks. */
-static void set_ending(struct systemd_unit *u) {
+/* What of its end is to be known is known now. */
+static void note_end(struct systemd_unit *u) {
         if (u->state >= UNIT_ENDING)
                 return;
         u->end.started = true;
@@ -153,19 +151,39 @@ static void set_ending(struct systemd_unit *u) {
         u->state = UNIT_ENDING;
         leave_flight(u);
         list_remove(&u->queue); /* it need not be stopped any more */
-        if (!u->transient) {
-                systemd_unit_set_over(u);
+        if (u->transient && !streq(u->result, "success"))
+                systemd_unit_clear(u); /* it would stay, so that somebody could look at it: we have */
+}
+
+static void tell_stopping(struct systemd_unit *u) {
+        if (u->told_stopping)
                 return;
-        }
-        if (!streq(u->result, "success")) /* it would stay, so that somebody could look at it: we have */
-                systemd_unit_clear(u);
+        u->told_stopping = true;
+        u->events->stopping(u->foreign && !u->stop_wanted, u->userdata);
+}
+
+/* It is down. systemd says what is to be known before it lets go of a transient unit, and its name is free
+ * then. (To be asked to wait until we have looked, it would ask the bus about us at each start, and wait for
+ * the answers.) An instance of a template may stay, as failed, until somebody looks. By "systemctl restart"
+ * it goes down, and comes back: what others have asked for is known when their job has ended. */
+static void set_ending(struct systemd_unit *u) {
+        if (u->state >= UNIT_ENDING)
+                return;
+        note_end(u);
+        if (u->transient)
+                return;
+        if (u->foreign_job && !u->stop_wanted)
+                tell_stopping(u);
+        else
+                systemd_unit_set_over(u);
 }
 
 /* Somebody else has had systemd start it again, behind our back: the arbiter does that, and this goes. */
 void systemd_unit_end_foreign_life(struct systemd_unit *u) {
-        set_ending(u);
-        if (u->end.wish == UNIT_WISH_RESTART)
+        note_end(u);
+        if (u->foreign_life)
                 return;
+        u->foreign_life = true;
         u->end.wish = u->stop_wanted ? UNIT_WISH_NONE : UNIT_WISH_RESTART;
         systemd_tell(u->systemd, SYSTEMD_PATH, SYSTEMD_MANAGER, "StopUnit", "ss", u->name, "replace");
 }
@@ -208,10 +226,8 @@ static void look_at_active(struct systemd_unit *u) {
                 set_ending(u);
                 return;
         }
-        if (u->facts.activity == UNIT_GOING_DOWN && !u->told_stopping) {
-                u->told_stopping = true;
-                u->events->stopping(u->foreign && !u->stop_wanted, u->userdata);
-        }
+        if (u->facts.activity == UNIT_GOING_DOWN)
+                tell_stopping(u);
         if (*u->facts.status_text)
                 u->events->status(u->facts.status_text, u->userdata);
 }
@@ -227,6 +243,8 @@ void systemd_unit_changed(struct systemd_unit *u) {
         case UNIT_ENDING:
                 if (u->facts.activity == UNIT_UP)
                         systemd_unit_end_foreign_life(u);
+                else if (u->facts.activity == UNIT_DOWN && u->foreign_life && !u->transient)
+                        systemd_unit_set_over(u);
                 break;
         default:
                 break;
@@ -292,17 +310,28 @@ void systemd_unit_start_job_ended(struct systemd_unit *u, const char *result) {
         set_ending(u);
 }
 
+/* It was a stop, or a restart that has come to nothing. */
+void systemd_unit_foreign_job_ended(struct systemd_unit *u) {
+        if (u->transient || u->foreign_life || u->facts.activity != UNIT_DOWN)
+                return;
+        if (is_another_life(u) && !u->stop_wanted)
+                u->end.wish = UNIT_WISH_RESTART;
+        systemd_unit_set_over(u);
+}
+
 void systemd_unit_job_removed(struct systemd_unit *u, const char *job, const char *result) {
         if (u->state == UNIT_STARTING && streq_ptr(job, u->job)) {
                 systemd_unit_start_job_ended(u, result);
                 return;
         }
-        if (!streq_ptr(job, u->foreign_job) || u->state >= UNIT_ENDING)
+        if (!streq_ptr(job, u->foreign_job))
                 return;
-        /* It has not ended it: a reload, or a start of what runs. */
-        u->foreign = u->facts.activity != UNIT_UP;
         free(u->foreign_job);
         u->foreign_job = NULL;
+        if (u->state == UNIT_ENDING)
+                systemd_unit_foreign_job_ended(u);
+        else /* if it has not ended it, it was a reload, or a start of what runs */
+                u->foreign = u->facts.activity != UNIT_UP;
 }
 
 /* Starting. */

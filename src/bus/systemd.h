@@ -78,6 +78,7 @@ struct systemd_unit {
         bool stop_wanted; /* by us */
         bool stop_called, told_process, told_stopping;
         bool foreign;      /* it goes down by a job of somebody else */
+        bool foreign_life; /* another life is in its place: we stop that */
         char *job;         /* ours, which starts it */
         char *foreign_job; /* one of somebody else */
         unsigned check;    /* of a template: the question under way */
@@ -157,6 +158,7 @@ void systemd_unit_removed(struct systemd_unit *u);
 void systemd_unit_changed(struct systemd_unit *u);
 /* Its job that starts it has ended; it runs; it is down; that is to be told; its name is free of what is
  * left. */
+void systemd_unit_foreign_job_ended(struct systemd_unit *u);
 void systemd_unit_start_job_ended(struct systemd_unit *u, const char *result);
 void systemd_unit_set_active(struct systemd_unit *u);
 void systemd_unit_set_over(struct systemd_unit *u);

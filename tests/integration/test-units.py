@@ -280,6 +280,11 @@ class Units(case.Case):
         self.assertIn('stopped by an operator', self.arbiterctl('why', 'mine.2').stdout)
         self.arbiterctl('restart', 'mine.2')
         self.wait_running(3)
+        # A restart is done by the arbiter, as of units of its own.
+        before = self.running()['mine.3']
+        self.systemctl('restart', 'my-worker@3.service', check=False)
+        self.box.wait_for(lambda: self.running().get('mine.3', before)['aid'] != before['aid'], 'a new life')
+        self.assertEqual(self.systemctl('show', '--value', '-p', 'MainPID', 'my-worker@3.service').stdout.strip(), str(self.running()['mine.3']['pid']))
         self.systemctl('kill', '-s', 'KILL', 'my-worker@1.service')
         self.box.wait_for(lambda: self.running().get('mine.1', actors['mine.1'])['aid'] != actors['mine.1']['aid'], 'a new life')
         self.arbiterctl('scale', 'mine', '1')

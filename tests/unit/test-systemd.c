@@ -282,6 +282,49 @@ static void test_restarted_by_others(void **state) {
         assert_int_equal(x->seen[1].end.wish, UNIT_WISH_RESTART);
 }
 
+/* An instance of a template is there all the while, as nothing else is asked for by its name. */
+static void test_instance_restarted_by_others(void **state) {
+        struct fixture *x = *state;
+
+        for (unsigned i = 0; i < 5; i++) {
+                start_named(x, i, "my-worker@3.service", false);
+                settle(x);
+                fake_process(&x->manager, i, 100, 1);
+                fake_job_removed(&x->manager, i, "done");
+                fake_job_new(&x->manager, i, SYSTEMD_PATH "/job/77");
+                if (i < 4) {
+                        fake_end(&x->manager, i, "inactive", "success", CLD_KILLED, SIGTERM);
+                        settle(x);
+                        assert_int_equal(x->seen[i].n_ended, 0);
+                        assert_true(x->seen[i].by_others);
+                }
+                if (i == 0) { /* a restart */
+                        fake_process(&x->manager, i, 200, 2);
+                        fake_foreign_job_removed(&x->manager, i, SYSTEMD_PATH "/job/77");
+                        settle(x);
+                        assert_int_equal(x->manager.n_stops, 1);
+                        assert_int_equal(x->seen[i].n_ended, 0); /* it is there: nobody can start it now */
+                        fake_end(&x->manager, i, "failed", "signal", CLD_KILLED, SIGKILL);
+                } else if (i == 1) { /* whose start failed */
+                        fake_process(&x->manager, i, 200, 2);
+                        fake_end(&x->manager, i, "failed", "exit-code", CLD_EXITED, 1);
+                        fake_foreign_job_removed(&x->manager, i, SYSTEMD_PATH "/job/77");
+                } else if (i == 2) /* a stop */
+                        fake_foreign_job_removed(&x->manager, i, SYSTEMD_PATH "/job/77");
+                else { /* of which its end, or all of it, was not heard */
+                        x->manager.all_active_state = "inactive";
+                        x->manager.all_code = CLD_KILLED;
+                        x->manager.all_status = SIGTERM;
+                        fake_reloading(&x->manager, true);
+                        fake_reloading(&x->manager, false);
+                }
+                settle(x);
+                assert_int_equal(x->seen[i].n_ended, 1);
+                assert_int_equal(x->seen[i].end.wish, i < 2 ? UNIT_WISH_RESTART : UNIT_WISH_STOP);
+                assert_int_equal(x->seen[i].end.status, SIGTERM);
+        }
+}
+
 static void test_kill(void **state) {
         struct fixture *x = *state;
 
@@ -602,6 +645,7 @@ int main(void) {
                 test(test_vanishes),
                 test(test_stopped_by_others),
                 test(test_restarted_by_others),
+                test(test_instance_restarted_by_others),
                 test(test_kill),
                 test(test_stop_while_called),
                 test(test_at_once),
