@@ -527,9 +527,24 @@ static int fail(struct daemon *d, int error, const char *format, ...) {
         return EXIT_FAILURE;
 }
 
-static int listen_all(struct daemon *d) {
-        int r = arbiter_listen_private(d->arbiter, NULL);
+/* Whoever has the lock is the only one here: a socket that is there is of an arbiter that has died, even if
+ * somebody still listens, a child that it had forked and that is on its way to its program. */
+static int remove_private_socket(const struct daemon *d) {
+        _cleanup_free_ char *path = NULL;
 
+        if (asprintf(&path, "%s/private", d->runtime_directory) < 0) {
+                path = NULL;
+                return -ENOMEM;
+        }
+        return unlink(path) < 0 && errno != ENOENT ? negative_errno() : 0;
+}
+
+static int listen_all(struct daemon *d) {
+        int r;
+
+        r = remove_private_socket(d);
+        if (r >= 0)
+                r = arbiter_listen_private(d->arbiter, NULL);
         if (r < 0)
                 return fail(d, r, "Cannot listen on %s/private: %m", d->runtime_directory);
         service_listen(d);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The pid file, and the lock of the runtime directory, which is one, too. Called once at the start and at
- * the end. Never believes a number in a file: only the lock says that somebody is alive. */
+ * the end. Never believes a number in a file: only the lock says that somebody is alive. It is one of
+ * fcntl(2), which is the process's: one of flock(2) would outlive it with each child that it had forked, and
+ * that is still on its way to its program. Such a lock ends when its process closes any descriptor of the
+ * file: nobody else here may open it. */
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "arbiterd/pid-file.h"
@@ -22,6 +24,13 @@ static pid_t read_pid(int fd) {
         return parse_u64_range(text, 1, INT32_MAX, &pid) >= 0 ? (pid_t)pid : 0;
 }
 
+/* Who holds it, 0 if it is not known: one in another PID namespace has no number here. */
+static pid_t find_holder(int fd) {
+        struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+        return fcntl(fd, F_GETLK, &l) >= 0 && l.l_type != F_UNLCK && l.l_pid > 0 ? l.l_pid : read_pid(fd);
+}
+
 /* Is what we have locked still what the path names? */
 static bool is_current(int fd, const char *path) {
         struct stat a, b;
@@ -30,6 +39,8 @@ static bool is_current(int fd, const char *path) {
 }
 
 static int open_locked(const char *path, int *ret_fd, pid_t *ret_pid) {
+        struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
         for (;;) {
                 _cleanup_close_ int fd = -EBADF;
                 struct stat st;
@@ -39,10 +50,10 @@ static int open_locked(const char *path, int *ret_fd, pid_t *ret_pid) {
                         return negative_errno();
                 if (!S_ISREG(st.st_mode))
                         return -EINVAL;
-                if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-                        if (errno != EWOULDBLOCK)
+                if (fcntl(fd, F_SETLK, &lock) < 0) {
+                        if (errno != EAGAIN && errno != EACCES)
                                 return negative_errno();
-                        *ret_pid = read_pid(fd);
+                        *ret_pid = find_holder(fd);
                         return -EBUSY;
                 }
                 if (is_current(fd, path)) {

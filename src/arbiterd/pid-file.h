@@ -5,8 +5,8 @@
 
 #include "basic/macro.h"
 
-/* A file that says who runs, held by flock(2): what a dead process left behind is known as such, whatever
- * its number. */
+/* A file that says who runs, held by a record lock of fcntl(2): what a dead process left behind is known as
+ * such, whatever its number. */
 struct pid_file {
         int fd;
         char *path;

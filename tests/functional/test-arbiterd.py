@@ -762,6 +762,20 @@ class Daemon(Case):
         self.running('squares.1')
         self.stop()
 
+    def test_descriptors_outlive_it(self):
+        """A child that it has just forked, when it dies, has all of its descriptors until it has executed its program."""
+        self.start()
+        with subprocess.Popen([sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'descriptors.py'), str(self.daemon.pid)],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+            self.assertEqual(child.stdout.readline(), b'taken\n')
+            self.daemon.kill()
+            self.daemon.wait(PATIENCE)
+            self.daemon.stdout.close()
+            self.daemon.stderr.close()
+            self.start()
+            self.assertEqual(self.actors(), {})
+            self.stop()
+
     def test_pid_file(self):
         path = os.path.join(self.top, 'pid')
         self.write('arbiterd.conf', '[Arbiter]\nPidFile=%s\nProcessName=our arbiter\n' % path)
@@ -788,8 +802,8 @@ class Daemon(Case):
         with open(path, 'w', encoding='ascii') as f:
             f.write('4242\n')
             f.flush()
-            fcntl.flock(f, fcntl.LOCK_EX)
-            self.fails(2, r"Already running on PID 4242 \(pid file '%s'\)" % path)
+            fcntl.lockf(f, fcntl.LOCK_EX)
+            self.fails(2, r"Already running on PID %d \(pid file '%s'\)" % (os.getpid(), path))
         with open(path, encoding='ascii') as f:
             self.assertEqual(f.read(), '4242\n')
         self.start()

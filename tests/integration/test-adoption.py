@@ -91,6 +91,19 @@ class Death(Adoption):
         self.assertEqual({n: after[n] for n in after if n != 'nap.1'}, {n: before[n] for n in before if n != 'nap.1'})
         self.assertEqual(self.monitors()['nap']['restarts'], 1)
 
+    def test_killed_while_it_forks(self):
+        """The child has all of its descriptors until it has executed its program, and that may take a while."""
+        before = self.begin()
+        tests = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        self.box.copy(os.path.join(tests, 'functional/descriptors.py'), '/run/test/descriptors.py')
+        child = self.box.popen(['/usr/bin/python3', '/run/test/descriptors.py', str(self.pid())], stdin=-1)
+        child.expect('taken')
+        self.crash()
+        self.assertEqual(self.lives(), before)
+        child.end_input()  # with it ends the dead one's connection to the bus
+        self.assertEqual(child.wait()[0], 0)
+        self.check(before)
+
     def test_wedged(self):
         self.set_up_service('WatchdogSec=1s\n')
         before = self.begin()
