@@ -46,6 +46,8 @@ static bool takes_signals(struct bus_connection *c) {
                 return false;
         if (c->unsaid)
                 return bus_unsaid_is_current(c->unsaid);
+        if (sd_bus_is_ready(c->bus) <= 0)
+                return false; /* what waits for it would keep us from reading who it is, for ever */
         if (sd_bus_get_n_queued_write(c->bus, &queued) >= 0 && queued <= QUEUE_DROP)
                 return true;
         bus_connection_doom(c);

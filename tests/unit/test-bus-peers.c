@@ -403,6 +403,32 @@ static void test_begin_and_call(void **state) {
         settle(x);
 }
 
+/* However much happens between the two. */
+static void test_signals_before_authentication(void **state) {
+        struct fixture *x = *state;
+        int fd = raw_connect(x);
+        char answer[256];
+
+        settle(x);
+        for (unsigned i = 0; i < 2 * QUEUE_DROP; i++) {
+                x->arbiter->actors[0].view.restarts++;
+                fake_actor_changed(x->arbiter, 0);
+                if (i % 10 == 0)
+                        settle(x);
+        }
+        authenticate(x, fd);
+        assert_true(recv(fd, answer, sizeof(answer), MSG_DONTWAIT) > 0);
+        assert_memory_equal(answer, "DATA\r\nOK ", 9);
+        /* from here on */
+        x->arbiter->actors[0].view.restarts++;
+        fake_actor_changed(x->arbiter, 0);
+        settle(x);
+        assert_true(recv(fd, answer, sizeof(answer), MSG_DONTWAIT) > 0);
+        assert_int_equal(answer[1], SD_BUS_MESSAGE_SIGNAL);
+        close(fd);
+        settle(x);
+}
+
 static void test_wrong_calls(void **state) {
         struct fixture *x = *state;
         struct call c = {};
@@ -558,6 +584,7 @@ int main(void) {
                 TEST(never_reads),
                 TEST(nonsense),
                 TEST(begin_and_call),
+                TEST(signals_before_authentication),
                 TEST(wrong_calls),
                 TEST(too_many_connections),
                 TEST(socket_mode),
