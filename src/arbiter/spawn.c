@@ -774,7 +774,7 @@ _public_ int arbiter_remove_actor(arbiter *a, const char *name, arbiter_future *
         } else
                 future_resolve(f, ARBITER_OUTCOME_REPLY, NULL); /* in backoff, held or given up */
         r = set_handle(root, &(supervise_event){ .type = SUPERVISE_REMOVE_CHILD, .slot = slot });
-        if (r < 0)
+        if (r < 0 && r != -ENOENT) /* it is on its way already, for good */
                 return r;
         if (ret)
                 *ret = TAKE_PTR(f);

@@ -28,7 +28,8 @@ int tree_remove(struct tree_child *k, arbiter_future **ret) {
         s->slots[k->slot].removed = true;
         if (k->spawn)
                 set_slot_settle(s, k->slot, "it was removed before it was started");
-        return set_handle(s, &(supervise_event){ .type = SUPERVISE_REMOVE_CHILD, .slot = k->slot });
+        r = set_handle(s, &(supervise_event){ .type = SUPERVISE_REMOVE_CHILD, .slot = k->slot });
+        return r == -ENOENT ? 0 : r; /* it is on its way already, for good */
 }
 
 int tree_terminate(struct tree_child *k, arbiter_future **ret) {

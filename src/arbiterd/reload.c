@@ -210,11 +210,15 @@ static struct departure *departure_free(struct departure *x) {
 }
 DEFINE_CLEANUP(struct departure *, departure_free)
 
+static void sweep(struct daemon *d) {
+        generations_sweep(d);
+        listeners_sweep(d);
+}
+
 static int start_in_its_place(struct daemon *d, const char *name) {
         int r;
 
-        generations_sweep(d); /* first: it may want to bind otherwise what it had before */
-        listeners_sweep(d);
+        sweep(d); /* first: it may want to bind otherwise what it had before */
         r = start_by_name(d, name, NULL);
         return r == -ESRCH ? 0 : r;
 }
@@ -229,8 +233,8 @@ static void on_left(arbiter_future *f, void *userdata) {
 }
 
 /* Stops what runs under this name; when it is gone, starts what the configuration has for it by then, if
- * anything. */
-static int replace(struct daemon *d, const char *name) {
+ * anything. 1: it is gone, and nothing is started. */
+static int stop_for_another(struct daemon *d, const char *name) {
         _cleanup_(departure_freep) struct departure *x = calloc(1, sizeof(*x));
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         arbiter_monitor *m = arbiter_find_monitor(d->arbiter, name);
@@ -244,7 +248,7 @@ static int replace(struct daemon *d, const char *name) {
         (void)arbiter_remove_definition(d->arbiter, name);
         r = m ? arbiter_monitor_stop(m, &f) : arbiter_remove_actor(d->arbiter, name, &f);
         if (r == -ESRCH || (r >= 0 && !arbiter_future_is_pending(f)))
-                return start_in_its_place(d, name); /* it has ended, or was stopped by hand; nobody lives */
+                return 1; /* it has ended, or was stopped by hand; nobody lives */
         if (r >= 0)
                 r = strv_add(&d->leaving, name);
         if (r < 0)
@@ -256,6 +260,21 @@ static int replace(struct daemon *d, const char *name) {
         }
         x = NULL;
         return 0;
+}
+
+static int replace(struct daemon *d, const char *name) {
+        int r = stop_for_another(d, name);
+
+        return r > 0 ? start_in_its_place(d, name) : r;
+}
+
+/* A monitor and an actor of one name: who comes is told as added, and then all who go have been told to. */
+static int remove_by_name(struct daemon *d, const char *name) {
+        int r = stop_for_another(d, name);
+
+        if (r > 0)
+                sweep(d);
+        return MIN(r, 0);
 }
 
 /* Its children that come and go are differences of their own. While its children are all on their way down,
@@ -363,7 +382,7 @@ static void apply_one(struct daemon *d, const struct config_difference *x) {
         if (is_leaving(d, x->name))
                 return; /* on_left() sees the newest configuration */
         if (x->change == CONFIG_REMOVED)
-                r = replace(d, x->name);
+                r = remove_by_name(d, x->name);
         else if (x->change == CONFIG_CHANGED && x->new_actor)
                 r = change_actor(d, x->new_actor);
         else if (x->change == CONFIG_PROBED)

@@ -416,6 +416,33 @@ class Operations(Tree):
 
 
 class Reload(Tree):
+    def test_another_kind(self):
+        """An actor that becomes a monitor of its name, and a monitor that becomes an actor again, by one reload each."""
+        slow = 'Exec=/bin/sh -c "trap \\"\\" TERM; echo here; while :; do sleep 1000; done"\nTimeoutStopSec=200ms\n'
+        kinds = {'plain': 'Exec=/bin/sleep 1000\n', 'slow': slow, 'once': slow + 'Restart=temporary\n', 'gone': 'Exec=/bin/true\nRestart=temporary\n'}
+        for name, text in kinds.items():
+            self.actor(name, text)
+        self.start()
+        self.log.expect(r'gone has ended')
+        for _ in range(2):
+            self.out.line()
+        self.ctl('stop', '--no-block', 'once')  # it is on its way already, and for good
+        for name in kinds:
+            os.unlink(os.path.join(self.etc, name + '.actor'))
+            self.monitor(name, 'Exec=/bin/sleep 1000\n')
+        self.ctl('daemon-reload')
+        for name in kinds:
+            self.ctl('wait', name, 'running')
+        self.ctl('stop', 'gone')
+        for name in kinds:
+            os.unlink(os.path.join(self.etc, name + '.monitor'))
+            self.actor(name, 'Exec=/bin/sleep 1000\n')
+        self.ctl('daemon-reload')
+        for name in kinds:
+            self.ctl('wait', name, 'running')
+        self.assertEqual(self.monitors(), {})
+        self.stop()
+
     def test_difference(self):
         """Children come, go and change, and nobody else notices."""
         for name in 'abc':
