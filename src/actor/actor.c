@@ -604,7 +604,7 @@ void actor_end(arbiter_actor *a) {
         actor_timer_clear(a, &a->notify_timer);
         actor_timer_clear(a, &a->idle_timer);
         actor_timer_clear(a, &a->load_timer);
-        dispatch_refuse_all(a, ARBITER_OUTCOME_NOPROC);
+        dispatch_refuse_all(a);
         /* The exit hook is the last call: threads and callbacks, which may use what it frees, end before
          * it. */
         a->thread_pool = thread_pool_free(a->thread_pool);

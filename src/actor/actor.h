@@ -284,7 +284,7 @@ void actor_turn_end(arbiter_actor *a);
 void dispatch_wake(arbiter_actor *a);
 int dispatch_barrier(arbiter_actor *a, void (*reached)(arbiter_actor *a, void *userdata), void *userdata);
 /* Refuses all that waits (not executed). */
-void dispatch_refuse_all(arbiter_actor *a, arbiter_outcome outcome);
+void dispatch_refuse_all(arbiter_actor *a);
 
 /* module.c */
 int module_check(const arbiter_module *m);

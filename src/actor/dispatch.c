@@ -302,7 +302,7 @@ static bool is_handed_back(const struct incoming *i, uint64_t sequence) {
                sequence > i->peer->overtaken;
 }
 
-void dispatch_refuse_all(arbiter_actor *a, arbiter_outcome outcome) {
+void dispatch_refuse_all(arbiter_actor *a) {
         struct queued *q;
 
         while ((q = LIST_FIRST(&a->queue, struct queued, queue))) {
@@ -321,11 +321,11 @@ void dispatch_refuse_all(arbiter_actor *a, arbiter_outcome outcome) {
                 if (handed_back)
                         i->answered = true;
                 else
-                        incoming_refuse(i, outcome, "'%s' is %s", a->name,
+                        incoming_refuse(i, ARBITER_OUTCOME_NOPROC, "'%s' is %s", a->name,
                                         arbiter_state_to_string(a->state));
                 if (!i->wants_reply && !handed_back)
                         actor_dead_letter(a, i->peer ? i->peer->name : "", a->name,
-                                        i->message->envelope.command, i->id, outcome);
+                                        i->message->envelope.command, i->id, ARBITER_OUTCOME_NOPROC);
                 arbiter_message_unref(i->message);
         }
 }
@@ -617,7 +617,7 @@ int dispatch_init(arbiter_actor *a) {
 }
 
 void dispatch_done(arbiter_actor *a) {
-        dispatch_refuse_all(a, ARBITER_OUTCOME_NOPROC);
+        dispatch_refuse_all(a);
         a->queue_source = sd_event_source_disable_unref(a->queue_source);
         a->flush_source = sd_event_source_disable_unref(a->flush_source);
         a->ready_source = sd_event_source_disable_unref(a->ready_source);

@@ -171,14 +171,14 @@ static void look_for_process(struct ground *g, const struct state_child *s) {
         pid_t pid = s->pid;
         int fd = g->kept ? TAKE_FD(g->kept->pidfd) : -EBADF;
 
-        g->was_kept = fd >= 0 && process_adopt(fd, s->pid, s->own_group, NULL, &g->process) >= 0;
+        g->was_kept = fd >= 0 && process_adopt(fd, s->pid, s->own_group, &g->process) >= 0;
         if (g->was_kept)
                 return;
         close_fd(fd); /* not what it should be */
         if (!cgroup_leaf_exists(&g->leaf))
                 return;
         fd = find_in_leaf(&g->leaf, s->pid, &pid);
-        if (fd >= 0 && process_adopt(fd, pid, s->own_group, NULL, &g->process) < 0)
+        if (fd >= 0 && process_adopt(fd, pid, s->own_group, &g->process) < 0)
                 close_fd(fd);
 }
 

@@ -442,8 +442,7 @@ int process_fork(
         return 1;
 }
 
-int process_adopt(int pidfd, pid_t pid, bool own_group, const struct cgroup_leaf *leaf,
-                struct process *ret) {
+int process_adopt(int pidfd, pid_t pid, bool own_group, struct process *ret) {
         siginfo_t info;
         pid_t now = 0;
         int r;
@@ -459,7 +458,6 @@ int process_adopt(int pidfd, pid_t pid, bool own_group, const struct cgroup_leaf
                 .own_group = own_group,
                 /* of a program that has executed another one in its place it still is */
                 .foreign = pidfd_wait(pidfd, WNOHANG | WNOWAIT, &info) == -ECHILD,
-                .leaf = cgroup_leaf_exists(leaf) ? leaf : NULL,
         };
         return 0;
 }

@@ -76,11 +76,11 @@ int process_fork(
                 int *ret_mailbox,
                 struct exec_failure *ret_failure);
 
-/* The process of another arbiter, whose descriptor was kept. Usually it is not our child, because that one
- * is dead: its parent (systemd) reaps it. The pidfd is taken on success. pid: as it was known; 0: not.
- * -EBADMSG: the pidfd is of another process than that; -ENOTTY: it is no pidfd. That it is dead is no
- * error. */
-int process_adopt(int pidfd, pid_t pid, bool own_group, const struct cgroup_leaf *leaf, struct process *ret);
+/* The process of another arbiter, whose descriptor was kept. Usually it is not our child, because that
+ * one is dead: its parent (systemd) reaps it. The pidfd is taken on success. pid: as it was known; 0:
+ * not. It has no leaf yet. -EBADMSG: the pidfd is of another process than that; -ENOTTY: it is no pidfd.
+ * That it is dead is no error. */
+int process_adopt(int pidfd, pid_t pid, bool own_group, struct process *ret);
 
 /* How it ended, without reaping: the pid and the process group stay reserved, so that process_kill_all() may
  * end what is left. -EAGAIN while it lives. Of a process that is not our child -EBUSY: it is dead, and its

@@ -228,13 +228,12 @@ static void get_head(struct state_reader *r, struct state_spawn *ret) {
                 r->bad = true;
 }
 
-static struct state_reader open_entry(const struct state_entry *e, uint8_t kind, uint32_t version,
-                struct state_key *ret) {
+static struct state_reader open_entry(const struct state_entry *e, uint32_t version, struct state_key *ret) {
         struct state_reader r = {
                 .p = e->value,
                 .left = e->value_size,
                 .version = version,
-                .bad = e->kind != kind || version == 0 || version > STATE_VERSION,
+                .bad = e->kind != STATE_SPAWN || version == 0 || version > STATE_VERSION,
         };
         struct state_reader key = { .p = e->key, .left = e->key_size };
 
@@ -248,7 +247,7 @@ int state_peek_spawn(const struct state_entry *e, uint32_t version, struct state
         struct state_reader r;
 
         *ret = (struct state_spawn){};
-        r = open_entry(e, STATE_SPAWN, version, &ret->key);
+        r = open_entry(e, version, &ret->key);
         get_head(&r, ret);
         return r.bad ? -EBADMSG : 0;
 }
@@ -439,7 +438,7 @@ int state_decode_spawn(arbiter *a, const struct state_entry *e, uint32_t version
         bool whole = false;
         int k;
 
-        r = open_entry(e, STATE_SPAWN, version, &head.key);
+        r = open_entry(e, version, &head.key);
         get_head(&r, &head);
         if (r.bad)
                 return -EBADMSG;

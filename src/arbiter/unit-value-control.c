@@ -165,7 +165,7 @@ int unit_value_addresses(struct unit_value *v, const char *s) {
         char *word;
         int r;
 
-        r = unit_value_open(v, NULL, NULL, "a(iayu)", &m);
+        r = unit_value_open(v, NULL, "a(iayu)", &m);
         if (r >= 0)
                 r = arbiter_message_open_container(m, 'a', "(iayu)");
         while (r >= 0 && (r = unit_value_word(v, &s, NULL, &word)) > 0) {
@@ -284,7 +284,7 @@ int unit_value_indexes(struct unit_value *v, const char *s) {
         int r;
 
         if (v->setting->parameter && streq(s, "numa")) {
-                r = unit_value_open(v, NULL, "FromNUMA", "b", &m);
+                r = unit_value_open(v, "FromNUMA", "b", &m);
                 return r < 0 ? r : arbiter_message_append(m, "b", 1);
         }
         r = previous_indexes(v, bits, &size);
@@ -300,7 +300,7 @@ int unit_value_indexes(struct unit_value *v, const char *s) {
         if (r == -EINVAL || (r >= 0 && size == 0))
                 return unit_value_expected(v, "a list of numbers and ranges, for example 0-3,8");
         if (r >= 0)
-                r = unit_value_open(v, NULL, NULL, "ay", &m);
+                r = unit_value_open(v, NULL, "ay", &m);
         return r < 0 ? r : arbiter_message_append_array(m, 'y', bits, size);
 }
 
@@ -466,7 +466,7 @@ int unit_value_delegate(struct unit_value *v, const char *s) {
 
         if (parse_bool(s, &yes) >= 0)
                 return unit_value_put(v, (int) yes);
-        r = unit_value_open(v, NULL, "Controllers", "as", &m);
+        r = unit_value_open(v, "Controllers", "as", &m);
         if (r >= 0)
                 r = arbiter_message_open_container(m, 'a', "s");
         while (r >= 0 && (r = unit_value_word(v, &s, NULL, &word)) > 0) {

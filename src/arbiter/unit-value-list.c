@@ -20,7 +20,7 @@ int unit_value_strings(struct unit_value *v, const char *s) {
         char *word;
         int r;
 
-        r = unit_value_open(v, NULL, NULL, "as", &m);
+        r = unit_value_open(v, NULL, "as", &m);
         if (r >= 0)
                 r = arbiter_message_open_container(m, 'a', "s");
         while (r >= 0 && (r = unit_value_word(v, &s, NULL, &word)) > 0) {
@@ -37,7 +37,7 @@ int unit_value_colons(struct unit_value *v, const char *s) {
         arbiter_message *m;
         int r;
 
-        r = unit_value_open(v, NULL, NULL, "as", &m);
+        r = unit_value_open(v, NULL, "as", &m);
         if (r >= 0)
                 r = arbiter_message_open_container(m, 'a', "s");
         while (r >= 0 && *s) {
@@ -63,7 +63,7 @@ int unit_value_filter(struct unit_value *v, const char *s) {
         char *word;
 
         s += !allow;
-        r = unit_value_open(v, NULL, NULL, "(bas)", &m);
+        r = unit_value_open(v, NULL, "(bas)", &m);
         if (r >= 0)
                 r = arbiter_message_open_container(m, 'r', "bas");
         if (r >= 0)
@@ -187,7 +187,7 @@ int unit_value_set_credential(struct unit_value *v, const char *s) {
         if (r == -EINVAL)
                 return unit_value_expected(v, "NAME:DATA of a credential: %s", why);
         if (r >= 0)
-                r = unit_value_open(v, NULL, NULL, "a(say)", &m);
+                r = unit_value_open(v, NULL, "a(say)", &m);
         if (r >= 0)
                 r = arbiter_message_open_container(m, 'a', "(say)");
         if (r >= 0)
@@ -221,7 +221,7 @@ static int put_directories(struct unit_value *v, const char *s, bool links) {
         char *word;
         int r;
 
-        r = unit_value_open(v, NULL, links ? "Symlink" : NULL, links ? "a(sst)" : "as", &m);
+        r = unit_value_open(v, links ? "Symlink" : NULL, links ? "a(sst)" : "as", &m);
         if (r >= 0)
                 r = arbiter_message_open_container(m, 'a', links ? "(sst)" : "s");
         while (r >= 0 && (r = unit_value_word(v, &s, FIELD_ESCAPES, &word)) > 0) {
@@ -286,7 +286,7 @@ static int each_word(struct unit_value *v, const char *s, const char *contents, 
         char *word;
         int r;
 
-        r = unit_value_open(v, NULL, NULL, v->setting->signature, &m);
+        r = unit_value_open(v, NULL, v->setting->signature, &m);
         if (r >= 0)
                 r = arbiter_message_open_container(m, 'a', contents);
         while (r >= 0 && (r = unit_value_word(v, &s, keep, &word)) > 0) {
@@ -461,7 +461,7 @@ int unit_value_command(struct unit_value *v, const char *s) {
                 return unit_value_expected(v, "a command; begin with the absolute path of the program");
         if (at)
                 arguments = s;
-        r = unit_value_open(v, NULL, NULL, "a(sasas)", &m);
+        r = unit_value_open(v, NULL, "a(sasas)", &m);
         if (r >= 0)
                 r = arbiter_message_open_container(m, 'a', "(sasas)");
         if (r >= 0)
@@ -534,7 +534,7 @@ int unit_value_statuses(struct unit_value *v, const char *s) {
         arbiter_message *m;
         int r;
 
-        r = unit_value_open(v, NULL, NULL, "(aiai)", &m);
+        r = unit_value_open(v, NULL, "(aiai)", &m);
         if (r >= 0)
                 r = arbiter_message_open_container(m, 'r', "aiai");
         if (r >= 0)

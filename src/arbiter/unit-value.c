@@ -32,15 +32,14 @@ int unit_value_expected(struct unit_value *v, const char *format, ...) {
         return -EINVAL;
 }
 
-int unit_value_open(struct unit_value *v, const char *name, const char *suffix, const char *signature,
-                    arbiter_message **ret) {
+int unit_value_open(struct unit_value *v, const char *suffix, const char *signature, arbiter_message **ret) {
         struct unit_value_property *p = &v->properties[v->n];
         int r;
 
         assert(v->n < UNIT_VALUE_PROPERTIES);
-        if (!name)
-                name = v->setting->property ? v->setting->property : v->setting->name;
-        (void) snprintf(p->name, sizeof(p->name), "%s%s", name, suffix ? suffix : "");
+        (void) snprintf(p->name, sizeof(p->name), "%s%s",
+                        v->setting->property ? v->setting->property : v->setting->name,
+                        suffix ? suffix : "");
         p->signature = signature;
         r = arbiter_message_new(&p->m);
         if (r < 0)
@@ -55,7 +54,7 @@ int unit_value_put(struct unit_value *v, ...) {
         va_list ap;
         int r;
 
-        r = unit_value_open(v, NULL, NULL, v->setting->signature, &m);
+        r = unit_value_open(v, NULL, v->setting->signature, &m);
         if (r < 0)
                 return r;
         va_start(ap, v);
@@ -69,7 +68,7 @@ static int put_as(struct unit_value *v, const char *suffix, const char *signatur
         va_list ap;
         int r;
 
-        r = unit_value_open(v, NULL, suffix, signature, &m);
+        r = unit_value_open(v, suffix, signature, &m);
         if (r < 0)
                 return r;
         va_start(ap, signature);
@@ -447,6 +446,6 @@ int unit_value_hash(struct unit_value *v, const char *s) {
                 return unit_value_expected(v, v->setting->parameter ? "an absolute path"
                                                                     : "an absolute path, or a hash of at "
                                                                       "least 32 hexadecimal digits");
-        r = unit_value_open(v, NULL, NULL, "ay", &m);
+        r = unit_value_open(v, NULL, "ay", &m);
         return r < 0 ? r : arbiter_message_append_array(m, 'y', bytes, n);
 }

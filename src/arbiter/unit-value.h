@@ -44,9 +44,8 @@ struct unit_value {
 
 /* Says what would be right, "a number from 1 to 5", and returns -EINVAL. */
 int unit_value_expected(struct unit_value *v, const char *format, ...) _printf_(2, 3);
-/* A new property; name NULL: that of the setting, with this suffix. */
-int unit_value_open(struct unit_value *v, const char *name, const char *suffix, const char *signature,
-                    arbiter_message **ret);
+/* A new property: that of the setting, with this suffix (may be NULL). */
+int unit_value_open(struct unit_value *v, const char *suffix, const char *signature, arbiter_message **ret);
 /* The property of the setting with its one value. */
 int unit_value_put(struct unit_value *v, ...);
 /* The next word of *s: > 0; 0 at the end. keep: see word_scan(). */

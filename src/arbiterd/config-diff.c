@@ -137,13 +137,11 @@ static void put_tree(FILE *f, const struct monitor_config *m) {
                 put_number(f, "monitor-significant", m->significant);
 }
 
-static void put_monitor(FILE *f, const struct monitor_config *m, bool workers) {
+static void put_monitor(FILE *f, const struct monitor_config *m) {
         put_string(f, "monitor-name", m->name);
         put_string(f, "monitor-description", m->description);
         if (m->actor.concurrency != CONFIG_UNIT)
                 put_list(f, "documentation", m->actor.documentation);
-        if (workers)
-                put_number(f, "workers", m->workers);
         put_number(f, "restart-intensity", m->restart_intensity);
         put_number(f, "restart-period", m->restart_period_usec);
         put_number(f, "backoff-min", m->backoff_min_usec);
@@ -168,8 +166,7 @@ static void put_monitor(FILE *f, const struct monitor_config *m, bool workers) {
 }
 
 /* Exactly one of m and a. */
-static int serialize(const struct monitor_config *m, bool workers, const struct actor_config *a,
-                     char **ret) {
+static int serialize(const struct monitor_config *m, const struct actor_config *a, char **ret) {
         char *buffer = NULL;
         size_t size = 0;
         FILE *f = open_memstream(&buffer, &size);
@@ -177,7 +174,7 @@ static int serialize(const struct monitor_config *m, bool workers, const struct 
         if (!f)
                 return -ENOMEM;
         if (m)
-                put_monitor(f, m, workers);
+                put_monitor(f, m);
         else
                 put_actor(f, a);
         if (memstream_finish(f, &buffer) < 0)
@@ -187,7 +184,7 @@ static int serialize(const struct monitor_config *m, bool workers, const struct 
 }
 
 int actor_config_serialize(const struct actor_config *a, char **ret) {
-        return serialize(NULL, false, a, ret);
+        return serialize(NULL, a, ret);
 }
 
 int config_compare(const struct monitor_config *a, const struct monitor_config *b,
@@ -195,9 +192,9 @@ int config_compare(const struct monitor_config *a, const struct monitor_config *
         _cleanup_free_ char *x = NULL, *y = NULL;
         int r;
 
-        r = serialize(a, false, NULL, &x);
+        r = serialize(a, NULL, &x);
         if (r >= 0)
-                r = serialize(b, false, NULL, &y);
+                r = serialize(b, NULL, &y);
         if (r < 0)
                 return r;
         *ret = !streq(x, y) || !config_probes_equal(&a->actor, &b->actor) ? CONFIG_CHANGED
@@ -211,9 +208,9 @@ static int compare_actors(const struct actor_config *a, const struct actor_confi
         _cleanup_free_ char *x = NULL, *y = NULL;
         int r;
 
-        r = serialize(NULL, false, a, &x);
+        r = serialize(NULL, a, &x);
         if (r >= 0)
-                r = serialize(NULL, false, b, &y);
+                r = serialize(NULL, b, &y);
         if (r < 0)
                 return r;
         *ret = !streq(x, y)                ? CONFIG_CHANGED

@@ -43,16 +43,16 @@ int config_specifiers(const struct conf_context *c, const char *value, bool numb
         if (r != -EINVAL)
                 return r;
         if (bad && strchr("niht", bad))
-                return conf_complain(c, CONF_ERROR, "%%%c has no value in %s=; %s.", bad, c->key,
+                return conf_complain(c, "%%%c has no value in %s=; %s.", bad, c->key,
                                      bad == 'n' || bad == 'i'
                                              ? "it is the same for all workers, so leave the number out"
                                              : "write the path itself");
         if (bad > ' ' && bad < 127)
-                return conf_complain(c, CONF_ERROR,
+                return conf_complain(c,
                                      "%%%c in %s= is not a known specifier; known are %%n %%N %%i %%h "
                                      "%%t, and %%%% is a percent sign.",
                                      bad, c->key);
-        return conf_complain(c, CONF_ERROR,
+        return conf_complain(c,
                              "%s= has a single %% that starts no specifier; write %%%% for a percent "
                              "sign.",
                              c->key);
@@ -73,7 +73,7 @@ int config_check_exclusive(const struct conf_context *c) {
 
         for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
                 if (kinds[i].set && !streq(c->key, kinds[i].key))
-                        return conf_complain(c, CONF_ERROR,
+                        return conf_complain(c,
                                              "%s= and %s= exclude each other, and %s= is set already; keep "
                                              "one.",
                                              c->key, kinds[i].key, kinds[i].key);
@@ -127,7 +127,7 @@ static int parse_exec(const struct conf_context *c, const char *value, void *fie
                 return 0;
         }
         if (a->exec)
-                return conf_complain(c, CONF_ERROR,
+                return conf_complain(c,
                                      "Exec= is set already; write an empty Exec= above this line to replace "
                                      "it.");
         r = config_check_exclusive(c);
@@ -344,7 +344,7 @@ static int parse_after(const struct conf_context *c, const char *value, void *fi
 static int parse_misplaced(const struct conf_context *c, const char *value, void *field) {
         struct conf_shown key = conf_show(c->key, strlen(c->key)); /* it may be any */
 
-        return conf_complain(c, CONF_ERROR,
+        return conf_complain(c,
                              "%s= in section [Monitor] has no meaning in a .actor file, which is a "
                              "single actor; rename the file to end in .monitor, or remove the section.",
                              key.s);

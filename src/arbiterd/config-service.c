@@ -73,7 +73,7 @@ static int check_property(const struct conf_context *c, const char *value) {
 
         if (r != -EINVAL)
                 return r;
-        return why ? conf_complain(c, CONF_ERROR, "%s", why) : -ENOMEM;
+        return why ? conf_complain(c, "%s", why) : -ENOMEM;
 }
 
 int config_parse_documentation(const struct conf_context *c, const char *value, void *field) {
@@ -87,7 +87,7 @@ static int check(const struct conf_context *c, const char *value) {
         int r;
 
         if (streq(c->key, "Documentation"))
-                return conf_complain(c, CONF_ERROR,
+                return conf_complain(c,
                                      "Documentation= is not a setting of section [Service]; write it in "
                                      "section [Monitor].");
         r = config_is_percentage(value) ? 0 : config_specifiers(c, value, true, &expanded);

@@ -52,10 +52,10 @@ static int append(const struct conf_context *c, const struct config_socket *s) {
 
         l->places[PLACE_SOCKETS] = (struct place){ c->file, c->line };
         if (is_duplicate(a, s))
-                r = conf_complain(c, CONF_ERROR, "%s=%s is there already; remove one of the two.", c->key,
+                r = conf_complain(c, "%s=%s is there already; remove one of the two.", c->key,
                                   s->text);
         else if (a->n_sockets >= SOCKETS_MAX)
-                r = conf_complain(c, CONF_ERROR,
+                r = conf_complain(c,
                                   "%s=%s is one too many: an actor may inherit %d sockets; leave some out.",
                                   c->key, s->text, SOCKETS_MAX);
         bigger = r < 0 ? NULL : reallocarray(a->sockets, a->n_sockets + 1, sizeof(*bigger));

@@ -50,7 +50,7 @@ int config_parse_children(const struct conf_context *c, const char *value, void 
                         return conf_bad_value(c, *i, "the name of a file; write for example "
                                               "Children=db.actor cache.actor web.monitor");
                 if (strv_contains(*children, *i))
-                        return conf_complain(c, CONF_ERROR, "Children= names %s twice; remove one.", *i);
+                        return conf_complain(c, "Children= names %s twice; remove one.", *i);
                 r = strv_add(children, *i);
                 if (r < 0)
                         return r;

@@ -64,8 +64,8 @@ static int on_fields(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
                         "%s is an actor's of an arbiter that has died, and nothing is known of it: it is "
                         "stopped",
                         l->name);
-        systemd_tell(s, SYSTEMD_PATH, SYSTEMD_MANAGER, "StopUnit", "ss", l->name, "replace");
-        systemd_tell(s, SYSTEMD_PATH, SYSTEMD_MANAGER, "ResetFailedUnit", "s", l->name);
+        systemd_tell(s, "StopUnit", "ss", l->name, "replace");
+        systemd_tell(s, "ResetFailedUnit", "s", l->name);
         return 0;
 }
 

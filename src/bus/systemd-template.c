@@ -159,7 +159,7 @@ static void ask(struct systemd_unit *u) {
 
         if (u->check == ELEMENTSOF(questions)) {
                 /* How often it may be started is the arbiter's to decide, too. */
-                systemd_tell(s, SYSTEMD_PATH, SYSTEMD_MANAGER, "ResetFailedUnit", "s", u->name);
+                systemd_tell(s, "ResetFailedUnit", "s", u->name);
                 systemd_unit_begin(u);
                 return;
         }

@@ -135,7 +135,7 @@ void systemd_unit_fail(struct systemd_unit *u, const char *format, ...) {
 }
 
 void systemd_unit_clear(struct systemd_unit *u) {
-        systemd_tell(u->systemd, SYSTEMD_PATH, SYSTEMD_MANAGER, "ResetFailedUnit", "s", u->name);
+        systemd_tell(u->systemd, "ResetFailedUnit", "s", u->name);
 }
 
 /* What of its end is to be known is known now. */
@@ -185,7 +185,7 @@ void systemd_unit_end_foreign_life(struct systemd_unit *u) {
                 return;
         u->foreign_life = true;
         u->end.wish = u->stop_wanted ? UNIT_WISH_NONE : UNIT_WISH_RESTART;
-        systemd_tell(u->systemd, SYSTEMD_PATH, SYSTEMD_MANAGER, "StopUnit", "ss", u->name, "replace");
+        systemd_tell(u->systemd, "StopUnit", "ss", u->name, "replace");
 }
 
 void systemd_unit_removed(struct systemd_unit *u) {
@@ -381,8 +381,7 @@ static int on_start_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret)
         u->job = r < 0 ? NULL : strdup(job);
         if (!u->job) {
                 systemd_unit_fail(u, "the answer of systemd cannot be read");
-                systemd_tell(u->systemd, SYSTEMD_PATH, SYSTEMD_MANAGER, "StopUnit", "ss", u->name,
-                                "replace");
+                systemd_tell(u->systemd, "StopUnit", "ss", u->name, "replace");
                 return 0;
         }
         u->state = UNIT_STARTING;
@@ -499,15 +498,13 @@ int systemd_unit_kill(struct systemd_unit *u, int signal, bool all) {
                 return -ESRCH;
         if (!u->systemd->ready)
                 return -ENOTCONN;
-        systemd_tell(u->systemd, SYSTEMD_PATH, SYSTEMD_MANAGER, "KillUnit", "ssi", u->name,
-                        all ? "all" : "main", (int32_t)signal);
+        systemd_tell(u->systemd, "KillUnit", "ssi", u->name, all ? "all" : "main", (int32_t)signal);
         return 0;
 }
 
 void systemd_unit_forget(struct systemd_unit *u) {
         /* Not one of which it is not known whether it is ours. */
         if (u->state >= UNIT_CALLING && u->state < UNIT_ENDING && u->state != UNIT_ADOPTING)
-                systemd_tell(u->systemd, SYSTEMD_PATH, SYSTEMD_MANAGER, "StopUnit", "ss", u->name,
-                                "replace");
+                systemd_tell(u->systemd, "StopUnit", "ss", u->name, "replace");
         (void) systemd_unit_free(u);
 }

@@ -52,16 +52,15 @@ int systemd_call(struct systemd *s, sd_bus_message *m, sd_bus_slot **ret_slot, s
         return r < 0 ? r : 0;
 }
 
-void systemd_tell(struct systemd *s, const char *path, const char *interface, const char *method,
-                const char *signature, ...) {
+void systemd_tell(struct systemd *s, const char *method, const char *signature, ...) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         va_list ap;
         int r;
 
-        r = systemd_new_call(s, path, interface, method, &m);
+        r = systemd_new_call(s, SYSTEMD_PATH, SYSTEMD_MANAGER, method, &m);
         if (r >= 0)
                 r = sd_bus_message_set_expect_reply(m, 0);
-        if (r >= 0 && signature) {
+        if (r >= 0) {
                 va_start(ap, signature);
                 r = sd_bus_message_appendv(m, signature, ap);
                 va_end(ap);
@@ -603,7 +602,7 @@ static void release_slice(void *userdata, const char *slice) {
         struct systemd *s = userdata;
 
         if (s->ready)
-                systemd_tell(s, SYSTEMD_PATH, SYSTEMD_MANAGER, "StopUnit", "ss", slice, "replace");
+                systemd_tell(s, "StopUnit", "ss", slice, "replace");
 }
 
 static void free_systemd(void *userdata) {

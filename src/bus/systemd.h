@@ -129,9 +129,8 @@ int systemd_call(struct systemd *s, sd_bus_message *m, sd_bus_slot **ret_slot, s
                 void *userdata);
 /* For people, of this manager: "systemctl" or "systemctl --user", and so on. */
 const char *systemd_option(arbiter_bus kind);
-/* No answer is wanted. */
-void systemd_tell(struct systemd *s, const char *path, const char *interface, const char *method,
-                const char *signature, ...);
+/* A call of its manager; no answer is wanted. */
+void systemd_tell(struct systemd *s, const char *method, const char *signature, ...);
 /* It is not known whether the call was carried out / it was not: there is nobody to ask. */
 bool systemd_is_unanswered(const sd_bus_error *e);
 bool systemd_is_absent(const sd_bus_error *e);

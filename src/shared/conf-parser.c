@@ -67,13 +67,13 @@ void conf_message(const struct conf_sink *sink, enum conf_level level, const cha
         va_end(ap);
 }
 
-int conf_complain(const struct conf_context *c, enum conf_level level, const char *format, ...) {
+int conf_complain(const struct conf_context *c, const char *format, ...) {
         va_list ap;
 
         va_start(ap, format);
-        conf_messagev(c->sink, level, c->file, c->line, format, ap);
+        conf_messagev(c->sink, CONF_ERROR, c->file, c->line, format, ap);
         va_end(ap);
-        return level <= CONF_ERROR ? -EBADMSG : 0;
+        return -EBADMSG;
 }
 
 struct conf_shown conf_show(const char *text, size_t size) {
@@ -110,7 +110,7 @@ int conf_bad_value(const struct conf_context *c, const char *value, const char *
                 text = NULL;
                 return -ENOMEM;
         }
-        return conf_complain(c, CONF_ERROR, "%s=%s is not %s.", key.s, shown.s, text);
+        return conf_complain(c, "%s=%s is not %s.", key.s, shown.s, text);
 }
 
 static void say(struct state *s, enum conf_level level, unsigned line, const char *format, ...)

@@ -85,10 +85,8 @@ void conf_message(const struct conf_sink *sink, enum conf_level level, const cha
  * example Workers=4". */
 int conf_bad_value(const struct conf_context *c, const char *value, const char *expected, ...)
         _printf_(3, 4);
-/* Any other error or warning about the assignment; format is the whole text. An error returns -EBADMSG, else
- * 0. */
-int conf_complain(const struct conf_context *c, enum conf_level level, const char *format, ...)
-        _printf_(3, 4);
+/* Any other error in the assignment; format is the whole text. -EBADMSG. */
+int conf_complain(const struct conf_context *c, const char *format, ...) _printf_(2, 3);
 
 /* Parse functions for the usual kinds. An empty value empties a string or a list and restores the default of
  * others. */

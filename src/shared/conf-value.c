@@ -191,7 +191,7 @@ int conf_parse_word(const struct conf_context *c, const char *value, void *field
                         *(int *) field =
                                 w->value; /* also when refused: other checks then see what was meant */
                         if (w->refusal)
-                                return conf_complain(c, CONF_ERROR, "%s=%s %s.", c->key, value, w->refusal);
+                                return conf_complain(c, "%s=%s %s.", c->key, value, w->refusal);
                         return 0;
                 }
         list_words(c->item->parameter, list, sizeof(list));

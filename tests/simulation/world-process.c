@@ -252,7 +252,7 @@ static void leave(struct worker *w, enum process_end end, int status) {
         w->boot_usec = w->due_usec = w->signal_usec = USEC_INFINITY;
         drop_promises(w);
         if (w->actor)
-                dispatch_refuse_all(w->actor, ARBITER_OUTCOME_NOPROC); /* what is queued holds it */
+                dispatch_refuse_all(w->actor); /* what is queued holds it */
         w->actor = actor_unref(w->actor);
         w->link = link_unref(w->link);
         if (w->event)
@@ -384,8 +384,7 @@ int process_fork(const struct exec_context *c, const struct process_fds *fds, co
         return refuse(ret_failure, EXEC_STEP_CLONE, EAGAIN);
 }
 
-int process_adopt(int pidfd, pid_t pid, bool own_group, const struct cgroup_leaf *leaf,
-                  struct process *ret) {
+int process_adopt(int pidfd, pid_t pid, bool own_group, struct process *ret) {
         return -ENOTTY;
 }
 

@@ -66,7 +66,7 @@ static void make_family(struct family *f) {
         assert_int_equal(read(f->child_fd, &c, 1), 1);
         pidfd = pidfd_open_pid(f->child);
         assert_ok(pidfd);
-        assert_ok(process_adopt(pidfd, f->child, true, NULL, &f->process));
+        assert_ok(process_adopt(pidfd, f->child, true, &f->process));
         assert_int_equal(f->process.pid, f->child);
 }
 
@@ -212,11 +212,11 @@ static void test_not_it(void **state) {
         int fd = open("/dev/null", O_RDONLY | O_CLOEXEC), pidfd = pidfd_open_pid(getpid());
 
         assert_ok(pidfd);
-        assert_errno(process_adopt(fd, 0, false, NULL, &p), ENOTTY);
-        assert_errno(process_adopt(pidfd, getppid(), false, NULL, &p), EBADMSG);
-        assert_errno(process_adopt(-1, 1, false, NULL, &p), EBADF);
+        assert_errno(process_adopt(fd, 0, false, &p), ENOTTY);
+        assert_errno(process_adopt(pidfd, getppid(), false, &p), EBADMSG);
+        assert_errno(process_adopt(-1, 1, false, &p), EBADF);
         assert_int_equal(p.pidfd, -EBADF);
-        assert_ok(process_adopt(pidfd, 0, false, NULL, &p));
+        assert_ok(process_adopt(pidfd, 0, false, &p));
         assert_int_equal(p.pid, getpid());
         process_done(&p);
         close_fd(fd);
@@ -232,7 +232,7 @@ static void test_dead_before(void **state) {
         assert_int_equal(write(f.child_fd, "x", 1), 1);
         await_death(&f.process);
         reap(&f);
-        assert_ok(process_adopt(fd_duplicate(f.process.pidfd), f.child, true, NULL, &p));
+        assert_ok(process_adopt(fd_duplicate(f.process.pidfd), f.child, true, &p));
         assert_int_equal(p.pid, f.child);
         assert_ok(process_reap(&p, &e));
         assert_int_equal(e.status, kernel_tells() ? 7 : 0);
@@ -248,7 +248,7 @@ static void test_own_child(void **state) {
 
         if (pid == 0)
                 _exit(5);
-        assert_ok(process_adopt(pidfd_open_pid(pid), pid, true, NULL, &p));
+        assert_ok(process_adopt(pidfd_open_pid(pid), pid, true, &p));
         assert_false(p.foreign);
         await_death(&p);
         assert_ok(process_reap(&p, &e));
