@@ -4,17 +4,18 @@
 
 /* What every public header needs. Include <arbiter/arbiter.h>, not this.
  *
- * Rules that hold for the whole library (docs/HACKING.md has them with their reasons):
+ * Rules that hold for the whole library:
  *  - Functions return a negative errno on failure, 0 or a documented positive number on success. Outputs are
- * the last parameters, are called ret_..., and are untouched on failure.
+ *    the last parameters, are called ret_..., and are untouched on failure.
  *  - Parameters are borrowed. What a function returns in ret_... belongs to the caller unless it says
- * "borrowed". _unref() takes NULL and returns NULL.
+ *    "borrowed". _unref() takes NULL and returns NULL.
+ *  - A struct that begins with `size` has it set to sizeof by whoever makes it: it may grow.
  *  - Times are microseconds; deadlines are absolute CLOCK_MONOTONIC; timeout 0 is the default, UINT64_MAX is
- * never.
+ *    never.
  *  - An actor and everything that belongs to it is touched from its own loop's thread only, unless a
- * function says that it may be called from any thread.
+ *    function says that it may be called from any thread.
  *  - Callbacks: an error return means that the callback will never run; success means that it runs exactly
- * once, from the loop and never inside the call, also on cancel and on death.
+ *    once, from the loop and never inside the call, also on cancel and on death.
  *  - The library never prints; see log.h. */
 
 #include <stdbool.h>

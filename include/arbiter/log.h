@@ -28,6 +28,8 @@ typedef struct arbiter_log_entry {
  *   "replaced"   it runs, in the place of one that has ended: reason and status are that one's
  *   "start-failed"  in words: text
  *   "silent", "watchdog"  usec: for how long there was no sign of life; it is ended
+ *   "unhealthy"  it is stopped, as its liveness probe has failed n times; text says what the probe said
+ *   "ready", "unready"  the same of its readiness probe, which has passed or failed
  *   "died"       reason, status
  *   "stopped"    it has ended because it was to: reason, status. Without a name: the arbiter has
  *   "backoff"    it is started again after usec. n: failures in a row
@@ -40,7 +42,9 @@ typedef struct arbiter_log_entry {
  *   "breaker-open"  n workers have failed, none is started for usec; "breaker-closed"  they are again
  *   "recycled"   it has reached a limit of its pool, and is to be replaced by its like
  *   "removed"    there is no place for it any more: a monitor has fewer workers. n: its number
- * There are others, for people: "stuck", "protocol", "dead-letters", "refused", "stopping", "trace". */
+ *   "re-adopted"  the arbiter has taken over from another. n: lives that go on
+ * There are others, for people: "stuck", "protocol", "dead-letters", "refused", "stopping", "trace",
+ * "adopted", "keep-failed", "state-failed", "relinked", "probe-failed". */
 
 typedef void (*arbiter_log_handler_t)(const arbiter_log_entry *entry, void *userdata);
 

@@ -13,12 +13,13 @@ ARBITER_BEGIN_DECLARATIONS
  * was built with ARBITER_MODULE().
  *
  *   start          before the actor is running. Negative: the spawn fails with the errno. To wait for
- * something, see arbiter_actor_delay_start() stopping       the actor has been asked to stop; bounded by its
- * stop timeout. arbiter_actor_delay_stop() exit           the last call, after which userdata must be gone
+ *                  something: arbiter_actor_delay_start()
+ *   stopping       the actor has been asked to stop; bounded by its stop timeout. To wait for something:
+ *                  arbiter_actor_delay_stop()
+ *   exit           the last call, after which userdata must be gone
  *   periodic_task  with each notify
  *   on_info        info is an open a{sv}: append {sv} entries to it
- *   on_params      before a monitor or arbiter with this module spawns: edit the spawn
- */
+ *   on_params      before a monitor or arbiter with this module spawns: edit the spawn */
 struct arbiter_module {
         size_t size;  /* sizeof(struct arbiter_module) */
         unsigned abi; /* ARBITER_MODULE_ABI */
@@ -38,8 +39,9 @@ struct arbiter_module {
 };
 
 /* The head of a module, for static ones in an embedded program:
- *         static const arbiter_module squares = { ARBITER_MODULE_HEAD, .name = "squares", .commands =
- * commands };  */
+ *         static const arbiter_module squares = {
+ *                 ARBITER_MODULE_HEAD, .name = "squares", .commands = commands,
+ *         }; */
 #define ARBITER_MODULE_HEAD .size = sizeof(struct arbiter_module), .abi = ARBITER_MODULE_ABI
 
 #ifdef __cplusplus
@@ -48,8 +50,8 @@ struct arbiter_module {
 #define ARBITER_MODULE_EXPORT __attribute__((visibility("default")))
 #endif
 
-/* Defines the one symbol that the host looks for in a shared object: ARBITER_MODULE(.name = "squares",
- * .commands = commands); */
+/* Defines the one symbol that the host looks for in a shared object:
+ *         ARBITER_MODULE(.name = "squares", .commands = commands); */
 #define ARBITER_MODULE_SYMBOL "arbiter_module_definition"
 #define ARBITER_MODULE(...)                                                                                 \
         ARBITER_MODULE_EXPORT const struct arbiter_module arbiter_module_definition;                        \

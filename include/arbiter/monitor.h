@@ -12,7 +12,8 @@ ARBITER_BEGIN_DECLARATIONS
  * reference that matters. */
 
 /* worker is the template (its name is not used); NULL: it has named, different children, see supervisor.h.
- * module (may be NULL) gives the monitor hooks and commands of its own. */
+ * module (may be NULL) gives the monitor hooks and commands of its own. -EEXIST: the name is taken, by an
+ * actor that is not started again just now, too. */
 int arbiter_monitor_new(arbiter *a, const char *name, arbiter_spawn *worker, const arbiter_module *module,
                 arbiter_monitor **ret);
 arbiter_monitor *arbiter_monitor_ref(arbiter_monitor *m);
