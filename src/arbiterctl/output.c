@@ -144,6 +144,19 @@ void json_end(struct json *j) {
         (void) fputc('\n', j->f);
 }
 
+void json_list_begin(struct json *j, enum json_mode mode) {
+        json_init(j, stdout, mode);
+        if (mode != JSON_OFF)
+                json_open(j, '[');
+}
+
+void json_list_end(struct json *j) {
+        if (j->depth != 1)
+                return;
+        json_close(j, ']');
+        json_end(j);
+}
+
 static bool is_upper(char c) {
         return c >= 'A' && c <= 'Z';
 }

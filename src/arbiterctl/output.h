@@ -36,6 +36,10 @@ void json_bool(struct json *j, bool v);
 void json_double(struct json *j, double v); /* what JSON cannot say (infinity, not a number) is null */
 void json_null(struct json *j);
 void json_end(struct json *j); /* of a complete value: a newline */
+/* The list that a verb prints on stdout; with JSON_OFF nothing of it. */
+void json_list_begin(struct json *j, enum json_mode mode);
+/* Unless something has failed within an element. */
+void json_list_end(struct json *j);
 
 static inline void json_key_string(struct json *j, const char *key, const char *s) {
         json_key(j, key);

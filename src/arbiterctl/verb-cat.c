@@ -166,17 +166,12 @@ int verb_cat(int argc, char *argv[], void *userdata) {
         r = list_files(&k);
         if (r == 0) {
                 pager_open(c);
-                json_init(&k.j, stdout, c->json);
-                if (c->json != JSON_OFF)
-                        json_open(&k.j, '[');
+                json_list_begin(&k.j, c->json);
                 for (char **pattern = argv + 1; *pattern; pattern++) {
                         r = cat_pattern(&k, *pattern);
                         status = status != 0 ? status : r;
                 }
-                if (c->json != JSON_OFF) {
-                        json_close(&k.j, ']');
-                        json_end(&k.j);
-                }
+                json_list_end(&k.j);
                 r = status;
         }
         strv_free(k.files);

@@ -101,11 +101,9 @@ int verb_list_children(int argc, char *argv[], void *userdata) {
         if (r != 0 || !reply)
                 return r;
         if (c->json != JSON_OFF) {
-                json_init(&j, stdout, c->json);
-                json_open(&j, '[');
+                json_list_begin(&j, c->json);
                 r = read_children(reply, NULL, &j);
-                json_close(&j, ']');
-                json_end(&j);
+                json_list_end(&j);
                 return r < 0 ? complain_reply(r) : 0;
         }
         r = table_init(&t, columns, c->legend);

@@ -17,16 +17,7 @@ struct change {
 
 static void change_begin(struct change *h, const struct context *c) {
         *h = (struct change){ .c = c };
-        json_init(&h->j, stdout, c->json);
-        if (c->json != JSON_OFF)
-                json_open(&h->j, '[');
-}
-
-static void change_end(struct change *h) {
-        if (h->c->json == JSON_OFF)
-                return;
-        json_close(&h->j, ']');
-        json_end(&h->j);
+        json_list_begin(&h->j, c->json);
 }
 
 static bool change_is_told(const struct change *h) {
@@ -94,7 +85,7 @@ int verb_stop(int argc, char *argv[], void *userdata) {
         for (size_t i = 0; i < n; i++)
                 if (works[i].status == 0 && (works[i].reply || !c->block))
                         tell_stopped(&h, targets + i);
-        change_end(&h);
+        json_list_end(&h.j);
         work_free(works, n);
         return status != 0 ? status : r;
 }
@@ -150,7 +141,7 @@ int verb_kill(int argc, char *argv[], void *userdata) {
                 r = kill_one(c, targets + i, &h);
                 status = status != 0 ? status : r;
         }
-        change_end(&h);
+        json_list_end(&h.j);
         return status;
 }
 
@@ -245,7 +236,7 @@ static int tell_restarts(struct context *c, const char *what, const struct snaps
                         tell_gone(&h, targets + i, before, &after);
                         tell_target_restarted(&h, targets + i, before, &after);
                 }
-        change_end(&h);
+        json_list_end(&h.j);
         return 0;
 }
 
@@ -290,7 +281,7 @@ static int tell_turned_back(struct context *c, const struct work *works, size_t 
                         json_close(&h.j, '}');
                 }
         }
-        change_end(&h);
+        json_list_end(&h.j);
         return 0;
 }
 
@@ -413,7 +404,7 @@ static int scale(struct context *c, const struct target *targets, size_t n, cons
                 change_begin(&h, c);
                 for (size_t i = 0; told == 0 && i < n; i++)
                         told = tell_scaled(&h, targets[i].monitor, size, works + i);
-                change_end(&h);
+                json_list_end(&h.j);
         }
         work_free(works, n);
         return r != 0 ? r : status != 0 ? status : told;
@@ -516,6 +507,6 @@ int verb_reload(int argc, char *argv[], void *userdata) {
                 return r;
         change_begin(&h, c);
         tell_reloaded(&h, &before, &after);
-        change_end(&h);
+        json_list_end(&h.j);
         return 0;
 }

@@ -29,13 +29,11 @@ static int list_actors_json(struct context *c, char *const *patterns) {
         if (r != 0)
                 return r;
         pager_open(c);
-        json_init(&j, stdout, c->json);
-        json_open(&j, '[');
+        json_list_begin(&j, c->json);
         for (size_t i = 0; i < o.n_actors; i++)
                 if (wanted(patterns, o.actors[i].name, o.actors[i].aid, o.actors[i].monitor))
                         actor_to_json(o.actors + i, NULL, &j);
-        json_close(&j, ']');
-        json_end(&j);
+        json_list_end(&j);
         return 0;
 }
 
@@ -101,13 +99,11 @@ static int list_monitors_json(struct context *c, const struct snapshot *s, char 
         struct json j;
 
         pager_open(c);
-        json_init(&j, stdout, c->json);
-        json_open(&j, '[');
+        json_list_begin(&j, c->json);
         for (size_t i = 0; i < s->n_monitors; i++)
                 if (wanted(patterns, s->monitors[i].name, NULL, NULL))
                         monitor_row_to_json(s->monitors + i, &j);
-        json_close(&j, ']');
-        json_end(&j);
+        json_list_end(&j);
         return 0;
 }
 

@@ -278,9 +278,7 @@ int verb_introspect(int argc, char *argv[], void *userdata) {
                 return r;
         status = snapshot_resolve(&s, argv + 1, TARGET_MONITORS | TARGET_ACTORS | TARGET_ARBITER, &targets,
                                   &n);
-        json_init(&j, stdout, c->json);
-        if (c->json != JSON_OFF)
-                json_open(&j, '[');
+        json_list_begin(&j, c->json);
         for (size_t i = 0; i < n; i++) {
                 const char *name = spokesman(&s, targets + i);
 
@@ -291,9 +289,6 @@ int verb_introspect(int argc, char *argv[], void *userdata) {
                                     targets[i].name, targets[i].name);
                 status = status != 0 ? status : r;
         }
-        if (c->json != JSON_OFF && j.depth == 1) {
-                json_close(&j, ']');
-                json_end(&j);
-        }
+        json_list_end(&j);
         return status;
 }

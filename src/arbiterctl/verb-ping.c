@@ -154,9 +154,7 @@ static int summarize(const struct ping *p) {
         int status = 0;
         struct json j;
 
-        json_init(&j, stdout, p->c->json);
-        if (p->c->json != JSON_OFF)
-                json_open(&j, '[');
+        json_list_begin(&j, p->c->json);
         for (size_t i = 0; i < p->n_targets; i++) {
                 const struct ping_target *t = p->targets + i;
 
@@ -167,10 +165,7 @@ static int summarize(const struct ping *p) {
                 if (t->received == 0 && status == 0)
                         status = t->status != 0 ? t->status : EXIT_FAILURE;
         }
-        if (p->c->json != JSON_OFF) {
-                json_close(&j, ']');
-                json_end(&j);
-        }
+        json_list_end(&j);
         return status;
 }
 

@@ -49,10 +49,9 @@ static int read_plan(struct plan *p, sd_bus_message *reply) {
 }
 
 static int print_plan(struct plan *p) {
-        if (p->c->json != JSON_OFF) {
-                json_close(&p->j, ']');
-                json_end(&p->j);
-        } else if (p->n == 0) {
+        if (p->c->json != JSON_OFF)
+                json_list_end(&p->j);
+        else if (p->n == 0) {
                 if (!p->c->quiet)
                         (void) printf("A reload would change nothing.\n");
         } else {
@@ -81,9 +80,7 @@ int verb_plan_reload(struct context *c) {
                 return r;
         if (table_init(&p.table, columns, c->legend) < 0)
                 return out_of_memory();
-        json_init(&p.j, stdout, c->json);
-        if (c->json != JSON_OFF)
-                json_open(&p.j, '[');
+        json_list_begin(&p.j, c->json);
         r = read_plan(&p, reply);
         if (r == 0)
                 r = print_plan(&p);

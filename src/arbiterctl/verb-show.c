@@ -217,14 +217,9 @@ int verb_show(int argc, char *argv[], void *userdata) {
 
         if (!found)
                 return out_of_memory();
-        json_init(&s.j, stdout, c->json);
-        if (c->json != JSON_OFF)
-                json_open(&s.j, '[');
+        json_list_begin(&s.j, c->json);
         status = show_targets(&s, argv + 1);
-        if (c->json != JSON_OFF && s.j.depth == 1) {
-                json_close(&s.j, ']');
-                json_end(&s.j);
-        }
+        json_list_end(&s.j);
         return status == 0 && s.again ? complain_not_found(&s) : status;
 }
 
@@ -270,13 +265,8 @@ int verb_info(int argc, char *argv[], void *userdata) {
                 return r;
         status = snapshot_resolve(&s, argv + 1, TARGET_ACTORS | TARGET_WORKERS | TARGET_ARBITER, &targets,
                                   &n);
-        json_init(&j, stdout, c->json);
-        if (c->json != JSON_OFF)
-                json_open(&j, '[');
+        json_list_begin(&j, c->json);
         r = print_infos(c, targets, n, &j);
-        if (c->json != JSON_OFF && j.depth == 1) {
-                json_close(&j, ']');
-                json_end(&j);
-        }
+        json_list_end(&j);
         return status != 0 ? status : r;
 }

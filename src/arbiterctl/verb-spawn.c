@@ -158,16 +158,14 @@ static void tell_spawned(const struct context *c, const char *name, const char *
                         (void) printf("%s %s -\n", name, id);
                 return;
         }
-        json_init(&j, stdout, c->json);
-        json_open(&j, '[');
+        json_list_begin(&j, c->json);
         json_open(&j, '{');
         json_key_string(&j, "name", name);
         json_key_string(&j, "aid", id);
         json_key_u64(&j, "pid", pid);
         json_key_string(&j, "path", path);
         json_close(&j, '}');
-        json_close(&j, ']');
-        json_end(&j);
+        json_list_end(&j);
 }
 
 int verb_spawn(int argc, char *argv[], void *userdata) {

@@ -136,18 +136,13 @@ int verb_status(int argc, char *argv[], void *userdata) {
                 r = objects_add_waiting(&o, &w);
         if (r != 0)
                 return r;
-        json_init(&j, stdout, c->json);
-        if (c->json != JSON_OFF)
-                json_open(&j, '[');
+        json_list_begin(&j, c->json);
         if (argc > 1)
                 status = status_of(c, &o, &a, argv + 1, &j);
         else if (c->json == JSON_OFF)
                 status = print_all(c, &o, &a);
         else
                 json_all(c, &o, &a, &j);
-        if (c->json != JSON_OFF) {
-                json_close(&j, ']');
-                json_end(&j);
-        }
+        json_list_end(&j);
         return status;
 }

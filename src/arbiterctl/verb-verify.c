@@ -71,10 +71,9 @@ static int verify_files(struct verification *v, const struct config_options *opt
 }
 
 static int summarize(struct verification *v, size_t n_files) {
-        if (v->c->json != JSON_OFF) {
-                json_close(&v->j, ']');
-                json_end(&v->j);
-        } else if (!v->c->quiet)
+        if (v->c->json != JSON_OFF)
+                json_list_end(&v->j);
+        else if (!v->c->quiet)
                 (void) printf("%zu file%s, %u error%s, %u warning%s\n", n_files, n_files == 1 ? "" : "s",
                               v->errors, v->errors == 1 ? "" : "s", v->warnings,
                               v->warnings == 1 ? "" : "s");
@@ -120,9 +119,7 @@ int verb_verify(int argc, char *argv[], void *userdata) {
         if (r != 0)
                 return r;
         options.directories = (const char *const *) c->config_dirs;
-        json_init(&v.j, stdout, c->json);
-        if (c->json != JSON_OFF)
-                json_open(&v.j, '[');
+        json_list_begin(&v.j, c->json);
         r = argc > 1 ? verify_files(&v, &options, argv + 1) : verify_directories(&v, &options, &n);
         return r != 0 ? r : summarize(&v, n);
 }

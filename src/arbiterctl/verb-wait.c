@@ -134,8 +134,7 @@ static void tell(const struct wait *w) {
                         (void) printf("%s: %s\n", w->pattern, w->state->name);
                 return;
         }
-        json_init(&j, stdout, c->json);
-        json_open(&j, '[');
+        json_list_begin(&j, c->json);
         for (size_t i = 0; i < w->s.n_actors; i++) {
                 const struct actor_row *a = w->s.actors + i;
 
@@ -148,8 +147,7 @@ static void tell(const struct wait *w) {
                 json_key_u64(&j, "pid", a->pid);
                 json_close(&j, '}');
         }
-        json_close(&j, ']');
-        json_end(&j);
+        json_list_end(&j);
 }
 
 static void forget(struct wait *w) {

@@ -85,19 +85,14 @@ int verb_why(int argc, char *argv[], void *userdata) {
         if (r != 0)
                 return r;
         pager_open(c);
-        json_init(&j, stdout, c->json);
-        if (c->json != JSON_OFF)
-                json_open(&j, '[');
+        json_list_begin(&j, c->json);
         if (argc == 1)
                 status = why_one(c, NULL, &j);
         for (int i = 1; i < argc; i++) {
                 r = why_one(c, argv[i], &j);
                 status = status != 0 ? status : r;
         }
-        if (c->json != JSON_OFF) {
-                json_close(&j, ']');
-                json_end(&j);
-        }
+        json_list_end(&j);
         return status;
 }
 
@@ -181,8 +176,7 @@ static int add_deaths(struct deaths *s, const char *target, const char *filter) 
 
 static int print_deaths(struct deaths *s) {
         if (s->c->json != JSON_OFF) {
-                json_close(&s->j, ']');
-                json_end(&s->j);
+                json_list_end(&s->j);
                 return 0;
         }
         if (s->shown == 0 && !s->c->quiet)
@@ -212,9 +206,7 @@ int verb_deaths(int argc, char *argv[], void *userdata) {
 
         if (table_init(&s.table, columns, s.c->legend) < 0)
                 return out_of_memory();
-        json_init(&s.j, stdout, s.c->json);
-        if (s.c->json != JSON_OFF)
-                json_open(&s.j, '[');
+        json_list_begin(&s.j, s.c->json);
         if (argc == 1)
                 status = add_deaths(&s, "", NULL);
         for (int i = 1; i < argc; i++) {
