@@ -556,7 +556,7 @@ void adopt_discard(struct adoption *x, struct orphan *o) {
 }
 
 /* Once more: it is harmless for who has heard it, and the only hope for who has not. */
-void child_stop_again(struct child *c) {
+void adopt_stop_again(struct child *c) {
         int signal = c->spawn ? c->spawn->kill_signal : SIGTERM;
 
         if (c->stage_done)

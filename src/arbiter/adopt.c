@@ -648,7 +648,7 @@ static void tell(struct adoption *x) {
 static void go_on_stopping(arbiter *a) {
         LIST_FOREACH(c, &a->children, struct child, children)
                 if (c->stop_stage != CHILD_STOP_NONE)
-                        child_stop_again(c);
+                        adopt_stop_again(c);
 }
 
 /* A plain program runs as soon as it is executed, and that it is, or it is dead. */

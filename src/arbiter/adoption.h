@@ -122,10 +122,12 @@ void adopt_rest(struct adoption *x);
 /* What the sets want done goes on. */
 void adopt_resume(struct adoption *x);
 
-/* adopt-child.c. */
+/* adopt-child.c */
 int adopt_child(struct adoption *x, struct orphan *o, arbiter_spawn *base, struct set *set);
 /* Is nobody's: it is killed, and forgotten. */
 void adopt_discard(struct adoption *x, struct orphan *o);
+/* The stage of its stop was decided by an arbiter that may not have come to carry it out. */
+void adopt_stop_again(struct child *c);
 /* What lives are started from, as the journal has it. base (may be NULL) is what is configured in its place:
  * *ret is that if both are alike. Where it cannot be made, e.g. because it needs a base, it is a description
  * that is good for stopping alone. */

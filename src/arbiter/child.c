@@ -447,40 +447,21 @@ const struct cgroup_leaf *child_leaf(const struct child *c) {
         return cgroup_leaf_exists(&c->leaf) ? &c->leaf : &c->unit_leaf;
 }
 
-void child_kill(struct child *c, arbiter_reason reason) {
-        set_reason(c, reason);
-        if (c->unit) {
-                set_stage(c, CHILD_STOP_KILLED);
-                state_commit(c->arbiter);
+static void kill_process(struct child *c) {
+        set_stage(c, CHILD_STOP_KILLED);
+        state_commit(c->arbiter);
+        if (c->unit)
                 unit_kill(c);
-                stage_done(c);
-                return;
-        }
-        if (c->process.pid > 0) {
-                set_stage(c, CHILD_STOP_KILLED);
-                state_commit(c->arbiter);
+        else
                 (void) process_kill_all(&c->process);
-                stage_done(c);
-                return;
-        }
-        if (c->inline_actor) {
-                actor_end(c->inline_actor);
-                return;
-        }
-        if (c->token) { /* it never came */
-                (void) actor_timer_set(c->arbiter->actor, &c->end_timer, 0);
-                return;
-        }
-        if (c->host) { /* a thread cannot be killed: its process is, and its siblings with it */
-                c->culprit = true;
-                state_mark_child(c);
-                child_escalate(c->host, reason);
-                return;
-        }
-        if (c->has_thread && c->stop_stage != CHILD_STOP_STUCK) {
+        stage_done(c);
+}
+
+/* A thread of ours cannot be killed: it will not end before its process does. */
+static void give_up_thread(struct child *c, arbiter_reason reason) {
+        if (c->stop_stage != CHILD_STOP_STUCK) {
                 set_stage(c, CHILD_STOP_STUCK);
                 forget_future(c, reason, 0);
-                /* it will not end before its process does */
                 waiters_fail(&c->stops, ARBITER_OUTCOME_TIMEOUT,
                                 "'%s' is stuck, and a thread cannot be killed", c->name);
                 /* If it looks up at all, EOF is what it sees; and its end is to be noticed. */
@@ -494,12 +475,28 @@ void child_kill(struct child *c, arbiter_reason reason) {
                                 c->name);
                 control_actor_changed(c);
         }
-        if (c->has_thread && c->arbiter->actor->state >= ARBITER_STATE_STOPPING) {
+        if (c->arbiter->actor->state >= ARBITER_STATE_STOPPING) {
                 /* The process ends, and it with it. */
                 pthread_detach(c->thread);
                 c->has_thread = false;
                 (void) actor_timer_set(c->arbiter->actor, &c->end_timer, 0);
         }
+}
+
+void child_kill(struct child *c, arbiter_reason reason) {
+        set_reason(c, reason);
+        if (has_process(c))
+                kill_process(c);
+        else if (c->inline_actor)
+                actor_end(c->inline_actor);
+        else if (c->token) /* it never came */
+                (void) actor_timer_set(c->arbiter->actor, &c->end_timer, 0);
+        else if (c->host) { /* a thread cannot be killed: its process is, and its siblings with it */
+                c->culprit = true;
+                state_mark_child(c);
+                child_escalate(c->host, reason);
+        } else if (c->has_thread)
+                give_up_thread(c, reason);
 }
 
 void child_escalate(struct child *c, arbiter_reason reason) {

@@ -155,8 +155,6 @@ void child_stops_itself(struct child *c);
 int child_ask_to_stop(struct child *c);
 /* It was asked to stop when we thought that it was idle, and it is not: it has as long as a busy one. */
 void child_has_begun(struct child *c);
-/* The stage that it is in was decided by an arbiter that may not have come to carry it out. */
-void child_stop_again(struct child *c);
 /* At once from SIGTERM on, with this reason. */
 void child_escalate(struct child *c, arbiter_reason reason);
 void child_kill(struct child *c, arbiter_reason reason);

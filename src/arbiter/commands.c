@@ -139,7 +139,7 @@ static int answer_with_end(const struct dead_aid *dead, arbiter_message *m) {
 static int spawn_again(struct child *c, const char *name, const aid *wanted, arbiter_message *m) {
         arbiter *a = c->arbiter;
         struct child *life = map_get(a->by_aid, wanted->c, AID_SIZE);
-        const struct dead_aid *dead = child_find_dead(a, wanted);
+        const struct dead_aid *dead = names_find_dead(a, wanted);
         int r = 0;
 
         if (life)
@@ -196,7 +196,7 @@ static int on_spawn(arbiter_actor *a, arbiter_message *m, void *userdata) {
                                 "'%s' is neither a definition of this arbiter nor what the caller is itself",
                                 definition);
         if (aid_is_null(&wanted) || aid_equal(&wanted, &AID_ARBITER) ||
-                        !child_aid_is_fresh(c->arbiter, &wanted))
+                        !names_aid_is_fresh(c->arbiter, &wanted))
                 return refuse(m, ARBITER_OUTCOME_BAD_ARGUMENTS, "'%s' is not a free aid", id);
         r = spawn_instance(d, *name ? name : NULL, parameters, &s);
         if (r >= 0)

@@ -7,19 +7,19 @@
 
 #include "arbiter/internal.h"
 
-const struct dead_aid *child_find_dead(arbiter *a, const aid *id) {
+const struct dead_aid *names_find_dead(arbiter *a, const aid *id) {
         for (uint32_t i = 0; i < a->n_dead_aids; i++)
                 if (aid_equal(&a->dead_aids[i].id, id))
                         return &a->dead_aids[i];
         return NULL;
 }
 
-bool child_aid_is_fresh(arbiter *a, const aid *id) {
-        return !child_find_dead(a, id) && !map_get(a->by_aid, id->c, AID_SIZE);
+bool names_aid_is_fresh(arbiter *a, const aid *id) {
+        return !names_find_dead(a, id) && !map_get(a->by_aid, id->c, AID_SIZE);
 }
 
-arbiter_reason child_how_ended(arbiter *a, const aid *id, int *ret_status) {
-        const struct dead_aid *dead = child_find_dead(a, id);
+arbiter_reason names_how_ended(arbiter *a, const aid *id, int *ret_status) {
+        const struct dead_aid *dead = names_find_dead(a, id);
 
         *ret_status = dead ? dead->status : 0;
         return dead ? dead->reason : ARBITER_REASON_NOPROC;

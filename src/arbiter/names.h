@@ -33,11 +33,11 @@ struct name_memory {
 
 /* Nobody has it, nor has had it lately: who asks for an aid must not inherit another one's
  * callers. */
-bool child_aid_is_fresh(arbiter *a, const aid *id);
+bool names_aid_is_fresh(arbiter *a, const aid *id);
 /* How that life ended, if it is remembered; else noproc. */
-arbiter_reason child_how_ended(arbiter *a, const aid *id, int *ret_status);
+arbiter_reason names_how_ended(arbiter *a, const aid *id, int *ret_status);
 /* One that has ended, if it is remembered. */
-const struct dead_aid *child_find_dead(arbiter *a, const aid *id);
+const struct dead_aid *names_find_dead(arbiter *a, const aid *id);
 int names_choose_aid(arbiter *a, const aid *wanted, aid *ret);
 int names_next_generation(struct child *c);
 /* It has ended: aid and name remember how. */

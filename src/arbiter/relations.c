@@ -200,7 +200,7 @@ void relations_tell_ended(struct child *to, const aid *dead) {
         arbiter_reason reason;
         int status;
 
-        reason = child_how_ended(to->arbiter, dead, &status);
+        reason = names_how_ended(to->arbiter, dead, &status);
         tell_ended(to->arbiter, to, false, aid_to_string(dead).s, 0, reason, status);
 }
 
@@ -252,7 +252,7 @@ void relations_restore_link(arbiter *a, const struct state_link *s) {
                 (void) relations_add(a, owner, &s->target, true);
                 return;
         }
-        reason = child_how_ended(a, &s->target, &status);
+        reason = names_how_ended(a, &s->target, &status);
         tell_ended(a, owner, true, aid_to_string(&s->target).s, 0, reason, status);
 }
 
@@ -338,7 +338,7 @@ int relations_lost(arbiter_actor *a, arbiter_message *m, void *userdata) {
                 return r;
         if (map_get(c->arbiter->by_aid, id.c, AID_SIZE))
                 return relations_add(c->arbiter, c, &id, false);
-        reason = child_how_ended(c->arbiter, &id, &status);
+        reason = names_how_ended(c->arbiter, &id, &status);
         tell_ended(c->arbiter, c, false, s, generation, reason, status);
         return 0;
 }

@@ -123,7 +123,7 @@ static void expect_death(struct victim *v, arbiter_reason reason) {
         int status;
 
         UNTIL(&v->stage, !stage_child(&v->stage, "victim"));
-        how = child_how_ended(v->stage.arbiter, &v->id, &status);
+        how = names_how_ended(v->stage.arbiter, &v->id, &status);
         if (how != reason)
                 fail_msg("it has ended by %s", arbiter_reason_to_string(how));
         end(v);

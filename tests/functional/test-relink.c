@@ -491,7 +491,7 @@ static void test_last_words(void **state) {
         stage_begin_here(&s);
         id = stage_adopt(&s, "a")->aid;
         UNTIL(&s, !stage_child(&s, "a"));
-        assert_int_equal(child_how_ended(s.arbiter, &id, &status), ARBITER_REASON_OOM_KILL);
+        assert_int_equal(names_how_ended(s.arbiter, &id, &status), ARBITER_REASON_OOM_KILL);
         stage_end_here(&s);
 }
 

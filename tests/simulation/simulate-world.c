@@ -132,7 +132,7 @@ static void check_reason(const struct worker *w, const arbiter_down *d) {
         int status;
 
         require(sim(), w->reaped, (unsigned) w->id);
-        reason = child_how_ended(h.arbiter, &w->aid, &status);
+        reason = names_how_ended(h.arbiter, &w->aid, &status);
         require(sim(), reason == d->reason && status == d->status, (unsigned) w->id);
         if (d->reason == ARBITER_REASON_EXIT_CODE)
                 require(sim(), w->exit.end == PROCESS_EXITED && w->exit.status == d->status,
@@ -189,7 +189,7 @@ static void check_child(const struct child *c) {
 
         require(sim(), map_get_string(h.arbiter->by_name, c->name) == c, c->slot);
         require(sim(), map_get(h.arbiter->by_aid, c->aid.c, AID_SIZE) == c, c->slot);
-        require(sim(), !child_find_dead(h.arbiter, &c->aid), c->slot);
+        require(sim(), !names_find_dead(h.arbiter, &c->aid), c->slot);
         require(sim(), !c->set || c->set->slots[c->slot].child == c, c->slot);
         if (c->process.pid <= 0)
                 return;
