@@ -491,13 +491,15 @@ static void test_units(void **state) {
         a = &c->monitors[1]->actor;
         assert_int_equal(a->concurrency, CONFIG_UNIT);
         assert_ok(config_expand(a, 3, "/home/ada", "/run/arbiter", NULL, &e, NULL));
-        assert_int_equal(e.n_service, 4);
+        assert_int_equal(e.n_service, 5);
         assert_string_equal(e.service[0].key, "MemoryMax");
         assert_string_equal(e.service[0].value, "50%");
         assert_string_equal(e.service[1].value, "/srv/3");
         assert_string_equal(e.service[2].key, "Environment");
         assert_string_equal(e.service[2].value, "A=100%");
-        assert_string_equal(e.service[3].value, "/home/ada");
+        assert_string_equal(e.service[3].key, "Nice"); /* what empty means is for the library to know */
+        assert_string_equal(e.service[3].value, "");
+        assert_string_equal(e.service[4].value, "/home/ada");
         config_expanded_done(&e);
         config_free(c);
 }
