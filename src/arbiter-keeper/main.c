@@ -187,6 +187,8 @@ static int run(const struct arguments *a, const char *service, const char *path)
         if (r < 0)
                 return log_error_errno(r, "Cannot listen on %s: %m", path);
         r = handle_signals(k->event);
+        if (r >= 0) /* one that hangs gives nothing back: another one comes, which is given all anew */
+                r = sd_event_set_watchdog(k->event, true);
         if (r >= 0 && service)
                 r = service_watch_new(k->event, service, a->user, &events, k, &watch);
         if (r >= 0)

@@ -15,7 +15,7 @@
 #include "basic/time-util.h"
 #include "shared/log.h"
 
-#define ANSWER_USEC (5 * USEC_PER_SEC) /* of a keeper at the start */
+#define ANSWER_USEC (5 * USEC_PER_SEC) /* so long a keeper may take */
 #define RETRY_MIN_USEC (100 * USEC_PER_MSEC)
 #define RETRY_MAX_USEC (10 * USEC_PER_SEC)
 #define CROWDED_USEC (100 * USEC_PER_MSEC)
@@ -37,8 +37,10 @@ struct keeper {
         struct list_node list, unsent;
         bool owing; /* somebody waits for what is not sent yet */
         usec_t delay, lost_usec;
+        keeper_answered_t answered; /* NULL: it is not asked */
+        uint64_t question;
         sd_event *event;
-        sd_event_source *io, *retry, *settled;
+        sd_event_source *io, *retry, *settled, *too_long;
         struct keeper_events events;
         void *userdata;
 };
@@ -240,6 +242,7 @@ struct keeper *keeper_free(struct keeper *k) {
         drop(k);
         sd_event_source_disable_unref(k->retry);
         sd_event_source_disable_unref(k->settled);
+        sd_event_source_disable_unref(k->too_long);
         sd_event_unref(k->event);
         if (k->names)
                 LIST_FOREACH(e, &k->list, struct entry, list)
@@ -287,6 +290,35 @@ static void reconnect_later(struct keeper *k) {
         k->delay = MIN(k->delay * 2, RETRY_MAX_USEC);
 }
 
+static void answer(struct keeper *k, int r) {
+        keeper_answered_t answered = TAKE_PTR(k->answered);
+
+        if (!answered)
+                return;
+        (void) sd_event_source_set_enabled(k->too_long, SD_EVENT_OFF);
+        answered(r, k->userdata);
+}
+
+static int on_too_long(sd_event_source *s, uint64_t usec, void *userdata) {
+        answer(userdata, -ETIMEDOUT);
+        return 0;
+}
+
+int keeper_ask(struct keeper *k, keeper_answered_t answered) {
+        int r;
+
+        if (k->answered)
+                return -EBUSY;
+        r = k->socket < 0 ? -ENOTCONN : send_op(k->socket, KEEPER_HELLO, KEEPER_VERSION, ++k->question);
+        if (r >= 0)
+                r = sd_event_source_set_time_relative(k->too_long, ANSWER_USEC);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(k->too_long, SD_EVENT_ONESHOT);
+        if (r >= 0)
+                k->answered = answered;
+        return r;
+}
+
 /* Another one has nothing, and this one may have been told what it should not keep, and not have heard it.
  */
 static void lose(struct keeper *k) {
@@ -298,6 +330,7 @@ static void lose(struct keeper *k) {
                         list_append(&k->unsent, &e->unsent);
         k->prune = true;
         reconnect_later(k);
+        answer(k, -ECONNRESET);
 }
 
 static void complain(struct keeper *k, int error) {
@@ -395,7 +428,7 @@ static void flush_unsent(struct keeper *k) {
         }
 }
 
-/* It says nothing unasked: an answer to an arbiter before us, or its end. */
+/* It says nothing unasked: an answer to us, or to an arbiter before us, or its end. */
 static int on_io(sd_event_source *s, int fd, uint32_t events, void *userdata) {
         int fds[KEEPER_BATCH_MAX], r = -EAGAIN;
         struct keeper *k = userdata;
@@ -404,9 +437,11 @@ static int on_io(sd_event_source *s, int fd, uint32_t events, void *userdata) {
 
         if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
                 r = keeper_receive(k->socket, &p, fds, &n_fds);
-        if (r > 0)
+        if (r > 0) {
                 close_many(fds, n_fds);
-        else if (r != -EAGAIN) {
+                if (k->answered && p.head.op == KEEPER_HELLO && p.head.cookie == k->question)
+                        answer(k, 0);
+        } else if (r != -EAGAIN) {
                 complain(k, r < 0 ? r : -ECONNRESET);
                 lose(k);
                 return 0;
@@ -458,6 +493,11 @@ int keeper_attach(struct keeper *k, sd_event *event, const struct keeper_events 
         r = sd_event_add_time_relative(event, &k->retry, CLOCK_MONOTONIC, 0, 0, on_retry, k);
         if (r >= 0)
                 r = sd_event_source_set_enabled(k->retry, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_time_relative(
+                                event, &k->too_long, CLOCK_MONOTONIC, 0, 0, on_too_long, k);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(k->too_long, SD_EVENT_OFF);
         if (r >= 0)
                 r = sd_event_add_defer(event, &k->settled, on_settled, k);
         if (r < 0)

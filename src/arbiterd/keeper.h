@@ -54,6 +54,10 @@ int keeper_get(struct keeper *k, const char *name);
  * waited for: then 0, too, for all that can be done has been, and it is told when it comes. a may be
  * NULL. */
 int keeper_keep(arbiter *a, const char *name, int fd, void *userdata);
+/* Has it say something, which takes that it runs and has heard all before: 0 is told to answered from the
+ * loop, or what is wrong, -ETIMEDOUT after some seconds. One at a time. Negative: it is not asked. */
+typedef void (*keeper_answered_t)(int r, void *userdata);
+int keeper_ask(struct keeper *k, keeper_answered_t answered);
 /* The keeper is there, and has all that it was given. */
 bool keeper_is_settled(const struct keeper *k);
 

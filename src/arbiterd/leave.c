@@ -151,15 +151,36 @@ static void on_checked(struct daemon *d, int error, const char *text) {
         l->check = reexecute_check_free(l->check); /* whose text it may be */
 }
 
+static void refuse_without_keeper(struct daemon *d) {
+        on_checked(d, -ENOTCONN,
+                        "arbiter-keeper is not there, or does not have all that it is to keep: actors would "
+                        "not outlive this arbiter. Nothing was done.");
+}
+
+/* One that hangs would not give back what it has. */
+static void on_keeper(int r, void *userdata) {
+        _cleanup_free_ char *text = NULL;
+        struct daemon *d = userdata;
+
+        if (r < 0) {
+                refuse_without_keeper(d);
+                return;
+        }
+        r = reexecute_check_start(d, on_checked, &d->leave->check);
+        if (r >= 0)
+                return;
+        if (asprintf(&text, "%s cannot be tried: %s. Nothing was done.", d->program, strerror(-r)) < 0)
+                text = NULL;
+        on_checked(d, r, text);
+}
+
 static int on_reexecute(arbiter *a, void *userdata) {
         arbiter_status status = { .size = sizeof(status) };
         struct daemon *d = userdata;
 
         (void) arbiter_get_status(a, &status);
         if (!takeover_is_kept(d)) {
-                on_checked(d, -ENOTCONN,
-                                "arbiter-keeper is not there, or does not have all that it is to keep: "
-                                "actors would not outlive this arbiter. Nothing was done.");
+                refuse_without_keeper(d);
                 return 0;
         }
         if (status.unwritten) {
@@ -168,7 +189,9 @@ static int on_reexecute(arbiter *a, void *userdata) {
                                 "know of it, and kill actors that it does not know. Nothing was done.");
                 return 0;
         }
-        return reexecute_check_start(d, on_checked, &d->leave->check);
+        if (keeper_ask(d->keeper, on_keeper) < 0)
+                refuse_without_keeper(d);
+        return 0;
 }
 
 int leave_attach(struct daemon *d) {

@@ -508,6 +508,18 @@ class Reexec(Adoption):
         self.refused('Not all that was decided could be written down')
         self.box.wait_for(lambda: 'not all can be written down' in self.property('StatusText'), 'the word of it')
 
+    def test_keeper_hangs(self):
+        """It would not give anything back."""
+        self.squares()
+        self.start()
+        self.settle('squares')
+        keeper = int(self.box.property(self.KEEPER, 'MainPID'))
+        self.box.kill(keeper, 19)
+        self.addCleanup(self.box.run, ['kill', '-CONT', str(keeper)], check=False)
+        self.refused('arbiter-keeper is not there')
+        self.box.kill(keeper, 18)
+        self.assertIn('2 actors went on', self.ctl('daemon-reexec').stdout)
+
     def test_who_may(self):
         self.nap()
         self.start()

@@ -136,6 +136,22 @@ class Life(Keeper):
         self.assertIn('state', self.kept())
         self.assertNotIn('test.1', self.kept())
 
+    def test_it_hangs(self):
+        """It is replaced, and the next one is given all."""
+        self.monitor('squares', 'Module=/usr/local/lib/squares.so\n')
+        self.box.copy(os.path.join(self.box.build, 'examples/squares.so'), '/usr/local/lib/squares.so', 0o755)
+        self.set_up_unit('WatchdogSec=1s\n', self.KEEPER)
+        self.start()
+        self.ctl('wait', 'squares', 'running')
+        pid, workers, keeper = self.pid(), self.workers(), self.keeper()
+        cursor = self.box.cursor()
+        self.run_in('kill', '-STOP', str(keeper))
+        self.box.wait_for_entry(cursor, '_PID=%d' % pid, predicate=lambda e: 'has what it is to keep' in e['MESSAGE'])
+        self.assertNotIn(self.keeper(), (0, keeper))
+        self.crash()
+        self.assertEqual(self.workers(), workers)
+        self.assertEqual(len(workers), 1)
+
     def test_it_is_stopped(self):
         self.nap()
         self.start()
