@@ -16,6 +16,10 @@ sys.dont_write_bytecode = True
 import box as boxes
 
 SKIP = 77
+# Of the bus itself, while nobody has the arbiter's name. The last one: it has tried to start an arbiter, which is not
+# enabled in the box.
+BUS_ERRORS = {'error org.freedesktop.' + name for name in
+              ('DBus.Error.NoReply', 'DBus.Error.ServiceUnknown', 'DBus.Error.NameHasNoOwner', 'systemd1.NoSuchUnit')}
 # As they are in the journal: systemd has started a unit; an arbiter goes on with what another one had started.
 UNIT_STARTED = 'MESSAGE_ID=39f53479d3a045ac8e11786248231fbf'
 TAKEN_OVER = 'MESSAGE_ID=240cb95e45b940699bd0691329c840e1'
@@ -101,6 +105,29 @@ class Service(Case):
         self.entry('UNIT=' + self.UNIT, UNIT_STARTED, cursor=cursor)
         self.assertNotEqual(self.pid(), pid)
         return self.pid()
+
+    def begin_calls(self, *actors):
+        """Two of them, by the arbiter's own socket and by the bus, without end."""
+        for name in 'load.py', 'peer.py':
+            self.box.copy(os.path.join(boxes.HERE, name), '/run/test/' + name)
+        self.calls = [self.box.popen(['/usr/bin/python3', '/run/test/load.py', path, bus, *actors], stdin=-1)
+                      for path, bus in (('/run/arbiter/private', 'private'), ('/run/dbus/system_bus_socket', 'system'))]
+        for process in self.calls:
+            process.expect('answered')
+
+    def end_calls(self, n):
+        """Each had an answer, n hundred at least, or an error that says why there is none."""
+        for process in self.calls:
+            process.end_input()
+            self.assertEqual(process.wait()[0], 0, process.seen[-5:])
+            self.assertGreater(process.seen.count('answered'), n, process.seen[-5:])
+            self.assertLessEqual({line for line in process.seen if line.startswith('error ')}, BUS_ERRORS)
+
+    def report(self, name):
+        """What an actor of module-flow.c has sent, and has got."""
+        keys = 'sent', 'got', 'gaps', 'asked', 'answered', 'failed', 'outcome'
+        words = self.ctl('send', name, 'report').stdout.split()[1:]
+        return {k: int(v) if v.isdigit() else v for k, v in zip(keys, words)}
 
     def property(self, name):
         return self.box.property(self.UNIT, name)

@@ -30,10 +30,6 @@ GONE = re.compile(r'closed the connection|No arbiter|ends, or is replaced')
 ANSWER = re.compile(r'no (actor|monitor|such)|not (running|known)|is being|stopp|already|is taken|ended|replaced|is down', re.I)
 SYSTEMD = re.compile(r'Job for .* (failed|canceled)|Unit .* not (loaded|found)|is not active|Job type reload is not applicable', re.S)
 
-# As the bus says it. The last one: it has tried to start an arbiter, which is not enabled in the box.
-ERRORS = {'error org.freedesktop.' + name for name in
-          ('DBus.Error.NoReply', 'DBus.Error.ServiceUnknown', 'DBus.Error.NameHasNoOwner', 'systemd1.NoSuchUnit')}
-
 
 class Base(case.Service):
     """What there is, and what must be."""
@@ -254,29 +250,6 @@ class Chaos(Base):
 
     # What must be, too
 
-    def begin_calls(self):
-        """By the arbiter's own socket and by the bus, without end."""
-        for name in 'load.py', 'peer.py':
-            self.box.copy(os.path.join(os.path.dirname(os.path.abspath(__file__)), name), '/run/test/' + name)
-        self.calls = [self.box.popen(['/usr/bin/python3', '/run/test/load.py', path, bus, 'still.1', 'still.2'], stdin=-1)
-                      for path, bus in (('/run/arbiter/private', 'private'), ('/run/dbus/system_bus_socket', 'system'))]
-        for process in self.calls:
-            process.expect('answered')
-
-    def end_calls(self):
-        """Each had an answer, or an error that says why there is none."""
-        for process in self.calls:
-            process.end_input()
-            self.assertEqual(process.wait()[0], 0, process.seen[-5:])
-            self.assertGreater(process.seen.count('answered'), KILLS, process.seen[-5:])
-            errors = {line for line in process.seen if line.startswith('error ')}
-            self.assertLessEqual(errors, ERRORS)
-
-    def report(self, name):
-        keys = 'sent', 'got', 'gaps', 'asked', 'answered', 'failed', 'outcome'
-        words = self.ctl('send', name, 'report').stdout.split()[1:]
-        return {k: int(v) if v.isdigit() else v for k, v in zip(keys, words)}
-
     def flows_are_whole(self):
         for name in 'flow', 'unitflow', 'hunter':
             self.ctl('send', name, 'stop_sending')
@@ -337,7 +310,7 @@ class Chaos(Base):
     def test_any_moment(self):
         self.latest = {}
         self.before = first = self.begin()
-        self.begin_calls()
+        self.begin_calls('still.1', 'still.2')
         fds, kills, number = None, 0, 0
         while kills < KILLS:
             number += 1
@@ -347,7 +320,7 @@ class Chaos(Base):
             self.assertLessEqual([max(0, now[i] - fds[i] - 6) for i in (0, 1)], [0, 0], (fds, now))
         self.assertEqual(self.lives(self.before, FIXED), self.lives(first, FIXED))
         self.flows_are_whole()
-        self.end_calls()
+        self.end_calls(KILLS)
         self.journal_is_coherent()
 
 
