@@ -9,7 +9,7 @@ struct daemon;
 
 /* A connection of its own, by the bus, or where there is none directly. */
 int manager_open(const struct daemon *d, struct sd_bus **ret);
-/* The other way round, for who asks only: what a bus daemon is at does not matter then. */
+/* The other way round, for who asks, or stops what is left: what a bus daemon is at does not matter then. */
 int manager_open_direct(const struct daemon *d, struct sd_bus **ret);
 /* The service that this process is in; NULL: in none. To be freed. */
 int manager_own_service(char **ret);

@@ -381,7 +381,8 @@ static int add_sources(struct scope_request *q) {
         return r < 0 ? r : sd_event_source_set_enabled(q->ended, SD_EVENT_OFF);
 }
 
-static int new_request(struct daemon *d, struct scope_request **ret) {
+static int new_request(struct daemon *d, int (*open)(const struct daemon *, sd_bus **),
+                struct scope_request **ret) {
         _cleanup_(scope_request_freep) struct scope_request *q = calloc(1, sizeof(*q));
         int r;
 
@@ -390,7 +391,7 @@ static int new_request(struct daemon *d, struct scope_request **ret) {
         q->daemon = d;
         r = name_units(q);
         if (r >= 0)
-                r = manager_open(d, &q->bus);
+                r = open(d, &q->bus);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(q);
@@ -402,7 +403,7 @@ int scope_request_make(struct daemon *d, struct sd_event *event, enum scope_requ
         _cleanup_(scope_request_freep) struct scope_request *q = NULL;
         int r;
 
-        r = new_request(d, &q);
+        r = new_request(d, manager_open, &q);
         if (r < 0)
                 return r;
         q->event = sd_event_ref(event);
@@ -423,7 +424,7 @@ int scope_request_stop(struct daemon *d) {
         _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
         int r;
 
-        r = new_request(d, &q);
+        r = new_request(d, manager_open_direct, &q);
         if (r >= 0)
                 r = sd_bus_set_method_call_timeout(q->bus, ANSWER_USEC);
         if (r < 0)

@@ -184,7 +184,7 @@ int unit_sweep(struct daemon *d) {
         _cleanup_strv_free_ char **names = NULL;
         int r;
 
-        r = manager_open(d, &bus);
+        r = manager_open_direct(d, &bus);
         if (r >= 0)
                 r = sd_bus_set_method_call_timeout(bus, ANSWER_USEC);
         if (r >= 0)

@@ -133,7 +133,8 @@ static void name_acquired(struct bus_client *client) {
 static void name_refused(struct bus_client *client, const sd_bus_error *e) {
         client->name_state = BUS_NAME_NONE;
         retry_in(client, DELAY_NAME);
-        if (client->refused)
+        /* that the connection is lost is told elsewhere */
+        if (client->refused || sd_bus_error_has_name(e, SD_BUS_ERROR_NO_REPLY))
                 return;
         client->refused = true;
         control_log(client->face->arbiter, LEVEL_ERROR,

@@ -406,6 +406,9 @@ static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *ret
 static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         struct systemd *s = userdata;
 
+        /* A bus may be there for connecting only: that of a user whose session ends is not started any more,
+         * and its socket is open. */
+        s->bus_is_mute = !s->ready && !s->direct;
         s->ready = false;
         s->broken = true;
         tell_trouble(s, "it has ended");
@@ -486,13 +489,16 @@ static int open_private(struct systemd *s) {
         return open_direct(address, &s->bus);
 }
 
-/* The bus first: the other way is for when there is none. */
+/* The bus first: the other way is for when there is none, or it does not answer. */
 static int open_bus(struct systemd *s) {
         int r, q;
 
-        s->direct = s->address != NULL;
+        s->direct = s->address || s->bus_is_mute;
         if (s->address)
                 return open_direct(s->address, &s->bus);
+        if (TAKE_GENERIC(s->bus_is_mute, bool, false) && open_private(s) >= 0)
+                return 0;
+        s->direct = false;
         r = s->kind == ARBITER_BUS_SYSTEM ? sd_bus_open_system_with_description(&s->bus, "units")
                                           : sd_bus_open_user_with_description(&s->bus, "units");
         if (r >= 0)

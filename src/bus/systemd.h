@@ -102,6 +102,7 @@ struct systemd {
         sd_bus *bus;
         char *manager; /* its unique name on the bus; NULL: not known (yet) */
         bool direct; /* without a bus daemon: no names */
+        bool bus_is_mute; /* it was there, and has not led to the manager */
         bool ready;  /* it answers, and tells us what happens */
         bool reloading; /* it forgets all that it knows, and reads it again: what it tells is not so */
         bool broken;

@@ -240,6 +240,26 @@ class User(case.Case):
         self.run_in('pgrep', '-u', 'alice', '-x', 'sleep', check=1)
         self.assertEqual(self.out('systemctl', '--user', '--failed', '--no-legend', '--plain', **alice), '')
 
+    def test_the_session_ends(self):
+        """With all that it runs, its bus among that, and also while systemd waits to start it again. Nothing is wrong about that."""
+        bob = {'user': 'bob'}
+        self.write('/home/bob/.config/arbiter/nap.monitor', '[Actor]\nExec=/bin/sleep 1000\n', owner='bob')
+        self.write('/home/bob/.config/arbiter/unit.monitor', '[Actor]\nConcurrency=unit\nExec=/bin/sleep 1000\n', owner='bob')
+        self.addCleanup(self.run_in, 'rm', '-r', '/home/bob/.config')
+        for signal in None, 'STOP', 'KILL':
+            self.run_in('systemctl', 'start', 'user@2001.service')
+            self.run_in('systemctl', '--user', 'start', 'arbiter.service', **bob)
+            for name in 'nap', 'unit':
+                self.ctl('--user', 'wait', name, 'running', **bob)
+            if signal:
+                self.run_in('systemctl', '--user', 'kill', '--kill-who=main', '-s', signal, 'arbiter.service', **bob)
+            self.run_in('systemctl', 'stop', 'user@2001.service')
+            self.run_in('pgrep', '-u', 'bob', check=1)
+        entries = self.box.entries(self.cursor, '_UID=2001')
+        self.assertEqual({e['ARBITER_REASON'] for e in entries if e.get('ARBITER_NAME') in ('nap.1', 'unit.1') and 'ARBITER_REASON' in e},
+                         {'shutdown'})
+        self.assertEqual([e['MESSAGE'] for e in entries if int(e['PRIORITY']) <= 3 and e['_COMM'].startswith('arbiter')], [])
+
 
 if __name__ == '__main__':
     case.main()
