@@ -645,7 +645,7 @@ static int find_manager(struct systemd *s) {
                 else if (geteuid() != 0)
                         text = "the system's systemd makes units for root only; let this user's do it, by a "
                                "user's arbiter";
-        } else if (!runtime)
+        } else if (!runtime || !*runtime)
                 text = "$XDG_RUNTIME_DIR is not set, so this user's systemd cannot be found";
         else {
                 if (asprintf(&directory, "%s/systemd/", runtime) < 0) {

@@ -314,6 +314,18 @@ class Options(Case):
         self.daemon.wait(PATIENCE)
         self.assertRegex(self.daemon.stderr.read(), r'no scope for the actors \(systemd cannot be reached: .*process groups')
 
+    def test_without_a_runtime_directory_of_the_user(self):
+        """Nothing of systemd, nor a keeper, can be found then: it says so of what needs them, and runs the rest."""
+        self.write('web.monitor', '[Monitor]\n[Actor]\nExec=/bin/sleep 1000\n')
+        self.write('unit.monitor', '[Actor]\nConcurrency=unit\nExec=/bin/sleep 1000\n')
+        self.started('--user', env={'XDG_RUNTIME_DIR': ''})
+        self.status('1 of 1 actor')
+        self.daemon.terminate()
+        self.assertEqual(self.daemon.wait(PATIENCE), 0)
+        error = self.daemon.stderr.read()
+        self.assertRegex(error, r'unit\.monitor: Concurrency=unit cannot be had: \$XDG_RUNTIME_DIR is not set')
+        self.assertRegex(error, r'No arbiter-keeper can be found, since \$XDG_RUNTIME_DIR is not set')
+
     def test_a_user_cannot_change_users(self):
         self.write('web.monitor', '[Monitor]\n[Actor]\nExec=/bin/sleep 1000\nUser=65533\nGroup=65533\n')
         self.fails(r'web\.monitor:4: .*runs actors as that user only; remove User=', '--user', '--check')
