@@ -112,8 +112,8 @@ int takeover_begin(struct daemon *d) {
                 return 0;
         r = instance_keeper_socket(d->instance, d->mode == DAEMON_SYSTEM, &path);
         if (r == -ENXIO) {
-                log_warning("No arbiter-keeper can be found, since $XDG_RUNTIME_DIR is not set: actors do not "
-                            "outlive this arbiter.");
+                log_warning("No arbiter-keeper can be found, since $XDG_RUNTIME_DIR is not set: actors do "
+                            "not outlive this arbiter.");
                 return 0;
         }
         if (r >= 0)

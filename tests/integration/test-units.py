@@ -95,6 +95,33 @@ class Units(case.Case):
             self.assertEqual(entry[field], value)
         self.assertEqual(entry['ARBITER_AID'], actors[entry['ARBITER_NAME']]['aid'])
 
+    def test_no_files(self):
+        """Nothing is written for units, and systemd is not told to read its files again."""
+        def files():
+            return self.run_in('find', '/etc/systemd', '/run/systemd/system', '/run/systemd/system.control', '/home/alice/.config/systemd',
+                               '/run/user/2000/systemd/user', '/run/user/2000/systemd/user.control', '-printf', '%p %T@\n', check=False).stdout
+
+        self.monitor('web', 'Exec=/bin/sleep 1000\n', workers=2, service='[Service]\nMemoryMax=1G\n')
+        before = files()
+        self.start()
+        self.wait_running(2)
+        self.arbiterctl('scale', 'web', '4')
+        self.arbiterctl('restart', 'web')
+        self.arbiterctl('scale', 'web', '1')
+        self.wait_running(1)
+        self.assertEqual(files(), before)
+        self.assertEqual([e for e in self.box.entries(self.cursor, '_COMM=systemd') if 'eloading' in str(e['MESSAGE'])], [])
+
+    def test_linked(self):
+        """A program that is linked with libarbiter has its mailbox by standard input, as modules have."""
+        self.box.copy(os.path.join(self.box.build, 'examples/primes'), '/usr/local/libexec/primes', 0o755)
+        self.monitor('primes', 'Exec=/usr/local/libexec/primes\nType=mailbox\n', workers=2)
+        self.start()
+        self.wait_running(2)
+        self.assertEqual(self.arbiterctl('send', 'primes.2', 'is_prime', 'u', '4294967291').stdout.strip(), 'b true')
+        self.arbiterctl('stop', 'primes.1')
+        self.assertEqual(self.deaths('primes.1')[0]['reason'], 'shutdown')
+
     def test_mailbox(self):
         self.monitor('squares', 'Module=/tmp/squares.so\nWatchdogSec=2s\n', workers=2)
         self.start()
@@ -268,7 +295,8 @@ class Units(case.Case):
                    owner=self.user or 'root')
 
     def test_template(self):
-        self.template('my-worker@.service', 'ExecStart=/bin/sleep 1000\n')
+        path = self.template('my-worker@.service', 'ExecStart=/bin/sleep 1000\n')
+        written = self.out('cat', path)
         self.instance_monitor('mine', 'my-worker@.service', 3)
         self.start()
         actors = self.wait_running(3)
@@ -287,7 +315,20 @@ class Units(case.Case):
         self.assertEqual(self.systemctl('show', '--value', '-p', 'MainPID', 'my-worker@3.service').stdout.strip(), str(self.running()['mine.3']['pid']))
         self.systemctl('kill', '-s', 'KILL', 'my-worker@1.service')
         self.box.wait_for(lambda: self.running().get('mine.1', actors['mine.1'])['aid'] != actors['mine.1']['aid'], 'a new life')
+        # A roll replaces each.
+        before = self.wait_running(3)
+        self.arbiterctl('reload', 'mine')
+        after = self.wait_running(3)
+        self.assertEqual([n for n in before if after[n]['aid'] == before[n]['aid']], [])
+        # To scale is to want them all.
+        self.systemctl('stop', 'my-worker@2.service')
+        self.wait_running(2)
+        self.arbiterctl('scale', 'mine', '5')
+        self.wait_running(5)
         self.arbiterctl('scale', 'mine', '1')
+        # The template is as it was.
+        self.assertEqual(self.out('cat', path), written)
+        self.assertEqual(self.systemctl('show', '--value', '-p', 'DropInPaths', 'my-worker@1.service').stdout, '\n')
         self.arbiterctl('stop', 'mine')
         out = self.systemctl('list-units', '--plain', '--no-legend', '--state=active', 'my-worker@*').stdout
         self.assertEqual(out, '')
@@ -435,13 +476,53 @@ class UserUnits(Units):
 
 
 class Degraded(case.Case):
+    """What is missing is said, and all else works."""
+
+    def alone(self, *command, user=None, before=''):
+        """Units can be had in no case, and everything else can."""
+        line = '' if user else 'User=root\n'
+        self.write('/tmp/alone/web.monitor', '[Actor]\nConcurrency=unit\n%sExec=/bin/sleep 1000\n' % line)
+        self.write('/tmp/alone/nap.monitor', '[Actor]\n%sExec=/bin/sleep 1000\n' % line)
+        self.addCleanup(self.run_in, 'rm', '-rf', '/tmp/alone', '/tmp/run')
+        self.run_in('mkdir', '-m', '777', '/tmp/run')
+        p = self.box.popen(['unshare', '--mount', 'sh', '-c', before + 'exec "$@"', 'sh', 'arbiterd', *command, '--config-dir=/tmp/alone',
+                            '--runtime-dir=/tmp/run/alone'] if before else
+                           ['arbiterd', *command, '--config-dir=/tmp/alone', '--runtime-dir=/tmp/run/alone'], user=user)
+        self.addCleanup(p.kill)
+        return p
+
     def test_standalone(self):
-        """Without systemd behind it an arbiter says what is missing."""
-        self.write('/tmp/alone/web.monitor', '[Actor]\nConcurrency=unit\nUser=root\nExec=/bin/sleep 1000\n')
-        self.write('/tmp/alone/nap.monitor', '[Actor]\nUser=root\nExec=/bin/sleep 1000\n')
-        p = self.box.popen(['arbiterd', '--config-dir=/tmp/alone', '--runtime-dir=/run/alone'])
-        p.expect_all('Concurrency=unit cannot be had: .*arbiter.service', 'nap.1 is running')
-        p.kill()
+        """Without systemd behind it."""
+        self.alone().expect_all('Concurrency=unit cannot be had: .*arbiter.service', 'nap.1 is running')
+
+    def test_not_booted(self):
+        self.alone('--system', before='mount -t tmpfs none /run/systemd; ').expect_all(
+            'Concurrency=unit cannot be had: this machine was not booted with systemd', 'nap.1 is running')
+
+    def test_no_privileges(self):
+        self.alone('--system', user='bob').expect_all("Concurrency=unit cannot be had: the system's systemd makes units for root only",
+                                                      'nap.1 is running')
+
+    def test_no_manager_of_the_user(self):
+        """bob has none: he is not logged in."""
+        self.alone('--user', user='bob').expect_all('Concurrency=unit cannot be had: no systemd runs for this user', 'nap.1 is running')
+
+    def test_no_bus(self):
+        """systemd has a socket of its own: of units nothing is missing."""
+        self.write('/etc/arbiter/web.monitor', '[Monitor]\nWorkers=2\n[Actor]\nConcurrency=unit\nUser=root\nExec=/bin/sleep 1000\n')
+        self.addCleanup(self.run_in, 'sh', '-c', 'systemctl stop arbiter.service; rm /etc/arbiter/web.monitor')
+        self.run_in('systemctl', 'stop', 'dbus.socket', 'dbus.service')
+        self.addCleanup(self.run_in, 'systemctl', 'start', 'dbus.socket')
+        self.run_in('systemctl', 'start', 'arbiter.service')
+        for name in 'web.1', 'web.2':
+            self.ctl('wait', name, 'running')
+        self.ctl('restart', 'web.1')
+        self.run_in('systemctl', 'stop', 'arbiter-system-web-2.service')
+        self.box.wait_for(lambda: 'stopped by an operator' in self.ctl('why', 'web.2').stdout, 'what was said to systemd')
+        self.ctl('scale', 'web', '3')
+        for name in 'web.1', 'web.2', 'web.3':
+            self.ctl('wait', name, 'running')
+            self.assertEqual(self.box.property('arbiter-system-%s.service' % name.replace('.', '-'), 'MainPID'), str(self.actors()[name]['pid']))
 
 
 if __name__ == '__main__':
