@@ -213,6 +213,18 @@ class Instances(case.Service):
         self.assertEqual(self.workers(), [self.actors()['nap.1']['pid']])
 
 
+    def test_no_name(self):
+        """As systemd-escape(1) has it. It stays wrong: nothing is tried again."""
+        cursor = self.box.cursor()
+        units = 'arbiter@my\\x2dx.service', 'arbiter-keeper@my\\x2dx.service'
+        self.addCleanup(self.run_in, 'systemctl', 'reset-failed', *units)
+        self.run_in('systemctl', 'start', units[0], check=1)
+        self.box.wait_for_entry(cursor, 'UNIT=' + units[0], predicate=lambda e: 'Failed with result' in str(e['MESSAGE']))
+        for unit in units:
+            self.box.wait_for(lambda u=unit: self.box.property(u, 'SubState') == 'failed', 'the end of ' + unit)
+            self.assertEqual(self.box.property(unit, 'NRestarts'), '0')
+
+
 class User(case.Case):
     ETC = '/home/alice/.config/arbiter'
 
