@@ -11,25 +11,20 @@
 
 struct left {
         struct systemd *systemd;
-        char *name, *prefix, *mark;
+        char *name;
 };
 
 static void free_left(void *userdata) {
         struct left *l = userdata;
 
         free(l->name);
-        free(l->prefix);
-        free(l->mark);
         free(l);
 }
 
-/* Again, when it is back, or has less to do. */
-static void put_off(struct left *l) {
-        struct systemd *s = l->systemd;
-
+/* Until it is back, or has less to do. */
+static void put_off(struct systemd *s) {
         systemd_absent(s);
-        if (!s->sweep_mark)
-                systemd_sweep(s, l->prefix, l->mark);
+        systemd_sweep_again(s);
 }
 
 /* It has the mark of this arbiter, and not that of the life which is known by this name. */
@@ -55,10 +50,10 @@ static int on_fields(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
 
         if (sd_bus_error_has_names(sd_bus_message_get_error(m), SD_BUS_ERROR_LIMITS_EXCEEDED,
                             SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_TIMEOUT)) {
-                put_off(l);
+                put_off(s);
                 return 0;
         }
-        if (sd_bus_message_get_error(m) || !is_left(m, l->mark, map_get_string(s->by_name, l->name)))
+        if (sd_bus_message_get_error(m) || !is_left(m, s->sweep_mark, map_get_string(s->by_name, l->name)))
                 return 0;
         control_log(s->arbiter, LOG_WARNING,
                         "%s is an actor's of an arbiter that has died, and nothing is known of it: it is "
@@ -69,9 +64,8 @@ static int on_fields(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         return 0;
 }
 
-static int ask(const struct left *all, const char *name, const char *path) {
+static int ask(struct systemd *s, const char *name, const char *path) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        struct systemd *s = all->systemd;
         struct left *l = calloc(1, sizeof(*l));
         sd_bus_slot *slot = NULL;
         int r;
@@ -80,9 +74,7 @@ static int ask(const struct left *all, const char *name, const char *path) {
                 return -ENOMEM;
         l->systemd = s;
         l->name = strdup(name);
-        l->prefix = strdup(all->prefix);
-        l->mark = strdup(all->mark);
-        r = l->name && l->prefix && l->mark ? 0 : -ENOMEM;
+        r = l->name ? 0 : -ENOMEM;
         if (r >= 0)
                 r = systemd_new_call(s, path, "org.freedesktop.DBus.Properties", "Get", &m);
         if (r >= 0)
@@ -110,46 +102,39 @@ static bool is_in_question(const struct systemd *s, const char *name, const char
 
 static int on_listed(sd_bus_message *m, void *userdata, sd_bus_error *ret) {
         const char *name, *path, *state;
-        struct left *l = userdata;
-        struct systemd *s = l->systemd;
+        struct systemd *s = userdata;
 
         if (sd_bus_message_get_error(m)) {
-                put_off(l);
+                put_off(s);
                 return 0;
         }
         if (sd_bus_message_enter_container(m, 'a', "(ssssssouso)") < 0)
                 return 0;
         while (sd_bus_message_read(m, "(ssssssouso)", &name, NULL, NULL, &state, NULL, NULL, &path, NULL,
                                NULL, NULL) > 0)
-                if (startswith(name, l->prefix) && is_in_question(s, name, state))
-                        (void) ask(l, name, path);
+                if (startswith(name, s->sweep_prefix) && is_in_question(s, name, state))
+                        (void) ask(s, name, path);
         return 0;
 }
 
 void systemd_sweep_begin(struct systemd *s) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        struct left *l = calloc(1, sizeof(*l));
-        sd_bus_slot *slot = NULL;
         int r;
 
-        if (!l)
-                return;
-        l->systemd = s;
-        l->prefix = TAKE_PTR(s->sweep_prefix);
-        l->mark = TAKE_PTR(s->sweep_mark);
+        s->sweep = false;
         r = systemd_new_call(s, SYSTEMD_PATH, SYSTEMD_MANAGER, "ListUnitsByPatterns", &m);
         /* The prefix may have characters that mean something in a pattern. */
         if (r >= 0)
                 r = sd_bus_message_append(m, "asas", 0, 1, "arbiter-*.service");
         if (r >= 0)
-                r = systemd_call(s, m, &slot, on_listed, l);
-        if (r < 0) {
-                free_left(l);
-                return;
-        }
-        (void) sd_bus_slot_set_destroy_callback(slot, free_left);
-        (void) sd_bus_slot_set_floating(slot, true);
-        sd_bus_slot_unref(slot);
+                r = systemd_call(s, m, NULL, on_listed, s);
+        if (r < 0)
+                put_off(s);
+}
+
+void systemd_sweep_again(struct systemd *s) {
+        s->sweep = s->sweep_mark;
+        systemd_again(s);
 }
 
 void systemd_sweep(void *userdata, const char *prefix, const char *mark) {
@@ -159,5 +144,5 @@ void systemd_sweep(void *userdata, const char *prefix, const char *mark) {
         free(s->sweep_mark);
         s->sweep_prefix = strdup(prefix);
         s->sweep_mark = s->sweep_prefix ? strdup(mark) : NULL;
-        systemd_again(s);
+        systemd_sweep_again(s);
 }

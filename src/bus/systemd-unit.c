@@ -349,12 +349,14 @@ static void on_refused(struct systemd_unit *u, const sd_bus_error *e) {
                 u->cleared = true;
                 systemd_unit_clear(u);
                 systemd_unit_begin(u);
-        } else if (sd_bus_error_has_name(e, SYSTEMD ".UnitExists"))
+        } else if (sd_bus_error_has_name(e, SYSTEMD ".UnitExists")) {
                 systemd_unit_fail(u,
                                 "there is a unit %s already, which is not this actor's: \"systemctl%s "
                                 "status %s\" shows it, and it has to go first",
                                 u->name, systemd_option(u->systemd->kind), u->name);
-        else if (sd_bus_error_has_names(e, SD_BUS_ERROR_PROPERTY_READ_ONLY, SD_BUS_ERROR_UNKNOWN_PROPERTY))
+                /* It may be of an arbiter before this one, which has left too little for us to know it. */
+                systemd_sweep_again(u->systemd);
+        } else if (sd_bus_error_has_names(e, SD_BUS_ERROR_PROPERTY_READ_ONLY, SD_BUS_ERROR_UNKNOWN_PROPERTY))
                 systemd_unit_fail(u,
                                 "systemd does not start %s: %s. This is systemd %s: a setting that is newer "
                                 "has to be left out of section [Service]",

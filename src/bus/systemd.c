@@ -183,13 +183,13 @@ static int on_again(sd_event_source *source, void *userdata) {
         }
         if (s->ready && s->compare)
                 compare_all(s);
-        if (s->ready && s->sweep_mark)
+        if (s->ready && s->sweep)
                 systemd_sweep_begin(s);
         run_questions(s);
         run_queue(s);
         tell_over(s);
         run_queue(s);
-        wanted = s->compare || s->sweep_mark || !list_is_empty(&s->starts) || !list_is_empty(&s->stops);
+        wanted = s->compare || s->sweep || !list_is_empty(&s->starts) || !list_is_empty(&s->stops);
         if (wanted && !s->bus && s->delay == 0) {
                 s->delay = 1; /* from here on the timer */
                 (void) connect_systemd(s);

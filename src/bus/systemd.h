@@ -107,7 +107,8 @@ struct systemd {
         bool reloading; /* it forgets all that it knows, and reads it again: what it tells is not so */
         bool broken;
         bool compare; /* units were adopted: they are to be asked for */
-        char *sweep_prefix, *sweep_mark; /* asked for, and not begun yet */
+        char *sweep_prefix, *sweep_mark; /* of what an arbiter before this one may have left; or NULL */
+        bool sweep; /* asked for, and not begun yet */
         map *by_name, *by_path;
         struct list_node starts, stops, over, to_ask;
         unsigned n_in_flight, n_asked, n_units;
@@ -178,6 +179,8 @@ void systemd_unit_compare(struct systemd_unit *u, const char *load_state, const 
 
 /* systemd-sweep.c: what nobody knows any more is stopped, when systemd can be asked. */
 void systemd_sweep(void *systemd, const char *prefix, const char *mark);
+/* As was asked for before, if ever: one has come to light. */
+void systemd_sweep_again(struct systemd *s);
 void systemd_sweep_begin(struct systemd *s);
 
 /* systemd-properties.c: an a{sv} at the cursor. mark: what LogExtraFields= of ours says. */

@@ -285,6 +285,28 @@ static void test_sweep(void **state) {
         assert_int_equal(x->seen[0].n_ended, 0);
 }
 
+/* One that the state was silent about, or wrong, shows when its name is wanted. */
+static void test_sweep_of_a_name(void **state) {
+        struct fixture *x = *state;
+        unsigned n;
+
+        x->manager.all_mark = "ARBITER_INSTANCE=system";
+        systemd_ops.sweep(x->systemd, "arbiter-system-", "ARBITER_INSTANCE=system");
+        settle(x);
+        (void) fake_existing(&x->manager, "arbiter-system-web-0.service");
+        x->manager.error = SYSTEMD ".UnitExists";
+        start(x, 0);
+        settle(x);
+        assert_int_equal(x->seen[0].n_ended, 1);
+        n = x->manager.n_stops; /* for each time that it is in the list of the fake one */
+        assert_true(n > 0);
+        assert_string_equal(x->manager.stopped[0], "arbiter-system-web-0.service");
+        x->manager.all_mark = "ARBITER_INSTANCE=other"; /* not ours to stop */
+        start(x, 0);
+        settle(x);
+        assert_int_equal(x->manager.n_stops, n);
+}
+
 /* A bus lets a connection have so many questions under way, and refuses others: that is no news of a
  * unit. */
 static void test_many(void **state) {
@@ -360,6 +382,7 @@ int main(void) {
                 test(test_stop),
                 test(test_goes_down),
                 test(test_sweep),
+                test(test_sweep_of_a_name),
                 test(test_many),
                 test(test_outage),
         };
