@@ -357,6 +357,24 @@ static bool is_cancelled_early(const struct peer *p, uint64_t id) {
         return false;
 }
 
+/* Into the queue, unless it is known by now that it will not begin. */
+static void wait_its_turn(arbiter_actor *a, struct incoming *i, const struct envelope *e) {
+        if (a->state >= ARBITER_STATE_CLOSED && (e->flags & ENVELOPE_KEPT))
+                i->answered = true; /* its sender has it still, and sends it to the next one */
+        else if (a->state >= ARBITER_STATE_CLOSED)
+                refuse_early(a, i, e, ARBITER_OUTCOME_NOPROC, "'%s' has ended");
+        else if (a->exclusive && chain_contains(e, &a->aid))
+                refuse_early(a, i, e, ARBITER_OUTCOME_DEADLOCK,
+                                "'%s' waits for itself behind an exclusive command");
+        else if (e->n_fds > 0 && i->peer->n_queued_fds + e->n_fds > QUEUED_FDS_MAX)
+                refuse_early(a, i, e, ARBITER_OUTCOME_OVERLOAD,
+                                "too many descriptors of this caller wait in the mailbox of '%s'");
+        else if (!fits_mailbox(a, e))
+                refuse_early(a, i, e, ARBITER_OUTCOME_OVERLOAD, "the mailbox of '%s' is full");
+        else if (enqueue(a, i, e) < 0)
+                refuse_early(a, i, e, ARBITER_OUTCOME_OVERLOAD, "'%s' is out of memory");
+}
+
 static int on_call(arbiter_actor *a, struct peer *p, arbiter_message *m, const struct envelope *e) {
         struct incoming *i;
         int r;
@@ -396,30 +414,7 @@ static int on_call(arbiter_actor *a, struct peer *p, arbiter_message *m, const s
                 begin(a, i, LANE_USER, e->sequence, envelope_frame_size(e));
                 return 0;
         }
-        if (a->state >= ARBITER_STATE_CLOSED && (e->flags & ENVELOPE_KEPT)) {
-                i->answered = true;
-                return 0;
-        }
-        if (a->state >= ARBITER_STATE_CLOSED) {
-                refuse_early(a, i, e, ARBITER_OUTCOME_NOPROC, "'%s' has ended");
-                return 0;
-        }
-        if (a->exclusive && chain_contains(e, &a->aid)) {
-                refuse_early(a, i, e, ARBITER_OUTCOME_DEADLOCK,
-                                "'%s' waits for itself behind an exclusive command");
-                return 0;
-        }
-        if (e->n_fds > 0 && p->n_queued_fds + e->n_fds > QUEUED_FDS_MAX) {
-                refuse_early(a, i, e, ARBITER_OUTCOME_OVERLOAD,
-                                "too many descriptors of this caller wait in the mailbox of '%s'");
-                return 0;
-        }
-        if (!fits_mailbox(a, e)) {
-                refuse_early(a, i, e, ARBITER_OUTCOME_OVERLOAD, "the mailbox of '%s' is full");
-                return 0;
-        }
-        if (enqueue(a, i, e) < 0)
-                refuse_early(a, i, e, ARBITER_OUTCOME_OVERLOAD, "'%s' is out of memory");
+        wait_its_turn(a, i, e);
         return 0;
 }
 
