@@ -110,7 +110,7 @@ static void *read_all_of_it(void *userdata) {
         return NULL;
 }
 
-static void say(struct program *p, const char *message, int fd) {
+ssize_t program_send(int socket, const char *message, int fd) {
         uint8_t control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = {};
         struct iovec iov = { (void *) message, strlen(message) };
         struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
@@ -125,7 +125,11 @@ static void say(struct program *p, const char *message, int fd) {
                 c->cmsg_len = CMSG_LEN(sizeof(int));
                 memcpy(CMSG_DATA(c), &fd, sizeof(fd));
         }
-        (void) sendmsg(p->fd, &mh, MSG_NOSIGNAL); /* it may have died: that shows */
+        return sendmsg(socket, &mh, MSG_NOSIGNAL);
+}
+
+static void say(struct program *p, const char *message, int fd) {
+        (void) program_send(p->fd, message, fd); /* it may have died: that shows */
 }
 
 /* Life. */

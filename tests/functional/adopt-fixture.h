@@ -65,6 +65,9 @@ struct row {
         int pid;
 };
 
+/* What the two say to each other, with a descriptor (fd >= 0) or without. Waits for room. */
+ssize_t program_send(int socket, const char *message, int fd);
+
 /* config: lines as adopt-program.c reads them. */
 void program_init(struct program *p, const char *config);
 /* Starts the next one; answers what arbiter_adopt_done() has reported. */

@@ -259,21 +259,7 @@ static _noreturn_ void run_plain(const char *kind) {
 /* The arbiter: what it says. */
 
 static void say(const char *message, int fd) {
-        uint8_t control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = {};
-        struct iovec iov = { (void *) message, strlen(message) };
-        struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-        if (fd >= 0) {
-                struct cmsghdr *c = (struct cmsghdr *) control;
-
-                mh.msg_control = control;
-                mh.msg_controllen = sizeof(control);
-                c->cmsg_level = SOL_SOCKET;
-                c->cmsg_type = SCM_RIGHTS;
-                c->cmsg_len = CMSG_LEN(sizeof(int));
-                memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-        }
-        if (sendmsg(test_fd, &mh, MSG_NOSIGNAL) < 0)
+        if (program_send(test_fd, message, fd) < 0)
                 _exit(20); /* the test has gone */
 }
 

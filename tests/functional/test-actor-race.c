@@ -8,20 +8,6 @@
 
 enum { ROUNDS = 1000000, IN_FLIGHT = 64 };
 
-static size_t n_rounds(void) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-        return ROUNDS / 20;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-        return ROUNDS / 20;
-#else
-        return ROUNDS;
-#endif
-#else
-        return ROUNDS;
-#endif
-}
-
 static uint8_t *outcomes;
 static size_t n_done;
 
@@ -32,7 +18,7 @@ static void on_done(arbiter_future *f, void *userdata) {
 
 static void test_race(void **state) {
         struct fixture *x = *state;
-        size_t n = n_rounds(), counts[16] = {}, ran_late = 0;
+        size_t n = UNDER_SANITIZER ? ROUNDS / 20 : ROUNDS, counts[16] = {}, ran_late = 0;
         arbiter_outcome last;
 
         outcomes = calloc(n, 1);

@@ -25,17 +25,6 @@
 #include "transport/link-page.h"
 #include "wire/message.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define UNDER_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define UNDER_SANITIZER 1
-#endif
-#endif
-#ifndef UNDER_SANITIZER
-#define UNDER_SANITIZER 0
-#endif
-
 #define EXPECT(expression)                                                                                 \
         do {                                                                                               \
                 if (!(expression)) {                                                                       \
@@ -298,9 +287,10 @@ static inline void run_until_fds(arbiter *a, unsigned wanted) {
         assert_int_equal(count_fds(), wanted);
 }
 
-static inline arbiter_spawn *new_worker(arbiter *a, const char *name, const char *mode,
-                const char *argument) {
-        const char *argv[] = { "/proc/self/exe", "worker", mode, argument, NULL };
+/* This program again, as something else: main() looks at role. */
+static inline arbiter_spawn *new_self(arbiter *a, const char *name, const char *role, const char *mode,
+                const char *argument, arbiter_exec_type type) {
+        const char *argv[] = { NULL, role, mode, argument, NULL };
         char path[4096];
         arbiter_spawn *s;
         ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
@@ -309,8 +299,13 @@ static inline arbiter_spawn *new_worker(arbiter *a, const char *name, const char
         path[n] = 0;
         argv[0] = path;
         assert_ok(arbiter_spawn_new(a, name, &s));
-        assert_ok(arbiter_spawn_set_exec(s, argv, ARBITER_EXEC_MAILBOX));
+        assert_ok(arbiter_spawn_set_exec(s, argv, type));
         return s;
+}
+
+static inline arbiter_spawn *new_worker(arbiter *a, const char *name, const char *mode,
+                const char *argument) {
+        return new_self(a, name, "worker", mode, argument, ARBITER_EXEC_MAILBOX);
 }
 
 static inline arbiter_future *start_module(arbiter *a, const char *name, const arbiter_module *m,

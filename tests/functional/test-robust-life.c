@@ -175,17 +175,7 @@ static arbiter_spawn *new_spawn(const char *name, const arbiter_module *m, arbit
 
 static arbiter_spawn *new_plain(const char *name, const char *mode, const char *argument,
                 arbiter_exec_type type) {
-        const char *argv[] = { NULL, "plain", mode, argument, NULL };
-        char path[4096];
-        arbiter_spawn *s;
-        ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
-
-        assert_true(n > 0);
-        path[n] = 0;
-        argv[0] = path;
-        assert_ok(arbiter_spawn_new(the, name, &s));
-        assert_ok(arbiter_spawn_set_exec(s, argv, type));
-        return s;
+        return new_self(the, name, "plain", mode, argument, type);
 }
 
 /* Takes f: it is resolved, as a reply or not. */

@@ -3,44 +3,16 @@
  * crashes, hangs or leaks, each failure is typed, and the same works when there is memory again.
  * Processes that are forked meanwhile inherit the fault that is ahead. */
 
+#include "test-failing-malloc.h"
 #include "test-hostile-util.h"
 
-#if UNDER_SANITIZER || !defined(__GLIBC__)
+#if !FAILING_MALLOC
 
 int main(void) {
         return 77; /* the sanitizer's own allocator is not ours to break */
 }
 
 #else
-
-extern void *__libc_malloc(size_t size);
-extern void *__libc_calloc(size_t n, size_t size);
-extern void *__libc_realloc(void *p, size_t size);
-
-static _Thread_local long countdown = -1; /* < 0: never */
-static _Thread_local bool fired;
-
-static bool fails(void) {
-        if (countdown < 0)
-                return false;
-        if (countdown-- > 0)
-                return false;
-        fired = true;
-        errno = ENOMEM;
-        return true;
-}
-
-void *malloc(size_t size) {
-        return fails() ? NULL : __libc_malloc(size);
-}
-
-void *calloc(size_t n, size_t size) {
-        return fails() ? NULL : __libc_calloc(n, size);
-}
-
-void *realloc(void *p, size_t size) {
-        return fails() ? NULL : __libc_realloc(p, size);
-}
 
 static int on_square(arbiter_actor *a, arbiter_message *m, void *userdata) {
         int64_t n;

@@ -12,55 +12,15 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
-#define OWN_ALLOCATOR 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define OWN_ALLOCATOR 0
-#endif
-#endif
-#ifndef OWN_ALLOCATOR
-#define OWN_ALLOCATOR 1
-#endif
+#include "test-failing-malloc.h"
 
-#if !OWN_ALLOCATOR
+#if !FAILING_MALLOC
 
 int main(void) {
         return 77; /* the sanitizer's own allocator is not ours to break */
 }
 
 #else
-
-extern void *__libc_malloc(size_t size);
-extern void *__libc_calloc(size_t n, size_t size);
-extern void *__libc_realloc(void *p, size_t size);
-
-static _Thread_local long countdown = -1; /* < 0: never */
-static _Thread_local bool fired;
-
-static bool fails(void) {
-        if (countdown < 0 || countdown-- > 0)
-                return false;
-        fired = true;
-        errno = ENOMEM;
-        return true;
-}
-
-_public_ void *malloc(size_t size);
-_public_ void *calloc(size_t n, size_t size);
-_public_ void *realloc(void *p, size_t size);
-
-void *malloc(size_t size) {
-        return fails() ? NULL : __libc_malloc(size);
-}
-
-void *calloc(size_t n, size_t size) {
-        return fails() ? NULL : __libc_calloc(n, size);
-}
-
-void *realloc(void *p, size_t size) {
-        return fails() ? NULL : __libc_realloc(p, size);
-}
 
 struct question {
         const char *path, *interface, *member, *signature, *argument;
