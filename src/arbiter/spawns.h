@@ -69,6 +69,8 @@ const char *spawn_program(const arbiter_spawn *s);
 int spawn_prepare(arbiter_spawn *s, arbiter_life *life, arbiter_spawn **ret, char **ret_text);
 /* The process has its own. */
 void spawn_close_output(arbiter_spawn *s);
+
+/* spawn-start.c */
 /* Adds to the root set and starts. transient: it is made at run time, and no part of what the program starts
  * with. */
 int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, bool transient,
