@@ -3,8 +3,8 @@
 
 /* Taking over from another arbiter: what its journal says, and what of it has not been taken up yet.
  * Exists between arbiter_start() and arbiter_adopt_done(), and only if there is something to take over.
- * adopt.c has the whole of it, adopt-set.c monitors and lone actors, adopt-child.c one life;
- * adopt-decide.c decides.
+ * adopt.c has the whole of it, adopt-kept.c the descriptors, adopt-read.c the journal, adopt-set.c monitors
+ * and lone actors, adopt-child.c one life; adopt-decide.c decides.
  *
  * Until it is done nothing is carried out and nothing is removed from the journal: if this arbiter dies,
  * too, the next one finds what this one has found. */
@@ -98,8 +98,8 @@ int adopt_lone(arbiter_spawn *s, arbiter_future **ret);
 /* f is that of a start: of this one, which may run already. */
 int adopt_promise_life(struct child *c, arbiter_future *f);
 
-/* What was kept of one life; -EBADF: nothing. Of control links there are several if an arbiter died while it
- * made a new one (see relink.h). Whoever uses one puts -EBADF in its place. */
+/* adopt-kept.c. What was kept of one life; -EBADF: nothing. Of control links there are several if an
+ * arbiter died while it made a new one (see relink.h). Whoever uses one puts -EBADF in its place. */
 enum { KEPT_LINKS_MAX = 1024 };
 struct kept {
         aid id;
@@ -113,7 +113,16 @@ struct kept {
 /* Its control link of this number is not worth being kept any more. */
 void adopt_forget_link(arbiter *a, const aid *id, unsigned number);
 struct kept *adopt_kept(arbiter *a, const aid *id);
+/* What nobody needs is kept no more. */
+void adopt_forget_kept(arbiter *a);
 void adopt_free_kept(arbiter *a);
+
+/* adopt-read.c. The arbiter's own entry; all others but the relations, which are between lives that are
+ * there. */
+void adopt_restore_arbiter(arbiter *a, const struct state_arbiter *s);
+int adopt_read(struct adoption *x);
+void adopt_restore_relations(struct adoption *x);
+void adopt_init_legacy(struct legacy *l);
 
 /* adopt-set.c */
 int adopt_root(struct adoption *x);
