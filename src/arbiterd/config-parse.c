@@ -265,10 +265,8 @@ static int parse_permissions(const struct conf_context *c, const char *value, vo
 
         if (conf_reset(c, value, field, sizeof(mode_t)))
                 return 0;
-        r = conf_parse_mode(c, value, &mode);
-        if (r < 0)
-                return r;
-        if (mode > 0777)
+        r = parse_mode(value, &mode);
+        if (r < 0 || mode > 0777)
                 return conf_bad_value(c, value, "%s", (const char *) c->item->parameter);
         *(mode_t *) field = mode;
         return 0;

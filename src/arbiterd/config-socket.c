@@ -96,6 +96,8 @@ int config_parse_listen(const struct conf_context *c, const char *value, void *f
         r = listen_address_parse(text, type, &s.address);
         if (r == -ENODEV)
                 return conf_bad_value(c, value, "an address of this machine: there is no such interface");
+        if (r == -EINVAL && text[0] == '/' && text[1])
+                return conf_bad_value(c, value, "the path of a file: it ends in /");
         if (r < 0)
                 return complain_of_address(c, value, type);
         s.text = TAKE_PTR(text);

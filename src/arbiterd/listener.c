@@ -3,6 +3,7 @@
  * that no connection is refused meanwhile. Called by definition.c, reload.c and service.c. Must not let two
  * definitions share an address unawares. */
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include "arbiterd/daemon.h"
 #include "arbiterd/generation.h"
 #include "arbiterd/keeper.h"
+#include "arbiterd/listen-error.h"
 #include "arbiterd/listener.h"
 #include "arbiterd/takeover.h"
 #include "basic/fd.h"
@@ -355,6 +357,44 @@ static int share_leaving(struct daemon *d, const struct actor_config *a, const s
         return r < 0 ? r : take_over(d, *ret, a);
 }
 
+static in_port_t port_of(const struct listen_address *a) {
+        return !listen_address_is_internet(a) ? 0
+               : a->u.sa.sa_family == AF_INET ? a->u.in.sin_port
+                                              : a->u.in6.sin6_port;
+}
+
+static bool is_of_all(const struct listen_address *a) {
+        return a->u.sa.sa_family == AF_INET ? a->u.in.sin_addr.s_addr == htonl(INADDR_ANY)
+                                            : IN6_IS_ADDR_UNSPECIFIED(&a->u.in6.sin6_addr);
+}
+
+/* Ours: the kernel says only that somebody is. */
+static const struct listener *find_in_the_way(const struct daemon *d, const struct config_socket *s) {
+        in_port_t port = port_of(&s->address);
+
+        for (size_t i = 0; port > 0 && i < d->n_listeners; i++)
+                if (d->listeners[i].address.type == s->address.type &&
+                    port_of(&d->listeners[i].address) == port &&
+                    (is_of_all(&s->address) || is_of_all(&d->listeners[i].address) ||
+                     listen_address_equal(&s->address, &d->listeners[i].address)))
+                        return d->listeners + i;
+        return NULL;
+}
+
+static int refuse(struct daemon *d, const struct actor_config *a, const struct config_socket *s, int error) {
+        const struct listener *other = error == -EADDRINUSE ? find_in_the_way(d, s) : NULL;
+        char text[LISTEN_ERROR_SIZE];
+
+        if (other)
+                return daemon_refuse(d, error,
+                                       "%s: cannot listen on %s: it is in use by %s, which listens on %s; "
+                                       "use another port",
+                                       a->path, s->text, other->owner, other->text);
+        listen_error_explain(a, s, error, text);
+        return daemon_refuse(d, error, "%s: cannot listen on %s: %s%s", a->path, s->text, strerror(-error),
+                               text);
+}
+
 /* Found or opened; told. */
 static int get(struct daemon *d, const struct actor_config *a, const struct config_socket *s, unsigned slot,
                struct listener **ret) {
@@ -363,16 +403,13 @@ static int get(struct daemon *d, const struct actor_config *a, const struct conf
 
         r = take_kept(d, a, s);
         if (r < 0)
-                return daemon_refuse(d, r, "%s: cannot listen on %s: %m", a->path, s->text);
+                return refuse(d, a, s, r);
         l = find(d, a, s, slot);
         r = l ? take_over(d, l, a) : is_own(a, s) ? share_leaving(d, a, s, slot, &l) : -ENOENT;
         if (r == -ENOENT)
                 r = open_listener(d, a, s, slot, &l);
-        if (r == -EADDRINUSE && !l)
-                return daemon_refuse(d, r, "%s: cannot listen on %s: %m. \"ss -lp\" shows who does", a->path,
-                                       s->text);
         if (r < 0)
-                return l ? r : daemon_refuse(d, r, "%s: cannot listen on %s: %m", a->path, s->text);
+                return l ? r : refuse(d, a, s, r);
         *ret = l;
         return 0;
 }
@@ -420,9 +457,19 @@ static bool is_open(struct daemon *d, const struct actor_config *a, const struct
         return false;
 }
 
-/* All of a definition, in the order written. s NULL: they are only opened. */
+/* Whoever connects would wait for somebody who does not come. */
+static void close_from(struct daemon *d, size_t first) {
+        for (size_t i = d->n_listeners; i-- > first;)
+                if (!d->listeners[i].taken) { /* else their workers may live */
+                        leave_group(d, d->listeners + i);
+                        close_listener(d, d->listeners + i, true);
+                        d->listeners[i] = d->listeners[--d->n_listeners];
+                }
+}
+
+/* All of a definition, in the order written, or none. s NULL: they are only opened. */
 static int add_all(struct daemon *d, const struct actor_config *a, unsigned slot, arbiter_spawn *s) {
-        size_t n = 0;
+        size_t n = 0, before = d->n_listeners;
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < a->n_sockets; i++) {
@@ -444,6 +491,8 @@ static int add_all(struct daemon *d, const struct actor_config *a, unsigned slot
                 if (r >= 0 && s && l->slot > 0)
                         l->begun = ++d->listeners_begun;
         }
+        if (r < 0)
+                close_from(d, before);
         return r;
 }
 

@@ -34,7 +34,7 @@ static int parse_unix(const char *s, struct listen_address *a) {
         size_t n = strlen(s);
 
         a->u.un.sun_family = AF_UNIX;
-        if (s[1] == 0)
+        if (s[1] == 0 || (s[0] == '/' && s[n - 1] == '/'))
                 return -EINVAL;
         /* a path keeps its NUL: some programs need it */
         if (n + (s[0] == '/') > sizeof(a->u.un.sun_path))

@@ -202,6 +202,52 @@ class Kinds(base.Case):
         self.ctl('wait', 'web', 'running')
         self.stop()
 
+    def test_refused(self):
+        """It is said what is in the way, and what helps."""
+        port, file = free_port(), self.write('file', '')
+        os.symlink('nowhere', os.path.join(self.top, 'link'))
+        cases = {
+            'file': ('ListenStream=' + file, r'Address already in use\. What is there is no socket; remove it'),
+            'directory': ('ListenStream=' + self.etc, r'Address already in use\. What is there is no socket; remove it'),
+            'fifo': ('ListenFIFO=' + file, r'Address already in use\. What is there is no FIFO; remove it'),
+            'below': ('ListenStream=%s/x' % file, r'Not a directory\. Its directory is not there'),
+            'address': ('ListenStream=192.0.2.1:%d' % port, r'Cannot assign .*\. No interface of this machine has .* FreeBind=yes'),
+            'device': ('ListenStream=127.0.0.1:%d\nBindToDevice=nosuch' % port, r'No such device\. .*BindToDevice='),
+            'zlast': ('ListenStream=127.0.0.1:%d' % port, 'it is in use by all, which listens on %d; use another port' % port),
+        }
+        if socket.has_dualstack_ipv6():
+            cases['scope'] = ('ListenStream=[fe80::1]:%d' % port, r'Invalid argument\. A link-local address .*\[fe80::1%%eth0\]')
+        if not base.ROOT:
+            cases['low'] = ('ListenStream=127.0.0.1:80', r'Permission denied\. Ports below 1024')
+            cases['owner'] = ('ListenStream=%s/owner\nSocketUser=root' % self.top, r'Operation not permitted\. Only root')
+        self.monitor('all', 'Exec=/bin/sleep 1000\nListenStream=%d\n' % port)
+        for name, (listen, _) in cases.items():
+            self.monitor(name, 'Exec=/bin/sleep 1000\n%s\n' % listen)
+        self.start()
+        for name, (_, text) in cases.items():
+            self.assertRegex('\n'.join(self.log.seen), r'/%s\.monitor: cannot listen on \S+: %s' % (name, text))
+        self.assertEqual(list(self.monitors()), ['all'])
+        self.stop()
+
+    def test_all_or_none(self):
+        """Of what cannot be started no socket is left open: who connects would wait for ever."""
+        port, path, file = free_port(), os.path.join(self.top, 'socket'), self.write('file', '')
+        for extra in '', 'ReusePort=yes\n':
+            self.monitor('serve', 'Exec=/bin/sleep 1000\nListenStream=127.0.0.1:%d\nListenStream=%s\nListenStream=%s\n%s' % (
+                port, path, file, extra))
+            if self.daemon:
+                self.ctl('reload', status=1)
+            else:
+                self.start()
+            with socket.socket() as s, self.assertRaises(ConnectionRefusedError):
+                s.connect(('127.0.0.1', port))
+            self.assertFalse(os.path.exists(path))
+        os.unlink(file)
+        self.ctl('reload')
+        self.ctl('wait', 'serve', 'running')
+        socket.create_connection(('127.0.0.1', port), timeout=PATIENCE).close()
+        self.stop()
+
 
 class Replaced(base.Case):
     """Not one connection is refused, reset or left alone while workers are replaced."""

@@ -540,6 +540,8 @@ static void test_bad_addresses(void **state) {
                 assert_memory_equal(messages, expected, strlen(expected));
                 assert_non_null(strstr(messages, "is not an address to listen on; write a port (8080)"));
         }
+        expect("[Actor]\nExec=/bin/true\nListenStream=/run/x/\n", -EBADMSG,
+               "3 web.monitor:3 ListenStream=/run/x/ is not the path of a file: it ends in /.\n");
         path[107] = 0;
         (void) snprintf(line, sizeof(line), "[Actor]\nExec=/bin/true\nListenStream=%s\n", path);
         expect(line, 0, "");
@@ -565,8 +567,10 @@ static void test_bad_addresses(void **state) {
         expect("[Actor]\nExec=/bin/true\nListenStream=/x\nReusePort=yes\n", 0,
                "4 web.monitor:4 ReusePort= does nothing here: there is no ListenStream= or ListenDatagram= "
                "with a port.\n");
-        expect("[Actor]\nExec=/bin/true\nSocketMode=1777\n", -EBADMSG,
+        expect("[Actor]\nExec=/bin/true\nSocketMode=1777\nDirectoryMode=9\n", -EBADMSG,
                "3 web.monitor:3 SocketMode=1777 is not an access mode from 0000 to 0777; write for example "
+               "0660.\n"
+               "3 web.monitor:4 DirectoryMode=9 is not an access mode from 0000 to 0777; write for example "
                "0660.\n");
         expect("[Actor]\nExec=/bin/true\nListenStream=80\nListenStream=[::]:80\n", -EBADMSG,
                "3 web.monitor:4 ListenStream=[::]:80 is there already; remove one of the two.\n");
