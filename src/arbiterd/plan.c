@@ -245,6 +245,15 @@ static int add_monitor_change(struct daemon *d, arbiter_message *plan, const str
         return r;
 }
 
+static int add_another_try(struct daemon *d, arbiter_message *plan, const struct config_difference *x) {
+        arbiter_monitor *m = x->new_monitor ? arbiter_find_monitor(d->arbiter, x->name) : NULL;
+
+        return m && x->new_monitor->strategy == CONFIG_POOL &&
+                               !monitor_runs_by(m, 0, x->new_monitor->actor.fingerprint)
+                       ? add(plan, x->name, "replace", "its workers could not be replaced before")
+                       : add(plan, x->name, "start", "it could not be started before");
+}
+
 static int add_difference(struct daemon *d, arbiter_message *plan, const struct config *new,
                 const struct config_difference *x) {
         if (config_has_moved(x))
@@ -261,9 +270,7 @@ static int add_difference(struct daemon *d, arbiter_message *plan, const struct 
                         return add(plan, x->name, "keep", "it goes on as it was: its file has errors");
                 if (strv_contains(d->waiting, x->name) && !config_waits(new, x->name))
                         return add_start(plan, x);
-                return strv_contains(d->unstarted, x->name)
-                               ? add(plan, x->name, "start", "it could not be started before")
-                               : 0;
+                return strv_contains(d->unstarted, x->name) ? add_another_try(d, plan, x) : 0;
         case CONFIG_PROBED:
                 return add(plan, x->name, "probe", "it is probed otherwise, and goes on");
         default:

@@ -79,7 +79,15 @@ static void forget(char **names, const char *name) {
                 }
 }
 
-/* It could not be started, or waits for a monitor whose file had errors. */
+/* What could not be put into effect is tried by the next reload. */
+static void remember(struct daemon *d, const char *name, int r) {
+        if (r >= 0)
+                forget(d->unstarted, name);
+        else if (!strv_contains(d->unstarted, name))
+                (void) strv_add(&d->unstarted, name);
+}
+
+/* It could not be put into effect, or waits for a monitor whose file had errors. */
 static bool is_to_be_tried(const struct daemon *d, const char *name) {
         return strv_contains(d->unstarted, name) || strv_contains(d->waiting, name);
 }
@@ -190,12 +198,12 @@ static int start_by_name(struct daemon *d, const char *name, arbiter_future **re
         forget(d->waiting, name);
         if (r >= 0 && waits) /* until a reload finds that it need not any more */
                 r = strv_add(&d->waiting, name);
-        if (r >= 0)
-                forget(d->unstarted, name);
-        else if (r != -ESRCH && !strv_contains(d->unstarted, name))
-                (void) strv_add(&d->unstarted, name); /* else a reload does not try it again */
+        if (r != -ESRCH)
+                remember(d, name, r);
         return r;
 }
+
+static int note(struct daemon *d, const struct config *c);
 
 struct departure {
         struct daemon *daemon;
@@ -228,8 +236,10 @@ static void on_left(arbiter_future *f, void *userdata) {
         struct daemon *d = x->daemon;
 
         forget(d->leaving, x->name);
-        if (arbiter_actor_get_state(arbiter_get_actor(d->arbiter)) < ARBITER_STATE_STOPPING)
-                (void) start_in_its_place(d, x->name);
+        if (arbiter_actor_get_state(arbiter_get_actor(d->arbiter)) >= ARBITER_STATE_STOPPING)
+                return;
+        (void) start_in_its_place(d, x->name);
+        (void) note(d, d->config); /* with what could not be started */
 }
 
 /* Stops what runs under this name; when it is gone, starts what the configuration has for it by then, if
@@ -360,16 +370,41 @@ static int change_monitor(struct daemon *d, const struct config_difference *x, b
         return m->parent ? replace(d, m->name) : 0;
 }
 
+/* An earlier reload has failed to change it, and all but this has been done. */
+static int change_now(struct daemon *d, const struct monitor_config *k, arbiter_monitor *m) {
+        _cleanup_(arbiter_spawn_unrefp) arbiter_spawn *s = NULL;
+        int r;
+
+        r = definition_new_worker(d, k, &s);
+        if (r >= 0)
+                r = arbiter_monitor_restart(m, s, NULL);
+        r = r == -ESHUTDOWN ? 0 : r; /* who starts it starts that */
+        remember(d, k->name, r);
+        return r;
+}
+
+static int change_actor_now(struct daemon *d, const struct actor_config *a) {
+        int r = tree_change_actor(d, a);
+
+        if (r == -ENOENT)
+                return start_by_name(d, a->name, NULL);
+        remember(d, a->name, r);
+        return r;
+}
+
 /* It may have come by itself: as soon as its name was free, or when an earlier reload had no more to wait
  * for. */
 static int start_unless_there(struct daemon *d, const struct config_difference *x) {
         const struct monitor_config *k = x->new_monitor;
-        arbiter_monitor *m = k && !k->parent ? arbiter_find_monitor(d->arbiter, x->name) : NULL;
+        arbiter_monitor *m = k ? arbiter_find_monitor(d->arbiter, x->name) : NULL;
+        bool failed = x->change == CONFIG_UNCHANGED && strv_contains(d->unstarted, x->name);
 
-        if (!m)
+        if (failed && x->new_actor && x->new_actor->parent)
+                return change_actor_now(d, x->new_actor);
+        if (!m || (k->parent && !failed))
                 return start_by_name(d, x->name, NULL);
         if (k->strategy == CONFIG_POOL && !monitor_runs_by(m, 0, k->actor.fingerprint))
-                return replace(d, x->name);
+                return failed ? change_now(d, k, m) : replace(d, x->name);
         forget(d->unstarted, x->name);
         forget(d->waiting, x->name);
         return 0;
@@ -391,6 +426,8 @@ static void apply_one(struct daemon *d, const struct config_difference *x) {
                 r = change_monitor(d, x, false, NULL);
         else if (x->change == CONFIG_ADDED || (x->change == CONFIG_UNCHANGED && is_to_be_tried(d, x->name)))
                 r = start_unless_there(d, x);
+        if (x->change == CONFIG_CHANGED || x->change == CONFIG_SCALED)
+                remember(d, x->name, r);
         if (r < 0) {
                 log_debug_errno(r, "%s: %m", x->name);
                 if (d->complaints == before) /* else it has been said, with the reason */
@@ -646,6 +683,8 @@ static int reload_one(struct daemon *d, struct config *new, const char *name, ar
                 r = change_monitor(d, &x, true, ret);
         if (r < 0 && !d->complaints)
                 complain(d, "%s could not be put into effect: %s", name, strerror(-r));
+        remember(d, name, r);
+        (void) note(d, d->config);
         return r;
 }
 

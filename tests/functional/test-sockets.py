@@ -202,6 +202,46 @@ class Kinds(base.Case):
         self.ctl('wait', 'web', 'running')
         self.stop()
 
+    def test_in_use_when_changed(self):
+        """Workers go on where they were until a reload can have it; a lone actor is started by one."""
+        before = [free_port() for _ in range(2)]
+        with socket.socket() as a, socket.socket() as b:
+            after = []
+            for s in a, b:
+                s.bind(('127.0.0.1', 0))
+                s.listen()
+                after.append(s.getsockname()[1])
+            server = 'Exec=%s\nListenStream=127.0.0.1:%%d\nEnvironment=WHO=%%%%n\n' % self.script('serve.py', SERVER)
+
+            def configure(pool, lone):
+                self.monitor('pool', server % pool, 'Workers=2\nMinReadySec=0\n')
+                self.actor('lone', server % lone)
+
+            configure(*before)
+            self.start()
+            pids = {n: x['pid'] for n, x in self.actors().items()}
+            configure(*after)
+            self.assertRegex(self.ctl('daemon-reload', status=1), r'pool\.monitor: cannot listen on')
+            self.log.expect(r'lone\.actor: cannot listen on')
+            self.assertEqual({n: x['pid'] for n, x in self.actors().items() if n != 'lone'}, {n: p for n, p in pids.items() if n != 'lone'})
+            # By what it has, also when it has to be started again.
+            self.ctl('kill', '--signal=KILL', 'pool.1')
+            self.running('pool.1')
+            self.assertIn(ask(('127.0.0.1', before[0])), {x['pid'] for x in self.actors().values()})
+            status = self.ctl('status')
+            for name in 'pool.monitor', 'lone.actor':
+                self.assertIn('Not loaded: ' + name, status)
+            self.assertRegex(self.ctl('daemon-reload', '--dry-run'), r'pool +replace .*could not be replaced before')
+            self.assertRegex(self.ctl('reload', 'pool', status=1), r'pool\.monitor: cannot listen on')
+        self.ctl('daemon-reload')
+        self.log.expect(r'all workers are replaced')
+        self.ctl('wait', 'lone', 'running')
+        pids = {x['pid'] for x in self.actors().values()}
+        self.assertLessEqual({ask(('127.0.0.1', port)) for port in after}, pids)
+        self.assertNotIn('Not loaded', self.ctl('status'))
+        self.assertIn('would change nothing', self.ctl('daemon-reload', '--dry-run'))
+        self.stop()
+
     def test_refused(self):
         """It is said what is in the way, and what helps."""
         port, file = free_port(), self.write('file', '')
