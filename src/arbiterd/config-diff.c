@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include <arbiter/route.h>
+
 #include "arbiterd/config-internal.h"
 #include "shared/memstream.h"
 #include "shared/strv.h"
@@ -88,6 +90,8 @@ static void put_sockets(FILE *f, const struct actor_config *a) {
         put_number(f, "socket-gid", o->gid);
 }
 
+/* Hashed, an arbiter that takes over knows by it whether what runs is what is configured, also if it is of a
+ * newer version: so of keys that came later only what is not their default is here. */
 static void put_actor(FILE *f, const struct actor_config *a) {
         put_string(f, "name", a->name);
         put_string(f, "description", a->description);
@@ -111,7 +115,8 @@ static void put_actor(FILE *f, const struct actor_config *a) {
         put_number(f, "mailbox-messages", a->mailbox_messages);
         put_number(f, "mailbox-bytes", a->mailbox_bytes);
         put_number(f, "mailbox-policy", (uint64_t) a->mailbox_policy);
-        put_number(f, "mail-on-restart", (uint64_t) a->mail_on_restart);
+        if (a->mail_on_restart != ARBITER_MAIL_KEEP)
+                put_number(f, "mail-on-restart", (uint64_t) a->mail_on_restart);
         put_list(f, "allow", a->allow);
         if (a->concurrency == CONFIG_UNIT) /* it is their units' */
                 put_list(f, "documentation", a->documentation);

@@ -261,10 +261,36 @@ static void test_diff_sees_every_key(void **state) {
         assert_true(n_keys > 50);
 }
 
+/* What the first version has said of a definition is said of it by each later one: else its fingerprint is
+ * another one, and all that runs is replaced by an upgrade. */
+static void test_upgrade(void **state) {
+        static const char expected[] =
+                "name=3:web\nconcurrency=0\nexec=9:/bin/true\ntype=0\nrestart=0\ntimeout=30000000\n"
+                "timeout-start=90000000\ntimeout-stop=5000000\nwatchdog=18446744073709551615\n"
+                "backlog=4096\nbind-ipv6-only=0\nreuse-port=0\nfree-bind=0\nnon-blocking=0\n"
+                "keep-alive=0\nno-delay=0\nbroadcast=0\npass-credentials=0\nreceive-buffer=0\n"
+                "send-buffer=0\npipe-size=0\nsocket-mode=438\ndirectory-mode=493\n"
+                "socket-uid=4294967295\nsocket-gid=4294967295\nuser-set=0\nuid=4294967295\n"
+                "gid=4294967295\nworking-directory-optional=0\numask=18\nnice-set=0\nnice=0\n"
+                "standard-output=0\nstandard-error=0\nsyslog-level-prefix=1\n"
+                "log-rate-interval=30000000\nlog-rate-burst=5000\nkill-signal=15\n"
+                "mailbox-messages=0\nmailbox-bytes=0\nmailbox-policy=0\n";
+        struct config *c;
+        char *text;
+
+        put(etc, "web.monitor", "[Actor]\nExec=/bin/true\n");
+        c = load();
+        assert_ok(actor_config_serialize(&c->monitors[0]->actor, &text));
+        assert_string_equal(text, expected);
+        free(text);
+        config_free(c);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(test_diff),
                 TEST(test_diff_sees_every_key),
+                TEST(test_upgrade),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
