@@ -399,7 +399,7 @@ class Reexec(Adoption):
             over.set()
             caller.join()
         self.assertEqual(failures, [])
-        self.end_calls(50)
+        self.end_calls(1)
         self.assertEqual(self.pid(), pid)
         self.assertEqual(self.property('NRestarts'), '0')
         self.assertEqual(self.lives(), before)
