@@ -262,7 +262,8 @@ static int add_service(struct child *c, arbiter_message *m) {
          * until its start hook is done would keep the others from being started. */
         r = arbiter_message_append(m, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)",
                         "Type", "s", notify ? "notify" : "exec",
-                        "NotifyAccess", "s", "main",
+                        /* Of a program each of its processes, as where the arbiter listens itself. */
+                        "NotifyAccess", "s", c->plain ? "all" : "main",
                         "Restart", "s", "no",
                         "KillSignal", "i", (int32_t) s->kill_signal,
                         "TimeoutStartUSec", "t", (uint64_t) s->start_usec,

@@ -9,10 +9,6 @@ import re
 
 import case
 
-# systemd-notify is another process than the one that is listened to.
-READY = ('"import os, socket, time; socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto('
-         "b'READY=1', os.environ['NOTIFY_SOCKET'].replace('@', chr(0))); time.sleep(1000)\"")
-
 
 class Units(case.Case):
     """The arbiter of the system."""
@@ -94,6 +90,17 @@ class Units(case.Case):
         for field, value in {'ARBITER_INSTANCE': self.instance, 'ARBITER_GENERATION': '1'}.items():
             self.assertEqual(entry[field], value)
         self.assertEqual(entry['ARBITER_AID'], actors[entry['ARBITER_NAME']]['aid'])
+
+    def test_notify(self):
+        """Each process of a program may say that it is ready, as where units have nothing to do with it."""
+        for name in 'web', 'pro':
+            self.monitor(name, "Type=notify\nExec=/bin/sh -c 'systemd-notify --ready --status=here; exec sleep 1000'\n")
+        self.run_in('sed', '-i', 's/^Concurrency=unit/Concurrency=process/', self.etc + '/pro.monitor')
+        self.start()
+        for name, actor in self.wait_running(2).items():
+            self.assertEqual(actor['concurrency'], 'process' if name == 'pro.1' else 'unit')
+            self.box.wait_for(lambda n=name: 'here' in self.arbiterctl('status', '-n0', n).stdout, 'its status')
+        self.assertEqual(self.show('web.1', 'StatusText'), 'here')
 
     def test_no_files(self):
         """Nothing is written for units, and systemd is not told to read its files again."""
@@ -189,7 +196,7 @@ class Units(case.Case):
             'term': ("Exec=/bin/sh -c 'kill -TERM $$$$'\n", 'signal', 15),
             'directory': ('Exec=/bin/sleep 1000\nWorkingDirectory=/nowhere\n', 'exit-code', 200),
             'slow': ('Exec=/bin/sleep 1000\nType=notify\nTimeoutStartSec=500ms\n', 'start-timeout', 15),
-            'unwatched': ('Exec=/usr/bin/python3 -c %s\nType=notify\nWatchdogSec=500ms\n' % READY, 'watchdog', 6),
+            'unwatched': ("Exec=/bin/sh -c 'systemd-notify --ready; exec sleep 1000'\nType=notify\nWatchdogSec=500ms\n", 'watchdog', 6),
         }
         for name, (actor, _, _) in cases.items():
             self.monitor(name, actor + 'Restart=temporary\n', service='[Service]\nSuccessExitStatus=3\n' if name == 'fine' else '')
