@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The settings that section [Service] of a definition may have: a row for each that systemd 252 knows in
- * [Service] of a unit file (systemd --dump-configuration-items), with what it is on D-Bus, and those that
- * the arbiter owns with what to write instead; and Documentation= of [Unit], which workers have of their
- * monitor. Called by the setters of spawns and by who checks configuration. Pure; must never pass on a value
- * that it has not understood. */
+ * [Service] of a unit file (systemd --dump-configuration-items) and for the plain ones of its successors,
+ * with what it is on D-Bus, and those that the arbiter owns with what to write instead; and Documentation=
+ * of [Unit], which workers have of their monitor. Called by the setters of spawns and by who checks
+ * configuration. Pure; must never pass on a value that it has not understood. */
 
 #include <sched.h>
 #include <stdarg.h>
@@ -149,6 +149,8 @@ static const struct unit_word words_protect_proc[] = { { "noaccess" }, { "invisi
         words_oom_preference[] = { { "none" }, { "avoid" }, { "omit" }, {} },
         words_oom_policy[] = { { "continue" }, { "stop" }, { "kill" }, {} },
         words_kill_mode[] = { { "control-group" }, { "mixed" }, { "process" }, { "none" }, {} },
+        words_private_pids[] = { { "yes" }, { "no" }, {} },
+        words_pressure_watch[] = { { "auto" }, { "on" }, { "off" }, { "skip" }, {} },
         words_failure_mode[] = { { "terminate" }, { "abort" }, { "kill" }, {} };
 
 /* Words with their numbers. */
@@ -399,6 +401,28 @@ static const struct unit_setting settings[] = {
         LIST("SuccessExitStatus", statuses, NULL, "(aiai)", NULL, "75 TEMPFAIL 2 SIGUSR1"),
         PLAIN("RootDirectoryStartOnly", boolean, "b", "yes"),
         ONE("OOMPolicy", one_word, NULL, "s", words_oom_policy, "kill"),
+        /* newer than systemd 252, up to 257, which an older one refuses when the unit is started */
+        PLAIN("RootEphemeral", boolean, "b", "yes"),
+        PLAIN("RootImagePolicy", string, "s", "root=verity"),
+        PLAIN("MountImagePolicy", string, "s", "root=verity"),
+        PLAIN("ExtensionImagePolicy", string, "s", "root=verity"),
+        PLAIN("SetLoginEnvironment", boolean, "b", "yes"),
+        PLAIN("MemoryKSM", boolean, "b", "yes"),
+        PLAIN("BindLogSockets", boolean, "b", "yes"),
+        ONE("PrivatePIDs", one_word, NULL, "s", words_private_pids, "yes"),
+        LIST("ImportCredential", strings, NULL, "as", NULL, "worker.*"),
+        PLAIN("MemoryZSwapMax", amount, "t", "1G"),
+        PLAIN("MemoryZSwapWriteback", boolean, "b", "no"),
+        PLAIN("StartupMemoryLow", amount, "t", "10M"),
+        PLAIN("StartupMemoryHigh", amount, "t", "1G"),
+        PLAIN("StartupMemoryMax", amount, "t", "2G"),
+        PLAIN("StartupMemorySwapMax", amount, "t", "1G"),
+        PLAIN("StartupMemoryZSwapMax", amount, "t", "1G"),
+        PLAIN("DefaultStartupMemoryLow", amount, "t", "10M"),
+        ONE("MemoryPressureWatch", one_word, NULL, "s", words_pressure_watch, "skip"),
+        ONE("MemoryPressureThresholdSec", timespan, "MemoryPressureThresholdUSec", "t", NULL, "100ms"),
+        PLAIN("CoredumpReceive", boolean, "b", "yes"),
+        PLAIN("DelegateSubgroup", string, "s", "main"),
         /* what the arbiter owns */
         REFUSED("Type", "is the arbiter's to say; write Type= in section [Actor]"),
         REFUSED("ExecStart", "is the arbiter's to say; write Exec= or Module= in section [Actor]"),
@@ -475,6 +499,8 @@ static const struct unit_setting settings[] = {
                 "RestartIntensity= in section [Monitor]"),
         REFUSED("TimeoutCleanSec", "is not passed through: systemd takes it from unit files only"),
         REFUSED("FileDescriptorStoreMax",
+                "is not passed through: nothing outlives a worker for the next one"),
+        REFUSED("FileDescriptorStorePreserve",
                 "is not passed through: nothing outlives a worker for the next one"),
         REFUSED("PermissionsStartOnly", "is not passed through: write + in front of the command instead"),
         REFUSED("USBFunctionDescriptors", "is not passed through: it is for USB gadgets"),

@@ -358,8 +358,8 @@ static void on_refused(struct systemd_unit *u, const sd_bus_error *e) {
                 systemd_sweep_again(u->systemd);
         } else if (sd_bus_error_has_names(e, SD_BUS_ERROR_PROPERTY_READ_ONLY, SD_BUS_ERROR_UNKNOWN_PROPERTY))
                 systemd_unit_fail(u,
-                                "systemd does not start %s: %s. This is systemd %s: a setting that is newer "
-                                "has to be left out of section [Service]",
+                                "systemd does not start %s: %s (This is systemd %s: a setting that is newer "
+                                "has to be left out of section [Service].)",
                                 u->name, e->message ?: e->name,
                                 u->systemd->version ?: "of an unknown version");
         else

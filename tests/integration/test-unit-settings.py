@@ -141,11 +141,23 @@ class Settings(case.Case):
                       if units[name][p] != files[name][p]]
         self.assertEqual(wrong, [])
 
+    def known(self):
+        """The settings that this systemd knows in [Service]."""
+        text = self.out('/lib/systemd/systemd', '--dump-configuration-items').split('[Service]\n')[1].split('\n\n')[0]
+        return {line.split('=')[0] for line in text.splitlines()}
+
+    def test_newer(self):
+        """What this systemd is too old for it refuses, and starts nothing without it."""
+        known = self.known() | OF_UNIT
+        lines = {name: ['%s=%s' % (name, example)] for name, example, _ in self.table() if example and name not in known}
+        for unit, answer in self.start_transient(lines).items():
+            self.assertRegex(answer, 'Cannot set property [A-Za-z]+, or unknown property', unit)
+
     def test_each(self):
-        lines = {}
+        lines, known = {}, self.known()
         for name, example, refusal in self.table():
             self.assertNotEqual(bool(example), bool(refusal), name)
-            if example and name not in OF_UNIT:
+            if example and name in known:
                 lines[name] = ALONE.get(name, []) + ['%s=%s' % (name, example)]
         self.compare(lines, 'plain')
 
@@ -173,9 +185,7 @@ class Settings(case.Case):
 
     def test_all_are_known(self):
         """No setting that this systemd knows in [Service] is unknown to arbiter."""
-        text = self.out('/lib/systemd/systemd', '--dump-configuration-items').split('[Service]\n')[1].split('\n\n')[0]
-        known = {name for name, _, _ in self.table()}
-        self.assertEqual({line.split('=')[0] for line in text.splitlines()} - known, set())
+        self.assertEqual(self.known() - {name for name, _, _ in self.table()}, set())
 
 
 if __name__ == '__main__':

@@ -514,6 +514,16 @@ class Degraded(case.Case):
         """bob has none: he is not logged in."""
         self.alone('--user', user='bob').expect_all('Concurrency=unit cannot be had: no systemd runs for this user', 'nap.1 is running')
 
+    def test_too_old(self):
+        """A setting that is newer than this systemd."""
+        if int(self.out('systemctl', '--version').split()[1]) > 252:
+            self.skipTest('this systemd is not that old')
+        self.write('/etc/arbiter/web.monitor', '[Actor]\nConcurrency=unit\nUser=root\nExec=/bin/sleep 1000\n[Service]\nMemoryZSwapMax=1G\n')
+        self.addCleanup(self.run_in, 'sh', '-c', 'systemctl stop arbiter.service; rm /etc/arbiter/web.monitor')
+        self.run_in('systemctl', 'start', 'arbiter.service')
+        entry = self.box.wait_for_entry(self.cursor, 'ARBITER_NAME=web.1', predicate=lambda e: 'MemoryZSwapMax' in str(e['MESSAGE']))
+        self.assertRegex(entry['MESSAGE'], r'Cannot set property MemoryZSwapMax.*This is systemd 252.*left out of section \[Service\]')
+
     def test_no_bus(self):
         """systemd has a socket of its own: of units nothing is missing."""
         self.write('/etc/arbiter/web.monitor', '[Monitor]\nWorkers=2\n[Actor]\nConcurrency=unit\nUser=root\nExec=/bin/sleep 1000\n')
