@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The re-adoption of one life: looks at what there is of it (process, leaf, descriptors), has
- * adopt-decide.c decide, and does that. Called by adopt-set.c. What it takes up is as if this arbiter had
+/* The re-adoption of one life: looks at what there is of it (process, leaf, descriptors), has adopt-decide.c
+ * decide, and does that. Called by adopt-set.c and tree-adopt.c. What it takes up is as if this arbiter had
  * started it; nothing is sent, and nobody is told, before the loop runs. */
 
 #include <poll.h>

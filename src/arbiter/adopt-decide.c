@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The decisions of a re-adoption, one life at a time: see adopt-decide.h. Called by adopt.c. Must never look
- * at anything but its arguments.
+/* The decisions of a re-adoption, one life at a time: see adopt-decide.h. Called by adopt-child.c. Must
+ * never look at anything but its arguments.
  *
  * What they rest on. An entry is in the journal before anything is done for it; the leaf is made before the
  * process, and the process is in it from its first instruction; its descriptors are handed to the keeper as

@@ -2,7 +2,7 @@
 #pragma once
 
 /* What becomes of one life that the arbiter before this one has left: from what the journal says of it and
- * what is found of it. Pure; adopt.c looks, asks, and carries it out. */
+ * what is found of it. Pure; adopt-child.c looks, asks, and carries it out. */
 
 #include <arbiter/error.h>
 #include <arbiter/actor.h>

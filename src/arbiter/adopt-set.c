@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The re-adoption of sets: of monitors and of the lone actors. What supervise had decided is decoded, the
- * lives that it speaks of are put into their slots, and in the end what it wants is asked of it anew.
- * Called by monitor.c and spawn.c for what is configured, by adopt.c for the rest. */
+ * lives that it speaks of are put into their slots, and in the end what it wants is asked of it anew. Called
+ * by monitor.c and spawn-start.c for what is configured, by adopt.c for the rest. */
 
 #include <stdio.h>
 #include <syslog.h>

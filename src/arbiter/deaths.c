@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The record of deaths: see deaths.h. Called by child.c and set.c when a life ends, by control-report.c for
- * who asks. One list of all in order, whose newest part is the last DEATHS_MAX, and a list for each name; a
- * record goes when neither wants it. It must never grow with the number of deaths. */
+/* The record of deaths: see deaths.h. Called by control-report.c when a life ends and for who asks, by set.c
+ * and monitor.c when a name is given up. One list of all in order, whose newest part is the last DEATHS_MAX,
+ * and a list for each name; a record goes when neither wants it. It must never grow with the number of
+ * deaths. */
 
 #include "arbiter/deaths.h"
 #include "basic/map.h"

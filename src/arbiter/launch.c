@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* How a child comes to run, and how its end is noticed: process (exec of a program or of arbiter-host, or
- * fork of this program), thread, inline. Called by child.c only. Effects without policy: what goes wrong
- * is returned. */
+ * fork of this program), thread, inline. Called by child.c, and by the files that start something in another
+ * way (host.c, launch-unit.c, mailbox-socket.c, plain.c) for what they have in common. Effects without
+ * policy: what goes wrong is returned. */
 
 #include <signal.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 /* The workers of a pool as its senders know them: who gets new work. A runtime that sends to a monitor's
  * name is told all of it once, and then each change (src/actor/pool.c), so that no message passes through
  * here. Called by routes.c when somebody asks, by worker-load.c when a worker may have new work or may not
- * any more, and by set.c and monitor.c. Must not lose a change: who cannot be told now is told to look
- * again. Nothing of it outlives the arbiter: whoever sends asks the next one. */
+ * any more, and by monitor.c. Must not lose a change: who cannot be told now is told to look again. Nothing
+ * of it outlives the arbiter: whoever sends asks the next one. */
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Spawns as entries of the state journal and back: see state.h. Called by state.c for what lives are
- * started from, and by the next arbiter for those that it finds. Must never look anything up: who a user
- * was has been found out, and is written down. */
+/* Spawns as entries of the state journal and back: see state.h. Called by state-fill.c for what lives are
+ * started from, and by the next arbiter for those that it finds. Must never look anything up: who a user was
+ * has been found out, and is written down. */
 
 #include <sys/resource.h>
 

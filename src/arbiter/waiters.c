@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* See waiters.h. Called by child.c, monitor.c, tree-child.c and tree-verb.c. Runs nobody's callback:
- * those of a future come in a later turn of the loop. */
+/* See waiters.h. Called by child.c, monitor.c, roll.c and tree*.c. Runs nobody's callback: those of a future
+ * come in a later turn of the loop. */
 
 #include <stdio.h>
 

@@ -8,10 +8,10 @@
  * could have had by ending); and it can ask for more workers, within the bound that is configured. What no
  * worker can do (counts that fall, more requests than there is time for) is not believed.
  *
- * A program without a mailbox tells nothing: when it is to drain it counts as idle at once, and is
- * stopped, and SIGTERM is its word to finish. Called by child.c when a life comes and goes, by set.c for
- * what src/supervise has decided, by handshake.c and relink.c when there is a link to ask on. Decides
- * nothing. */
+ * A program without a mailbox tells nothing: when it is to drain it counts as idle at once, and is stopped,
+ * and SIGTERM is its word to finish. Called by child.c when a life comes, runs and goes, by set.c for what
+ * src/supervise has decided, by probe.c for its readiness, by relink.c when there is another link to ask on.
+ * Decides nothing. */
 
 #include <syslog.h>
 

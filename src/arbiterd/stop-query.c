@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Asks the manager which job its service arbiter.service has: "systemctl stop" and "systemctl restart" both
- * come as SIGTERM. Called by service.c. Must never wait without a bound, nor hold up the loop; a manager
- * that says nothing, or nonsense, is no reason to end anybody's work. */
+ * come as SIGTERM. Called by leave.c. Must never wait without a bound, nor hold up the loop; a manager that
+ * says nothing, or nonsense, is no reason to end anybody's work. */
 
 #include <stdio.h>
 #include <systemd/sd-bus.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What systemd says of a unit, by PropertiesChanged or when it is asked: the few properties of which a life
- * is made, and nothing else. Called by systemd.c and systemd-unit.c. Decides nothing. */
+ * is made, and nothing else. Called by systemd.c and systemd-settle.c. Decides nothing. */
 
 #include <stdio.h>
 
