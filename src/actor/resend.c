@@ -10,10 +10,11 @@
  * and then everything that has begun goes at once.
  *
  * The memory is bounded by credit: what is here has not begun, so its credit has not come back, and of
- * that there is one window for each link. Since a receiver might grant without ever beginning, there is a
- * bound of our own, too: beyond KEPT_BYTES_MAX the oldest are not kept any longer, and are lost if it
- * dies, as they were lost before there was any of this. Whoever lies in its page harms its own callers
- * only. */
+ * that there is one window for each link. Since a receiver may have a large mailbox, or might grant without
+ * ever beginning, there is a bound of our own, too: beyond KEPT_BYTES_MAX large bodies are not kept any
+ * longer, the oldest first; if it dies, those messages are not sent again, but it is known that they are
+ * lost. (So many small ones that their records alone are too much are lost without a word.) Whoever lies in
+ * its page harms its own callers only. */
 
 #include "actor/call.h"
 #include "actor/peer.h"
@@ -54,7 +55,7 @@ static void drop_first(struct kept_mail *k) {
 /* Where they begin anew costs nothing when there are none. */
 static void rewind_if_empty(struct kept_mail *k) {
         if (k->head == k->tail)
-                k->head = k->tail = 0;
+                k->head = k->tail = k->counted = 0;
 }
 
 void kept_prune(struct peer *p) {
@@ -113,6 +114,23 @@ static bool is_too_much(const struct kept_mail *k, size_t need) {
         return k->tail - k->head + k->beside + need > KEPT_BYTES_MAX;
 }
 
+/* The oldest body that is kept beside. */
+static bool drop_body(struct kept_mail *k) {
+        k->counted = MAX(k->counted, k->head);
+        while (k->counted < k->tail) {
+                struct record *r = record_at(k, k->counted);
+
+                k->counted += r->size;
+                if (!r->message)
+                        continue;
+                k->beside -= r->body_size;
+                r->message = arbiter_message_unref(r->message);
+                r->dropped = true;
+                return true;
+        }
+        return false;
+}
+
 /* beside: of a body that is not to be copied. */
 static int make_room(struct peer *p, size_t need, size_t beside) {
         struct kept_mail *k = &p->kept;
@@ -121,6 +139,8 @@ static int make_room(struct peer *p, size_t need, size_t beside) {
 
         if (k->tail - k->head + need > k->prune_at || is_too_much(k, need + beside))
                 kept_prune(p);
+        while (is_too_much(k, need + beside) && drop_body(k))
+                ;
         while (k->head < k->tail && is_too_much(k, need + beside))
                 drop_first(k);
         rewind_if_empty(k);
@@ -129,6 +149,7 @@ static int make_room(struct peer *p, size_t need, size_t beside) {
         if (k->head > 0) { /* amortised: at least half of it is free, or it grows */
                 memmove(k->buffer, k->buffer + k->head, k->tail - k->head);
                 k->tail -= k->head;
+                k->counted -= MIN(k->counted, k->head);
                 k->head = 0;
         }
         if (k->tail + need <= k->size / 2 || (k->size >= KEPT_BYTES_MAX && k->tail + need <= k->size))

@@ -9,6 +9,7 @@
 struct kept_mail {
         uint8_t *buffer; /* records from head to tail, in the order of sending */
         size_t head, tail, size;
+        size_t counted; /* up to here no body is kept beside: of those that were, only the record is left */
         size_t beside; /* bytes of the bodies that are not copied here */
         size_t prune_at; /* at so many bytes the page is looked at again */
         unsigned n_casts;

@@ -72,9 +72,35 @@ static void test_large_bodies_are_bounded(void **state) {
         arbiter_message_unref(m);
 }
 
+/* They are lost with it, and that is known: of each there is one outcome. */
+static void test_what_is_too_much_is_counted(void **state) {
+        enum { SIZE = 1 << 20, N = 200, BEGUN = 50 };
+        arbiter_message *m = make_message(SIZE), *small = make_message(100);
+        struct waiting_room room;
+        arbiter_actor actor = {};
+        struct kept x;
+
+        setup(&x);
+        x.peer.actor = &actor;
+        for (uint64_t i = 1; i <= N; i++)
+                add(&x, i % 10 == 0 ? small : m, i);
+        link_publish_begun(x.far, LANE_USER, BEGUN);
+        room_init(&room);
+        kept_recover(&x.peer, &room);
+        assert_int_equal(actor.statistics.resent, room.n);
+        assert_int_equal(actor.statistics.resent + actor.statistics.dead_letters, N - BEGUN);
+        assert_in_range(actor.statistics.resent, 40, 50); /* the last ones, and the small ones */
+        room_fail(&actor, &room, ARBITER_OUTCOME_NOPROC, "");
+        teardown(&x);
+        assert_int_equal(m->n_ref, 1);
+        arbiter_message_unref(m);
+        arbiter_message_unref(small);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_large_bodies_are_bounded),
+                cmocka_unit_test(test_what_is_too_much_is_counted),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
