@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What a face (src/bus; later others) may ask of an arbiter and do to it: views of its actors and
+/* What a face (src/bus, metrics-socket.c) may ask of an arbiter and do to it: views of its actors and
  * monitors, the operator's verbs, and a subscription to what changes. Faces parse, authorise, call this,
  * answer; the work is behind it. Everything here is called on the arbiter's loop. Futures are as in
  * include/arbiter/future.h: they resolve when the work is done; a face that loses interest just drops its

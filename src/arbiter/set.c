@@ -466,3 +466,18 @@ int set_handle(struct set *s, const supervise_event *e) {
         carry_out(s, 0);
         return r;
 }
+
+int set_add_child(struct set *s, const supervise_event *e) {
+        bool acting = s->acting;
+        supervise_info info;
+        int r;
+
+        supervise_get_info(s->supervise, &info);
+        r = set_reserve(s, info.slot_max + 1);
+        if (r < 0)
+                return r;
+        s->acting = true;
+        r = set_handle(s, e);
+        s->acting = acting;
+        return r == 0 ? -EIO : r;
+}

@@ -55,6 +55,9 @@ struct set {
 int set_init(struct set *s, arbiter *a, arbiter_monitor *m, const supervise_policy *policy, uint32_t n);
 void set_done(struct set *s);
 int set_handle(struct set *s, const supervise_event *e);
+/* ADD_CHILD, whose slot it returns. Nothing of it is done yet: the caller fills the slot first, and then
+ * has the set go on (TICK). */
+int set_add_child(struct set *s, const supervise_event *e);
 /* Where the root set runs the lone actor of this name, whether it lives just now or not; 0: nowhere. */
 uint32_t root_find_slot(const arbiter *a, const char *name);
 /* An actor by the slot that it has, or will have. -ENOENT: nobody is to live there. */

@@ -17,8 +17,6 @@ int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, bool
         _cleanup_(arbiter_future_unrefp) arbiter_future *f = NULL;
         arbiter *a = s->arbiter;
         struct set *root = &a->root;
-        supervise_info info;
-        bool acting;
         int slot, r;
 
         r = spawn_check(s, NULL);
@@ -40,19 +38,11 @@ int spawn_start_as(arbiter_spawn *s, const aid *wanted, const aid *spawner, bool
                 return r;
         state_mark_rest(a, s->name, false, false);
 
-        /* Room first: the child is added, told what it is, and started in one go below. */
-        supervise_get_info(root->supervise, &info);
-        r = set_reserve(root, info.slot_max + 1);
-        if (r < 0)
-                return r;
-        acting = root->acting;
-        root->acting = true; /* not before its slot is filled */
-        slot = set_handle(root, &(supervise_event){.type = SUPERVISE_ADD_CHILD,
-                                                .restart = spawn_root_restart(s),
-                                                .revision = 1});
-        root->acting = acting;
-        if (slot <= 0)
-                return slot < 0 ? slot : -EIO;
+        slot = set_add_child(root, &(supervise_event){ .type = SUPERVISE_ADD_CHILD,
+                                                   .restart = spawn_root_restart(s),
+                                                   .revision = 1 });
+        if (slot < 0)
+                return slot;
         root->slots[slot] = (struct set_slot){
                 .spawn = arbiter_spawn_ref(s),
                 .future = arbiter_future_ref(f),

@@ -68,25 +68,16 @@ static void fill_slot(struct tree_child *k, uint32_t slot, arbiter_future *f) {
 
 static int take_slot(struct tree_child *k, arbiter_future *f) {
         struct set *s = &k->parent->set;
-        supervise_info info;
-        bool acting;
-        int slot, r;
+        int slot;
 
-        supervise_get_info(s->supervise, &info);
-        r = set_reserve(s, info.slot_max + 1);
-        if (r < 0)
-                return r;
-        acting = s->acting;
-        s->acting = true; /* not before its slot is filled */
-        slot = set_handle(s, &(supervise_event){ .type = SUPERVISE_ADD_CHILD,
-                                             .restart = tree_restart_of(k),
-                                             .significant = k->significant,
-                                             .shutdown = k->shutdown,
-                                             .revision = k->revision,
-                                             .before = slot_behind(k) });
-        s->acting = acting;
-        if (slot <= 0)
-                return slot < 0 ? slot : -EIO;
+        slot = set_add_child(s, &(supervise_event){ .type = SUPERVISE_ADD_CHILD,
+                                                .restart = tree_restart_of(k),
+                                                .significant = k->significant,
+                                                .shutdown = k->shutdown,
+                                                .revision = k->revision,
+                                                .before = slot_behind(k) });
+        if (slot < 0)
+                return slot;
         fill_slot(k, (uint32_t) slot, f);
         if (is_started(k->parent))
                 (void) set_handle(s, &(supervise_event){ .type = SUPERVISE_TICK });
