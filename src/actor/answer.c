@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Requests that we received: the obligation to answer exactly once. An incoming request hangs on its
- * message; the last reference to the message, dropped unanswered, answers broken-promise. A caller that
- * is gone is noticed (is_cancelled) and its answer is dropped and counted. */
+ * message; the last reference to the message, dropped unanswered, answers broken-promise. A caller that is
+ * gone is noticed (is_cancelled) and its answer is dropped and counted. Called by dispatch.c for what
+ * arrives, and by handlers. Must never answer twice. */
 
 #include <stdio.h>
 

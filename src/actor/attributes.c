@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What user code may ask an actor about itself, and set. Getters, setters, nothing that acts. */
+/* What user code may ask an actor about itself, and set. Getters, setters, nothing that acts. Called by
+ * modules, and by what runs an actor before it does. */
 
 #include <stdio.h>
 

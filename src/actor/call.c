@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Requests that we send: ids, deadlines, outcomes, and the public functions that send. An id is a slot
  * number and a tag that a peer cannot guess, so possession of the id is what entitles to answer: that is
- * what lets a request be delegated. */
+ * what lets a request be delegated. Called by the program, and by the runtime where it asks the arbiter
+ * itself. */
 
 #include <stdio.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What arrives: frames from links become messages, messages find their command, handlers run. Order is
- * FIFO for each sender and lane. User messages wait in the actor's queue only while they may not run:
- * before the actor is running, behind an exclusive command, or behind others that wait. System commands
- * never wait. */
+/* What arrives: frames from links become messages, messages find their command, handlers run. Order is FIFO
+ * for each sender and lane. User messages wait in the actor's queue only while they may not run: before the
+ * actor is running, behind an exclusive command, or behind others that wait. System commands never wait.
+ * Called by peer.c with what its link has read. */
 
 #include <stdio.h>
 

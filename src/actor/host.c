@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The inside of a host process: an actor whose one command starts a thread that is another actor. The
- * arbiter alone may send it. */
+ * arbiter alone may send it. Called by module.c, for arbiter_host_main(). */
 
 #include <pthread.h>
 #include <signal.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What "info" and "notify" say: the tree of pulsar as a{sv}, read live; and the module's on_info hook. */
+/* What "info" and "notify" say: the tree of pulsar as a{sv}, read live; and the module's on_info hook.
+ * Called by standard.c when it is asked for, by actor.c with each notify. */
 
 #include <stdio.h>
 #include <sys/resource.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Named locks, from the holder's side; include/arbiter/lock.h has the rules. The arbiter gives them
- * (src/arbiter/locks.c). Whatever it gives is either known here as held, or given back at once. */
+ * (src/arbiter/locks.c). Whatever it gives is either known here as held, or given back at once. Called by
+ * the program, and by dispatch.c and control.c with what the arbiter says. */
 
 #include <stdio.h>
 

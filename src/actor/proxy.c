@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Proxies: immutable values, so that they may be shared between threads; hence the atomic count. */
+/* Proxies: immutable values, so that they may be shared between threads; hence the atomic count. Called by
+ * the program, from any thread. */
 
 #include <stdatomic.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Routes: how what a sender says ("web.1", "monitor", an aid) leads to a peer. The first message asks the
  * arbiter for a link ("connect") and waits with those that follow; from then on the way is direct. The
- * arbiter itself asks nobody. */
+ * arbiter itself asks nobody. Called by call.c, answer.c, broadcast.c and pool.c with what is to be sent. */
 
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* An actor asks the arbiter for another actor. The aid is chosen here, so that the caller knows it at
- * once. */
+/* An actor asks the arbiter for another actor. The aid is chosen here, so that the caller knows it at once.
+ * Called by the program. */
 
 #include "actor/call.h"
 #include "actor/peer.h"

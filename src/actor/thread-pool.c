@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A thread pool for blocking and CPU-bound work. Work is queued under one mutex; completions come back
- * over an eventfd to the actor's loop, where the futures are resolved. Threads are started on demand, up
- * to the actor's limit, and joined when the actor ends: work that has not begun is cancelled, and work that
- * has is waited for; it may ask whether anybody still wants it, arbiter_work_is_cancelled(). */
+/* A thread pool for blocking and CPU-bound work. Work is queued under one mutex; completions come back over
+ * an eventfd to the actor's loop, where the futures are resolved. Threads are started on demand, up to the
+ * actor's limit, and joined when the actor ends: work that has not begun is cancelled, and work that has is
+ * waited for; it may ask whether anybody still wants it, arbiter_work_is_cancelled(). Called by the program,
+ * and by actor.c at its end. Its threads must never touch the actor. */
 
 #include <pthread.h>
 #include <signal.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Messages that cannot leave yet: they wait for a link, for credit, or for the end of a closing link, in
- * a room that is bounded in messages and bytes. Used by peer.c and route.c only. A message that is given
- * up ends its future, or is a dead letter; never both, never neither. */
+/* Messages that cannot leave yet: they wait for a link, for credit, or for the end of a closing link, in a
+ * room that is bounded in messages and bytes. Used by peer.c, route.c and pool.c, and by control.c when
+ * another arbiter takes over. A message that is given up ends its future, or is a dead letter; never both,
+ * never neither. */
 
 #include "actor/call.h"
 #include "actor/peer.h"

@@ -2,7 +2,7 @@
 /* Watches and links, from the watcher's side (the rules are Erlang's). The arbiter sends "down" when the
  * dead actor's pidfd has fired and its name is free; here the barrier is kept: what the dead one had sent on
  * its link is read and dispatched first, then DOWN, exactly once for each watch. The other side is in
- * src/arbiter. */
+ * src/arbiter. Called by the program, and by dispatch.c with what the arbiter says. */
 
 #include <stdio.h>
 

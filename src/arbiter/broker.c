@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The broker: introduces two actors to each other once, and then is out of the way. A link is keyed by
- * the unordered pair, so that two simultaneous connects yield one. A connect to an actor that is still
- * starting waits for it. */
+/* The broker: introduces two actors to each other once, and then is out of the way. A link is keyed by the
+ * unordered pair, so that two simultaneous connects yield one. A connect to an actor that is still starting
+ * waits for it. Commands of actors; called by routes.c, too, and by child.c when a life begins and ends.
+ * Must never pass a message on. */
 
 #include <fnmatch.h>
 #include <stdio.h>

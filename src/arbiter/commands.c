@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What actors may ask of the arbiter, and who may. The caller is who its link says it is: nothing in a
- * message can make it somebody else. A refusal is "denied", with a reason. */
+ * message can make it somebody else. A refusal is "denied", with a reason. Called by the dispatcher, through
+ * the table at its end. */
 
 #include <stdio.h>
 #include <syslog.h>

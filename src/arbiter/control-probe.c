@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What faces are shown of the probes of an actor. Made on demand; nothing is kept for it. */
+/* What faces are shown of the probes of an actor. Made on demand; nothing is kept for it. Called by
+ * src/bus. */
 
 #include <stdio.h>
 

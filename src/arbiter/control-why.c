@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What each actor, each empty place of one, and each monitor waits for: collected on demand for faces, from
- * the children, the monitors, and the sets of src/supervise. Nothing is kept for it but since when. */
+ * the children, the monitors, and the sets of src/supervise. Nothing is kept for it but since when. Called
+ * by src/bus. */
 
 #include <stdio.h>
 

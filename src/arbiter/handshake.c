@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The handshake, from the arbiter's side: hello proves who it is (the link's descriptor does), welcome
  * answers, the first notify says that it is running. And the rest of what an actor says about itself.
- * Everything in these messages is hostile until checked. */
+ * Everything in these messages is hostile until checked. Called by the dispatcher: as commands, and where
+ * the arbiter's own actor is asked whom it admits. */
 
 #include <stdio.h>
 #include <syslog.h>

@@ -3,7 +3,8 @@
  * any other thread has one of its own. The host is an actor itself ("web-host"); each of its threads is
  * introduced to it once, by a control link of the thread's own, so that credit, silence and EOF are each
  * thread's and nothing is multiplexed. A thread that is stuck ends its host, and its siblings with it: they
- * are started anew without being counted as failures. */
+ * are started anew without being counted as failures. Called by child.c, and by adopt-child.c for those of
+ * another arbiter. */
 
 #include <stdio.h>
 #include <syslog.h>

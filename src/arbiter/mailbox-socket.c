@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The well-known socket, RUNTIME_DIRECTORY/mailbox: how an actor that did not inherit its control link
- * comes to it. Whoever connects is a stranger with one message to say, hello, and little time to say it;
- * identity is what the kernel says of the connection. An actor that somebody else starts has a one-time
- * token; an instance of a template has none: it is the main process of its unit, by the word of systemd.
- * The socket exists only once somebody is expected. Every user may connect, since the actor may be
- * another's; whose actor nobody waits for is turned away at once. */
+/* The well-known socket, RUNTIME_DIRECTORY/mailbox: how an actor that did not inherit its control link comes
+ * to it. Whoever connects is a stranger with one message to say, hello, and little time to say it; identity
+ * is what the kernel says of the connection. An actor that somebody else starts has a one-time token; an
+ * instance of a template has none: it is the main process of its unit, by the word of systemd. The socket
+ * exists only once somebody is expected. Every user may connect, since the actor may be another's; whose
+ * actor nobody waits for is turned away at once. Called by child.c and launch-unit.c for who is expected,
+ * and by the loop. Must never wait for a stranger. */
 
 #include <poll.h>
 #include <stdio.h>

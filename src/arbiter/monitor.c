@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Monitors: pools of N workers alike; of those of different children tree.h has the rest. What they decide
  * is decided in src/supervise; here is what they are to the outside: an inline actor with a name, futures
- * for who waits until a size is reached, and the public functions. */
+ * for who waits until a size is reached, and the public functions. Called by the program, by set.c with what
+ * was decided, and by tree*.c. */
 
 #include <limits.h>
 #include <stdio.h>

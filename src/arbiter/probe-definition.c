@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Probes as they are defined: the public functions of include/arbiter/probe.h but the one that changes what
- * runs. Checks each text as it will be used, with a sample for the actor's name. Asks nobody anything. */
+ * runs. Checks each text as it will be used, with a sample for the actor's name. Asks nobody anything.
+ * Called by the program, and by spawn.c. */
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Probes by HTTP/1.1: one GET, of whose answer the status counts. No library: what would be used of one is
- * a line out and a line in, on this loop and without threads. What comes back is looked at in a bounded
- * buffer by probe_parse_reply(), and never shown but as a number. */
+/* Probes by HTTP/1.1: one GET, of whose answer the status counts. No library: what would be used of one is a
+ * line out and a line in, on this loop and without threads. What comes back is looked at in a bounded buffer
+ * by probe_parse_reply(), and never shown but as a number. Called by probe.c. */
 
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Probes of a mailbox: "ping" by the control link, in the system lane, so that a full mailbox is no
- * failure. The answer shows that the actor's loop turns. */
+/* Probes of a mailbox: "ping" by the control link, in the system lane, so that a full mailbox is no failure.
+ * The answer shows that the actor's loop turns. Called by probe.c. */
 
 #include "arbiter/internal.h"
 #include "arbiter/probes.h"

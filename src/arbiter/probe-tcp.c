@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Probes by a connection: it is taken, and closed again. Also the connecting of probe-http.c. Addresses are
- * literal, so nothing waits for a name; sockets do not block. */
+ * literal, so nothing waits for a name; sockets do not block. Called by probe.c. */
 
 #include <netinet/tcp.h>
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Watches and links: who is told of whose death. The notice is sent when the dead actor's pidfd has
- * fired, what it left behind is killed, and its name is free; the watcher's runtime keeps the rest of the
- * barrier (src/actor/watch.c). */
+/* Watches and links: who is told of whose death. The notice is sent when the dead actor's pidfd has fired,
+ * what it left behind is killed, and its name is free; the watcher's runtime keeps the rest of the barrier
+ * (src/actor/watch.c). Commands of actors; called by child.c when a life ends. Must not lose a notice: who
+ * cannot be told now is told later. */
 
 #include <stdio.h>
 

@@ -3,7 +3,8 @@
  * introduced by the broker; of a pool the runtime learns who is in it, and is told of each change
  * (pool-members.c), so that no message comes here. A name that is between two lives is refused as
  * restarting, or, if its senders can wait, the answer is held until there is the next life, or until there
- * will be none. Nothing here outlives the arbiter: who waits asks the next one again. */
+ * will be none. Nothing here outlives the arbiter: who waits asks the next one again. Called by the
+ * dispatcher, and by child.c, monitor.c and set.c when a name has another life, or none. */
 
 #include <stdio.h>
 

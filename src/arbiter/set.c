@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The glue between what happens and what src/supervise decides: events go in, actions come out and are
- * carried out. One place for the implicit root monitor and for pools alike. */
+ * carried out. One place for the implicit root monitor and for pools alike. Called with whatever happens, by
+ * child.c and tree.c above all. Must never decide. */
 
 #include <stdio.h>
 #include <syslog.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Spawns: descriptions of actors to be. Setters copy and check each value; spawn_check() what they say
- * together. */
+ * together. Called by the program, and by whatever starts an actor. */
 
 #include <signal.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a reload has to touch. Two definitions are equal if their serialisations are: one function lists all
- * fields, and test-config holds it to the table of keys. Pure. */
+ * fields, and test-config holds it to the table of keys. Pure. Called by reload.c and plan.c. */
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* User=, Group= and SupplementaryGroups=: names to numbers, at load time, so that a mistake has a place and
- * a spawn never waits for a name service. Changes no credentials. */
+ * a spawn never waits for a name service. Changes no credentials. Called by config-parse.c. */
 
 #include <grp.h>
 #include <pwd.h>
