@@ -8,12 +8,12 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <strings.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 
 #include "arbiter/unit-value.h"
 #include "basic/parse.h"
+#include "basic/suggest.h"
 #include "basic/utf8.h"
 #include "basic/words.h"
 #include "wire/message.h"
@@ -626,6 +626,7 @@ static int complain(char **ret_text, const char *format, ...) {
 }
 
 static int find_setting(const char *name, const struct unit_setting **ret, char **ret_text) {
+        struct suggestion near = {};
         char shown[SHOWN_MAX];
 
         for (size_t i = 0; i < ELEMENTSOF(settings); i++) {
@@ -639,10 +640,10 @@ static int find_setting(const char *name, const struct unit_setting **ret, char 
                 }
         }
         for (size_t i = 0; i < ELEMENTSOF(settings); i++)
-                if (strcasecmp(settings[i].name, name) == 0)
-                        return complain(ret_text, "%s= is not known; it is written %s=.", name,
-                                        settings[i].name);
+                suggest(&near, name, settings[i].name);
         utf8_make_printable(name, strlen(name), shown, sizeof(shown));
+        if (near.word)
+                return complain(ret_text, "%s= is not known; did you mean %s=?", shown, near.word);
         return complain(ret_text,
                         "%s= is not a setting of systemd.exec(5), systemd.resource-control(5) or "
                         "systemd.kill(5) that a unit can be given; remove it, or correct its name.",

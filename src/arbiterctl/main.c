@@ -11,10 +11,10 @@
 #include "arbiterctl/ctl.h"
 #include "arbiterctl/pager.h"
 #include "basic/parse.h"
+#include "basic/suggest.h"
 #include "shared/instance.h"
 #include "shared/log.h"
 #include "shared/strv.h"
-#include "shared/suggest.h"
 #include "shared/verbs.h"
 
 #define PROGRAM "arbiterctl"

@@ -5,9 +5,9 @@
 #include <fnmatch.h>
 
 #include "arbiterctl/ctl.h"
+#include "basic/suggest.h"
 #include "shared/bus-names.h"
 #include "shared/strv.h"
-#include "shared/suggest.h"
 
 void snapshot_done(struct snapshot *s) {
         free(s->actors);

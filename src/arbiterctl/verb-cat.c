@@ -8,9 +8,9 @@
 #include "arbiterctl/pager.h"
 #include "arbiterctl/verb-util.h"
 #include "basic/fd.h"
+#include "basic/suggest.h"
 #include "shared/conf-files.h"
 #include "shared/strv.h"
-#include "shared/suggest.h"
 
 #define FILE_SIZE_MAX ((size_t) 1 << 20)
 

@@ -8,8 +8,8 @@
 #include "arbiterctl/journal.h"
 #include "arbiterctl/manager.h"
 #include "basic/identity.h"
+#include "basic/suggest.h"
 #include "shared/strv.h"
-#include "shared/suggest.h"
 
 static bool is_aid(const char *s) {
         return strlen(s) == AID_SIZE && aid_is_valid((const aid *) s);

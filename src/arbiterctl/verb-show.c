@@ -5,9 +5,9 @@
 #include "arbiterctl/pager.h"
 #include "arbiterctl/value.h"
 #include "arbiterctl/verb-util.h"
+#include "basic/suggest.h"
 #include "shared/bus-names.h"
 #include "shared/strv.h"
-#include "shared/suggest.h"
 
 struct show {
         struct context *c;

@@ -5,7 +5,7 @@
 #include "arbiterctl/objects.h"
 #include "arbiterctl/progress.h"
 #include "arbiterctl/verb-util.h"
-#include "shared/suggest.h"
+#include "basic/suggest.h"
 
 enum { OF_ACTORS = 1 << 0, OF_MONITORS = 1 << 1 };
 

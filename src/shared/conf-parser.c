@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 
 #include "basic/fd.h"
+#include "basic/suggest.h"
 #include "basic/utf8.h"
 #include "shared/conf-parser.h"
-#include "shared/suggest.h"
 
 /* Beyond this a file is noise, and telling all of it would only hide the rest of the log. */
 enum { MESSAGES_MAX = 100 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Verb tables: dispatch and help from the same rows, so that they cannot disagree. */
 
-#include "shared/suggest.h"
+#include "basic/suggest.h"
 #include "shared/verbs.h"
 
 enum { COLUMNS = 80, LEFT_COLUMN = 26 };

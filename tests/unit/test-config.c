@@ -448,7 +448,7 @@ static void test_bad_units(void **state) {
                "infinity.\n"
                "3 web.monitor:6 Foo= is not a setting of systemd.exec(5), systemd.resource-control(5) or "
                "systemd.kill(5) that a unit can be given; remove it, or correct its name.\n"
-               "3 web.monitor:7 memorymax= is not known; it is written MemoryMax=.\n"
+               "3 web.monitor:7 memorymax= is not known; did you mean MemoryMax=?\n"
                "3 web.monitor:8 Slice= is the arbiter's to say: each monitor has a slice of its own, whose "
                "drop-ins may limit all of its workers.\n");
         expect(UNIT "[Service]\nDocumentation=man:x(1)\n", -EBADMSG,

@@ -10,12 +10,12 @@
 #include "test-util.h"
 
 #include "basic/fd.h"
+#include "basic/suggest.h"
 #include "shared/exec-line.h"
 #include "basic/limits.h"
 #include "shared/log.h"
 #include "shared/specifier.h"
 #include "shared/strv.h"
-#include "shared/suggest.h"
 #include "shared/verbs.h"
 
 /* Joins with |, to compare lists at a glance. */

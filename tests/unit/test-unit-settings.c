@@ -144,7 +144,8 @@ static void test_refusals(void **state) {
                        "Restart= would have two supervisors act on one process; write Restart= in section "
                        "[Actor].");
         expect_refused("User", "nobody", "User= is the arbiter's to know; write User= in section [Actor].");
-        expect_refused("cpuweight", "1", "cpuweight= is not known; it is written CPUWeight=.");
+        expect_refused("cpuweight", "1", "cpuweight= is not known; did you mean CPUWeight=?");
+        expect_refused("CPUQouta", "20%", "CPUQouta= is not known; did you mean CPUQuota=?");
         expect_refused("", "1",
                        "= is not a setting of systemd.exec(5), systemd.resource-control(5) or "
                        "systemd.kill(5) that a unit can be given; remove it, or correct its name.");

@@ -4,7 +4,7 @@
 
 #include <ctype.h>
 
-#include "shared/suggest.h"
+#include "basic/suggest.h"
 
 enum { WORD_MAX = 63 };
 
