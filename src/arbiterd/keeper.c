@@ -543,6 +543,14 @@ int keeper_keep(arbiter *a, const char *name, int fd, void *userdata) {
         return 1;
 }
 
+bool keeper_is_there(struct keeper *k) {
+        if (k->socket < 0 && k->delay > RETRY_MIN_USEC) {
+                k->delay = RETRY_MIN_USEC;
+                reconnect_later(k);
+        }
+        return k->socket >= 0;
+}
+
 bool keeper_is_settled(const struct keeper *k) {
         return k->socket >= 0 && list_is_empty(&k->unsent) && !k->prune;
 }

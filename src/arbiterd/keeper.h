@@ -58,6 +58,8 @@ int keeper_keep(arbiter *a, const char *name, int fd, void *userdata);
  * loop, or what is wrong, -ETIMEDOUT after some seconds. One at a time. Negative: it is not asked. */
 typedef void (*keeper_answered_t)(int r, void *userdata);
 int keeper_ask(struct keeper *k, keeper_answered_t answered);
+/* One is there; if not, it is looked for at once, and not only when it is time again. */
+bool keeper_is_there(struct keeper *k);
 /* The keeper is there, and has all that it was given. */
 bool keeper_is_settled(const struct keeper *k);
 

@@ -55,6 +55,12 @@ static int on_turn(sd_event_source *s, uint64_t usec, void *userdata) {
                 (void) sd_event_source_set_time_relative(s, l->turns++ < LEAVE_TURNS ? 0 : LOOK_USEC);
                 return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
         }
+        if (late && l->manner == EXIT && !keeper_is_there(d->keeper)) {
+                log_warning("arbiter-keeper is not there: the actors would not outlive this arbiter, and are "
+                            "stopped.");
+                l->manner = STAY;
+                return arbiter_stop(d->arbiter, 0);
+        }
         if (late)
                 log_warning("arbiter-keeper does not take all that it is to keep: some actors may be lost.");
         return sd_event_exit(sd_event_source_get_event(s), 0);
@@ -69,6 +75,7 @@ static int begin(struct daemon *d, enum manner manner) {
         if (r < 0)
                 return r;
         l->manner = manner;
+        l->turns = 0;
         l->until_usec = now_usec() + LEAVE_USEC;
         return 0;
 }
@@ -110,8 +117,9 @@ static int on_sigterm(sd_event_source *s, const struct signalfd_siginfo *si, voi
                 return 0;
         l->turn = sd_event_source_disable_unref(l->turn); /* systemd waits: whatever it wants goes first */
         l->manner = STAY;
-        if (!takeover_is_kept(d)) /* they would not outlive us */
+        if (!d->keeper) /* they would not outlive us */
                 return arbiter_stop(d->arbiter, 0);
+        (void) keeper_is_there(d->keeper); /* it may be about to come back */
         r = stop_query_start(d, arbiter_get_event(d->arbiter), on_answer, d, &l->query);
         if (r >= 0)
                 return 0;

@@ -152,6 +152,17 @@ class Life(Keeper):
         self.assertEqual(self.workers(), workers)
         self.assertEqual(len(workers), 1)
 
+    def test_both_are_restarted(self):
+        """One right after the other: the arbiter may not have found the next keeper yet."""
+        self.monitor('squares', 'Module=/usr/local/lib/squares.so\n', 'Workers=2\n')
+        self.box.copy(os.path.join(self.box.build, 'examples/squares.so'), '/usr/local/lib/squares.so', 0o755)
+        self.start()
+        self.ctl('wait', 'squares', 'running')
+        lives = {name: (a['aid'], a['pid']) for name, a in self.actors().items()}
+        for _ in range(3):
+            self.run_in('sh', '-ec', 'systemctl restart "$1"; systemctl restart "$2"', 'sh', self.KEEPER, self.UNIT)
+            self.assertEqual({name: (a['aid'], a['pid']) for name, a in self.actors().items()}, lives)
+
     def test_it_is_stopped(self):
         self.nap()
         self.start()
