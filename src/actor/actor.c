@@ -496,7 +496,8 @@ static void on_notify_timer(arbiter_actor *a, struct actor_timer *t) {
         else if (a->concurrency == ARBITER_CONCURRENCY_INLINE)
                 return;
         /* Up to a twentieth early, so that a thousand actors do not all speak at once. */
-        (void)actor_timer_set(a, &a->notify_timer, now_usec() + period - (a->aid.c[7] % 16U) * period / 320);
+        (void) actor_timer_set(a, &a->notify_timer,
+                        now_usec() + period - (a->aid.c[7] % 16U) * period / 320);
 }
 
 static void on_idle_timer(arbiter_actor *a, struct actor_timer *t) {
@@ -506,7 +507,7 @@ static void on_idle_timer(arbiter_actor *a, struct actor_timer *t) {
         peers_close_idle(a, now);
         first = LIST_FIRST(&a->lru, struct peer, lru);
         if (first)
-                (void)actor_timer_set(
+                (void) actor_timer_set(
                                 a, t, MAX(first->last_used + LINK_IDLE_USEC, now + LINK_IDLE_USEC / 4));
 }
 
@@ -573,7 +574,7 @@ _public_ int arbiter_actor_stop(arbiter_actor *a, int exit_code) {
         }
         /* Not inside the caller's handler: its answer is to leave first. */
         if (actor_timer_set(a, &a->stop_timer,
-                            a->stop_gate ? now_usec() + MIN(a->stop_usec, (usec_t)STOPPING_HOOK_USEC) : 0) <
+                            a->stop_gate ? now_usec() + MIN(a->stop_usec, (usec_t) STOPPING_HOOK_USEC) : 0) <
                         0)
                 actor_end(a);
         else if (a->stop_gate)

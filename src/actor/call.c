@@ -83,7 +83,8 @@ int call_register(arbiter_actor *a, arbiter_future *f, struct envelope *e, uint8
 
         slot = a->first_free_slot;
         a->call_counter++;
-        a->slots[slot].tag = (uint32_t)siphash24(&a->call_counter, sizeof(a->call_counter), &a->id_key) | 1U;
+        a->slots[slot].tag =
+                        (uint32_t) siphash24(&a->call_counter, sizeof(a->call_counter), &a->id_key) | 1U;
         a->slots[slot].future = arbiter_future_ref(f);
         a->first_free_slot = a->slots[slot].next_free;
         f->slot = slot;

@@ -68,7 +68,7 @@ static int append_actor(arbiter_actor *a, arbiter_message *m) {
                 r = info_add(m, "generation", "u", a->generation);
         if (r >= 0)
                 r = info_add(m, "uptime", "d",
-                                (double)(now_usec() - a->started_usec) / (double)USEC_PER_SEC);
+                                (double) (now_usec() - a->started_usec) / (double) USEC_PER_SEC);
         if (r >= 0)
                 r = info_add(m, "concurrency", "s", arbiter_concurrency_to_string(a->concurrency));
         if (r >= 0)

@@ -127,7 +127,7 @@ static int connect_mailbox(const char *path) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         _cleanup_close_ int fd = -EBADF;
 
-        if ((size_t)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path) >=
+        if ((size_t) snprintf(address.sun_path, sizeof(address.sun_path), "%s", path) >=
                         sizeof(address.sun_path))
                 return -ENAMETOOLONG;
         fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -265,7 +265,7 @@ struct peer *peer_find(arbiter_actor *a, const aid *id) {
  * still come. */
 static uint64_t share(uint64_t size, uint64_t granted, uint64_t least, size_t n_links) {
         uint64_t left = size - MIN(granted, size),
-                 kept = least * (LINKS_EXPECTED - MIN(n_links, (size_t)LINKS_EXPECTED));
+                 kept = least * (LINKS_EXPECTED - MIN(n_links, (size_t) LINKS_EXPECTED));
 
         return MIN(left, least + (left > kept ? (left - kept) / 4 : 0));
 }
@@ -277,7 +277,7 @@ static void grant_window(struct peer *p) {
         p->window_messages = share(a->mailbox_messages, a->granted_messages,
                         MAX(a->mailbox_messages / 4096, (uint64_t)1), a->n_links);
         p->window_bytes = share(a->mailbox_bytes, a->granted_bytes,
-                        MAX(a->mailbox_bytes / 4096, (uint64_t)SHARE_BYTES_MIN), a->n_links);
+                        MAX(a->mailbox_bytes / 4096, (uint64_t) SHARE_BYTES_MIN), a->n_links);
         if (p->window_messages == 0 || p->window_bytes < SHARE_BYTES_MIN) {
                 p->window_messages = p->window_bytes = 0;
                 a->n_unserved++;
@@ -674,7 +674,7 @@ void peers_flush_finally(arbiter_actor *a) {
                         (now = now_usec()) < end) {
                 struct pollfd fd = {.fd = link_get_fd(p->link), .events = POLLOUT};
 
-                (void)poll(&fd, 1, (int)((end - now) / USEC_PER_MSEC) + 1);
+                (void) poll(&fd, 1, (int) ((end - now) / USEC_PER_MSEC) + 1);
         }
 }
 

@@ -84,7 +84,7 @@ static void finish(struct work_item *w) {
         f->cancel_userdata = NULL;
         if (w->result < 0)
                 future_fail_errno(f, w->result, NULL);
-        else if (arbiter_message_new(&m) >= 0 && arbiter_message_append(m, "i", (int32_t)w->result) >= 0 &&
+        else if (arbiter_message_new(&m) >= 0 && arbiter_message_append(m, "i", (int32_t) w->result) >= 0 &&
                         message_seal(m) >= 0)
                 future_resolve(f, ARBITER_OUTCOME_REPLY, TAKE_PTR(m));
         else

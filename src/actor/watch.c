@@ -161,7 +161,7 @@ _public_ int arbiter_actor_unwatch(arbiter_actor *a, uint64_t watch) {
  * second DOWN finds nobody; a link leaves no trace here but this. */
 
 static struct known_exit *find_known_exit(arbiter_actor *a, const aid *target) {
-        for (unsigned i = 0; i < MIN(a->n_known_exits, (unsigned)KNOWN_EXITS_MAX); i++)
+        for (unsigned i = 0; i < MIN(a->n_known_exits, (unsigned) KNOWN_EXITS_MAX); i++)
                 if (aid_equal(&a->known_exits[i].target, target))
                         return &a->known_exits[i];
         return NULL;

@@ -20,7 +20,7 @@ enum {
 };
 
 static int help(void) {
-        (void)printf("arbiter-host MODULE.so [--threads]\n"
+        (void) printf("arbiter-host MODULE.so [--threads]\n"
                      "\n"
                      "Loads a module of libarbiter and runs its actor. The arbiter runs this for\n"
                      "Module=; by hand there is no arbiter to answer to.\n"
@@ -42,7 +42,7 @@ static int run(const char *path, bool threads) {
 
         r = arbiter_module_load(path, &module, &text);
         if (r < 0) {
-                (void)fprintf(stderr, "arbiter-host: %s\n", text ? text : strerror(-r));
+                (void) fprintf(stderr, "arbiter-host: %s\n", text ? text : strerror(-r));
                 free(text);
                 return STATUS_LOAD;
         }
@@ -50,12 +50,12 @@ static int run(const char *path, bool threads) {
         if (r >= 0)
                 return r;
         if (r == -ENOTCONN)
-                (void)fprintf(stderr,
+                (void) fprintf(stderr,
                                 "arbiter-host: no arbiter: $ARBITER_MAILBOX is not set; arbiterd runs this "
                                 "program for Module=%s\n",
                                 path);
         else
-                (void)fprintf(stderr, "arbiter-host: cannot run %s: %s\n", path, strerror(-r));
+                (void) fprintf(stderr, "arbiter-host: cannot run %s: %s\n", path, strerror(-r));
         return STATUS_ARBITER;
 }
 
@@ -69,11 +69,11 @@ int main(int argc, char *argv[]) {
                                        ? EXIT_SUCCESS
                                        : EXIT_FAILURE;
         if ((argc != 2 && !threads) || argv[1][0] == '-') {
-                (void)fprintf(stderr, "arbiter-host: expected one argument, the module; see arbiter-host "
+                (void) fprintf(stderr, "arbiter-host: expected one argument, the module; see arbiter-host "
                                       "--help\n");
                 return STATUS_USAGE;
         }
         /* The arbiter puts the actor's name there; the kernel's default is ours, the same for all. */
-        (void)prctl(PR_SET_NAME, strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0]);
+        (void) prctl(PR_SET_NAME, strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0]);
         return run(argv[1], threads);
 }

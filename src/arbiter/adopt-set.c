@@ -433,7 +433,7 @@ static void report_missing(struct set *s) {
                         continue;
                 if (slot.state == SUPERVISE_SLOT_RUNNING || slot.state == SUPERVISE_SLOT_DRAINING ||
                                 slot.state == SUPERVISE_SLOT_STOPPING)
-                        (void)set_handle(s,
+                        (void) set_handle(s,
                                         &(supervise_event){
                                                         .type = SUPERVISE_EXITED,
                                                         .slot = i,
@@ -479,7 +479,7 @@ static void resume_vacancy(struct adoption *x, const struct vacancy *v) {
                 (void) set_handle(root,
                                 &(supervise_event){ .type = SUPERVISE_REMOVE_CHILD, .slot = v->s.slot });
         else if (v->changed)
-                (void)set_handle(root,
+                (void) set_handle(root,
                                 &(supervise_event){ .type = SUPERVISE_DEFINITION_CHANGED,
                                                 .slot = v->s.slot,
                                                 .restart = spawn_root_restart(

@@ -86,7 +86,7 @@ static int tell(struct child *c, struct child *other, const struct pair *p, uint
                 int page_fd) {
         return actor_signal_peer(c->peer, ENVELOPE_SYSTEM, "peer", "ssutyyhhy", other->aid_string.s,
                         other->name, other->generation, p->link_id, side,
-                        (uint8_t)(other->peer ? other->peer->policy : ARBITER_MAILBOX_REJECT), socket_fd,
+                        (uint8_t) (other->peer ? other->peer->policy : ARBITER_MAILBOX_REJECT), socket_fd,
                         page_fd, (uint8_t) child_drops_mail(other));
 }
 
@@ -182,7 +182,7 @@ bool broker_is_restarting(arbiter *a, const char *name) {
                 (void) snprintf(monitor, sizeof(monitor), "%.*s", (int) (dot - name), name);
                 m = map_get_string(a->monitors_by_name, monitor);
                 return m && m->started &&
-                       supervise_get_slot(m->set.supervise, (uint32_t)strtoul(dot + 1, NULL, 10), &slot) >=
+                       supervise_get_slot(m->set.supervise, (uint32_t) strtoul(dot + 1, NULL, 10), &slot) >=
                                        0 &&
                        slot.state != SUPERVISE_SLOT_FAILED && slot.state != SUPERVISE_SLOT_HELD &&
                        slot.state != SUPERVISE_SLOT_UNUSED;

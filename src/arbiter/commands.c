@@ -87,7 +87,7 @@ static void on_spawned(arbiter_future *f, void *userdata) {
                                 arbiter_proxy_get_generation(p));
                 arbiter_proxy_unref(p);
         } else
-                (void)arbiter_message_reply_error(m, "io.arbiter.Arbiter1.Error.SpawnFailed",
+                (void) arbiter_message_reply_error(m, "io.arbiter.Arbiter1.Error.SpawnFailed",
                                 arbiter_future_get_error_text(f));
         arbiter_message_unref(m);
 }
@@ -217,7 +217,7 @@ static void on_killed(arbiter_future *f, void *userdata) {
         const char *name;
 
         if (f->outcome != ARBITER_OUTCOME_REPLY)
-                (void)arbiter_message_reply_error(
+                (void) arbiter_message_reply_error(
                                 m, arbiter_future_get_error_name(f), arbiter_future_get_error_text(f));
         else if (arbiter_message_rewind(m, true) >= 0 && arbiter_message_read(m, "s", &name) > 0) {
                 (void) snprintf(text, sizeof(text), "killed %s", f->spawn_aid_string.s);
@@ -268,8 +268,8 @@ static int append_row(arbiter_message *m, const struct child *c) {
         return arbiter_message_append(m, "(sssssut)", c->aid_string.s, c->name,
                         c->set && c->set->monitor ? c->set->monitor->name : "",
                         arbiter_concurrency_to_string(c->concurrency), arbiter_state_to_string(c->state),
-                        (uint32_t)c->process.pid,
-                        (uint64_t)(c->started_usec > 0 ? now - c->started_usec : 0));
+                        (uint32_t) c->process.pid,
+                        (uint64_t) (c->started_usec > 0 ? now - c->started_usec : 0));
 }
 
 static int on_list(arbiter_actor *a, arbiter_message *m, void *userdata) {

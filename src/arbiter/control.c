@@ -97,8 +97,8 @@ static void fill_monitor(arbiter_monitor *m, struct monitor_view *v) {
                         .backoff = i.n[SUPERVISE_SLOT_BACKOFF],
                         /* Of a pool also those of workers that have left it: what is counted never
                          * becomes less. */
-                        .restarts = (uint32_t)(monitor_is_pool(m) ? m->set.sums.restarts : i.restarts),
-                        .revision = (uint32_t)m->revision,
+                        .restarts = (uint32_t) (monitor_is_pool(m) ? m->set.sums.restarts : i.restarts),
+                        .revision = (uint32_t) m->revision,
                         .draining = i.n[SUPERVISE_SLOT_DRAINING],
                         .load = m->load.percent,
                         .backlog = m->load.backlog,
@@ -199,7 +199,7 @@ static bool stays_known(const struct child *c) {
 void control_wish(struct child *c, bool restart) {
         if (!c->set)
                 return;
-        (void)set_handle(c->set, &(supervise_event){
+        (void) set_handle(c->set, &(supervise_event){
                                                  .type = restart          ? SUPERVISE_RESTART_CHILD
                                                          : stays_known(c) ? SUPERVISE_STOP_CHILD
                                                                           : SUPERVISE_REMOVE_CHILD,

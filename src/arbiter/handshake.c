@@ -225,11 +225,12 @@ static int reply_welcome(struct child *c, arbiter_message *m, int page_fd) {
                 return r;
         r = arbiter_message_append(reply, "ssssuttttyy", aid_to_string(&c->spawner).s, c->aid_string.s,
                         c->name, manager_of(c), c->generation,
-                        s ? s->silence_usec : (usec_t)SILENCE_DEFAULT_USEC,
-                        s ? s->stop_usec : (usec_t)STOP_TIMEOUT_DEFAULT_USEC,
-                        s ? s->mailbox_messages : (uint64_t)MAILBOX_MESSAGES_DEFAULT,
-                        s ? s->mailbox_bytes : (uint64_t)MAILBOX_BYTES_DEFAULT,
-                        (uint8_t)(s ? s->mailbox_policy : ARBITER_MAILBOX_REJECT), (uint8_t)c->concurrency);
+                        s ? s->silence_usec : (usec_t) SILENCE_DEFAULT_USEC,
+                        s ? s->stop_usec : (usec_t) STOP_TIMEOUT_DEFAULT_USEC,
+                        s ? s->mailbox_messages : (uint64_t) MAILBOX_MESSAGES_DEFAULT,
+                        s ? s->mailbox_bytes : (uint64_t) MAILBOX_BYTES_DEFAULT,
+                        (uint8_t) (s ? s->mailbox_policy : ARBITER_MAILBOX_REJECT),
+                        (uint8_t) c->concurrency);
         if (r >= 0)
                 r = append_parameters(s, reply);
         if (r >= 0)

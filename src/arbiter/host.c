@@ -22,8 +22,8 @@ static int make_host(struct child *thread, struct child **ret) {
 
         (void) snprintf(name, sizeof(name), "%s-host", m ? m->name : thread->name);
         if (child_find(thread->arbiter, name)) /* the last one is not quite gone */
-                (void)snprintf(name, sizeof(name), "%s-host-%u", m ? m->name : thread->name,
-                                (unsigned)thread->age);
+                (void) snprintf(name, sizeof(name), "%s-host-%u", m ? m->name : thread->name,
+                                (unsigned) thread->age);
         if (!name_is_valid(name))
                 return -ENAMETOOLONG;
         r = spawn_instance(thread->spawn, NULL, NULL, &s);
@@ -159,7 +159,7 @@ void host_gone(struct child *host, arbiter_reason reason, int status) {
                 child_drain(c);
                 c->ending = true; /* what is asked for now is carried out by its end */
                 if (set && !c->culprit && c->state == ARBITER_STATE_RUNNING && ended)
-                        (void)set_handle(set,
+                        (void) set_handle(set,
                                         &(supervise_event){.type = SUPERVISE_RESTART_CHILD, .slot = slot});
                 child_end(c, own, c->reason_set ? 0 : status);
         }

@@ -75,7 +75,7 @@ static int append_server(arbiter *a, arbiter_message *m) {
                 r = info_add(m, "state", "s", arbiter_state_to_string(a->actor->state));
         if (r >= 0)
                 r = info_add(m, "uptime", "d",
-                                (double)(now_usec() - a->started_usec) / (double)USEC_PER_SEC);
+                                (double) (now_usec() - a->started_usec) / (double) USEC_PER_SEC);
         if (r >= 0)
                 r = info_add(m, "process_id", "u", (uint32_t) getpid());
         if (r >= 0)

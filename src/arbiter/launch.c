@@ -227,7 +227,7 @@ static void handle_notify(struct child *c, const struct notify_message *n) {
         if ((n->flags & NOTIFY_WATCHDOG_USEC) && c->watchdog_usec != n->watchdog) {
                 c->watchdog_usec = n->watchdog;
                 if (c->state == ARBITER_STATE_RUNNING)
-                        (void)actor_timer_set(a, &c->silence_timer,
+                        (void) actor_timer_set(a, &c->silence_timer,
                                         n->watchdog > 0 ? time_add(c->last_heard_usec, n->watchdog)
                                                         : USEC_INFINITY);
         }
@@ -435,7 +435,7 @@ struct thread_start {
 static void *thread_main(void *userdata) {
         struct thread_start *t = userdata;
 
-        (void)actor_run(t->module, t->mailbox, ARBITER_CONCURRENCY_THREAD, t->listen_names, t->listen_fds,
+        (void) actor_run(t->module, t->mailbox, ARBITER_CONCURRENCY_THREAD, t->listen_names, t->listen_fds,
                         t->n_listen_fds);
         free(t->listen_fds);
         free(t);

@@ -54,8 +54,8 @@ static void stranger_free(struct stranger *s) {
 
 static void refuse(struct stranger *s, const char *why) {
         arbiter_log(s->arbiter, LOG_WARNING, NULL, "refused",
-                        "refused a connection of process %d (uid %u): %s", (int)s->credentials.pid,
-                        (unsigned)s->credentials.uid, why);
+                        "refused a connection of process %d (uid %u): %s", (int) s->credentials.pid,
+                        (unsigned) s->credentials.uid, why);
 }
 
 /* In constant time: how much of a token was right is nobody's business. */
@@ -374,7 +374,7 @@ static int make_address(const arbiter *a, struct sockaddr_un *ret) {
         if (!a->runtime_directory)
                 return -EOPNOTSUPP;
         *ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
-        if ((size_t)snprintf(ret->sun_path, sizeof(ret->sun_path), "%s/mailbox", a->runtime_directory) >=
+        if ((size_t) snprintf(ret->sun_path, sizeof(ret->sun_path), "%s/mailbox", a->runtime_directory) >=
                         sizeof(ret->sun_path))
                 return -ENAMETOOLONG;
         return 0;

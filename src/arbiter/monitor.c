@@ -392,7 +392,7 @@ _public_ int arbiter_monitor_start(arbiter_monitor *m, unsigned workers, arbiter
                 return r;
         }
         if (m->module && m->module->on_params && m->worker)
-                (void)m->module->on_params(
+                (void) m->module->on_params(
                                 m->child->inline_actor, m->worker, m->child->inline_actor->userdata);
         m->started = true;
         state_mark_monitor(m);

@@ -28,7 +28,7 @@ static void relation_free(struct relation *r) {
 static int notify(struct child *owner, const char *signal, const char *id, const char *name,
                 uint32_t generation, arbiter_reason reason, int status) {
         return actor_signal_peer(owner->peer, ENVELOPE_SYSTEM, signal, "ssuui", id, name, generation,
-                        (uint32_t)reason, (int32_t)status);
+                        (uint32_t) reason, (int32_t) status);
 }
 
 static int send_notice(const struct notice *n) {

@@ -298,7 +298,7 @@ static void act(struct set *s, const supervise_action *action) {
         case SUPERVISE_ACTION_ARM:
                 if (s->monitor && !s->monitor->arbiter)
                         break; /* it has just gone */
-                (void)actor_timer_set(s->arbiter->actor, &s->timer,
+                (void) actor_timer_set(s->arbiter->actor, &s->timer,
                                 action->when == NSEC_INFINITY ? USEC_INFINITY
                                                               : action->when / NSEC_PER_USEC + 1);
                 break;

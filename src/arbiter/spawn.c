@@ -639,7 +639,7 @@ int spawn_instance(arbiter_spawn *s, const char *name, const char *const *parame
                 const char *equals = strchr(*parameters, '=');
 
                 r = equals && equals > *parameters
-                                    ? set_parameter(new, *parameters, (size_t)(equals - *parameters),
+                                    ? set_parameter(new, *parameters, (size_t) (equals - *parameters),
                                                       equals + 1)
                                     : -EINVAL;
         }

@@ -82,7 +82,7 @@ int unit_instance_of(const char *template, const char *instance, char ret[static
 
         if (!at)
                 return -EINVAL;
-        n = snprintf(ret, UNIT_NAME_SIZE, "%.*s@%s%s", (int)(at - template), template, instance, at + 1);
+        n = snprintf(ret, UNIT_NAME_SIZE, "%.*s@%s%s", (int) (at - template), template, instance, at + 1);
         return n < 0 || n >= UNIT_NAME_SIZE ? -ENAMETOOLONG : 0;
 }
 

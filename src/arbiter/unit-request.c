@@ -18,7 +18,7 @@ static int add_log_field(arbiter_message *m, const char *key, const char *value)
                 text = NULL;
                 return -ENOMEM;
         }
-        return arbiter_message_append_array(m, 'y', text, (size_t)n);
+        return arbiter_message_append_array(m, 'y', text, (size_t) n);
 }
 
 static int open_property(arbiter_message *m, const char *name, const char *signature) {
@@ -178,8 +178,8 @@ static int add_limits(const struct exec_context *x, arbiter_message *m) {
                         continue;
                 (void) snprintf(soft, sizeof(soft), "%sSoft", limit_names[i]);
                 r = arbiter_message_append(m, "(sv)(sv)", limit_names[i], "t",
-                                (uint64_t)x->limits[i].value.rlim_max, soft, "t",
-                                (uint64_t)x->limits[i].value.rlim_cur);
+                                (uint64_t) x->limits[i].value.rlim_max, soft, "t",
+                                (uint64_t) x->limits[i].value.rlim_cur);
         }
         return r;
 }
@@ -211,9 +211,9 @@ static int add_context(const struct child *c, arbiter_message *m) {
         if (r >= 0 && x->working_directory && !(plain && streq(x->working_directory, "/")))
                 r = arbiter_message_append(m, "(sv)", "WorkingDirectory", "s", x->working_directory);
         if (r >= 0 && x->has_umask)
-                r = arbiter_message_append(m, "(sv)", "UMask", "u", (uint32_t)x->umask);
+                r = arbiter_message_append(m, "(sv)", "UMask", "u", (uint32_t) x->umask);
         if (r >= 0 && x->has_nice)
-                r = arbiter_message_append(m, "(sv)", "Nice", "i", (int32_t)x->nice);
+                r = arbiter_message_append(m, "(sv)", "Nice", "i", (int32_t) x->nice);
         return r < 0 ? r : add_limits(x, m);
 }
 
@@ -271,11 +271,11 @@ static int add_service(struct child *c, arbiter_message *m) {
                         /* What fails while no arbiter is there stays until one has looked at it. */
                         "CollectMode", "s", "inactive");
         if (r >= 0 && s->watchdog_usec > 0)
-                r = arbiter_message_append(m, "(sv)", "WatchdogUSec", "t", (uint64_t)s->watchdog_usec);
+                r = arbiter_message_append(m, "(sv)", "WatchdogUSec", "t", (uint64_t) s->watchdog_usec);
         /* An actor that a signal has stopped in order says so by its exit code. */
         if (r >= 0 && !c->plain)
                 r = arbiter_message_append(
-                                m, "(sv)", "SuccessExitStatus", "(aiai)", 1U, (int32_t)s->kill_signal, 0U);
+                                m, "(sv)", "SuccessExitStatus", "(aiai)", 1U, (int32_t) s->kill_signal, 0U);
         return r;
 }
 

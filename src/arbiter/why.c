@@ -120,7 +120,8 @@ static struct clause how_it_ended(arbiter_reason reason, int status) {
         else if (reason == ARBITER_REASON_CORE_DUMP)
                 (void) snprintf(p.s, sizeof(p.s), "it crashed with %s", signal_name(status).s);
         else
-                (void)snprintf(p.s, sizeof(p.s), "%s", text ? text : "how its last life ended is not known");
+                (void) snprintf(p.s, sizeof(p.s), "%s",
+                                text ? text : "how its last life ended is not known");
         return p;
 }
 

@@ -74,7 +74,7 @@ static int set_assignments(
                 arbiter_spawn *s, char *const *l, int (*set)(arbiter_spawn *, const char *, const char *)) {
         STRV_FOREACH(i, l) {
                 const char *equals = strchr(*i, '=');
-                _cleanup_free_ char *key = equals ? strndup(*i, (size_t)(equals - *i)) : NULL;
+                _cleanup_free_ char *key = equals ? strndup(*i, (size_t) (equals - *i)) : NULL;
                 int r;
 
                 if (!key)
@@ -148,7 +148,7 @@ static unsigned number_of(const char *name) {
         const char *dot = strrchr(name, '.');
         uint64_t n;
 
-        return dot && parse_u64_range(dot + 1, 1, CONFIG_SLOTS_MAX, &n) >= 0 ? (unsigned)n : 0;
+        return dot && parse_u64_range(dot + 1, 1, CONFIG_SLOTS_MAX, &n) >= 0 ? (unsigned) n : 0;
 }
 
 /* An arbiter_spawn_prepare_t. A worker of a pool is of one of two definitions while they are rolled; of a
@@ -236,7 +236,7 @@ static int set_command(struct daemon *d, const struct actor_config *a, arbiter_s
                 return set_unprepared(d, a, s);
         if (r < 0) {
                 if (why)
-                        (void)daemon_refuse(d, r, "%s: %s", a->path, why);
+                        (void) daemon_refuse(d, r, "%s: %s", a->path, why);
                 return r;
         }
         r = set_expanded(a, &e, s);
@@ -279,7 +279,7 @@ static int set_process(const struct actor_config *a, arbiter_spawn *s) {
         r = arbiter_spawn_set_umask(s, a->umask);
         if (r >= 0 && a->nice_set)
                 r = arbiter_spawn_set_nice(s, a->nice);
-        for (int i = 0; r >= 0 && i < (int)N_LIMITS; i++)
+        for (int i = 0; r >= 0 && i < (int) N_LIMITS; i++)
                 if (a->limits[i].set)
                         r = arbiter_spawn_set_limit(
                                         s, i, a->limits[i].value.rlim_cur, a->limits[i].value.rlim_max);

@@ -99,11 +99,11 @@ static const char *const option_help[][2] = {
 };
 
 static int print_help(void) {
-        (void)puts(PROGRAM " [OPTION...]\n\nRuns actors as the configuration says, in the "
+        (void) puts(PROGRAM " [OPTION...]\n\nRuns actors as the configuration says, in the "
                            "foreground.\n\nOptions:");
         for (size_t i = 0; i < ELEMENTSOF(option_help); i++)
                 help_print_line(stdout, option_help[i][0], option_help[i][1]);
-        (void)puts("\nSIGTERM and SIGINT stop everything in order, SIGHUP reads the configuration\nagain. "
+        (void) puts("\nSIGTERM and SIGINT stop everything in order, SIGHUP reads the configuration\nagain. "
                    "arbiterctl talks to "
                    "it.");
         return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -187,7 +187,7 @@ static int take_option(struct daemon *d, int option) {
         case 'h':
                 return print_help();
         case OPTION_VERSION:
-                (void)printf(PROGRAM " %s\n", arbiter_version());
+                (void) printf(PROGRAM " %s\n", arbiter_version());
                 return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
         default: /* getopt_long() has said what is wrong */
                 log_error("See " PROGRAM " --help.");
@@ -378,7 +378,7 @@ static int take_lock(struct daemon *d, struct pid_file *lock) {
                 log_error("An arbiter runs in %s already (PID %d); stop it first, or name another directory "
                           "with "
                           "--runtime-dir=DIR.",
-                                d->runtime_directory, (int)pid);
+                                d->runtime_directory, (int) pid);
                 return EXIT_USAGE;
         }
         if (r < 0) {
@@ -398,7 +398,7 @@ static int take_pid_file(const char *path, struct pid_file *p) {
         if (r >= 0)
                 return 0;
         if (r == -EBUSY)
-                log_error("Already running on PID %d (pid file '%s')", (int)pid, path);
+                log_error("Already running on PID %d (pid file '%s')", (int) pid, path);
         else
                 log_error_errno(r, "Cannot write the pid file '%s': %m", path);
         return EXIT_USAGE;
@@ -414,7 +414,7 @@ static void set_process_name(const char *name, char *arguments, size_t room) {
         n = MIN(strlen(name), room);
         memcpy(arguments, name, n);
         memset(arguments + n, 0, room - n);
-        (void)prctl(PR_SET_NAME, name);
+        (void) prctl(PR_SET_NAME, name);
 }
 
 /* Running. */
@@ -430,14 +430,14 @@ static void on_log(const arbiter_log_entry *e, void *userdata) {
 static int on_reload_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
         struct daemon *d = userdata;
 
-        (void)arbiter_reload(d->arbiter, NULL); /* what is wrong has been logged */
+        (void) arbiter_reload(d->arbiter, NULL); /* what is wrong has been logged */
         return 0;
 }
 
 static int block_signals(void) {
         sigset_t set;
 
-        (void)signal(SIGPIPE, SIG_IGN); /* of whoever reads our log */
+        (void) signal(SIGPIPE, SIG_IGN); /* of whoever reads our log */
         sigemptyset(&set);
         sigaddset(&set, SIGTERM);
         sigaddset(&set, SIGINT);
@@ -455,7 +455,7 @@ static void raise_nofile(struct daemon *d) {
         d->nofile = l;
         if (l.rlim_cur < l.rlim_max) {
                 l.rlim_cur = l.rlim_max;
-                (void)setrlimit(RLIMIT_NOFILE, &l);
+                (void) setrlimit(RLIMIT_NOFILE, &l);
         }
 }
 
@@ -677,7 +677,7 @@ int main(int argc, char *argv[]) {
         struct daemon d = { .log_level = -1, .holder_fd = -EBADF, .metrics_fd = -EBADF, .keeper_fd = -EBADF,
                 .state_fd = -EBADF };
         /* Before getopt_long() changes their order. */
-        size_t room = argc > 0 ? (size_t)(argv[argc - 1] - argv[0]) + strlen(argv[argc - 1]) : 0;
+        size_t room = argc > 0 ? (size_t) (argv[argc - 1] - argv[0]) + strlen(argv[argc - 1]) : 0;
         int r;
 
         log_open(PROGRAM);

@@ -21,7 +21,7 @@ static pid_t read_pid(int fd) {
         if (n <= 0)
                 return 0;
         text[strcspn(text, "\n")] = 0;
-        return parse_u64_range(text, 1, INT32_MAX, &pid) >= 0 ? (pid_t)pid : 0;
+        return parse_u64_range(text, 1, INT32_MAX, &pid) >= 0 ? (pid_t) pid : 0;
 }
 
 /* Who holds it, 0 if it is not known: one in another PID namespace has no number here. */
@@ -76,7 +76,7 @@ int pid_file_take(const char *path, struct pid_file *ret, pid_t *ret_pid) {
                 return r;
         if (ftruncate(fd, 0) < 0 || fchmod(fd, 0644) < 0)
                 return negative_errno();
-        (void)snprintf(text, sizeof(text), "%d\n", (int)getpid());
+        (void) snprintf(text, sizeof(text), "%d\n", (int) getpid());
         r = write_all(fd, text, strlen(text));
         if (r < 0)
                 return r;
@@ -86,7 +86,7 @@ int pid_file_take(const char *path, struct pid_file *ret, pid_t *ret_pid) {
 
 void pid_file_done(struct pid_file *p) {
         if (p->fd >= 0 && is_current(p->fd, p->path))
-                (void)unlink(p->path);
+                (void) unlink(p->path);
         close_fd(p->fd);
         free(p->path);
         *p = PID_FILE_INIT;

@@ -149,7 +149,7 @@ static int start_monitor(struct daemon *d, const struct monitor_config *m, arbit
                 return r; /* told */
         r = arbiter_monitor_start(monitor, m->strategy == CONFIG_POOL ? m->workers : 0, ret);
         if (r < 0) {
-                (void)arbiter_monitor_stop(monitor, NULL);
+                (void) arbiter_monitor_stop(monitor, NULL);
                 if (r == -ECANCELED) /* an operator had stopped it, and an arbiter before us knew */
                         return 0;
                 return daemon_refuse(d, r, "%s: cannot be started: %m", m->path);
@@ -167,7 +167,7 @@ static int start_actor(struct daemon *d, const struct actor_config *a, arbiter_f
         r = definition_new(d, a, &s);
         if (r < 0)
                 return r;
-        (void)arbiter_remove_definition(d->arbiter, a->name);
+        (void) arbiter_remove_definition(d->arbiter, a->name);
         r = arbiter_add_definition(d->arbiter, s);
         if (r >= 0)
                 r = arbiter_spawn_start(s, ret);
@@ -255,7 +255,7 @@ static int stop_for_another(struct daemon *d, const char *name) {
         *x = (struct departure){ .daemon = d, .name = strdup(name) };
         if (!x->name)
                 return -ENOMEM;
-        (void)arbiter_remove_definition(d->arbiter, name);
+        (void) arbiter_remove_definition(d->arbiter, name);
         r = m ? arbiter_monitor_stop(m, &f) : arbiter_remove_actor(d->arbiter, name, &f);
         if (r == -ESRCH || (r >= 0 && !arbiter_future_is_pending(f)))
                 return 1; /* it has ended, or was stopped by hand; nobody lives */

@@ -166,7 +166,8 @@ static int ask_for_name(struct bus_client *client) {
 
         client->asked = sd_bus_slot_unref(client->asked);
         r = sd_bus_call_method_async(client->connection->bus, &client->asked, DBUS_NAME, DBUS_PATH,
-                        DBUS_NAME, "RequestName", on_name, client, "su", client->name, (uint32_t)NAME_QUEUE);
+                        DBUS_NAME, "RequestName", on_name, client, "su", client->name,
+                        (uint32_t) NAME_QUEUE);
         if (r >= 0)
                 client->name_state = BUS_NAME_ASKED;
         return r;

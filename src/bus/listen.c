@@ -37,7 +37,7 @@ _public_ int arbiter_listen_private(arbiter *a, const char *path) {
         if (!a || (!path && !a->runtime_directory))
                 return -EINVAL;
         if (!path) {
-                if ((size_t)snprintf(buffer, sizeof(buffer), "%s/private", a->runtime_directory) >=
+                if ((size_t) snprintf(buffer, sizeof(buffer), "%s/private", a->runtime_directory) >=
                                 sizeof(buffer))
                         return -ENAMETOOLONG;
                 path = buffer;

@@ -129,7 +129,7 @@ static void answer_starved(struct link *l) {
         if (!l->signal_due)
                 l->answered = starved;
         if (!l->dispatching)
-                (void)link_flush(l);
+                (void) link_flush(l);
 }
 
 /* Grants what the window allows now, if that is more than before. */

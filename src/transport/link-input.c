@@ -36,8 +36,8 @@ ssize_t input_prepare(struct input *in, size_t size, size_t room_min) {
         int r;
 
         if (!input_is_exhausted(in)) /* moving what is not dispatched would be quadratic */
-                return in->allocated - in->end > MAX(room_min, (size_t)INPUT_SIZE_SMALL / 2)
-                                       ? (ssize_t)(in->allocated - in->end)
+                return in->allocated - in->end > MAX(room_min, (size_t) INPUT_SIZE_SMALL / 2)
+                                       ? (ssize_t) (in->allocated - in->end)
                                        : 0;
 
         /* What is left is at most the front of a frame, and the scan has checked its size. */
@@ -49,7 +49,7 @@ ssize_t input_prepare(struct input *in, size_t size, size_t room_min) {
                 input_move_to_front(in);
         if (in->allocated - in->end < MAX(room_min, (size_t)1))
                 return 0;
-        return (ssize_t)(in->allocated - in->end);
+        return (ssize_t) (in->allocated - in->end);
 }
 
 int input_make_room(struct input *in, size_t size) {
@@ -58,7 +58,7 @@ int input_make_room(struct input *in, size_t size) {
 
 static int input_grow_fds(struct input *in, size_t n_fds) {
         size_t live = in->n_fds - in->fds_start,
-               allocated = MAX(in->fds_allocated * 2, (size_t)FRAME_FDS_MAX);
+               allocated = MAX(in->fds_allocated * 2, (size_t) FRAME_FDS_MAX);
         int *fds;
 
         if (live > 0 && in->fds_start > 0)
@@ -169,7 +169,7 @@ static int deliver(struct link *l, const uint8_t *frame, size_t size, size_t fir
         enum link_lane lane;
         int r;
 
-        if (envelope_decode(frame, size, &e, &body) != (ssize_t)size)
+        if (envelope_decode(frame, size, &e, &body) != (ssize_t) size)
                 return -EBADMSG;
         lane = envelope_lane(&e);
         if (_likely_(e.sequence == l->sequence_received[lane] + 1))

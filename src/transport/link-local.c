@@ -42,7 +42,7 @@ static void take_fds(struct input *in, struct output *o) {
         while (o->fds) {
                 struct output_fds *f = output_take_fds(o);
 
-                (void)input_add_fds(in, f->fds, f->n_fds); /* there is room */
+                (void) input_add_fds(in, f->fds, f->n_fds); /* there is room */
                 free(f);
         }
 }

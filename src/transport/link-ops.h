@@ -89,13 +89,13 @@ static inline uint64_t frame_prefix(const uint8_t *frame) {
         return le64toh(v);
 }
 static inline size_t frame_prefix_size(uint64_t v) {
-        return (size_t)(v & UINT32_MAX);
+        return (size_t) (v & UINT32_MAX);
 }
 static inline bool frame_prefix_is_system(uint64_t v) {
         return (v >> 48) & ENVELOPE_SYSTEM;
 }
 static inline size_t frame_prefix_n_fds(uint64_t v) {
-        return (size_t)(v >> 56);
+        return (size_t) (v >> 56);
 }
 static inline bool frame_size_is_valid(size_t size) {
         return size > ENVELOPE_HEADER_SIZE && size <= FRAME_SIZE_MAX && size % 8 == 0;

@@ -20,7 +20,7 @@ static int output_grow(struct output *o, size_t size) {
                 return 0;
         }
 
-        allocated = MAX(o->data ? o->allocated * 2 : o->hint, (size_t)OUTPUT_SIZE_MIN);
+        allocated = MAX(o->data ? o->allocated * 2 : o->hint, (size_t) OUTPUT_SIZE_MIN);
         while (allocated < live + size)
                 allocated *= 2;
 
@@ -104,7 +104,7 @@ size_t output_run(const struct output *o, size_t distance) {
                         end = f->position;
                         break;
                 }
-        return (size_t)(end - position);
+        return (size_t) (end - position);
 }
 
 void output_release(struct output *o) {

@@ -45,7 +45,8 @@ int link_page_grant(int fd, unsigned side, uint64_t messages, uint64_t bytes) {
         _Static_assert(offsetof(struct link_page_side, granted_bytes) ==
                                         offsetof(struct link_page_side, granted_messages) + sizeof(uint64_t),
                         "they are written at once");
-        return pwrite(fd, grant, sizeof(grant), (off_t)at) == (ssize_t)sizeof(grant) ? 0 : negative_errno();
+        return pwrite(fd, grant, sizeof(grant), (off_t) at) == (ssize_t) sizeof(grant) ? 0
+                                                                                       : negative_errno();
 }
 
 int link_page_map(int fd, struct link_page **ret) {
@@ -81,6 +82,6 @@ int link_page_map_local(struct link_page **ret) {
 
 struct link_page *link_page_unmap(struct link_page *page) {
         if (page)
-                (void)munmap(page, LINK_PAGE_SIZE);
+                (void) munmap(page, LINK_PAGE_SIZE);
         return NULL;
 }

@@ -55,7 +55,7 @@ static void seqpacket_read(struct link *l) {
                         l->no_memory = true;
                         return;
                 }
-                read_packet(l, (size_t)room);
+                read_packet(l, (size_t) room);
         }
 }
 
@@ -77,11 +77,11 @@ static int seqpacket_flush(struct link *l) {
                 fds = output_peek_fds(o, 0);
                 n = link_socket_send(l, &iov, 1, fds);
                 if (n < 0)
-                        return (int)n;
+                        return (int) n;
                 if (n > 0) {
                         if (fds)
                                 output_drop_fds(o);
-                        output_advance(o, (size_t)n);
+                        output_advance(o, (size_t) n);
                 }
         }
         return 0;

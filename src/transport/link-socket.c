@@ -31,7 +31,7 @@ static void unblock(struct link *l) {
         l->blocked = false;
         link_pin(l);
         if (link_flush(l) >= 0 && !l->blocked) {
-                (void)sd_event_source_set_io_events(l->io, IO_EVENTS);
+                (void) sd_event_source_set_io_events(l->io, IO_EVENTS);
                 link_room(l);
         }
         link_unpin(l);
@@ -108,7 +108,7 @@ void link_socket_close(struct link *l) {
 
 void link_socket_queued(struct link *l) {
         if (link_get_buffered(l) >= LINK_FLUSH_SIZE)
-                (void)link_flush(l); /* the frame is queued; that the socket broke, "closed" will say */
+                (void) link_flush(l); /* the frame is queued; that the socket broke, "closed" will say */
 }
 
 static void receive_failed(struct link *l, int error) {
@@ -165,8 +165,8 @@ size_t link_socket_receive(struct link *l, uint8_t *buffer, size_t size, struct 
                 link_fail_reading(l, 0);
                 return 0;
         }
-        l->statistics.bytes_received += (uint64_t)n;
-        return (size_t)n;
+        l->statistics.bytes_received += (uint64_t) n;
+        return (size_t) n;
 }
 
 int link_socket_block(struct link *l) {
@@ -213,6 +213,6 @@ ssize_t link_socket_send(struct link *l, struct iovec *iov, size_t n_iov, const 
         l->statistics.writes++;
         if (n < 0)
                 return send_failed(l, (int) -n);
-        l->statistics.bytes_sent += (uint64_t)n;
+        l->statistics.bytes_sent += (uint64_t) n;
         return n;
 }

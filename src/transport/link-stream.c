@@ -25,11 +25,11 @@ static void stream_read(struct link *l) {
                 return;
         }
 
-        n = link_socket_receive(l, in->data + in->end, (size_t)room, &received);
+        n = link_socket_receive(l, in->data + in->end, (size_t) room, &received);
         if (n == 0)
                 return;
         in->end += n;
-        if (n == (size_t)room)
+        if (n == (size_t) room)
                 in->bulk = true;
         else if (received.n_fds == 0)
                 /* A short read has emptied the socket, and what comes from now on is a new edge. (With
@@ -107,11 +107,11 @@ static int stream_flush(struct link *l) {
                         total += segments[i].size;
                 n = link_socket_send(l, iov, n_segments, fds);
                 if (n < 0)
-                        return (int)n;
+                        return (int) n;
                 if (n > 0 && fds)
                         output_drop_fds(segments[0].output);
-                advance(segments, n_segments, (size_t)n);
-                if (n > 0 && (size_t)n < total) {
+                advance(segments, n_segments, (size_t) n);
+                if (n > 0 && (size_t) n < total) {
                         int r = link_socket_block(l);
 
                         if (r < 0)

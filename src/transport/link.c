@@ -67,7 +67,7 @@ void link_defer(sd_event *event, sd_event_source **source, sd_event_handler_t ha
                 return;
         }
         sd_event_source_disable_unref(fresh);
-        (void)sd_event_source_set_enabled(*source, SD_EVENT_ONESHOT);
+        (void) sd_event_source_set_enabled(*source, SD_EVENT_ONESHOT);
 }
 
 void link_set_events(struct link *l, const struct link_events *events, void *userdata) {
@@ -283,7 +283,7 @@ static void end_batch(struct link *l) {
         if (l->events.batch_end)
                 l->events.batch_end(l, l->userdata);
         if (!l->closed)
-                (void)link_flush(l);
+                (void) link_flush(l);
 }
 
 static void finish(struct link *l) {

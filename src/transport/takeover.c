@@ -74,5 +74,5 @@ int takeover_receive(int fd, uint8_t *buffer, struct envelope *ret, const uint8_
                 return -ECONNRESET;
         if (n_fds > 0 || (mh.msg_flags & (MSG_CTRUNC | MSG_TRUNC)))
                 return -EBADMSG;
-        return envelope_decode(buffer, (size_t)n, ret, ret_body) == n ? 0 : -EBADMSG;
+        return envelope_decode(buffer, (size_t) n, ret, ret_body) == n ? 0 : -EBADMSG;
 }
