@@ -56,8 +56,8 @@ static int on_turn(sd_event_source *s, uint64_t usec, void *userdata) {
                 return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
         }
         if (late && l->manner == EXIT && !keeper_is_there(d->keeper)) {
-                log_warning("arbiter-keeper is not there: the actors would not outlive this arbiter, and are "
-                            "stopped.");
+                log_warning("arbiter-keeper is not there: the actors would not outlive this arbiter, and "
+                            "are stopped.");
                 l->manner = STAY;
                 return arbiter_stop(d->arbiter, 0);
         }
