@@ -605,6 +605,11 @@ int child_stop(struct child *c, arbiter_future *waits) {
         }
         if (c->stop_stage == CHILD_STOP_STUCK)
                 child_kill(c, ARBITER_REASON_STOP_TIMEOUT);
+        if (c->unit && c->stop_stage == CHILD_STOP_SIGNALED && !c->reason_set) {
+                /* By the wish of somebody else, until now: the last word counts. */
+                set_reason(c, ARBITER_REASON_SHUTDOWN);
+                unit_stop(c);
+        }
         if (c->stop_stage != CHILD_STOP_NONE || c->ending)
                 return 0;
         set_reason(c, ARBITER_REASON_SHUTDOWN);

@@ -259,6 +259,28 @@ class Units(case.Case):
         actors = self.wait_running(3)
         self.assertEqual(str(actors['web.3']['pid']), self.show('web.3', 'MainPID'))
 
+    def test_last_word(self):
+        """"systemctl stop", and "arbiterctl restart" before that is done."""
+        self.monitor('slow', "Type=notify\nExec=/bin/sh -c 'trap \"sleep 1; exit\" TERM; systemd-notify --ready; while :; do sleep 0.1; done'\n")
+        self.start()
+        before = self.wait_running(1)['slow.1']
+        self.systemctl('stop', '--no-block', self.unit('slow.1'))
+        self.box.wait_for(lambda: self.show('slow.1', 'ActiveState') == 'deactivating', 'its end')
+        self.arbiterctl('restart', 'slow.1')
+        self.assertNotEqual(self.wait_running(1)['slow.1']['aid'], before['aid'])
+
+    def test_left(self):
+        """What KillMode= lets go on keeps the name of its unit from the next one."""
+        self.monitor('left', 'Exec=/bin/sh -c "sleep 2000 & exec sleep 1000"\n', service='[Service]\nKillMode=process\n')
+        self.start()
+        before = self.wait_running(1)['left.1']
+        self.arbiterctl('restart', 'left.1')
+        self.systemctl('kill', '-s', 'KILL', '--kill-who=main', self.unit('left.1'))
+        self.box.wait_for(lambda: len(self.deaths('left.1')) == 2, 'its death')
+        self.assertEqual([d['reason'] for d in self.deaths('left.1')], ['signal', 'shutdown'])
+        self.assertNotEqual(self.wait_running(1)['left.1']['aid'], before['aid'])
+        self.assertEqual(len(self.out('pgrep', '-f', '^sleep 2000$').split()), 1)
+
     def test_existing(self):
         """A unit of that name which is not ours is an error, and let alone."""
         self.run_in('systemd-run', *(['--user'] if self.user else []), '--unit=' + self.unit('web.1'), 'sleep', '1000', user=self.user)
