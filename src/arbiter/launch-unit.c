@@ -315,6 +315,18 @@ static void make_mark(const struct child *c, char ret[static 32]) {
         (void) snprintf(ret, 32, "ARBITER_AID=%s", c->aid_string.s);
 }
 
+static bool leaves_processes(const struct child *c) {
+        const struct unit_properties *p = &c->spawn->unit_properties;
+        const char *mode;
+
+        for (size_t i = 0; i < p->n; i++)
+                if (streq(p->items[i].name, "KillMode") &&
+                                arbiter_message_rewind(p->items[i].value, true) >= 0 &&
+                                arbiter_message_read(p->items[i].value, "s", &mode) > 0)
+                        return streq(mode, "process") || streq(mode, "none");
+        return false;
+}
+
 int launch_unit(struct child *c) {
         _cleanup_(arbiter_message_unrefp) arbiter_message *m = NULL;
         _cleanup_close_ int theirs = -EBADF;
@@ -336,7 +348,9 @@ int launch_unit(struct child *c) {
         if (r < 0)
                 return r;
         make_mark(c, mark);
-        q = (struct unit_request){ .name = c->unit_name, .mark = mark, .properties = m };
+        q = (struct unit_request){
+                .name = c->unit_name, .mark = mark, .properties = m, .leaves = leaves_processes(c)
+        };
         /* Until its turn comes it may wait for others. */
         r = actor_timer_set(a->actor, &c->start_timer,
                         time_add(time_add(c->created_usec, c->spawn->start_usec), UNIT_QUEUE_USEC));
@@ -363,6 +377,7 @@ int unit_adopt(struct child *c) {
                 .name = c->unit_name,
                 .mark = mark,
                 .transient = !c->spawn->unit_template,
+                .leaves = leaves_processes(c),
                 .invocation_id = c->unit_invocation,
                 .since_usec = c->created_usec,
         };

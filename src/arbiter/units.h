@@ -26,12 +26,14 @@ struct unit_request {
         const char *mark; /* the one of its LogExtraFields= that no other unit has */
         /* Of a transient unit: "a(sv)", sealed. NULL: an instance of a template that is there already. */
         arbiter_message *properties;
+        bool leaves; /* its KillMode= lets processes of it go on when it is down */
 };
 
 /* One that an arbiter before this one has asked for. */
 struct unit_adoption {
         const char *name, *mark;
         bool transient; /* else an instance of a template */
+        bool leaves;
         /* Of the life that is meant, as main_process() told it; "": that arbiter did not live to hear it. */
         const char *invocation_id;
         usec_t since_usec; /* CLOCK_MONOTONIC: the life cannot have begun before */

@@ -111,7 +111,7 @@ static void settle(struct systemd_unit *u) {
         else if (u->state == UNIT_ENDING && !u->transient)
                 settle_instance(u);
         else if (u->state == UNIT_ENDING && u->facts.activity == UNIT_DOWN && !gone)
-                systemd_unit_clear(u); /* that may have been lost with the connection */
+                systemd_unit_let_go(u); /* that may have been lost with the connection */
         if (gone && u->state != UNIT_OVER) {
                 systemd_unit_removed(u);
                 return;

@@ -3,6 +3,7 @@
  * tells, and by the arbiter through units.h. What the arbiter is told of its end is told once, in a turn of
  * its own. Must never wait, nor act on a unit of this name that is not ours. */
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -64,6 +65,7 @@ int systemd_unit_new(struct systemd *s, const struct unit_request *q, const stru
                 return r;
         (*ret)->properties = arbiter_message_ref(q->properties);
         (*ret)->transient = q->properties != NULL;
+        (*ret)->leaves = q->leaves;
         return 0;
 }
 
@@ -76,6 +78,7 @@ int systemd_unit_new_adopted(struct systemd *s, const struct unit_adoption *q,
                 return r;
         (*ret)->state = UNIT_ADOPTING;
         (*ret)->transient = q->transient;
+        (*ret)->leaves = q->leaves;
         (*ret)->since = q->since_usec;
         (void) snprintf((*ret)->invocation, sizeof((*ret)->invocation), "%s", q->invocation_id);
         return 0;
@@ -138,6 +141,13 @@ void systemd_unit_clear(struct systemd_unit *u) {
         systemd_tell(u->systemd, "ResetFailedUnit", "s", u->name);
 }
 
+void systemd_unit_let_go(struct systemd_unit *u) {
+        if (u->leaves)
+                systemd_tell(u->systemd, "KillUnit", "ssi", u->name, "all", (int32_t) SIGKILL);
+        if (!streq(u->result, "success"))
+                systemd_unit_clear(u);
+}
+
 /* What of its end is to be known is known now. */
 static void note_end(struct systemd_unit *u) {
         if (u->state >= UNIT_ENDING)
@@ -151,8 +161,8 @@ static void note_end(struct systemd_unit *u) {
         u->state = UNIT_ENDING;
         leave_flight(u);
         list_remove(&u->queue); /* it need not be stopped any more */
-        if (u->transient && !streq(u->result, "success"))
-                systemd_unit_clear(u); /* it would stay, so that somebody could look at it: we have */
+        if (u->transient)
+                systemd_unit_let_go(u);
 }
 
 static void tell_stopping(struct systemd_unit *u) {

@@ -68,6 +68,7 @@ struct systemd_unit {
         struct systemd *systemd;
         char *name, *path, *mark;
         bool transient;              /* else an instance of a template */
+        bool leaves;                 /* processes of it may go on when it is down */
         arbiter_message *properties; /* of a transient one that we start */
         const struct unit_events *events;
         void *userdata;
@@ -164,6 +165,9 @@ void systemd_unit_start_job_ended(struct systemd_unit *u, const char *result);
 void systemd_unit_set_active(struct systemd_unit *u);
 void systemd_unit_set_over(struct systemd_unit *u);
 void systemd_unit_clear(struct systemd_unit *u);
+/* It is down, and would stay: so that somebody could look at what has failed, which we have; or since
+ * processes of it go on. But the next one needs its name. */
+void systemd_unit_let_go(struct systemd_unit *u);
 /* Another life, begun by somebody else, is in its place. */
 void systemd_unit_end_foreign_life(struct systemd_unit *u);
 /* It has never run: why, in words (may be NULL for want of memory). */
