@@ -646,6 +646,46 @@ static void test_groups_and_locks(void **state) {
         stage_end_here(&s);
 }
 
+/* A member of a group that many watch dies while there is no arbiter: each of them is told once, and of
+ * nothing else. */
+
+enum { WATCHERS = 24 };
+
+static const char *watcher(unsigned i) {
+        static char name[16];
+
+        (void) snprintf(name, sizeof(name), "w%u", i);
+        return name;
+}
+
+static void join_all(struct stage *s) {
+        for (unsigned i = 0; i < WATCHERS; i++) {
+                stage_spawn(s, watcher(i));
+                stage_tell(s, watcher(i), "Join", "s", "group");
+                UNTIL(s, atomic_load(&board->changes) == (i + 1) * (i + 1));
+        }
+}
+
+static void test_member_dies_meanwhile(void **state) {
+        struct stage s = {};
+
+        stage_begin(&s, join_all);
+        stage_kill(&s);
+        assert_int_equal(kill(board->actors[3].pid, SIGKILL), 0);
+        stage_begin_here(&s);
+        relinks_hold(s.arbiter);
+        for (unsigned i = 0; i < WATCHERS; i++)
+                (void) stage_adopt(&s, watcher(i));
+        relinks_go(s.arbiter);
+        UNTIL(&s, atomic_load(&board->changes) >= WATCHERS * WATCHERS + WATCHERS - 1);
+        for (unsigned i = 0; i < WATCHERS; i++)
+                if (i != 3)
+                        (void) stage_ask(&s, watcher(i), "Links", 0);
+        assert_int_equal(atomic_load(&board->changes), WATCHERS * WATCHERS + WATCHERS - 1);
+        assert_null(stage_child(&s, watcher(3)));
+        stage_end_here(&s);
+}
+
 int main(int argc, char *argv[]) {
         static const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup(test_names, setup),
@@ -667,6 +707,7 @@ int main(int argc, char *argv[]) {
                         cmocka_unit_test_setup(test_chain, setup),
                         cmocka_unit_test_setup(test_slow_keeper, setup),
                         cmocka_unit_test_setup(test_groups_and_locks, setup),
+                        cmocka_unit_test_setup(test_member_dies_meanwhile, setup),
         };
 
         if (argc > 2) {
