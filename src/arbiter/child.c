@@ -10,6 +10,7 @@
 #include "arbiter/internal.h"
 #include "arbiter/relink.h"
 #include "basic/fd.h"
+#include "basic/text.h"
 
 /* Between looks at a thread that has said goodbye. */
 enum { JOIN_MIN_USEC = 50, JOIN_MAX_USEC = 1000 * 1000 };
@@ -306,8 +307,7 @@ void child_fail_start(struct child *c, arbiter_reason reason, const char *format
 
         if (!c->failure) {
                 va_start(ap, format);
-                if (vasprintf(&c->failure, format, ap) < 0)
-                        c->failure = NULL;
+                c->failure = text_formatv(format, ap);
                 va_end(ap);
         }
         arbiter_log(c->arbiter, LOG_WARNING, c, "start-failed", "%s: %s", c->name,

@@ -14,6 +14,7 @@
 #include "arbiter/unit-value.h"
 #include "basic/parse.h"
 #include "basic/suggest.h"
+#include "basic/text.h"
 #include "basic/utf8.h"
 #include "basic/words.h"
 #include "wire/message.h"
@@ -611,18 +612,13 @@ static void remove_setting(struct unit_properties *p, size_t n, const struct uni
 static int complain(char **ret_text, const char *format, ...) _printf_(2, 3);
 static int complain(char **ret_text, const char *format, ...) {
         va_list ap;
-        int n;
 
         if (!ret_text)
                 return -EINVAL;
         va_start(ap, format);
-        n = vasprintf(ret_text, format, ap);
+        *ret_text = text_formatv(format, ap);
         va_end(ap);
-        if (n < 0) {
-                *ret_text = NULL;
-                return -ENOMEM;
-        }
-        return -EINVAL;
+        return *ret_text ? -EINVAL : -ENOMEM;
 }
 
 static int find_setting(const char *name, const struct unit_setting **ret, char **ret_text) {

@@ -8,6 +8,7 @@
 #include "arbiter/unit-value.h"
 #include "basic/limits.h"
 #include "basic/parse.h"
+#include "basic/text.h"
 #include "basic/time-util.h"
 #include "basic/utf8.h"
 #include "basic/words.h"
@@ -19,17 +20,12 @@
 
 int unit_value_expected(struct unit_value *v, const char *format, ...) {
         va_list ap;
-        int n;
 
         free(v->expected);
         va_start(ap, format);
-        n = vasprintf(&v->expected, format, ap);
+        v->expected = text_formatv(format, ap);
         va_end(ap);
-        if (n < 0) {
-                v->expected = NULL;
-                return -ENOMEM;
-        }
-        return -EINVAL;
+        return v->expected ? -EINVAL : -ENOMEM;
 }
 
 int unit_value_open(struct unit_value *v, const char *suffix, const char *signature, arbiter_message **ret) {

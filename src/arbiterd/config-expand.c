@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "arbiterd/config-internal.h"
+#include "basic/text.h"
 #include "shared/exec-line.h"
 #include "shared/specifier.h"
 #include "shared/strv.h"
@@ -24,8 +25,7 @@ static int fail(struct expansion *e, int error, const char *format, ...) {
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&e->why, format, ap) < 0)
-                e->why = NULL;
+        e->why = text_formatv(format, ap);
         va_end(ap);
         return error;
 }

@@ -27,6 +27,7 @@
 #include "arbiterd/service.h"
 #include "arbiterd/takeover.h"
 #include "basic/fd.h"
+#include "basic/text.h"
 #include "shared/config-dirs.h"
 #include "shared/instance.h"
 #include "shared/log.h"
@@ -512,16 +513,13 @@ static int fail(struct daemon *d, int error, const char *format, ...) _printf_(3
 static int fail(struct daemon *d, int error, const char *format, ...) {
         _cleanup_free_ char *text = NULL;
         va_list ap;
-        int r;
 
         errno = abs(error);
         va_start(ap, format);
-        r = vasprintf(&text, format, ap);
+        text = text_formatv(format, ap);
         va_end(ap);
-        if (r < 0) {
-                text = NULL;
+        if (!text)
                 return out_of_memory();
-        }
         log_error("%s", text);
         notify_failed(d, error, text);
         return EXIT_FAILURE;

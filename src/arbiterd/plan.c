@@ -8,6 +8,7 @@
 #include "arbiterd/listener.h"
 #include "arbiterd/plan.h"
 #include "arbiterd/tree.h"
+#include "basic/text.h"
 #include "shared/strv.h"
 
 /* Nobody who runs is touched by these. */
@@ -152,16 +153,11 @@ static int add(arbiter_message *plan, const char *name, const char *verb, const 
 static int add(arbiter_message *plan, const char *name, const char *verb, const char *format, ...) {
         _cleanup_free_ char *text = NULL;
         va_list ap;
-        int r;
 
         va_start(ap, format);
-        r = vasprintf(&text, format, ap);
+        text = text_formatv(format, ap);
         va_end(ap);
-        if (r < 0) {
-                text = NULL;
-                return -ENOMEM;
-        }
-        return arbiter_message_append(plan, "(sss)", name, verb, text);
+        return text ? arbiter_message_append(plan, "(sss)", name, verb, text) : -ENOMEM;
 }
 
 static int add_moved(arbiter_message *plan, const struct config_difference *x) {

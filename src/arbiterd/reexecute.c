@@ -20,6 +20,7 @@
 #include "arbiterd/program.h"
 #include "basic/fd.h"
 #include "basic/pidfd.h"
+#include "basic/text.h"
 #include "basic/time-util.h"
 #include "basic/utf8.h"
 #include "shared/log.h"
@@ -95,8 +96,8 @@ _printf_(3, 4) static void finish(struct reexecute_check *c, int error, const ch
 
         c->error = error;
         va_start(ap, format);
-        if (error < 0 && vasprintf(&c->why, format, ap) < 0)
-                c->why = NULL;
+        if (error < 0)
+                c->why = text_formatv(format, ap);
         va_end(ap);
         (void) sd_event_source_set_enabled(c->output, SD_EVENT_OFF);
         (void) sd_event_source_set_enabled(c->timer, SD_EVENT_OFF);

@@ -14,6 +14,7 @@
 #include "arbiterd/notify.h"
 #include "arbiterd/plan.h"
 #include "arbiterd/tree.h"
+#include "basic/text.h"
 #include "shared/log.h"
 #include "shared/strv.h"
 
@@ -36,30 +37,24 @@ static void complain(struct daemon *d, const char *format, ...) _printf_(2, 3);
 static void complain(struct daemon *d, const char *format, ...) {
         _cleanup_free_ char *text = NULL;
         va_list ap;
-        int r;
 
         va_start(ap, format);
-        r = vasprintf(&text, format, ap);
+        text = text_formatv(format, ap);
         va_end(ap);
-        if (r >= 0)
+        if (text) /* else the log has it */
                 complain_text(d, text);
-        else /* the log has it */
-                text = NULL;
 }
 
 int daemon_refuse(struct daemon *d, int error, const char *format, ...) {
         _cleanup_free_ char *text = NULL;
         va_list ap;
-        int r;
 
         errno = -error;
         va_start(ap, format);
-        r = vasprintf(&text, format, ap);
+        text = text_formatv(format, ap);
         va_end(ap);
-        if (r < 0) {
-                text = NULL;
+        if (!text)
                 return log_error_errno(error, "Something cannot be set up: %m");
-        }
         log_error("%s", text);
         complain_text(d, text);
         return error;

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "basic/text.h"
 #include "bus/convert.h"
 #include "bus/systemd.h"
 
@@ -131,8 +132,7 @@ void systemd_unit_fail(struct systemd_unit *u, const char *format, ...) {
         if (u->state == UNIT_OVER)
                 return;
         va_start(ap, format);
-        if (vasprintf(&u->text, format, ap) < 0)
-                u->text = NULL;
+        u->text = text_formatv(format, ap);
         va_end(ap);
         systemd_unit_set_over(u);
 }

@@ -10,6 +10,7 @@
 
 #include "basic/fd.h"
 #include "basic/suggest.h"
+#include "basic/text.h"
 #include "basic/utf8.h"
 #include "shared/conf-parser.h"
 
@@ -48,7 +49,8 @@ static void conf_messagev(const struct conf_sink *sink, enum conf_level level, c
 
         if (!sink->message)
                 return;
-        if (vasprintf(&text, format, ap) < 0) {
+        text = text_formatv(format, ap);
+        if (!text) {
                 sink->message(sink->userdata, level, file, line,
                               "Out of memory while telling what is wrong here.");
                 return;
@@ -101,16 +103,11 @@ int conf_bad_value(const struct conf_context *c, const char *value, const char *
         _cleanup_free_ char *text = NULL;
         struct conf_shown key = conf_show(c->key, strlen(c->key)), shown = conf_show(value, strlen(value));
         va_list ap;
-        int r;
 
         va_start(ap, expected);
-        r = vasprintf(&text, expected, ap);
+        text = text_formatv(expected, ap);
         va_end(ap);
-        if (r < 0) {
-                text = NULL;
-                return -ENOMEM;
-        }
-        return conf_complain(c, "%s=%s is not %s.", key.s, shown.s, text);
+        return text ? conf_complain(c, "%s=%s is not %s.", key.s, shown.s, text) : -ENOMEM;
 }
 
 static void say(struct state *s, enum conf_level level, unsigned line, const char *format, ...)

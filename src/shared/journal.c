@@ -10,6 +10,7 @@
 #include <sys/un.h>
 
 #include "basic/fd.h"
+#include "basic/text.h"
 #include "shared/journal.h"
 
 #define SEND_BUFFER_SIZE (8 * 1024 * 1024)
@@ -90,16 +91,11 @@ int journal_add_encoded(struct journal_fields *f, const struct journal_fields *m
 int journal_add_format(struct journal_fields *f, const char *name, const char *format, ...) {
         _cleanup_free_ char *value = NULL;
         va_list ap;
-        int r;
 
         va_start(ap, format);
-        r = vasprintf(&value, format, ap);
+        value = text_formatv(format, ap);
         va_end(ap);
-        if (r < 0) {
-                value = NULL;
-                return -ENOMEM;
-        }
-        return journal_add_string(f, name, value);
+        return value ? journal_add_string(f, name, value) : -ENOMEM;
 }
 
 int journal_next(const char **p, const char *end, struct journal_field *ret) {

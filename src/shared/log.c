@@ -9,6 +9,7 @@
 
 #include "basic/fd.h"
 #include "basic/parse.h"
+#include "basic/text.h"
 #include "shared/log-journal.h"
 #include "shared/log.h"
 #include "shared/memstream.h"
@@ -207,7 +208,8 @@ int log_internalv(int level, int error, const char *format, va_list ap) {
                 _cleanup_free_ char *text = NULL;
 
                 errno = error != 0 ? error : saved_errno;
-                write_message(level, NULL, 0, vasprintf(&text, format, ap) >= 0 ? text : "out of memory");
+                text = text_formatv(format, ap);
+                write_message(level, NULL, 0, text ? text : "out of memory");
         }
         errno = saved_errno;
         return -error;
