@@ -361,6 +361,8 @@ int control_restart(arbiter *a, const char *target, arbiter_future **ret) {
         uint32_t slot;
         int r;
 
+        if (m && m->stopping && a->actor->state < ARBITER_STATE_STOPPING)
+                return -EBUSY; /* it goes: who asks when it is gone has it started */
         if (m)
                 return arbiter_monitor_restart(m, NULL, ret);
         r = control_find_slot(a, target, &s, &slot);

@@ -15,6 +15,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -131,6 +132,9 @@ class ReloadChaos(base.Case):
         self.mend()
         p = self.verb('daemon-reload')
         self.assertEqual(p.returncode, 0, p.stdout + p.stderr + self.verb('status').stdout + self.said())
+        deadline = time.monotonic() + base.PATIENCE
+        while 'stopping' in self.verb('list-monitors').stdout:  # as somebody has wished, before he wishes otherwise
+            self.assertLess(time.monotonic(), deadline)
         for name in NAMES:  # a stopped one, one that gave up, and one that is in the midst of a roll: all start
             self.verb('--no-block', 'restart', name)
             p = self.verb('wait', name, 'running', '--timeout=%d' % base.PATIENCE, timeout=2 * base.PATIENCE)

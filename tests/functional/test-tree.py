@@ -416,6 +416,19 @@ class Operations(Tree):
 
 
 class Reload(Tree):
+    def test_restart_of_one_that_is_stopped(self):
+        """Who asks too early is told to ask again; the arbiter does not stop."""
+        self.monitor('slow', 'Exec=/bin/sh -c "trap \\"\\" TERM; echo here; while :; do sleep 1000; done"\n')
+        self.start()
+        self.assertEqual(self.out.line(), 'here')
+        self.ctl('stop', '--no-block', 'slow')
+        self.assertIn('"slow" is busy with an earlier request', self.ctl('restart', 'slow', status=1))
+        self.ctl('kill', '--signal=KILL', 'slow.1')
+        self.log.expect('slow has ended')
+        self.ctl('restart', 'slow')
+        self.assertEqual(list(self.actors()), ['slow.1'])
+        self.stop()
+
     def test_another_kind(self):
         """An actor that becomes a monitor of its name, and a monitor that becomes an actor again, by one reload each."""
         slow = 'Exec=/bin/sh -c "trap \\"\\" TERM; echo here; while :; do sleep 1000; done"\nTimeoutStopSec=200ms\n'
