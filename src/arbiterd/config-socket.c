@@ -5,6 +5,7 @@
 #include <net/if.h>
 
 #include "arbiterd/config-internal.h"
+#include "arbiterd/notify.h"
 #include "shared/exec-line.h"
 #include "shared/strv.h"
 
@@ -104,6 +105,11 @@ int config_parse_listen(const struct conf_context *c, const char *value, void *f
         return append(c, &s);
 }
 
+/* Which socket of that name would be whose is not known: see service.c. */
+static bool is_of_arbiter(const char *name) {
+        return streq(name, "metrics") || streq(name, NOTIFY_STORE_KEEPER) || streq(name, NOTIFY_STORE_STATE);
+}
+
 int config_parse_passed(const struct conf_context *c, const char *value, void *field) {
         _cleanup_strv_free_ char **words = NULL;
         _cleanup_free_ char *text = NULL;
@@ -132,6 +138,13 @@ int config_parse_passed(const struct conf_context *c, const char *value, void *f
                                               "the name of a socket; write what its unit has as "
                                               "FileDescriptorName=, or else the unit's own name "
                                               "(web.socket)");
+                }
+                if (is_of_arbiter(s.text)) {
+                        free(s.text);
+                        return conf_bad_value(c, *i,
+                                              "a name that an actor's socket may have: it is one of the "
+                                              "arbiter's own; write another FileDescriptorName= into its "
+                                              "socket unit");
                 }
                 r = append(c, &s);
         }

@@ -168,6 +168,38 @@ class Kinds(base.Case):
         self.stop()
         self.assertFalse(os.path.exists(path))
 
+    def test_datagrams(self):
+        """What comes between two lives waits; with ReusePort= each worker has its own."""
+        path, port = os.path.join(self.top, 'socket'), free_port()
+        reader = self.script('reader.py', 'import os, select, socket\n'
+                             'sockets = [socket.socket(fileno=3 + i) for i in range(int(os.environ["LISTEN_FDS"]))]\n'
+                             'print("here", *[s.getsockopt(socket.SOL_SOCKET, 57, 8).hex() for s in sockets], flush=True)\n'
+                             'while True:\n    for s in select.select(sockets, [], [])[0]:\n'
+                             '        print(s.recv(100).decode(), flush=True)\n')
+        text = 'Exec=%s\nListenDatagram=%s\nListenDatagram=127.0.0.1:%d\n' % (reader, path, port)
+        self.monitor('reader', text)
+        self.start()
+        before = self.out.line()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as a, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as b:
+            for word in 'one', 'two':
+                a.sendto(word.encode(), path)
+                self.assertEqual(self.out.line(), word)
+                b.sendto(word.encode(), ('127.0.0.1', port))
+                self.assertEqual(self.out.line(), word)
+                self.ctl('stop', 'reader.1')
+                a.sendto(b'unix', path)
+                b.sendto(b'udp', ('127.0.0.1', port))
+                self.ctl('restart', 'reader.1')
+                self.assertEqual(self.out.line(), before)
+                self.assertEqual({self.out.line(), self.out.line()}, {'unix', 'udp'})
+        self.monitor('reader', text + 'ReusePort=yes\n', 'Workers=2\n')
+        self.ctl('reload')
+        _, path_of_one, port_of_one = self.out.line().split()
+        _, path_of_two, port_of_two = self.out.line().split()
+        self.assertEqual(path_of_one, path_of_two)
+        self.assertNotEqual(port_of_one, port_of_two)
+        self.stop()
+
     def test_packets_names_and_mode(self):
         """Names in the order of the sockets; others may connect, whatever the umask of the arbiter is."""
         path = os.path.join(self.top, 'socket')

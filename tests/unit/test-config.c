@@ -555,6 +555,9 @@ static void test_bad_addresses(void **state) {
         expect("[Actor]\nExec=/bin/true\nSockets=a:b\n", -EBADMSG,
                "3 web.monitor:3 Sockets=a:b is not the name of a socket; write what its unit has as "
                "FileDescriptorName=, or else the unit's own name (web.socket).\n");
+        expect("[Actor]\nExec=/bin/true\nSockets=metrics\n", -EBADMSG,
+               "3 web.monitor:3 Sockets=metrics is not a name that an actor's socket may have: it is one of "
+               "the arbiter's own; write another FileDescriptorName= into its socket unit.\n");
         expect("[Actor]\nExec=/bin/true\nListenStream=80\nFileDescriptorName=a:b\n", -EBADMSG,
                "3 web.monitor:4 FileDescriptorName= has not as many names as there are sockets; write one "
                "for all, or one for each Listen...= in their order.\n");
