@@ -216,10 +216,9 @@ int config_finish_sockets(struct actor_config *a, const struct load_context *l, 
                                    "and Sockets= into a drop-in of the template (systemctl edit).");
                 r = -EBADMSG;
         }
-        if (a->listen.reuse_port && a->concurrency == CONFIG_THREAD) {
-                config_complain_at(l, CONF_ERROR, PLACE_REUSE_PORT, path,
-                                   "ReusePort=yes gives each worker a socket of its own, and threads share "
-                                   "theirs; use Concurrency=process.");
+        if (a->concurrency == CONFIG_THREAD && a->n_sockets > 0) {
+                config_complain_at(l, CONF_ERROR, PLACE_SOCKETS, path,
+                                   "Threads are given no sockets; use Concurrency=process.");
                 r = -EBADMSG;
         }
         if (a->listen.reuse_port && count(a, true) == 0)

@@ -562,8 +562,9 @@ static void test_bad_addresses(void **state) {
                "3 web.monitor:4 FileDescriptorName= has not as many names as there are sockets; write one "
                "for all, or one for each Listen...= in their order.\n");
         expect("[Actor]\nModule=x.so\nConcurrency=thread\nListenStream=80\nReusePort=yes\n", -EBADMSG,
-               "3 web.monitor:5 ReusePort=yes gives each worker a socket of its own, and threads share "
-               "theirs; use Concurrency=process.\n");
+               "3 web.monitor:4 Threads are given no sockets; use Concurrency=process.\n");
+        expect("[Actor]\nModule=x.so\nConcurrency=thread\nSockets=web\n", -EBADMSG,
+               "3 web.monitor:4 Threads are given no sockets; use Concurrency=process.\n");
         expect("[Actor]\nConcurrency=unit\nUnit=x@.service\nListenStream=80\n", -EBADMSG,
                "3 web.monitor:4 Instances of Unit= get their sockets from systemd; write a socket unit, and "
                "Sockets= into a drop-in of the template (systemctl edit).\n");
