@@ -181,6 +181,36 @@ class Sockets(case.Service):
         self.assertEqual({self.ask() for _ in range(10)}, {str(pid)})
         self.answers(load)
 
+    def test_arbiter_dies_all_kinds(self):
+        """What is written while there is no arbiter, and no worker, is read by the next one."""
+        kinds = ('ListenFIFO=/run/all/fifo', 'ListenDatagram=/run/all/datagram', 'ListenSequentialPacket=/run/all/packets',
+                 'ListenStream=@all', 'ListenDatagram=127.0.0.1:%d' % self.PORT, 'ListenStream=[::1]:%d' % self.PORT)
+
+        def inodes():
+            pid = self.wait_running(1).popitem()[1]['pid']
+            return self.out('stat', '-L', '-c', '%d %i', *['/proc/%d/fd/%d' % (pid, 3 + i) for i in range(len(kinds))])
+
+        reader = ('import os, select\nwhile True:\n    for fd in select.select([3, 4, 7], [], [])[0]:\n'
+                  '        print("read", fd, os.read(fd, 100).decode().strip(), flush=True)\n')
+        self.write('/usr/local/bin/reader.py', reader, 0o755)
+        self.monitor('all', 'Exec=/usr/bin/python3 /usr/local/bin/reader.py\n%s\n' % '\n'.join(kinds))
+        self.start()
+        before = inodes()
+        self.crash()
+        self.assertEqual(inodes(), before)
+        self.ctl('stop', 'all.1')
+        self.run_in('systemctl', 'kill', '--signal=STOP', '--kill-who=main', self.UNIT)
+        self.out('sh', '-c', 'echo fifo >/run/all/fifo')
+        self.out('python3', '-c', 'import socket\nsocket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"datagram", "/run/all/datagram")\n'
+                 'socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"udp", ("127.0.0.1", %d))' % self.PORT)
+        cursor = self.box.cursor()
+        self.crash()
+        self.ctl('restart', 'all.1')
+        self.assertEqual(inodes(), before)
+        for text in 'read 3 fifo', 'read 4 datagram', 'read 7 udp':
+            self.entry('ARBITER_NAME=all.1', cursor=cursor, predicate=lambda e: e['MESSAGE'] == text)
+        self.assertEqual([e['MESSAGE'] for e in self.box.entries(self.cursor, '_SYSTEMD_UNIT=' + self.UNIT) if 'opened anew' in str(e['MESSAGE'])], [])
+
     def test_arbiter_is_executed_anew(self):
         """Those of a socket unit stay where they are, too."""
         self.socket_unit('web', 'ListenStream=127.0.0.1:%d\n' % self.PORT)
@@ -295,6 +325,24 @@ class Sockets(case.Service):
         finally:
             self.run_in(*systemctl, 'stop', 'web.socket', 'arbiter.service', user='alice', check=False)
             self.run_in('rm', '-rf', etc, unit)
+
+    def test_of_a_user_who_may_not(self):
+        """An unprivileged arbiter says what it may not, and what would help; the rest runs."""
+        etc = '/home/alice/.config/arbiter'
+        try:
+            for name, listen in (('low', 'ListenStream=127.0.0.1:80'), ('owner', 'ListenStream=%t/owner\nSocketUser=bob'),
+                                 ('path', 'ListenStream=/run/path'), ('good', 'ListenStream=%t/good\nSocketMode=0600')):
+                self.write('%s/%s.monitor' % (etc, name), '[Actor]\nExec=/bin/sleep 1000\n%s\n' % listen, owner='alice')
+            self.run_in('systemctl', '--user', 'start', 'arbiter.service', user='alice')
+            for text in (r'low\.monitor: cannot listen on 127\.0\.0\.1:80: Permission denied\. Ports below 1024 are for root',
+                         r'owner\.monitor: cannot listen on \S+/owner: Operation not permitted\. Only root may',
+                         r'path\.monitor: cannot listen on /run/path: Permission denied\. The arbiter\'s user may not'):
+                self.entry('_SYSTEMD_USER_UNIT=arbiter.service', predicate=lambda e: re.search(text, str(e['MESSAGE'])))
+            self.assertEqual(list(self.actors('--user', user='alice')), ['good.1'])
+            self.assertEqual(self.out('stat', '-c', '%a %U', '/run/user/2000/arbiter/good').strip(), '600 alice')
+        finally:
+            self.run_in('systemctl', '--user', 'stop', 'arbiter.service', user='alice', check=False)
+            self.run_in('rm', '-rf', etc)
 
     def test_mode(self):
         """The arbiter's own mask is 0077; who may connect is said by SocketMode=."""
