@@ -8,18 +8,22 @@
 
 #include "arbiterd/listen-error.h"
 
+static const char in_use[] = "\"ss -lp\" shows who does";
+
 static const char *explain_what_is_there(const struct config_socket *s) {
+        const char *path = listen_address_path(&s->address);
         bool fifo = s->address.type == LISTEN_FIFO;
         struct stat st;
 
-        if (lstat(listen_address_path(&s->address), &st) < 0)
+        if (!path) /* an abstract name */
+                return in_use;
+        if (lstat(path, &st) < 0)
                 return NULL;
         if (fifo && S_ISFIFO(st.st_mode))
                 return "The FIFO that is there belongs to another user; remove it, or use another path";
         if (fifo)
                 return "What is there is no FIFO; remove it, or use another path";
-        return S_ISSOCK(st.st_mode) ? "\"ss -lp\" shows who does"
-                                    : "What is there is no socket; remove it, or use another path";
+        return S_ISSOCK(st.st_mode) ? in_use : "What is there is no socket; remove it, or use another path";
 }
 
 static const char *explain_path(const struct actor_config *a, const struct config_socket *s, int error) {
@@ -54,7 +58,7 @@ static const char *explain_internet(const struct actor_config *a, const struct c
                                     int error) {
         switch (error) {
         case -EADDRINUSE:
-                return "\"ss -lp\" shows who does";
+                return in_use;
         case -EADDRNOTAVAIL:
                 return "No interface of this machine has this address; correct it, or write FreeBind=yes if "
                        "one will have it";

@@ -276,9 +276,15 @@ class Kinds(base.Case):
 
     def test_refused(self):
         """It is said what is in the way, and what helps."""
-        port, file = free_port(), self.write('file', '')
-        os.symlink('nowhere', os.path.join(self.top, 'link'))
+        port, file, path = free_port(), self.write('file', ''), os.path.join(self.top, 'socket')
+        others = [socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)]
+        for s, address in zip(others, ('\0' + self.mark, path)):
+            self.addCleanup(s.close)
+            s.bind(address)
+            s.listen()
         cases = {
+            'abstract': ('ListenStream=@' + self.mark, r'Address already in use\. "ss -lp"'),
+            'unix': ('ListenStream=' + path, r'Address already in use\. "ss -lp"'),
             'file': ('ListenStream=' + file, r'Address already in use\. What is there is no socket; remove it'),
             'directory': ('ListenStream=' + self.etc, r'Address already in use\. What is there is no socket; remove it'),
             'fifo': ('ListenFIFO=' + file, r'Address already in use\. What is there is no FIFO; remove it'),
