@@ -261,7 +261,9 @@ class Units(case.Case):
 
     def test_last_word(self):
         """"systemctl stop", and "arbiterctl restart" before that is done."""
-        self.monitor('slow', "Type=notify\nExec=/bin/sh -c 'trap \"sleep 1; exit\" TERM; systemd-notify --ready; while :; do sleep 0.1; done'\n")
+        # What it does at its end is not ended by the signal that has begun that.
+        self.monitor('slow', "Type=notify\nExec=/bin/sh -c 'trap \"sleep 1; exit\" TERM; systemd-notify --ready; while :; do sleep 0.1; done'\n",
+                     service='[Service]\nKillMode=mixed\n')
         self.start()
         before = self.wait_running(1)['slow.1']
         self.systemctl('stop', '--no-block', self.unit('slow.1'))
