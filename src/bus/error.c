@@ -27,7 +27,7 @@ static const struct errno_info {
           "What was asked of \"%s\" is not possible: a value is out of range." },
         { ENOBUFS, BUS_ERROR_OVERLOAD, "\"%s\" takes no more for now. Nothing was done: try again later." },
         { EAGAIN, BUS_ERROR_RESTARTING,
-          "\"%s\" is being restarted. Nothing was done: try again when it is running." },
+          "\"%s\" is not running yet, or not again. Nothing was done: try again when it is." },
         { EHOSTDOWN, BUS_ERROR_NO_PROC,
           "No worker of \"%s\" is running, and none is about to. \"arbiterctl why\" knows more." },
         { EACCES, BUS_ERROR_DENIED, "This is not allowed on \"%s\"." },
@@ -75,7 +75,7 @@ static const char *const outcome_texts[] = {
                         "The deadline passed before the actor began. It was not run: try again, or give a "
                         "longer Timeout.",
         [ARBITER_OUTCOME_RESTARTING] =
-                        "The actor is being restarted. It was not run: try again when it is running.",
+                        "The actor is not running yet, or not again. It was not run: try again when it is.",
         [ARBITER_OUTCOME_DENIED] = "The actor may not be asked this. It was not run.",
         [ARBITER_OUTCOME_UNKNOWN_COMMAND] =
                         "The actor has no such command. \"arbiterctl introspect\" shows those that it has.",
